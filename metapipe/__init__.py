@@ -1,0 +1,58 @@
+"""metapipe: the pipeline for meta-learning.
+
+Everything a plugin needs is here, in `metapipe.functional` (the numerical core),
+`metapipe.mapping`, `metapipe.sampling` and `metapipe.testing`. Importing this module
+does not import torch.
+"""
+
+from .contracts import (
+    Algorithm,
+    Dataset,
+    Kind,
+    Meta,
+    Model,
+    Plugin,
+    Problem,
+    Register,
+    Source,
+    Statistics,
+    Step,
+)
+from .episode import EpisodeRecord, Episodes, Metrics, Params, Samples, Task
+from .errors import (
+    DataError,
+    MetapipeError,
+    UnsupportedError,
+    UsageError,
+)
+from .events import CheckpointInfo, RunInfo
+from .hookspecs import hookimpl
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Algorithm",
+    "CheckpointInfo",
+    "DataError",
+    "Dataset",
+    "EpisodeRecord",
+    "Episodes",
+    "Kind",
+    "Meta",
+    "MetapipeError",
+    "Metrics",
+    "Model",
+    "Params",
+    "Plugin",
+    "Problem",
+    "Register",
+    "RunInfo",
+    "Samples",
+    "Source",
+    "Statistics",
+    "Step",
+    "Task",
+    "UnsupportedError",
+    "UsageError",
+    "hookimpl",
+]

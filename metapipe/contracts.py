@@ -1,0 +1,207 @@
+"""What a plugin is: an algorithm, a model or a data set.
+
+Each is a frozen record whose fields are its settings: name, type, bounds, default and
+help are said once, at the field, and the CLI, the config file, the docs and the run
+record all come from there. The classes here are abstract; a plugin's own are final.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from .episode import Episodes, Metrics, Params, Samples, Task
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from .mapping import TaskMap
+
+Kind = Literal["classification", "regression"]
+Statistics = Literal["batch", "running"]
+
+
+class Plugin(BaseModel, ABC):
+    """A frozen, validated record: its fields are its settings."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True
+    )
+
+    paper: ClassVar[str] = ""
+    """Citation with its address, shown by `metapipe plugins show`."""
+
+    recommended: ClassVar[Mapping[str, Any]] = {}
+    """Run settings this plugin does well with, by dotted name (`training.lr`). They
+    replace the built-in defaults and give way to whatever the user says."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be learned: the shape of the input and what is asked of the output."""
+
+    kind: Kind
+    shape: tuple[int, ...]
+    """Shape of one input: (channels, height, width) for images."""
+
+    outputs: int
+    """Number of classes in a task (ways), or of numbers to predict."""
+
+
+@dataclass(frozen=True)
+class Meta:
+    """Everything meta-training learns or carries along, by name.
+
+    `params` are descended by the outer optimiser. `state` is what has no gradient but
+    belongs to the learner: running statistics, moments of an inner optimiser.
+    """
+
+    params: Params
+    state: Params = field(default_factory=dict)
+
+
+class Step(NamedTuple):
+    """What one meta-batch says about the meta-parameters."""
+
+    gradients: Params
+    """Keyed and shaped like `Meta.params`: what the outer optimiser descends."""
+
+    metrics: Metrics
+    """(T,) each: at least `loss`; for classification `accuracy`; where they exist
+    `loss_before` and `accuracy_before`."""
+
+    state: Params
+    """The new `Meta.state`."""
+
+
+class Model(Plugin):
+    """A network, to be built for a problem."""
+
+    @abstractmethod
+    def build(
+        self, shape: tuple[int, ...], outputs: int | None, statistics: Statistics
+    ) -> nn.Module:
+        """A module from (n, *shape) to (n, outputs), or to features (n, d) if `outputs`
+        is None.
+
+        Parameters of the final linear layer are named `head.*`. With `statistics`
+        "batch", normalisation layers use the statistics of the batch at hand, always,
+        and have no buffers; with "running" they are torch's usual ones. The default
+        device decides where the parameters are (`with torch.device("meta"): ...`).
+        Raises UnsupportedError if `shape` does not suit the model.
+        """
+
+
+class Algorithm(Plugin):
+    """A meta-learning algorithm: how to learn a task, and how to learn that.
+
+    Nothing is mutated: `adapt`, `predict` and `meta_gradient` are functions of their
+    arguments. `network` is only ever called through `metapipe.functional.apply`.
+    """
+
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"classification"})
+    """The kinds of problem the method is defined for."""
+
+    statistics: Statistics
+    """Where normalisation layers take their statistics from when predicting: the batch
+    at hand (predictions then depend on the other queries), or running averages."""
+
+    @abstractmethod
+    def check(self, trained: Problem, asked: Problem) -> None:
+        """Raise UnsupportedError if a learner trained for `trained` cannot do `asked`.
+
+        Called before training (with the same problem twice) and before evaluation.
+        """
+
+    @abstractmethod
+    def build(self, model: Model, problem: Problem) -> nn.Module:
+        """The network this method needs, made from `model`."""
+
+    @abstractmethod
+    def init(self, network: nn.Module) -> Meta:
+        """Meta-parameters and state to start from."""
+
+    @abstractmethod
+    def adapt(self, network: nn.Module, meta: Meta, support: Samples) -> Params:
+        """Learn one task from its support set: inputs (n, *shape), targets (n,).
+
+        Returns all that `predict` needs beyond `meta`; tensors only, so that an adapted
+        learner can be written to a file. Differentiable with respect to `meta.params`
+        unless the method says otherwise.
+        """
+
+    @abstractmethod
+    def unadapted(self, network: nn.Module, meta: Meta) -> Params | None:
+        """What `predict` takes before any support is seen; None if there is none."""
+
+    @abstractmethod
+    def predict(
+        self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor
+    ) -> Tensor:
+        """Outputs for one task: (m, *shape) -> logits (m, ways), or (m, outputs)."""
+
+    @abstractmethod
+    def meta_gradient(
+        self, network: nn.Module, meta: Meta, episodes: Episodes, over: TaskMap
+    ) -> Step:
+        """The mean meta-gradient of T episodes; `over` maps functions over tasks."""
+
+
+class Source(ABC):
+    """One split of a data set, opened: draws episodes."""
+
+    @property
+    @abstractmethod
+    def kind(self) -> Kind:
+        """Classification or regression."""
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one input."""
+
+    @property
+    @abstractmethod
+    def outputs(self) -> int | None:
+        """Numbers to predict per input; None for classification (as many as ways)."""
+
+    @property
+    @abstractmethod
+    def classes(self) -> Sequence[str]:
+        """Names of the classes, in order; empty for regression."""
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """A hash of the content: equal fingerprints draw equal episodes."""
+
+    @abstractmethod
+    def check(self, ways: int, shots: int, queries: int) -> None:
+        """Raise UnsupportedError if such episodes cannot be drawn from this split."""
+
+    @abstractmethod
+    def draw(self, tasks: Sequence[Task]) -> Episodes:
+        """The episodes of `tasks`, which agree in ways, shots and queries.
+
+        A pure function of the tasks: neither call order nor process matters. Labels are
+        assigned to classes in random order, and support and query are disjoint.
+        """
+
+
+class Dataset(Plugin):
+    """Where tasks come from."""
+
+    @abstractmethod
+    def open(self, split: Literal["train", "val", "test"]) -> Source:
+        """The split, ready to draw from. May build and cache a bank at first use.
+
+        Raises DataError if the data cannot be found or read.
+        """
+
+
+Register = Callable[[str, type[Plugin]], None]
+"""`register(name, cls)`: what the registration hooks are handed."""

@@ -1,0 +1,92 @@
+"""An episode: a small task, its support set to learn from and its query set to be
+judged by.
+
+An episode is a pure function of its `Task`, a handful of integers. The store keeps the
+task and never the tensors, any process can draw any episode, and resuming is "go on at
+index n".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Params: TypeAlias = "dict[str, Tensor]"
+"""Tensors by name, as `torch.func.functional_call` takes them."""
+
+Metrics: TypeAlias = "dict[str, Tensor]"
+"""Figures by name; a scalar each for one task, (T,) for a meta-batch of T tasks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """The recipe of one episode: the same numbers give the same episode anywhere.
+
+    For regression there are no classes: `ways` is 1, and `shots` and `queries` count
+    the points.
+    """
+
+    dataset: str
+    split: str
+    seed: int
+    index: int
+    ways: int
+    shots: int
+    queries: int
+
+
+class Samples(NamedTuple):
+    """Inputs with their targets; of one task, or of T tasks with a leading axis T."""
+
+    inputs: Tensor
+    """(n, *shape), or (T, n, *shape); float32 images are in [0, 1]."""
+
+    targets: Tensor
+    """int64 labels in [0, ways): (n,) or (T, n). Regression: floats, (n, outputs)."""
+
+
+class Episodes(NamedTuple):
+    """A meta-batch of T episodes that have the same ways, shots and queries."""
+
+    tasks: tuple[Task, ...]
+    """The T recipes."""
+
+    support: Samples
+    """inputs (T, ways * shots, *shape), targets (T, ways * shots)."""
+
+    query: Samples
+    """inputs (T, ways * queries, *shape), targets (T, ways * queries)."""
+
+    classes: Tensor | None = None
+    """(T, ways): the data set's class of each label; None for regression."""
+
+    items: Tensor | None = None
+    """(T, ways, shots + queries): which items of each class; None for regression."""
+
+    def to(self, device: str) -> Episodes:
+        """The same episodes with their samples on `device`."""
+        support = Samples(*(tensor.to(device) for tensor in self.support))
+        query = Samples(*(tensor.to(device) for tensor in self.query))
+        return self._replace(support=support, query=query)
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeRecord:
+    """What became of one episode: a row of the task store.
+
+    Losses are means over the query set (nats, or squared error); accuracies are
+    fractions of it. `None` where the figure does not exist: no accuracy in regression,
+    nothing before adaptation for methods that have no unadapted predictor.
+    """
+
+    task: Task
+    step: int
+    """Meta-iterations done when the episode was met."""
+
+    loss: float
+    loss_before: float | None = None
+    accuracy: float | None = None
+    accuracy_before: float | None = None

@@ -1,0 +1,93 @@
+"""Every error metapipe raises on purpose.
+
+MetapipeError                  failure: exit code 1
+├── UsageError                 wrong usage: exit code 2
+│   ├── SettingError           an unknown or invalid setting
+│   ├── UnknownNameError       no plugin, column or option of that name
+│   ├── FilterError            a `--where` or `--sort` that does not parse
+│   └── UnsupportedError       the algorithm cannot do what was asked
+├── NotFoundError              no such run, episode, evaluation or checkpoint
+├── PluginError                a plugin that cannot be loaded or breaks its contract
+├── DataError                  data that cannot be found or read
+├── StoreError                 the task store cannot be reached or used
+│   └── OutdatedSchemaError    the store's schema is not this version's
+├── CheckpointError            a checkpoint that is missing, damaged or foreign
+└── TrainingError              training cannot go on
+    └── DivergedError          the loss or the parameters are no longer finite
+
+A message is one line: what is wrong, where, and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class MetapipeError(Exception):
+    """Base of all errors that are the user's to read."""
+
+    exit_code = 1
+
+
+class UsageError(MetapipeError):
+    """The request itself is wrong."""
+
+    exit_code = 2
+
+
+class SettingError(UsageError):
+    """A setting is unknown or its value is invalid."""
+
+
+class UnknownNameError(UsageError):
+    """Nothing is registered under that name."""
+
+
+class FilterError(UsageError):
+    """A filter or sort expression does not parse."""
+
+
+class UnsupportedError(UsageError):
+    """The chosen algorithm, model or data set cannot do what was asked."""
+
+
+class NotFoundError(MetapipeError):
+    """A run, episode, evaluation or checkpoint that is not in the store."""
+
+
+class PluginError(MetapipeError):
+    """A plugin cannot be loaded or breaks its contract."""
+
+
+class DataError(MetapipeError):
+    """Data cannot be found or read."""
+
+
+class StoreError(MetapipeError):
+    """The task store cannot be reached or used."""
+
+
+class OutdatedSchemaError(StoreError):
+    """The store was made by another version of metapipe."""
+
+
+class CheckpointError(MetapipeError):
+    """A checkpoint is missing, damaged or not ours."""
+
+
+class TrainingError(MetapipeError):
+    """Training cannot go on."""
+
+
+class DivergedError(TrainingError):
+    """The loss or the parameters are no longer finite."""
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """A sentence that offers the nearest of `names`, or lists them all."""
+    known = sorted(names)
+    near = get_close_matches(name, known, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean '{near[0]}'?"
+    return f"known: {', '.join(known)}" if known else "there are none"

@@ -1,0 +1,62 @@
+"""The whole plugin API of metapipe: three hooks that say what exists, six that listen.
+
+Mark an implementation with `metapipe.hookimpl`; take only the arguments you need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pluggy
+
+from .contracts import Register
+from .episode import EpisodeRecord
+from .events import CheckpointInfo, RunInfo
+
+hookspec = pluggy.HookspecMarker("metapipe")
+hookimpl = pluggy.HookimplMarker("metapipe")
+
+
+@hookspec
+def register_algorithms(register: Register) -> None:
+    """Call `register(name, cls)` for each `Algorithm` this plugin offers."""
+
+
+@hookspec
+def register_models(register: Register) -> None:
+    """Call `register(name, cls)` for each `Model` this plugin offers."""
+
+
+@hookspec
+def register_datasets(register: Register) -> None:
+    """Call `register(name, cls)` for each `Dataset` this plugin offers."""
+
+
+@hookspec
+def run_started(run: RunInfo) -> None:
+    """A run begins, or goes on at `run.step`."""
+
+
+@hookspec
+def step_recorded(run: RunInfo, step: int, metrics: Mapping[str, float]) -> None:
+    """Figures of meta-iteration `step`; validation figures are named `val_*`."""
+
+
+@hookspec
+def episodes_recorded(run: RunInfo, episodes: Sequence[EpisodeRecord]) -> None:
+    """Episodes were written to the task store."""
+
+
+@hookspec
+def checkpoint_saved(run: RunInfo, checkpoint: CheckpointInfo) -> None:
+    """A checkpoint is on disk and in the task store."""
+
+
+@hookspec
+def run_finished(run: RunInfo, status: str, metrics: Mapping[str, float]) -> None:
+    """The run ended as `completed` or `interrupted`, with its final figures."""
+
+
+@hookspec
+def run_failed(run: RunInfo, error: BaseException) -> None:
+    """The run ended by `error`."""

@@ -1,0 +1,146 @@
+"""The settings of a run that belong to no plugin.
+
+Each field is the only definition of its setting: `metapipe train --help`, the config
+file, the docs and the run record come from here.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
+
+
+class Section(BaseModel):
+    """One table of `metapipe.toml`."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True
+    )
+
+
+class RunSettings(Section):
+    """`[run]`: what is run, and where."""
+
+    algorithm: str = "maml"
+    """The algorithm plugin (`--plugin` is the same)."""
+
+    model: str = "conv4"
+    """The model plugin."""
+
+    dataset: str = "glyphs"
+    """The data set plugin."""
+
+    name: str | None = None
+    """A name to find the run by."""
+
+    seed: NonNegativeInt = Field(default=0, le=2**31 - 1)
+    """Decides initial parameters and training episodes."""
+
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps; auto takes the first of CUDA, MPS, CPU."""
+
+
+class TaskSettings(Section):
+    """`[task]`: the shape of a training episode."""
+
+    ways: PositiveInt = 5
+    """Classes in an episode."""
+
+    shots: PositiveInt = 1
+    """Support examples a class."""
+
+    queries: PositiveInt = 15
+    """Query examples a class."""
+
+
+class TrainingSettings(Section):
+    """`[training]`: the outer loop."""
+
+    iterations: PositiveInt = 1000
+    """Meta-iterations: steps of the outer optimiser."""
+
+    minutes: PositiveFloat | None = None
+    """Stop, as completed, after this many minutes of training."""
+
+    tasks: PositiveInt = 16
+    """Episodes in a meta-batch."""
+
+    optimiser: Literal["adam", "adamw", "sgd"] = "adam"
+    """Outer optimiser; sgd has Nesterov momentum if `momentum` is not 0."""
+
+    lr: PositiveFloat = 0.001
+    """Step size of the outer optimiser at the start."""
+
+    schedule: Literal["constant", "cosine", "linear"] = "constant"
+    """How the outer step size goes from `lr` to `final_lr` over the iterations."""
+
+    final_lr: NonNegativeFloat = 0.0
+    """Outer step size at the end of a schedule."""
+
+    momentum: NonNegativeFloat = Field(default=0.0, lt=1.0)
+    """Momentum of sgd."""
+
+    weight_decay: NonNegativeFloat = 0.0
+    """Weight decay of the outer optimiser."""
+
+    clip: PositiveFloat | None = None
+    """Largest norm of the meta-gradient; longer ones are scaled down."""
+
+    validate_every: NonNegativeInt = 250
+    """Meta-iterations between validations; 0 for none."""
+
+    validation_episodes: PositiveInt = 200
+    """Episodes of one validation."""
+
+    checkpoint_every: PositiveInt = 250
+    """Meta-iterations between checkpoints of kind `latest`."""
+
+    log_every: PositiveInt = 10
+    """Meta-iterations whose mean is recorded as one step."""
+
+    store_episodes: Literal["none", "sampled", "all"] = "sampled"
+    """Which training episodes go to the store; sampled: one meta-batch a record."""
+
+    mapping: Literal["auto", "loop", "vmap", "chunks", "threads"] = "auto"
+    """How tasks are mapped; auto times the candidates and keeps the fastest."""
+
+    chunk: PositiveInt = 8
+    """Tasks vectorised at a time by `chunks`."""
+
+
+class EvaluationSettings(Section):
+    """`[evaluation]`: episodes of unseen classes, drawn after training."""
+
+    split: Literal["train", "val", "test"] = "test"
+    """Which classes."""
+
+    episodes: PositiveInt = 600
+    """How many episodes."""
+
+    seed: NonNegativeInt = Field(default=0, le=2**31 - 1)
+    """Seed of the episodes: the same for every run that is to be compared."""
+
+    ways: PositiveInt | None = None
+    """Classes in an episode; as in training if not given."""
+
+    shots: PositiveInt | None = None
+    """Support examples a class; as in training if not given."""
+
+    queries: PositiveInt | None = None
+    """Query examples a class; as in training if not given."""
+
+    prediction: Literal["together", "alone"] = "together"
+    """With batch statistics: all queries in one batch (transductive), or each one alone
+    with the support set (inductive)."""
+
+    checkpoint: Literal["best", "latest"] = "best"
+    """Which checkpoint; best is by validation, latest if there was none."""

@@ -1,0 +1,1 @@
+"""First-party algorithms, one a file."""

@@ -1,0 +1,1 @@
+"""First-party models, one a file."""
