@@ -1,0 +1,148 @@
+"""The numerical core: pure functions over parameter dictionaries.
+
+Nothing here changes a module, a tensor it was given, or a global. An algorithm calls
+its network through `apply` only, takes gradients by `gradient` (which works alike in a
+plain loop over tasks and under `vmap`), and moves parameters by `descend`.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from typing import cast
+from weakref import WeakKeyDictionary
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .contracts import Meta
+from .episode import Metrics, Params
+
+Loss = Callable[[Params], tuple[Tensor, Metrics]]
+"""A scalar loss of parameters, with the figures it reports."""
+
+vectorised: ContextVar[bool] = ContextVar("vectorised", default=False)
+"""True inside a `vmap` over tasks, where only `torch.func` can differentiate."""
+
+_replicas = threading.local()
+
+
+def meta_of(network: nn.Module) -> Meta:
+    """The network's own parameters and buffers, detached, as meta-parameters and state.
+
+    Parameters that do not require a gradient are constants of the network: left out.
+    """
+    params = {k: p.detach() for k, p in network.named_parameters() if p.requires_grad}
+    return Meta(params, {k: b.detach() for k, b in network.named_buffers()})
+
+
+def normalisation_names(network: nn.Module) -> frozenset[str]:
+    """Names of the parameters that belong to normalisation layers."""
+    kinds = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
+    return frozenset(
+        f"{prefix}.{name}" if prefix else name
+        for prefix, module in network.named_modules()
+        if isinstance(module, kinds)
+        for name, _ in module.named_parameters(recurse=False)
+    )
+
+
+def apply(
+    network: nn.Module,
+    params: Params,
+    inputs: Tensor,
+    *,
+    state: Params | None = None,
+    training: bool = False,
+) -> Tensor:
+    """The network's output for `inputs` (n, *shape), with `params` in place of its own.
+
+    With running statistics, `state` holds them: read if not `training`; if `training`,
+    batch statistics are used and `state` is updated in place, so hand in a copy.
+    """
+    network = _of_this_thread(network)
+    if network.training != training:
+        network.train(training)
+    tensors = {**params, **state} if state else params
+    return cast(Tensor, torch.func.functional_call(network, tensors, (inputs,)))
+
+
+def _of_this_thread(network: nn.Module) -> nn.Module:
+    """The network, or this worker thread's copy: a functional call swaps attributes."""
+    if threading.current_thread() is threading.main_thread():
+        return network
+    copies = _replicas.__dict__.setdefault("copies", WeakKeyDictionary())
+    if network not in copies:
+        copies[network] = copy.deepcopy(network)
+    return cast(nn.Module, copies[network])
+
+
+def gradient(
+    loss: Loss, params: Params, *, second_order: bool = False
+) -> tuple[Params, Metrics]:
+    """Gradient of a scalar `loss`, keyed like `params`, and the metrics it reports.
+
+    With `second_order` the gradient is itself differentiable, if somebody upstream
+    wants that: evaluation, which hands in detached parameters, pays for no graph.
+    """
+    if vectorised.get():
+        grads, metrics = torch.func.grad(loss, has_aux=True)(params)
+        if not second_order:
+            grads = {name: grad.detach() for name, grad in grads.items()}
+        return grads, metrics
+    with torch.enable_grad():
+        keep = second_order and any(p.requires_grad for p in params.values())
+        leaves = {
+            k: p if keep and p.requires_grad else p.detach().requires_grad_()
+            for k, p in params.items()
+        }
+        value, metrics = loss(leaves)
+        grads = torch.autograd.grad(
+            value, tuple(leaves.values()), create_graph=keep, materialize_grads=True
+        )
+    return dict(zip(leaves, grads, strict=True)), metrics
+
+
+def descend(params: Params, grads: Params, lr: float | Tensor | Params) -> Params:
+    """One step of gradient descent, out of place: p - lr * g for each p that has a g.
+
+    `lr` is a number, or per name a tensor that broadcasts to the parameter's shape.
+    """
+    rates = lr if isinstance(lr, dict) else dict.fromkeys(grads, lr)
+    return {
+        name: p - rates[name] * grads[name] if name in grads else p
+        for name, p in params.items()
+    }
+
+
+def partition(params: Params, names: Iterable[str]) -> tuple[Params, Params]:
+    """`params` with a name in `names`, and the others."""
+    chosen = frozenset(names)
+    inside = {k: p for k, p in params.items() if k in chosen}
+    return inside, {k: p for k, p in params.items() if k not in chosen}
+
+
+def task_loss(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Metrics]:
+    """Mean loss of one task, and its metrics, detached.
+
+    Integer targets (n,) are labels: cross-entropy of logits (n, ways), in nats, and the
+    accuracy. Float targets (n, outputs) are regressed: mean squared error.
+    """
+    if targets.is_floating_point():
+        loss = F.mse_loss(outputs, targets)
+        return loss, {"loss": loss.detach()}
+    loss = F.cross_entropy(outputs, targets)
+    return loss, {"loss": loss.detach(), "accuracy": accuracy(outputs, targets)}
+
+
+def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Fraction of the rows of `logits` (n, ways) whose largest entry is the label's."""
+    return (logits.detach().argmax(-1) == labels).to(logits.dtype).mean(-1)
+
+
+def before_adaptation(metrics: Metrics) -> Metrics:
+    """The same figures under the names they have before adaptation."""
+    return {f"{name}_before": value for name, value in metrics.items()}

@@ -1,0 +1,223 @@
+"""Mapping a function over the tasks of a meta-batch.
+
+Small tasks are bound by the overhead of many small operations and want `vmap`; large
+query sets are bound by memory traffic and want a loop, or small chunks; on a CPU, two
+threads that each loop over half of the tasks beat one loop whose operations are split
+between two threads. No way is best everywhere, so `fastest` measures. The result does
+not depend on it beyond rounding.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor
+
+from .episode import Episodes, Metrics, Params, Samples
+from .functional import vectorised
+
+Mode = Literal["loop", "vmap", "chunks", "threads"]
+
+TaskFunction = Callable[[Samples, Samples], Metrics]
+"""Figures of one task, from its support and query set."""
+
+TaskLoss = Callable[[Params, Samples, Samples], tuple[Tensor, Metrics]]
+"""A scalar loss of one task, and its figures."""
+
+
+@dataclass(frozen=True)
+class TaskMap:
+    """How functions are mapped over tasks."""
+
+    mode: Mode = "loop"
+
+    size: int = 1
+    """Tasks in a chunk, or number of threads; without meaning for the other modes."""
+
+    def __str__(self) -> str:
+        return (
+            self.mode if self.mode in ("loop", "vmap") else f"{self.mode}:{self.size}"
+        )
+
+    @classmethod
+    def parse(cls, text: str) -> TaskMap:
+        """The inverse of `str`: "loop", "vmap", "chunks:8", "threads:2"."""
+        mode, _, size = text.partition(":")
+        return cls(mode, int(size or 1))  # type: ignore[arg-type]  # our own str
+
+    def __call__(self, function: TaskFunction, episodes: Episodes) -> Metrics:
+        """Apply `function` to each task; figures come back stacked, (T, ...)."""
+
+        def group(support: Samples, query: Samples) -> Metrics:
+            if self._vectorises:
+                return cast(Metrics, _vmap(function, support, query))
+            results = [function(*task) for task in _single_tasks(support, query)]
+            return _stack(results)
+
+        return _concatenate(self._run(group, episodes))
+
+    def gradient(
+        self, loss: TaskLoss, params: Params, episodes: Episodes
+    ) -> tuple[Params, Metrics]:
+        """Gradient of the mean over tasks of `loss` with respect to `params`.
+
+        Returns it keyed like `params`, and the figures, (T,) each. In a loop only one
+        task's graph is alive at a time.
+        """
+        tasks = len(episodes.tasks)
+
+        def group(support: Samples, query: Samples) -> tuple[Params, Metrics]:
+            leaves = {k: p.detach().requires_grad_() for k, p in params.items()}
+            if self._vectorises:
+                return _group_gradient(loss, leaves, support, query, tasks)
+            parts = [
+                _task_gradient(loss, leaves, *task, tasks)
+                for task in _single_tasks(support, query)
+            ]
+            return _sum([grads for grads, _ in parts]), _stack([m for _, m in parts])
+
+        parts = self._run(group, episodes)
+        return _sum([grads for grads, _ in parts]), _concatenate([m for _, m in parts])
+
+    @property
+    def _vectorises(self) -> bool:
+        return self.mode in ("vmap", "chunks")
+
+    def _run(self, function: Callable[..., Any], episodes: Episodes) -> list[Any]:
+        """`function(support, query)` of each group of tasks, in order."""
+        tasks = len(episodes.tasks)
+        if self.mode == "threads":
+            groups = list(_groups(episodes, -(-tasks // self.size)))
+            context = torch.is_grad_enabled()
+            pool = _pool(self.size)
+            return list(pool.map(lambda g: _in_thread(context, function, g), groups))
+        size = self.size if self.mode == "chunks" else tasks
+        return [function(*group) for group in _groups(episodes, size)]
+
+
+def candidates(mode: str, chunk: int, tasks: int, device: str) -> list[TaskMap]:
+    """The task maps that `mode` allows; for "auto" all that can be worth it."""
+    threads = min(torch.get_num_threads(), tasks)
+    named = {
+        "loop": TaskMap("loop"),
+        "vmap": TaskMap("vmap"),
+        "chunks": TaskMap("chunks", chunk),
+        "threads": TaskMap("threads", threads),
+    }
+    if mode != "auto":
+        return [named[mode]]
+    if threads < 2 or device != "cpu":
+        del named["threads"]
+    if chunk >= tasks:
+        del named["chunks"]
+    return list(named.values())
+
+
+def fastest(
+    maps: Sequence[TaskMap], work: Callable[[TaskMap], object], rounds: int = 3
+) -> TaskMap:
+    """The map with which `work` takes least time: best of interleaved rounds.
+
+    One candidate is returned unmeasured; one that cannot do the work (an operation
+    without a batching rule, too little memory) is dropped, unless it is the only one.
+    """
+    if len(maps) == 1:
+        return maps[0]
+    able = [task_map for task_map in maps if _can(work, task_map)]
+    times = {task_map: float("inf") for task_map in able}
+    for _ in range(rounds):
+        for task_map in able:
+            start = time.perf_counter()
+            work(task_map)
+            times[task_map] = min(times[task_map], time.perf_counter() - start)
+    return min(able or maps[:1], key=lambda task_map: times.get(task_map, 0.0))
+
+
+def _can(work: Callable[[TaskMap], object], task_map: TaskMap) -> bool:
+    try:
+        work(task_map)
+    except RuntimeError:
+        return task_map.mode == "loop"  # its error is the user's: raised in training
+    return True
+
+
+@lru_cache(maxsize=4)
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Worker threads, one core each."""
+    return ThreadPoolExecutor(threads, "tasks", lambda: torch.set_num_threads(1))
+
+
+def _in_thread(
+    grad: bool, function: Callable[..., Any], group: tuple[Samples, Samples]
+) -> Any:
+    with torch.set_grad_enabled(grad):
+        return function(*group)
+
+
+def _groups(episodes: Episodes, size: int) -> Iterable[tuple[Samples, Samples]]:
+    for start in range(0, len(episodes.tasks), size):
+        yield (
+            Samples(*(t[start : start + size] for t in episodes.support)),
+            Samples(*(t[start : start + size] for t in episodes.query)),
+        )
+
+
+def _single_tasks(
+    support: Samples, query: Samples
+) -> Iterable[tuple[Samples, Samples]]:
+    for task in range(support.inputs.shape[0]):
+        yield Samples(*(t[task] for t in support)), Samples(*(t[task] for t in query))
+
+
+def _vmap(function: Callable[..., Any], *groups: Samples) -> Any:
+    token = vectorised.set(True)
+    try:
+        return torch.func.vmap(function, randomness="different")(*groups)
+    finally:
+        vectorised.reset(token)
+
+
+def _task_gradient(
+    loss: TaskLoss, leaves: Params, support: Samples, query: Samples, tasks: int
+) -> tuple[Params, Metrics]:
+    with torch.enable_grad():
+        value, metrics = loss(leaves, support, query)
+    return _backward(value / tasks, leaves), _detach(metrics)
+
+
+def _group_gradient(
+    loss: TaskLoss, leaves: Params, support: Samples, query: Samples, tasks: int
+) -> tuple[Params, Metrics]:
+    with torch.enable_grad():
+        values, metrics = _vmap(lambda s, q: loss(leaves, s, q), support, query)
+    return _backward(values.sum() / tasks, leaves), _detach(metrics)
+
+
+def _backward(value: Tensor, leaves: Params) -> Params:
+    grads = torch.autograd.grad(value, tuple(leaves.values()), materialize_grads=True)
+    return dict(zip(leaves, grads, strict=True))
+
+
+def _detach(metrics: Metrics) -> Metrics:
+    return {name: value.detach() for name, value in metrics.items()}
+
+
+def _stack(results: Sequence[Metrics]) -> Metrics:
+    return {name: torch.stack([r[name] for r in results]) for name in results[0]}
+
+
+def _concatenate(results: Sequence[Metrics]) -> Metrics:
+    return {name: torch.cat([r[name] for r in results]) for name in results[0]}
+
+
+def _sum(parts: Sequence[Params]) -> Params:
+    total = parts[0]
+    for part in parts[1:]:
+        total = {name: value + part[name] for name, value in total.items()}
+    return total

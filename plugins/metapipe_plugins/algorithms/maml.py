@@ -1,0 +1,144 @@
+"""Model-agnostic meta-learning (MAML), second and first order.
+
+Finn, Abbeel & Levine, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep
+Networks", ICML 2017. Equation and algorithm numbers below are those of the paper.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from metapipe import (
+    Algorithm,
+    Episodes,
+    Kind,
+    Meta,
+    Metrics,
+    Model,
+    Params,
+    Problem,
+    Register,
+    Samples,
+    Step,
+    UnsupportedError,
+    hookimpl,
+)
+from metapipe.functional import (
+    apply,
+    descend,
+    gradient,
+    meta_of,
+    normalisation_names,
+    partition,
+    task_loss,
+)
+from metapipe.mapping import TaskMap
+
+
+class MAML(Algorithm):
+    """Learn an initialisation that a few gradient steps turn into a good predictor."""
+
+    paper: ClassVar[str] = (
+        "Finn, Abbeel & Levine, ICML 2017, https://arxiv.org/abs/1703.03400"
+    )
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"classification", "regression"})
+
+    inner_lr: PositiveFloat = 0.4
+    """Step size of the inner loop (alpha in eq. 1), for the loss of `inner_loss`."""
+
+    inner_steps: PositiveInt = 1
+    """Gradient steps on the support set in training."""
+
+    test_steps: NonNegativeInt | None = None
+    """Gradient steps when evaluated or used; as in training if not given."""
+
+    first_order: bool = False
+    """Drop second derivatives (FOMAML, section 5.2): cheaper, often nearly as good."""
+
+    inner_loss: Literal["reference", "mean"] = "reference"
+    """Scale of the support loss in classification: the reference code sums over the
+    support set and divides by the shots, which is `ways` times the mean."""
+
+    adapt_normalisation: bool = False
+    """Whether the inner loop also moves the parameters of normalisation layers."""
+
+    statistics: Literal["batch"] = "batch"
+    """Normalisation layers use the batch at hand, always: queries predicted together
+    see each other (transductive)."""
+
+    def check(self, trained: Problem, asked: Problem) -> None:
+        """The head has as many outputs as the training tasks had classes."""
+        if asked.outputs != trained.outputs:
+            raise UnsupportedError(
+                f"maml's head was trained for {trained.outputs} outputs and cannot give"
+                f" {asked.outputs}: train a run with --ways {asked.outputs}"
+            )
+
+    def build(self, model: Model, problem: Problem) -> nn.Module:
+        """The model with its head."""
+        return model.build(problem.shape, problem.outputs, self.statistics)
+
+    def init(self, network: nn.Module) -> Meta:
+        """The meta-parameters are the network's own, theta."""
+        return meta_of(network)
+
+    def adapt(self, network: nn.Module, meta: Meta, support: Samples) -> Params:
+        """`test_steps` of gradient descent on the support loss."""
+        steps = self.inner_steps if self.test_steps is None else self.test_steps
+        return self._descend(network, meta.params, support, steps)
+
+    def unadapted(self, network: nn.Module, meta: Meta) -> Params:
+        """The initialisation itself."""
+        return meta.params
+
+    def predict(
+        self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor
+    ) -> Tensor:
+        """Outputs of the network with the adapted parameters."""
+        return apply(network, adapted, inputs)
+
+    def meta_gradient(
+        self, network: nn.Module, meta: Meta, episodes: Episodes, over: TaskMap
+    ) -> Step:
+        """Gradient of the mean query loss at theta' (algorithm 2, line 10)."""
+
+        def query_loss(
+            params: Params, support: Samples, query: Samples
+        ) -> tuple[Tensor, Metrics]:
+            adapted = self._descend(network, params, support, self.inner_steps)
+            return task_loss(apply(network, adapted, query.inputs), query.targets)
+
+        grads, metrics = over.gradient(query_loss, meta.params, episodes)
+        return Step(grads, metrics, meta.state)
+
+    def _descend(
+        self, network: nn.Module, params: Params, support: Samples, steps: int
+    ) -> Params:
+        """theta' = theta - alpha * gradient of the support loss (eq. 1), repeatedly."""
+        fixed: Params = {}
+        if not self.adapt_normalisation:
+            fixed, params = partition(params, normalisation_names(network))
+
+        def support_loss(params: Params) -> tuple[Tensor, Metrics]:
+            outputs = apply(network, {**params, **fixed}, support.inputs)
+            loss, metrics = task_loss(outputs, support.targets)
+            return loss * self._loss_scale(outputs, support.targets), metrics
+
+        for _ in range(steps):
+            grads, _ = gradient(support_loss, params, second_order=not self.first_order)
+            params = descend(params, grads, self.inner_lr)
+        return {**params, **fixed}
+
+    def _loss_scale(self, outputs: Tensor, targets: Tensor) -> float:
+        if self.inner_loss == "mean" or targets.is_floating_point():
+            return 1.0
+        return float(outputs.shape[-1])
+
+
+@hookimpl
+def register_algorithms(register: Register) -> None:
+    """Offer MAML."""
+    register("maml", MAML)

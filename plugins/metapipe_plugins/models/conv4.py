@@ -1,0 +1,130 @@
+"""Four convolutions: the network that few-shot papers compare on.
+
+MAML's Omniglot form: 3x3 convolutions of stride 2, batch normalisation, ReLU, a mean
+over space, a linear head (Finn et al. 2017, section 5.2). The other form, of Vinyals et
+al. 2016 and Snell et al. 2017, pools by maximum instead and flattens.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import PositiveInt
+from torch import Tensor, nn
+
+from metapipe import Model, Register, Statistics, UnsupportedError, hookimpl
+
+
+class Conv4(Model):
+    """Blocks of 3x3 convolution, batch normalisation and ReLU, then a linear head."""
+
+    paper: ClassVar[str] = (
+        "Vinyals et al., NIPS 2016, https://arxiv.org/abs/1606.04080; stride-2 form: "
+        "Finn et al., ICML 2017, https://arxiv.org/abs/1703.03400"
+    )
+
+    width: PositiveInt = 64
+    """Channels of each block."""
+
+    blocks: PositiveInt = 4
+    """Number of blocks; each halves height and width."""
+
+    pooling: Literal["stride", "max"] = "stride"
+    """How a block halves its map: stride-2 convolution, or 2x2 maximum."""
+
+    ceil: bool = False
+    """Round odd sizes up when pooling by maximum, so that small maps do not vanish."""
+
+    features: Literal["mean", "flatten"] = "mean"
+    """How the last map becomes a vector."""
+
+    scale: bool = False
+    """Whether normalisation has a learned scale beside its learned shift."""
+
+    head: Literal["normal", "torch", "zero"] = "torch"
+    """Initial weights of the head: N(0, 1) as MAML's Omniglot code, torch's default, or
+    zero, which makes all classes alike before adaptation."""
+
+    def build(
+        self, shape: tuple[int, ...], outputs: int | None, statistics: Statistics
+    ) -> nn.Module:
+        """(n, channels, height, width) -> (n, outputs), or features (n, d)."""
+        size = self._feature_size(shape)
+        channels = [shape[0]] + [self.width] * self.blocks
+        layers: OrderedDict[str, nn.Module] = OrderedDict(input=ChannelsLast())
+        for number in range(self.blocks):
+            layers[f"block{number + 1}"] = self._block(
+                channels[number], channels[number + 1], statistics
+            )
+        layers["features"] = Mean() if self.features == "mean" else nn.Flatten()
+        if outputs is not None:
+            layers["head"] = self._head(size, outputs)
+        return nn.Sequential(layers)
+
+    def _feature_size(self, shape: tuple[int, ...]) -> int:
+        """Length of the feature vector."""
+        if len(shape) != 3:
+            raise UnsupportedError(
+                f"conv4 takes images (channels, height, width), not inputs of shape "
+                f"{shape}: choose another model, for example --model mlp"
+            )
+        height, width = shape[1:]
+        for _ in range(self.blocks):
+            height, width = self._halve(height), self._halve(width)
+        if not height or not width:
+            raise UnsupportedError(
+                f"images of {shape[1]}x{shape[2]} vanish in {self.blocks} pooled blocks"
+                ": use -s model.ceil=true, or fewer blocks with -s model.blocks=N"
+            )
+        return self.width * (height * width if self.features == "flatten" else 1)
+
+    def _halve(self, size: int) -> int:
+        up = self.pooling == "stride" or self.ceil
+        return (size + 1) // 2 if up else size // 2
+
+    def _block(self, inside: int, outside: int, statistics: Statistics) -> nn.Module:
+        """Convolution, normalisation, ReLU and perhaps pooling; the convolution has no
+        bias, whose gradient before a normalisation is exactly zero."""
+        stride = 2 if self.pooling == "stride" else 1
+        conv = nn.Conv2d(inside, outside, 3, stride, padding=1, bias=False)
+        nn.init.xavier_uniform_(conv.weight)
+        norm = nn.BatchNorm2d(outside, track_running_stats=statistics == "running")
+        norm.weight.requires_grad_(self.scale)
+        layers = OrderedDict[str, nn.Module](conv=conv, norm=norm, relu=nn.ReLU())
+        if self.pooling == "max":
+            layers["pool"] = nn.MaxPool2d(2, ceil_mode=self.ceil)
+        return nn.Sequential(layers)
+
+    def _head(self, size: int, outputs: int) -> nn.Linear:
+        head = nn.Linear(size, outputs)
+        if self.head == "normal":
+            nn.init.normal_(head.weight)
+        elif self.head == "zero":
+            nn.init.zeros_(head.weight)
+        if self.head != "torch":
+            nn.init.zeros_(head.bias)
+        return head
+
+
+class ChannelsLast(nn.Module):
+    """Lays images out channels last, which CPUs convolve and pool much faster."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(n, c, h, w) -> the same."""
+        return images.contiguous(memory_format=torch.channels_last)
+
+
+class Mean(nn.Module):
+    """The mean over space."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(n, c, h, w) -> (n, c)."""
+        return maps.mean((-2, -1))
+
+
+@hookimpl
+def register_models(register: Register) -> None:
+    """Offer conv4."""
+    register("conv4", Conv4)
