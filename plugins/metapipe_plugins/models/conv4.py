@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import ClassVar, Literal
 
-import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
@@ -53,7 +52,7 @@ class Conv4(Model):
         """(n, channels, height, width) -> (n, outputs), or features (n, d)."""
         size = self._feature_size(shape)
         channels = [shape[0]] + [self.width] * self.blocks
-        layers: OrderedDict[str, nn.Module] = OrderedDict(input=ChannelsLast())
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
         for number in range(self.blocks):
             layers[f"block{number + 1}"] = self._block(
                 channels[number], channels[number + 1], statistics
@@ -92,7 +91,9 @@ class Conv4(Model):
         nn.init.xavier_uniform_(conv.weight)
         norm = nn.BatchNorm2d(outside, track_running_stats=statistics == "running")
         norm.weight.requires_grad_(self.scale)
-        layers = OrderedDict[str, nn.Module](conv=conv, norm=norm, relu=nn.ReLU())
+        layers = OrderedDict[str, nn.Module](
+            conv=conv, layout=ChannelsLast(), norm=norm, relu=nn.ReLU()
+        )
         if self.pooling == "max":
             layers["pool"] = nn.MaxPool2d(2, ceil_mode=self.ceil)
         return nn.Sequential(layers)
@@ -109,11 +110,15 @@ class Conv4(Model):
 
 
 class ChannelsLast(nn.Module):
-    """Lays images out channels last, which CPUs convolve and pool much faster."""
+    """Lays maps out channels last, which CPUs normalise, pool and convolve faster.
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(n, c, h, w) -> the same."""
-        return images.contiguous(memory_format=torch.channels_last)
+    After the convolution and not before: with one input channel the two layouts are the
+    same strides, and torch goes on with the slow one.
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(n, c, h, w) -> the same; no copy if it is laid out so already."""
+        return maps.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
 
 
 class Mean(nn.Module):

@@ -1,0 +1,149 @@
+"""A checkpoint: one safetensors file with its JSON in the header.
+
+Tensors are named `params/NAME`, `state/NAME` and `optimiser/KEY/NAME`; the header tells
+the rest. One file, written aside, synced and renamed: it is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .contracts import Meta
+from .errors import CheckpointError
+from .training import TrainingState
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint file holds."""
+
+    tensors: Mapping[str, Tensor]
+    header: Mapping[str, Any]
+    """step, first_loss, and whatever `save` was given."""
+
+    sha256: str
+
+    @property
+    def step(self) -> int:
+        """Meta-iterations done."""
+        return int(self.header["step"])
+
+    def meta(self, device: str) -> Meta:
+        """The meta-parameters and state."""
+        return Meta(
+            _named(self.tensors, "params/", device),
+            _named(self.tensors, "state/", device),
+        )
+
+    def restore(self, state: TrainingState) -> None:
+        """Put the stored state in place of a freshly started one.
+
+        Raises CheckpointError if names or shapes are not those of `state`.
+        """
+        device = str(next(iter(state.meta.params.values())).device)
+        meta = self.meta(device)
+        _require_same(state.meta.params, meta.params)
+        with torch.no_grad():
+            for name, p in state.meta.params.items():
+                p.copy_(meta.params[name])
+        state.meta = Meta(state.meta.params, meta.state)
+        state.step = self.step
+        state.first_loss = self.header["first_loss"]
+        for path, value in self.tensors.items():
+            group, _, rest = path.partition("/")
+            if group == "optimiser":
+                key, _, name = rest.partition("/")
+                # torch's optimisers keep their step counters on the CPU
+                value = value.clone().to("cpu" if value.ndim == 0 else device)
+                state.optimiser.state[state.meta.params[name]][key] = value
+
+
+def save(path: Path, state: TrainingState, extra: Mapping[str, Any]) -> str:
+    """Write `state` to `path` and return the file's SHA-256.
+
+    `extra` is JSON-able and comes back in the header.
+    """
+    names = {id(p): name for name, p in state.meta.params.items()}
+    tensors = {
+        **{f"params/{name}": p.detach() for name, p in state.meta.params.items()},
+        **{f"state/{name}": b for name, b in state.meta.state.items()},
+        **{
+            f"optimiser/{key}/{names[id(p)]}": value
+            for p, values in state.optimiser.state.items()
+            for key, value in values.items()
+            if isinstance(value, Tensor)
+        },
+    }
+    header = {
+        "format": FORMAT,
+        "step": state.step,
+        "first_loss": state.first_loss,
+        **extra,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    save_file(
+        {name: tensor.contiguous() for name, tensor in tensors.items()},
+        aside,
+        metadata={"metapipe": json.dumps(header)},
+    )
+    with aside.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        os.fsync(file.fileno())
+    aside.replace(path)
+    return sha256
+
+
+def load(path: Path, sha256: str | None = None) -> Checkpoint:
+    """Read a checkpoint, refusing one that is not there, not whole, or not ours."""
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise CheckpointError(f"no checkpoint at {path}: {error.strerror}") from error
+    if sha256 is not None and found != sha256:
+        raise CheckpointError(
+            f"{path} is damaged: its SHA-256 is {found[:12]}..., the store says "
+            f"{sha256[:12]}..."
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {})["metapipe"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise CheckpointError(f"{path} is not a metapipe checkpoint") from error
+    if header.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path} has format {header.get('format')}, this metapipe reads {FORMAT}"
+        )
+    return Checkpoint(tensors, header, found)
+
+
+def _named(
+    tensors: Mapping[str, Tensor], prefix: str, device: str
+) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): tensor.to(device)
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def _require_same(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> None:
+    if {k: v.shape for k, v in ours.items()} != {k: v.shape for k, v in theirs.items()}:
+        raise CheckpointError(
+            "the checkpoint's parameters do not fit the network of this experiment"
+        )

@@ -1,0 +1,86 @@
+"""A learner: an algorithm with the network it was built on, for one problem, on one
+device.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from .contracts import Algorithm, Meta, Model, Problem, Source
+from .errors import UnsupportedError, UsageError, did_you_mean
+from .mapping import TaskMap
+
+
+@dataclass(frozen=True)
+class Learner:
+    """An algorithm, ready to run."""
+
+    algorithm: Algorithm
+    network: nn.Module
+    problem: Problem
+    device: str
+    mapping: TaskMap
+
+    @property
+    def normalises_batches(self) -> bool:
+        """Whether predictions depend on what else is in the batch."""
+        layers = (m for m in self.network.modules() if isinstance(m, _BatchNorm))
+        uses_batch = any(layer.running_mean is None for layer in layers)
+        return uses_batch and self.algorithm.statistics == "batch"
+
+
+def problem_of(source: Source, ways: int) -> Problem:
+    """The problem that episodes of `source` with that many ways pose."""
+    outputs = source.outputs if source.outputs is not None else ways
+    return Problem(source.kind, source.shape, outputs)
+
+
+def check_problem(algorithm: Algorithm, name: str, problem: Problem) -> None:
+    """Raise UnsupportedError if the algorithm is not defined for the problem."""
+    if problem.kind not in algorithm.kinds:
+        kinds = " and ".join(sorted(algorithm.kinds))
+        raise UnsupportedError(
+            f"{name} is defined for {kinds}, and this data set poses {problem.kind}: "
+            "choose another algorithm with --plugin"
+        )
+    algorithm.check(problem, problem)
+
+
+def build_learner(
+    algorithm: Algorithm, model: Model, problem: Problem, device: str, seed: int
+) -> tuple[Learner, Meta]:
+    """The learner and its initial meta-parameters, which `seed` decides.
+
+    Parameters are made on the CPU, so that they are the same whatever the device.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = algorithm.build(model, problem).to(device)
+        meta = algorithm.init(network)
+    learner = Learner(algorithm, network, problem, device, TaskMap("loop"))
+    return learner, meta
+
+
+def choose_device(wanted: str) -> str:
+    """The device to use: "auto" takes the first of CUDA, MPS and CPU."""
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(0, device=wanted)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise UsageError(_no_device(wanted)) from error
+    return wanted
+
+
+def _no_device(wanted: str) -> str:
+    known = ["auto", "cpu", "cuda", "mps"]
+    family = wanted.partition(":")[0]
+    if family in known:
+        return f"run.device = '{wanted}': this machine has no such device; try 'auto'"
+    return f"run.device = '{wanted}' is no device; {did_you_mean(family, known)}"

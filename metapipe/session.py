@@ -1,0 +1,270 @@
+"""A training session: the outer loop with its records, validations and checkpoints.
+
+The order within an iteration is what makes a killed run resumable bit for bit: figures
+are written before the checkpoint that covers them, and resuming deletes whatever lies
+behind the checkpoint it starts from.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .contracts import Source
+from .episode import EpisodeRecord, Episodes, Task
+from .evaluation import Summary, evaluate, summarise
+from .experiment import Experiment
+from .learner import Learner
+from .records import NewEvaluation
+from .run import Interruption, Reporter
+from .sampling import tasks as task_stream
+from .settings import EvaluationSettings
+from .training import Iteration, TrainingState, train
+
+
+@dataclass
+class Session:
+    """One process's part in a run."""
+
+    experiment: Experiment
+    learner: Learner
+    state: TrainingState
+    sources: Mapping[str, Source]
+    reporter: Reporter
+    best: float | None = None
+    """Best validation figure so far: accuracy, or the negative loss."""
+
+    seconds: float = 0.0
+    """Time spent training, validations and checkpoints excluded."""
+
+    latest: dict[str, float] = field(default_factory=dict)
+    """The most recent figures by name."""
+
+    def draw(self, iteration: int) -> Episodes:
+        """The training meta-batch of an iteration, counted from 0, on the device."""
+        run, task = self.experiment.run, self.experiment.task
+        count = self.experiment.training.tasks
+        recipes = task_stream(
+            run.dataset,
+            "train",
+            run.seed,
+            iteration * count,
+            count,
+            task.ways,
+            task.shots,
+            task.queries,
+        )
+        return self.sources["train"].draw(recipes).to(self.learner.device)
+
+    def train(self, interruption: Interruption) -> Literal["completed", "interrupted"]:
+        """Train to the end, or until interrupted; a checkpoint is left either way."""
+        training = self.experiment.training
+        window: list[Iteration] = []
+        loop = train(
+            self.learner, self.state, training, self.draw, self.experiment.run.seed
+        )
+        with self._clock() as clock:
+            for iteration in loop:
+                window.append(iteration)
+                step = iteration.step
+                done = step == training.iterations or self._out_of_time(clock)
+                stop = done or bool(interruption)
+                save = stop or step % training.checkpoint_every == 0
+                validate = self._validates(step, done)
+                if save or validate or step % training.log_every == 0:
+                    with clock.paused():
+                        self._record(window, clock)
+                        window.clear()
+                        if validate:
+                            self._validate()
+                        if save:
+                            self._checkpoint("latest")
+                if stop:
+                    return "completed" if done else "interrupted"
+        return "completed"
+
+    def _validates(self, step: int, done: bool) -> bool:
+        every = self.experiment.training.validate_every
+        return every > 0 and (done or step % every == 0)
+
+    def _out_of_time(self, clock: _Clock) -> bool:
+        minutes = self.experiment.training.minutes
+        return minutes is not None and clock.seconds() >= 60 * minutes
+
+    def _record(self, window: Sequence[Iteration], clock: _Clock) -> None:
+        """Mean figures of a window of iterations, and its episodes if wanted."""
+        self.seconds = clock.seconds()
+        episodes = [record for it in window for record in _records(it)]
+        names = [n for n in ("loss", "accuracy") if n in window[-1].metrics]
+        figures = {
+            name: sum(float(it.metrics[name].mean()) for it in window) / len(window)
+            for name in names
+        }
+        figures["grad_norm"] = sum(it.grad_norm for it in window) / len(window)
+        figures["lr"] = window[-1].lr
+        figures["episodes_per_second"] = len(episodes) / clock.lap()
+        self.latest.update(figures)
+        self.reporter.step(self.state.step, figures)
+        kept = self.experiment.training.store_episodes
+        if kept == "sampled":
+            episodes = list(_records(window[-1]))
+        self.reporter.episodes(episodes if kept != "none" else [])
+
+    def _validate(self) -> None:
+        """Judge on the validation split; keep the checkpoint if it is the best."""
+        settings = self.experiment.evaluation.model_copy(
+            update={
+                "split": "val",
+                "episodes": self.experiment.training.validation_episodes,
+            }
+        )
+        started = time.perf_counter()
+        records = list(
+            evaluate(
+                self.learner,
+                self.state.meta,
+                self.sources["val"],
+                evaluation_tasks(self.experiment, settings),
+                step=self.state.step,
+                prediction=settings.prediction,
+            )
+        )
+        summary = summarise(records)
+        self.reporter.validated(
+            self._row(settings, summary, time.perf_counter() - started), records
+        )
+        figures = {"val_loss": summary.loss}
+        if summary.accuracy is not None:
+            figures["val_accuracy"] = summary.accuracy
+        self.latest.update(figures)
+        self.reporter.step(self.state.step, figures)
+        value = -summary.loss if summary.accuracy is None else summary.accuracy
+        if self.best is None or value > self.best:
+            self.best = value
+            self._checkpoint("best")
+
+    def _row(
+        self, settings: EvaluationSettings, summary: Summary, seconds: float
+    ) -> NewEvaluation:
+        return evaluation_row(
+            self.experiment,
+            settings,
+            self.learner,
+            self.sources["val"],
+            summary,
+            purpose="validation",
+            step=self.state.step,
+            checkpoint=None,
+            seconds=seconds,
+        )
+
+    def _checkpoint(self, kind: Literal["latest", "best"]) -> None:
+        extra = {
+            "experiment": self.experiment.to_dict(),
+            "mapping": str(self.learner.mapping),
+            "best": self.best,
+            "seconds": self.seconds,
+        }
+        self.reporter.checkpoint(kind, self.state, extra)
+
+    @contextmanager
+    def _clock(self) -> Iterator[_Clock]:
+        clock = _Clock(self.seconds)
+        try:
+            yield clock
+        finally:
+            self.seconds = clock.seconds()
+
+
+class _Clock:
+    """Training time: runs on from `seconds`, and can be paused."""
+
+    def __init__(self, seconds: float) -> None:
+        self._before = seconds
+        self._since: float | None = time.perf_counter()
+        self._lap = seconds
+
+    def seconds(self) -> float:
+        """Training time so far."""
+        since = self._since
+        return self._before + (0 if since is None else time.perf_counter() - since)
+
+    def lap(self) -> float:
+        """Training time since the last call."""
+        now = self.seconds()
+        passed, self._lap = now - self._lap, now
+        return max(passed, 1e-9)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Do not count what happens inside."""
+        self._before, self._since = self.seconds(), None
+        try:
+            yield
+        finally:
+            self._since = time.perf_counter()
+
+
+def evaluation_tasks(
+    experiment: Experiment,
+    settings: EvaluationSettings,
+    dataset: str | None = None,
+) -> list[Task]:
+    """The recipes that evaluation settings ask for."""
+    task = experiment.task
+    return task_stream(
+        dataset or experiment.run.dataset,
+        settings.split,
+        settings.seed,
+        0,
+        settings.episodes,
+        settings.ways or task.ways,
+        settings.shots or task.shots,
+        settings.queries or task.queries,
+    )
+
+
+def evaluation_row(
+    experiment: Experiment,
+    settings: EvaluationSettings,
+    learner: Learner,
+    source: Source,
+    summary: Summary,
+    *,
+    dataset: str | None = None,
+    **facts: Any,
+) -> NewEvaluation:
+    """An evaluation as the store takes it, from settings, learner and summary."""
+    task = experiment.task
+    batched = learner.normalises_batches
+    return NewEvaluation(
+        dataset=dataset or experiment.run.dataset,
+        fingerprint=source.fingerprint,
+        split=settings.split,
+        seed=settings.seed,
+        ways=settings.ways or task.ways,
+        shots=settings.shots or task.shots,
+        queries=settings.queries or task.queries,
+        prediction=settings.prediction,
+        statistics=learner.algorithm.statistics,
+        transductive=batched and settings.prediction == "together",
+        loss=summary.loss,
+        loss_ci95=summary.loss_ci95,
+        loss_before=summary.loss_before,
+        accuracy=summary.accuracy,
+        accuracy_ci95=summary.accuracy_ci95,
+        accuracy_before=summary.accuracy_before,
+        **facts,
+    )
+
+
+def _records(iteration: Iteration) -> Iterator[EpisodeRecord]:
+    """The episodes of an iteration as rows of the store."""
+    known = ("loss", "loss_before", "accuracy", "accuracy_before")
+    columns = {n: v.tolist() for n, v in iteration.metrics.items() if n in known}
+    for number, task in enumerate(iteration.tasks):
+        figures = {name: values[number] for name, values in columns.items()}
+        yield EpisodeRecord(task=task, step=iteration.step, **figures)
