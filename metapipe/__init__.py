@@ -15,6 +15,7 @@ from .contracts import (
     Problem,
     Register,
     Source,
+    Split,
     Statistics,
     Step,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "RunInfo",
     "Samples",
     "Source",
+    "Split",
     "Statistics",
     "Step",
     "Task",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["classification", "regression"]
 Statistics = Literal["batch", "running"]
+Split = Literal["train", "val", "test"]
 
 
 class Plugin(BaseModel, ABC):
@@ -196,7 +197,7 @@ class Dataset(Plugin):
     """Where tasks come from."""
 
     @abstractmethod
-    def open(self, split: Literal["train", "val", "test"]) -> Source:
+    def open(self, split: Split) -> Source:
         """The split, ready to draw from. May build and cache a bank at first use.
 
         Raises DataError if the data cannot be found or read.

@@ -1,0 +1,24 @@
+"""Contract tests for plugins, to subclass in three lines.
+
+    class TestMine(AlgorithmContract):
+        algorithm = Mine(inner_lr=0.1)
+
+pytest then checks everything that metapipe relies on. Our own plugins pass the same
+classes. Nothing here needs pytest itself: failures are plain assertions.
+"""
+
+from .algorithm import AlgorithmContract
+from .dataset import DatasetContract
+from .model import ModelContract
+from .plugin import PluginContract
+from .toys import TinyModel, blobs, waves
+
+__all__ = [
+    "AlgorithmContract",
+    "DatasetContract",
+    "ModelContract",
+    "PluginContract",
+    "TinyModel",
+    "blobs",
+    "waves",
+]

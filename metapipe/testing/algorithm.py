@@ -1,0 +1,209 @@
+"""What metapipe relies on in an algorithm."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ..contracts import Algorithm, Meta, Model, Plugin, Problem
+from ..episode import Episodes, Params, Samples
+from ..learner import Learner, build_learner
+from ..mapping import TaskMap
+from ..settings import TrainingSettings
+from ..training import start, train
+from .plugin import PluginContract
+from .toys import TinyModel, blobs, waves
+
+LOOP = TaskMap("loop")
+
+
+class AlgorithmContract(PluginContract):
+    """What metapipe relies on in an algorithm."""
+
+    algorithm: ClassVar[Algorithm]
+    model: ClassVar[Model] = TinyModel()
+    learning: ClassVar[TrainingSettings] = TrainingSettings(
+        iterations=60, tasks=4, lr=0.02
+    )
+    """How to train it on the toy problem, where it must learn."""
+
+    @property
+    def plugin(self) -> Plugin:
+        """The algorithm."""
+        return self.algorithm
+
+    def _episodes(self, seed: int = 0) -> Episodes:
+        regression = "classification" not in self.algorithm.kinds
+        return waves(seed=seed) if regression else blobs(seed=seed)
+
+    def _learner(self, episodes: Episodes) -> tuple[Learner, Meta]:
+        """In double precision: mappings and calls are compared to 1e-10."""
+        problem = _problem(episodes)
+        learner, _ = build_learner(self.algorithm, self.model, problem, "cpu", 0)
+        learner.network.double()
+        return learner, self.algorithm.init(learner.network)
+
+    def test_the_gradient_fits_the_parameters(self) -> None:
+        """Same names and shapes, finite, and something to descend."""
+        episodes = self._episodes()
+        learner, meta = self._learner(episodes)
+        step = self.algorithm.meta_gradient(learner.network, meta, episodes, LOOP)
+        assert _shapes(step.gradients) == _shapes(meta.params)
+        assert _shapes(step.state) == _shapes(meta.state)
+        for name, grad in step.gradients.items():
+            assert torch.isfinite(grad).all(), f"the gradient of {name} is not finite"
+        assert any(bool(grad.any()) for grad in step.gradients.values())
+
+    def test_figures_are_told_task_by_task(self) -> None:
+        """`loss`, and in classification `accuracy`, (T,) each, without a graph."""
+        episodes = self._episodes()
+        learner, meta = self._learner(episodes)
+        step = self.algorithm.meta_gradient(learner.network, meta, episodes, LOOP)
+        expected = {"loss"}
+        if not episodes.query.targets.is_floating_point():
+            expected |= {"accuracy"}
+        assert expected <= set(step.metrics)
+        for name in expected:
+            assert step.metrics[name].shape == (len(episodes.tasks),)
+            assert not step.metrics[name].requires_grad
+
+    def test_the_same_call_gives_the_same_answer(self) -> None:
+        """Given the same torch seed."""
+        episodes = self._episodes()
+        learner, meta = self._learner(episodes)
+        steps = []
+        for _ in range(2):
+            torch.manual_seed(0)
+            steps.append(
+                self.algorithm.meta_gradient(learner.network, meta, episodes, LOOP)
+            )
+        for name, grad in steps[0].gradients.items():
+            assert torch.equal(grad, steps[1].gradients[name])
+
+    def test_nothing_is_mutated(self) -> None:
+        """Neither meta-parameters, state, network nor episodes."""
+        episodes = self._episodes()
+        learner, meta = self._learner(episodes)
+        watched = [
+            *meta.params.values(),
+            *meta.state.values(),
+            *learner.network.parameters(),
+            *learner.network.buffers(),
+            *episodes.support,
+            *episodes.query,
+        ]
+        before = [tensor.detach().clone() for tensor in watched]
+        self.algorithm.meta_gradient(learner.network, meta, episodes, LOOP)
+        support = _first(episodes.support)
+        adapted = self.algorithm.adapt(learner.network, meta, support)
+        query = episodes.query.inputs[0]
+        self.algorithm.predict(learner.network, meta, adapted, query)
+        for tensor, copy in zip(watched, before, strict=True):
+            assert torch.equal(tensor, copy)
+
+    def test_predictions_have_the_asked_shape(self) -> None:
+        """(m, outputs) for m inputs, adapted or not, also without a graph."""
+        episodes = self._episodes()
+        learner, meta = self._learner(episodes)
+        algorithm, network = self.algorithm, learner.network
+        query = episodes.query.inputs[0]
+        with torch.no_grad():
+            adapted = algorithm.adapt(network, meta, _first(episodes.support))
+            known = [adapted, algorithm.unadapted(network, meta)]
+            for params in known:
+                if params is not None:
+                    out = algorithm.predict(network, meta, params, query)
+                    assert out.shape == (len(query), learner.problem.outputs)
+                    assert torch.isfinite(out).all()
+
+    def test_the_result_does_not_depend_on_the_mapping(self) -> None:
+        """Loop, vmap, chunks and threads agree to 1e-10."""
+        episodes = self._episodes()
+        learner, meta = self._learner(episodes)
+        torch.manual_seed(0)
+        want = self.algorithm.meta_gradient(learner.network, meta, episodes, LOOP)
+        for task_map in (TaskMap("vmap"), TaskMap("chunks", 3), TaskMap("threads", 2)):
+            torch.manual_seed(0)
+            got = self.algorithm.meta_gradient(
+                learner.network, meta, episodes, task_map
+            )
+            for name, grad in want.gradients.items():
+                torch.testing.assert_close(
+                    got.gradients[name], grad, rtol=1e-10, atol=1e-10
+                )
+
+    def test_before_adaptation_it_only_guesses(self) -> None:
+        """Accuracy 1/N on fresh episodes before the support set is seen."""
+        if "classification" not in self.algorithm.kinds:
+            return
+        figures = []
+        for seed in range(60):
+            episodes = blobs(seed=seed)
+            learner, meta = self._learner(episodes)
+            unadapted = self.algorithm.unadapted(learner.network, meta)
+            if unadapted is None:
+                return
+            for inputs, labels in zip(*episodes.query, strict=True):
+                out = self.algorithm.predict(learner.network, meta, unadapted, inputs)
+                figures.append(float((out.argmax(-1) == labels).double().mean()))
+        mean = sum(figures) / len(figures)
+        error = math.sqrt(sum((f - mean) ** 2 for f in figures)) / len(figures)
+        assert abs(mean - 1 / 3) < 4 * error + 1e-9
+
+    def test_it_learns_a_toy_problem(self) -> None:
+        """A minute part of a training lowers the loss on episodes never seen."""
+        episodes = self._episodes()
+        learner, meta = self._learner(episodes)
+        fresh = self._episodes(seed=10**6)
+        before = self._loss(learner, meta, fresh)
+        state = start(meta, self.learning)
+        for _ in train(learner, state, self.learning, self._episodes, seed=0):
+            pass
+        assert self._loss(learner, state.meta, fresh) < before
+
+    def _loss(self, learner: Learner, meta: Meta, episodes: Episodes) -> float:
+        step = self.algorithm.meta_gradient(
+            learner.network, _detached(meta), episodes, LOOP
+        )
+        return float(step.metrics["loss"].mean())
+
+    def test_shapes_hold_without_data(self) -> None:
+        """On torch's `meta` device: nothing in the algorithm insists on the CPU."""
+        episodes = self._episodes()
+        learner, meta = self._learner(episodes)
+        network = learner.network.to("meta")
+        moved = Meta(_on_meta(meta.params), _on_meta(meta.state))
+        support = Samples(*(t[0].to("meta") for t in episodes.support))
+        adapted = self.algorithm.adapt(network, moved, support)
+        assert all(tensor.device.type == "meta" for tensor in adapted.values())
+        out = self.algorithm.predict(
+            network, moved, adapted, episodes.query.inputs[0].to("meta")
+        )
+        assert out.device.type == "meta"
+
+
+def _problem(episodes: Episodes) -> Problem:
+    inputs, targets = episodes.query
+    shape = tuple(inputs.shape[2:])
+    if targets.is_floating_point():
+        return Problem("regression", shape, targets.shape[-1])
+    return Problem("classification", shape, int(targets.max()) + 1)
+
+
+def _first(samples: Samples) -> Samples:
+    return Samples(*(tensor[0] for tensor in samples))
+
+
+def _shapes(params: Params) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in params.items()}
+
+
+def _on_meta(params: Params) -> dict[str, Tensor]:
+    return {name: tensor.to("meta") for name, tensor in params.items()}
+
+
+def _detached(meta: Meta) -> Meta:
+    return Meta({name: p.detach() for name, p in meta.params.items()}, meta.state)

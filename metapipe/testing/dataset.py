@@ -1,0 +1,86 @@
+"""What metapipe relies on in a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+
+from ..contracts import Dataset, Plugin, Split
+from ..episode import Task
+from ..errors import UnsupportedError
+from .plugin import PluginContract
+
+
+class DatasetContract(PluginContract):
+    """What metapipe relies on in a data set."""
+
+    dataset: ClassVar[Dataset]
+    ways: ClassVar[int] = 3
+    shots: ClassVar[int] = 2
+    queries: ClassVar[int] = 3
+    splits: ClassVar[Sequence[Split]] = ("train", "val", "test")
+
+    @property
+    def plugin(self) -> Plugin:
+        """The data set."""
+        return self.dataset
+
+    def _tasks(self, split: Split, indices: Sequence[int]) -> list[Task]:
+        shape = (self.ways, self.shots, self.queries)
+        return [Task("contract", split, 1, index, *shape) for index in indices]
+
+    def test_episodes_have_the_shapes_they_promise(self) -> None:
+        """Inputs, targets and their types, in every split."""
+        for split in self.splits:
+            source = self.dataset.open(split)
+            source.check(self.ways, self.shots, self.queries)
+            episodes = source.draw(self._tasks(split, range(4)))
+            sets = ((episodes.support, self.shots), (episodes.query, self.queries))
+            for samples, each in sets:
+                assert samples.inputs.shape == (4, self.ways * each, *source.shape)
+                assert samples.inputs.dtype == torch.float32
+                assert samples.targets.shape[:2] == (4, self.ways * each)
+                if source.kind == "classification":
+                    assert samples.targets.dtype == torch.int64
+                    assert set(samples.targets[0].tolist()) == set(range(self.ways))
+
+    def test_an_episode_depends_on_its_task_only(self) -> None:
+        """Not on the other tasks of the call, their order, or a second opening."""
+        source = self.dataset.open("train")
+        together = source.draw(self._tasks("train", [0, 1, 2, 3]))
+        again = self.dataset.open("train").draw(self._tasks("train", [3, 1]))
+        for mine, other in ((0, 3), (1, 1)):
+            for samples, all_samples in zip(again[1:3], together[1:3], strict=True):
+                assert torch.equal(samples.inputs[mine], all_samples.inputs[other])
+                assert torch.equal(samples.targets[mine], all_samples.targets[other])
+
+    def test_other_numbers_give_other_episodes(self) -> None:
+        """Another index, another seed."""
+        source = self.dataset.open("train")
+        first, second = source.draw(self._tasks("train", [0, 1])).support.inputs
+        assert not torch.equal(first, second)
+
+    def test_support_and_query_are_disjoint(self) -> None:
+        """No item of a class is in both."""
+        source = self.dataset.open("train")
+        items = source.draw(self._tasks("train", range(8))).items
+        if items is not None:
+            for row in items.flatten(0, 1).tolist():
+                assert len(set(row)) == len(row)
+
+    def test_the_fingerprint_is_stable(self) -> None:
+        """Equal content, equal fingerprint; splits differ."""
+        prints = [self.dataset.open(split).fingerprint for split in self.splits]
+        assert prints == [self.dataset.open(split).fingerprint for split in self.splits]
+        assert len(set(prints)) == len(prints)
+
+    def test_too_much_is_refused(self) -> None:
+        """More classes than there are is an error before anything is drawn."""
+        source = self.dataset.open("train")
+        try:
+            source.check(10**6, 1, 1)
+        except UnsupportedError:
+            return
+        raise AssertionError("a million ways were accepted")

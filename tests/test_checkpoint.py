@@ -1,0 +1,75 @@
+"""Checkpoints: everything comes back, and nothing foreign or damaged is taken."""
+
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from test_training import draw, learner
+
+from metapipe.checkpoint import load, save
+from metapipe.errors import CheckpointError
+from metapipe.settings import TrainingSettings
+from metapipe.training import start, train
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "sgd"])
+def test_training_goes_on_bit_for_bit_from_a_file(tmp_path: Path, optimiser) -> None:
+    settings = TrainingSettings(
+        iterations=8, lr=0.01, optimiser=optimiser, momentum=0.5, schedule="linear"
+    )
+    ours, meta = learner()
+    whole, first = start(meta, settings), start(meta, settings)
+    for _ in train(ours, whole, settings, draw, seed=0):
+        pass
+    for _ in islice(train(ours, first, settings, draw, seed=0), 3):
+        pass
+    sha256 = save(tmp_path / "c.safetensors", first, {"best": 0.5})
+    second = start(meta, settings)
+    checkpoint = load(tmp_path / "c.safetensors", sha256)
+    checkpoint.restore(second)
+    assert checkpoint.header["best"] == 0.5
+    assert checkpoint.step == second.step == 3
+    for _ in train(ours, second, settings, draw, seed=0):
+        pass
+    for name, p in whole.meta.params.items():
+        assert torch.equal(p, second.meta.params[name])
+
+
+def test_equal_states_make_equal_files(tmp_path: Path) -> None:
+    _, meta = learner()
+    state = start(meta, TrainingSettings())
+    assert save(tmp_path / "a", state, {}) == save(tmp_path / "b", state, {})
+    assert [p.name for p in sorted(tmp_path.iterdir())] == ["a", "b"]
+
+
+def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
+    _, meta = learner()
+    path = tmp_path / "c.safetensors"
+    sha256 = save(path, start(meta, TrainingSettings()), {})
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="is damaged"):
+        load(path, sha256)
+
+
+def test_a_missing_or_foreign_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="No such file"):
+        load(tmp_path / "none")
+    (tmp_path / "text").write_text("hello")
+    with pytest.raises(CheckpointError, match="not a metapipe checkpoint"):
+        load(tmp_path / "text")
+    save_file({"x": torch.zeros(1)}, tmp_path / "other")
+    with pytest.raises(CheckpointError, match="not a metapipe checkpoint"):
+        load(tmp_path / "other")
+
+
+def test_another_networks_parameters_are_refused(tmp_path: Path) -> None:
+    _, meta = learner()
+    save(tmp_path / "c", start(meta, TrainingSettings()), {})
+    other = start(meta, TrainingSettings())
+    other.meta.params.popitem()
+    with pytest.raises(CheckpointError, match="do not fit"):
+        load(tmp_path / "c").restore(other)
