@@ -1,0 +1,141 @@
+"""Episodes from a bank of labelled images: a ready `Source` for data set plugins."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .bank import Bank, Bytes
+from .contracts import Kind, Source
+from .episode import Episodes, Samples, Task
+from .errors import UnsupportedError
+from .sampling import Integers, choose, integers, keys
+
+TURNS = (0, 1, 2, 3)
+
+
+@dataclass(frozen=True)
+class ImageClass:
+    """A class of a split: a class of the bank, perhaps turned."""
+
+    index: int
+    """Class in the bank."""
+
+    turns: int = 0
+    """Quarter turns, counter-clockwise."""
+
+
+def with_rotations(classes: Sequence[ImageClass]) -> list[ImageClass]:
+    """Each class in its four orientations, as four classes."""
+    return [ImageClass(c.index, turns) for c in classes for turns in TURNS]
+
+
+@dataclass(frozen=True)
+class ImageSource(Source):
+    """Some classes of a bank, to draw episodes from.
+
+    Items are laid out class by class (first all shots of label 0). That is not part of
+    the contract: algorithms go by the targets.
+    """
+
+    bank: Bank
+    members: tuple[ImageClass, ...]
+
+    random_turns: bool = False
+    """Turn each class of each episode by a random number of quarters."""
+
+    @property
+    def kind(self) -> Kind:
+        """Classification."""
+        return "classification"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(channels, height, width)."""
+        return self.bank.shape
+
+    @property
+    def outputs(self) -> None:
+        """As many as an episode has ways."""
+        return
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Names; a turned class tells its angle."""
+        return [
+            self.bank.classes[m.index] + (f"/rot{90 * m.turns:03d}" if m.turns else "")
+            for m in self.members
+        ]
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the bank's content and of what is drawn from it."""
+        members = [(member.index, member.turns) for member in self.members]
+        text = json.dumps([self.bank.fingerprint, members, self.random_turns])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def check(self, ways: int, shots: int, queries: int) -> None:
+        """Enough classes, and enough items in every class."""
+        if ways > len(self.members):
+            raise UnsupportedError(
+                f"this split has {len(self.members)} classes and cannot give {ways} "
+                f"ways: use --ways {len(self.members)} or fewer"
+            )
+        sizes = self._sizes()
+        smallest = int(sizes.argmin())
+        if shots + queries > sizes[smallest]:
+            raise UnsupportedError(
+                f"class '{self.classes[smallest]}' has {sizes[smallest]} items and "
+                f"cannot give {shots} shots and {queries} queries: use fewer"
+            )
+
+    def draw(self, tasks: Sequence[Task]) -> Episodes:
+        """Images in [0, 1]: support (T, ways * shots, C, H, W), query alike."""
+        ways, shots, queries = tasks[0].ways, tasks[0].shots, tasks[0].queries
+        key = keys(tasks)
+        classes = choose(key, "classes", len(self.members), ways)
+        items = choose(key, "items", self._sizes()[classes], shots + queries, ways)
+        images = self._images(classes, items, self._turns(key, classes))
+        labels = torch.arange(ways).expand(len(tasks), ways)
+        return Episodes(
+            tuple(tasks),
+            Samples(_flat(images[:, :, :shots]), labels.repeat_interleave(shots, 1)),
+            Samples(_flat(images[:, :, shots:]), labels.repeat_interleave(queries, 1)),
+            torch.from_numpy(classes),
+            torch.from_numpy(items),
+        )
+
+    def _sizes(self) -> Integers:
+        """(members,): items of each class."""
+        return self.bank.sizes[[member.index for member in self.members]]
+
+    def _turns(self, key: np.ndarray, classes: Integers) -> Integers:
+        """(T, ways): quarter turns of each class of each episode."""
+        turns = np.array([member.turns for member in self.members])[classes]
+        if self.random_turns:
+            turns = turns + integers(key, "turns", classes.shape[1], below=4)
+        return turns % 4
+
+    def _images(self, classes: Integers, items: Integers, turns: Integers) -> Bytes:
+        """(T, ways, items, H, W[, C]), turned as asked."""
+        starts = self.bank.starts[[member.index for member in self.members]]
+        images: Bytes = self.bank.items[starts[classes][..., None] + items]
+        for quarter in TURNS[1:]:
+            turned = turns == quarter
+            if turned.any():
+                images[turned] = np.rot90(images[turned], quarter, (2, 3))
+        return images
+
+
+def _flat(images: Bytes) -> Tensor:
+    """(T, N, k, H, W[, C]) bytes -> (T, N * k, C, H, W) floats in [0, 1]."""
+    images = images.reshape(len(images), -1, *images.shape[3:])
+    grey = images.ndim == 4
+    images = images[:, :, None] if grey else np.moveaxis(images, -1, 2)
+    return torch.from_numpy(np.multiply(images, np.float32(1 / 255), order="C"))

@@ -1,0 +1,216 @@
+"""Glyphs: the letters of the DejaVu fonts, real many-class input with no download.
+
+One class is one letter, its drawers are the fonts, and a seeded affine jitter makes
+more drawings of each. Training, validation and test are different *scripts*, so the test
+is on writing never seen. matplotlib's wheel carries the fonts.
+
+A letter is taken if Unicode does not decompose it and enough fonts have it. Of letters
+that look alike one is kept: the test letter before the validation letter before the
+training letter (Cyrillic's A is Latin's), and within a split the first.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from matplotlib import get_data_path
+from matplotlib.ft2font import FT2Font
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from PIL import __version__ as pillow_version
+from pydantic import Field
+
+from metapipe import Dataset, Register, Split, hookimpl
+from metapipe.bank import Bank, Bytes, open_bank
+from metapipe.classification import ImageClass, ImageSource, with_rotations
+from metapipe.sampling import uniform
+
+SIZE = 28
+SCRIPTS: dict[Split, dict[str, tuple[tuple[int, int], ...]]] = {
+    "train": {
+        "Latin": ((0x41, 0x24F), (0x250, 0x2AF), (0x1D00, 0x1D7F), (0x2C60, 0x2C7F)),
+        "Greek": ((0x370, 0x3FF),),
+        "Hebrew": ((0x5D0, 0x5EA),),
+        "Arabic": ((0x620, 0x6D5),),
+        "Lao": ((0xE81, 0xEAE),),
+        "Canadian": ((0x1400, 0x167F),),
+    },
+    "val": {"Cyrillic": ((0x400, 0x52F),)},
+    "test": {"Armenian": ((0x531, 0x587),), "Georgian": ((0x10A0, 0x10FA),)},
+}
+"""Unicode blocks of the scripts of each split."""
+
+FONTS_WANTED = 4
+"""A letter that fewer fonts have is left out."""
+
+ALIKE = 0.25
+"""Letters are alike if they differ in less than this part of the larger one's ink."""
+
+BOX = 20
+"""A letter is scaled to fit a square of so many pixels before it is jittered."""
+
+FINE = 4
+"""Letters are drawn so many times finer than the image, then reduced."""
+
+Grey = NDArray[np.float32]
+
+
+class Glyphs(Dataset):
+    """Letters of the DejaVu fonts; test scripts are Armenian and Georgian."""
+
+    paper: ClassVar[str] = "The DejaVu fonts, https://dejavu-fonts.github.io"
+
+    drawings: int = Field(default=20, ge=2, le=1000)
+    """Drawings of each letter: fonts in turn, each with a jitter of its own."""
+
+    jitter: float = Field(default=1.0, ge=0.0, le=2.0)
+    """Strength of the jitter; at 1 up to 12 degrees, 15 % of size, and 2 pixels."""
+
+    rotations: bool = False
+    """Whether a training letter in its four orientations makes four classes."""
+
+    def open(self, split: Split) -> ImageSource:
+        """The scripts of a split."""
+        facts = {
+            "fonts": [path.name for path in _fonts()],
+            "pillow": pillow_version,
+            "drawings": self.drawings,
+            "jitter": self.jitter,
+            "scripts": SCRIPTS,
+            "rules": [FONTS_WANTED, ALIKE, BOX, FINE, SIZE],
+        }
+        bank = open_bank("glyphs", facts, self._build)
+        members = _members(bank, split)
+        if self.rotations and split == "train":
+            members = with_rotations(members)
+        return ImageSource(bank, tuple(members))
+
+    def _build(self) -> Iterator[tuple[str, Bytes]]:
+        for script, letter in distinct_letters():
+            yield f"{script}/{letter}", self._draw(letter)
+
+    def _draw(self, letter: str) -> Bytes:
+        """(drawings, SIZE, SIZE)."""
+        fonts = [path for path in _fonts() if ord(letter) in _letters_of(path)]
+        key = np.array([ord(letter)], np.uint64)
+        numbers = 2 * uniform(key, "jitter", self.drawings, 6)[0] - 1
+        return np.stack(
+            [
+                _jittered(fonts[n % len(fonts)], letter, self.jitter * numbers[n])
+                for n in range(self.drawings)
+            ]
+        )
+
+
+def distinct_letters() -> list[tuple[str, str]]:
+    """(script, letter) of all classes: no two alike, test letters taking precedence."""
+    kept: list[tuple[str, str]] = []
+    shapes = np.empty((0, SIZE * SIZE), np.float32)
+    for split in ("test", "val", "train"):
+        for script, blocks in SCRIPTS[split].items():
+            for letter in _candidates(blocks):
+                font = next(f for f in _fonts() if ord(letter) in _letters_of(f))
+                shape = _plain(font, letter).reshape(1, -1)
+                if not _alike(shape, shapes):
+                    kept.append((script, letter))
+                    shapes = np.concatenate([shapes, shape])
+    return kept
+
+
+def _members(bank: Bank, split: Split) -> list[ImageClass]:
+    scripts = set(SCRIPTS[split])
+    return [
+        ImageClass(index)
+        for index, name in enumerate(bank.classes)
+        if name.partition("/")[0] in scripts
+    ]
+
+
+def _candidates(blocks: tuple[tuple[int, int], ...]) -> Iterator[str]:
+    """The letters of some Unicode blocks that enough fonts have."""
+    for first, last in blocks:
+        for letter in map(chr, range(first, last + 1)):
+            is_letter = unicodedata.category(letter).startswith("L")
+            if is_letter and not unicodedata.decomposition(letter):
+                having = [f for f in _fonts() if ord(letter) in _letters_of(f)]
+                if len(having) >= FONTS_WANTED:
+                    yield letter
+
+
+def _alike(shape: Grey, shapes: Grey) -> bool:
+    """Whether `shape` (1, d) differs from one of `shapes` (n, d) by too little ink."""
+    if not len(shapes):
+        return False
+    difference = np.abs(shapes - shape).sum(-1)
+    ink = np.maximum(shapes.sum(-1), shape.sum())
+    return bool((difference < ALIKE * ink).any())
+
+
+def _plain(font: Path, letter: str) -> Grey:
+    """(SIZE, SIZE) in [0, 1]: the letter, scaled and centred, without jitter."""
+    fine = _fine(font, letter)
+    small = fine.resize((SIZE, SIZE), Image.Resampling.BOX)
+    return np.asarray(small, np.float32) / np.float32(255)
+
+
+def _jittered(font: Path, letter: str, numbers: NDArray[np.float64]) -> Bytes:
+    """(SIZE, SIZE), moved by an affine map that six numbers in [-1, 1] decide."""
+    turn, width, height, shear, right, down = numbers
+    angle = np.deg2rad(12 * turn)
+    rotation = np.array(
+        [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    )
+    stretch = np.array([[1 + 0.15 * width, 0.15 * shear], [0, 1 + 0.15 * height]])
+    inverse = np.linalg.inv(rotation @ stretch)
+    centre = np.full(2, SIZE * FINE / 2)
+    shift = 2 * FINE * np.array([right, down])
+    offset = centre - inverse @ (centre + shift)
+    affine = (*inverse[0], offset[0], *inverse[1], offset[1])
+    fine = _fine(font, letter)
+    moved = fine.transform(
+        fine.size, Image.Transform.AFFINE, affine, Image.Resampling.BILINEAR
+    )
+    return np.asarray(moved.resize((SIZE, SIZE), Image.Resampling.BOX))
+
+
+@lru_cache(maxsize=64)
+def _fine(font: Path, letter: str) -> Image.Image:
+    """The letter scaled to its box and centred, FINE times finer than the image."""
+    face = ImageFont.truetype(str(font), BOX * FINE)
+    left, top, right, bottom = face.getbbox(letter)
+    raw = Image.new("L", (int(right - left) + 16, int(bottom - top) + 16))
+    ImageDraw.Draw(raw).text((8 - left, 8 - top), letter, font=face, fill=255)
+    raw = raw.crop(raw.getbbox())
+    scale = BOX * FINE / max(raw.size)
+    size = (max(1, round(raw.width * scale)), max(1, round(raw.height * scale)))
+    side = SIZE * FINE
+    canvas = Image.new("L", (side, side))
+    place = ((side - size[0]) // 2, (side - size[1]) // 2)
+    canvas.paste(raw.resize(size, Image.Resampling.BILINEAR), place)
+    return canvas
+
+
+@lru_cache(maxsize=1)
+def _fonts() -> tuple[Path, ...]:
+    """The twelve DejaVu text fonts, the plain sans-serif first."""
+    folder = Path(get_data_path()) / "fonts" / "ttf"
+    paths = [p for p in folder.glob("DejaVu*.ttf") if "Display" not in p.name]
+    plain = folder / "DejaVuSans.ttf"
+    return (plain, *sorted(path for path in paths if path != plain))
+
+
+@lru_cache(maxsize=16)
+def _letters_of(font: Path) -> frozenset[int]:
+    """Code points the font has."""
+    return frozenset(FT2Font(str(font)).get_charmap())
+
+
+@hookimpl
+def register_datasets(register: Register) -> None:
+    """Offer the glyphs."""
+    register("glyphs", Glyphs)
