@@ -66,17 +66,15 @@ def cache_dir() -> Path:
     return Path(given) if given else Path(platformdirs.user_cache_dir("metapipe"))
 
 
-def file_identity(path: Path) -> dict[str, Any]:
-    """What a cached bank must agree on about a file it was made from."""
+def identity(path: Path) -> list[Any]:
+    """What a cached bank must agree on about the file or folder it was made from."""
     try:
-        status = path.stat()
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        states = [(file, file.stat()) for file in files]
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
-    return {
-        "path": str(path.resolve()),
-        "bytes": status.st_size,
-        "modified": status.st_mtime_ns,
-    }
+    facts = [(str(file), state.st_size, state.st_mtime_ns) for file, state in states]
+    return [str(path.resolve()), hashlib.sha256(repr(facts).encode()).hexdigest()]
 
 
 def open_bank(name: str, made_from: Any, build: Build) -> Bank:

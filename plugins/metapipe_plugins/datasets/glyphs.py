@@ -1,8 +1,8 @@
 """Glyphs: the letters of the DejaVu fonts, real many-class input with no download.
 
 One class is one letter, its drawers are the fonts, and a seeded affine jitter makes
-more drawings of each. Training, validation and test are different *scripts*, so the test
-is on writing never seen. matplotlib's wheel carries the fonts.
+more drawings of each. Training, validation and test are different *scripts*, so the
+test is on writing never seen. matplotlib's wheel carries the fonts.
 
 A letter is taken if Unicode does not decompose it and enough fonts have it. Of letters
 that look alike one is kept: the test letter before the validation letter before the

@@ -1,0 +1,218 @@
+"""Omniglot: 1,623 handwritten characters of 50 alphabets, 20 drawings of each.
+
+Lake, Salakhutdinov & Tenenbaum, Science 350, 2015. Three protocols are in use and their
+figures are not comparable: a random split of the characters (MAML and most others), the
+split files of Vinyals et al. (ProtoNet), and the official background and evaluation
+alphabets (harder).
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from pathlib import Path, PurePosixPath
+from typing import ClassVar, Literal
+
+import numpy as np
+from PIL import Image
+from pydantic import Field, NonNegativeInt
+
+from metapipe import DataError, Dataset, Register, Split, hookimpl
+from metapipe.bank import Bank, Bytes, identity, open_bank
+from metapipe.classification import ImageClass, ImageSource, with_rotations
+from metapipe.download import download_all
+
+OFFICIAL = "https://github.com/brendenlake/omniglot/raw/master/python"
+ARCHIVES = {
+    f"{OFFICIAL}/images_background.zip": "md5:68d2efa1b9178cc56df9314c21c6e718",
+    f"{OFFICIAL}/images_evaluation.zip": "md5:6b91aef0f799c5bb55b94e3f2daec811",
+}
+PARTS = ("images_background", "images_evaluation")
+INSTEAD = "Point -s dataset.root=PATH at a folder or zip that has Omniglot"
+OFFICIAL_VALIDATION = 5
+"""Background alphabets that the official split validates on: the last, by name."""
+
+Rotations = Literal["none", "classes", "random"]
+ReadFile = Callable[[], bytes]
+
+
+class Omniglot(Dataset):
+    """Handwritten characters; MAML's split and rotations unless told otherwise."""
+
+    paper: ClassVar[str] = (
+        "Lake, Salakhutdinov & Tenenbaum, Science 2015, "
+        "https://doi.org/10.1126/science.aab3050"
+    )
+
+    root: Path | None = None
+    """Folder or zip that has `images_background` and `images_evaluation`, or folder
+    with the two official zips; downloaded if not given."""
+
+    split: Literal["maml", "official", "lists"] = "maml"
+    """maml: 1,100 / 100 / 423 random characters; official: background alphabets (the
+    last five validate) and evaluation; lists: the files in `lists`."""
+
+    split_seed: NonNegativeInt = 1
+    """Seed of the maml split."""
+
+    lists: Path | None = None
+    """Folder with train.txt, val.txt and test.txt: a line `Alphabet/characterNN` each,
+    with `/rot090` for a turned character, as the Vinyals split."""
+
+    rotations: Rotations = "random"
+    """Training characters: as drawn; each turned by a random quarter in each episode
+    (MAML); or four orientations as four classes (ProtoNet). Lists say it themselves."""
+
+    test_rotations: Rotations = "random"
+    """The same for validation and test; MAML and ProtoNet turn there too, Reptile and
+    MetaNet do not."""
+
+    size: int = Field(default=28, ge=4, le=105)
+    """Height and width, resized from 105 with anti-aliasing (Lanczos, on grey)."""
+
+    invert: bool = True
+    """Make ink 1 and paper 0 (all but Reptile do)."""
+
+    def open(self, split: Split) -> ImageSource:
+        """The characters of a split."""
+        bank = self._bank()
+        members = self._members(bank, split)
+        rotations = self.rotations if split == "train" else self.test_rotations
+        if self.split == "lists":
+            rotations = "none"
+        if rotations == "classes":
+            members = with_rotations(members)
+        return ImageSource(bank, tuple(members), rotations == "random")
+
+    def _bank(self) -> Bank:
+        if self.root is None:
+            archives = download_all(ARCHIVES, "omniglot", INSTEAD)
+        else:
+            archives = _find(self.root)
+        made_from = {
+            "files": [identity(path) for path in archives],
+            "size": self.size,
+            "invert": self.invert,
+        }
+        return open_bank("omniglot", made_from, lambda: self._build(archives))
+
+    def _build(self, archives: list[Path]) -> Iterator[tuple[str, Bytes]]:
+        """Characters as `part/Alphabet/characterNN`, in order of their names."""
+        files = sorted(
+            (name, read) for path in archives for name, read in _drawings(path)
+        )
+        for character, drawings in groupby(
+            files, key=lambda file: file[0].rpartition("/")[0]
+        ):
+            yield character, np.stack([self._image(n, read) for n, read in drawings])
+
+    def _image(self, name: str, read: ReadFile) -> Bytes:
+        try:
+            image = Image.open(io.BytesIO(read())).convert("L")
+        except (OSError, zipfile.BadZipFile) as error:
+            raise DataError(f"cannot read {name}: {error}. {INSTEAD}") from error
+        side = (self.size, self.size)
+        pixels = np.asarray(image.resize(side, Image.Resampling.LANCZOS))
+        return 255 - pixels if self.invert else pixels
+
+    def _members(self, bank: Bank, split: Split) -> list[ImageClass]:
+        if self.split == "lists":
+            return self._listed(bank, split)
+        names = bank.classes
+        if self.split == "maml":
+            return [ImageClass(i) for i in self._shuffled(len(names), split)]
+        part = PARTS[split == "test"]
+        alphabets = sorted({n.split("/")[1] for n in names if n.startswith(part)})
+        if split == "train":
+            alphabets = alphabets[:-OFFICIAL_VALIDATION]
+        elif split == "val":
+            alphabets = alphabets[-OFFICIAL_VALIDATION:]
+        chosen = {f"{part}/{alphabet}" for alphabet in alphabets}
+        return [
+            ImageClass(i)
+            for i, name in enumerate(names)
+            if name.rpartition("/")[0] in chosen
+        ]
+
+    def _shuffled(self, count: int, split: Split) -> list[int]:
+        """1,100 / 100 / the rest (423), as in the MAML code, by our own shuffle."""
+        order = np.random.Generator(np.random.PCG64(self.split_seed)).random(count)
+        where = {
+            "train": slice(1100),
+            "val": slice(1100, 1200),
+            "test": slice(1200, None),
+        }
+        return [int(i) for i in order.argsort(kind="stable")[where[split]]]
+
+    def _listed(self, bank: Bank, split: Split) -> list[ImageClass]:
+        if self.lists is None:
+            raise DataError(
+                "dataset.split = 'lists' needs the folder of the lists: give it with "
+                "-s dataset.lists=PATH"
+            )
+        known = {name.partition("/")[2]: i for i, name in enumerate(bank.classes)}
+        path = self.lists / f"{split}.txt"
+        try:
+            lines = path.read_text(encoding="utf-8").split()
+        except OSError as error:
+            raise DataError(f"cannot read {path}: {error.strerror}") from error
+        return [_line(line, known, path) for line in lines]
+
+
+def _line(line: str, known: dict[str, int], path: Path) -> ImageClass:
+    """`Alphabet/characterNN[/rotDDD]` as a class."""
+    character, _, turn = line.partition("/rot")
+    degrees = turn or "000"
+    if character not in known or degrees not in ("000", "090", "180", "270"):
+        raise DataError(f"{path} names '{line}', which Omniglot does not have")
+    return ImageClass(known[character], int(degrees) // 90)
+
+
+def _find(root: Path) -> list[Path]:
+    """The archives or folders under `root`."""
+    if not root.exists():
+        raise DataError(f"dataset.root = '{root}' does not exist. {INSTEAD}")
+    if root.is_file():
+        return [root]
+    zips = [root / f"{part}.zip" for part in PARTS]
+    if all(path.is_file() for path in zips):
+        return zips
+    if all((root / part).is_dir() for part in PARTS):
+        return [root]
+    raise DataError(
+        f"dataset.root = '{root}' has neither {PARTS[0]} and {PARTS[1]} nor their "
+        f"zips. {INSTEAD}"
+    )
+
+
+def _drawings(path: Path) -> Iterator[tuple[str, ReadFile]]:
+    """Names from the part on, and how to read them; nothing is unpacked."""
+    if path.is_dir():
+        for part in PARTS:
+            for file in (path / part).rglob("*.png"):
+                yield file.relative_to(path).as_posix(), file.read_bytes
+        return
+    try:
+        archive = zipfile.ZipFile(path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} is not a readable zip: {error}. {INSTEAD}") from error
+    found = False
+    for name in archive.namelist():
+        pieces = PurePosixPath(name).parts
+        if name.endswith(".png") and len(pieces) >= 4 and pieces[-4] in PARTS:
+            found = True
+            yield "/".join(pieces[-4:]), _reader(archive, name)
+    if not found:
+        raise DataError(f"{path} has no Omniglot images. {INSTEAD}")
+
+
+def _reader(archive: zipfile.ZipFile, name: str) -> ReadFile:
+    return lambda: archive.read(name)
+
+
+@hookimpl
+def register_datasets(register: Register) -> None:
+    """Offer Omniglot."""
+    register("omniglot", Omniglot)
