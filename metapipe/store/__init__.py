@@ -1,0 +1,7 @@
+"""The task store: what ran, with what, and what came of it. Never imports torch."""
+
+from .engine import default_url, mask
+from .presence import LOST_AFTER
+from .store import TaskStore
+
+__all__ = ["LOST_AFTER", "TaskStore", "default_url", "mask"]

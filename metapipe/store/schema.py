@@ -1,0 +1,193 @@
+"""The tables of the task store."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Text,
+    TypeDecorator,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+REVISION = "0001"
+"""The migration these tables are at; a test holds it to Alembic's head."""
+
+BigId = BigInteger().with_variant(Integer, "sqlite")
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """Aware times in UTC, also where the database keeps no zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(
+        self, value: datetime | None, dialect: Dialect
+    ) -> datetime | None:
+        """To UTC."""
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(
+        self, value: datetime | None, dialect: Dialect
+    ) -> datetime | None:
+        """From UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value
+
+
+class Base(DeclarativeBase):
+    """Tables with names for every constraint, so that migrations can find them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UTCDateTime, dict[str, Any]: JSON}  # noqa: RUF012  # SQLAlchemy's own way
+
+
+class Run(Base):
+    """A training run: what was asked, by what, and how it went."""
+
+    __tablename__ = "runs"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str | None] = mapped_column(String(200), index=True)
+    status: Mapped[str] = mapped_column(String(20), index=True)
+    algorithm: Mapped[str] = mapped_column(String(100), index=True)
+    model: Mapped[str] = mapped_column(String(100))
+    dataset: Mapped[str] = mapped_column(String(100), index=True)
+    seed: Mapped[int] = mapped_column(BigInteger)
+    ways: Mapped[int]
+    shots: Mapped[int]
+    queries: Mapped[int]
+    iterations: Mapped[int]
+    step: Mapped[int] = mapped_column(default=0)
+    accuracy: Mapped[float | None] = mapped_column(index=True)
+    accuracy_ci95: Mapped[float | None]
+    loss: Mapped[float | None] = mapped_column(index=True)
+    val_accuracy: Mapped[float | None] = mapped_column(index=True)
+    created: Mapped[datetime] = mapped_column(index=True)
+    heartbeat: Mapped[datetime]
+    finished: Mapped[datetime | None]
+    train_seconds: Mapped[float | None]
+    error: Mapped[str | None] = mapped_column(Text)
+    device: Mapped[str] = mapped_column(String(40))
+    mapping: Mapped[str | None] = mapped_column(String(40))
+    parent_id: Mapped[int | None] = mapped_column(
+        ForeignKey("runs.id", ondelete="SET NULL")
+    )
+    directory: Mapped[str] = mapped_column(Text)
+    host: Mapped[str] = mapped_column(String(255))
+    pid: Mapped[int]
+    git_commit: Mapped[str | None] = mapped_column(String(64))
+    git_dirty: Mapped[bool | None]
+    config: Mapped[dict[str, Any]]
+    plugins: Mapped[dict[str, Any]]
+    environment: Mapped[dict[str, Any]]
+    metrics: Mapped[dict[str, Any]]
+
+
+class Metric(Base):
+    """A figure of a meta-iteration."""
+
+    __tablename__ = "metrics"
+
+    run_id: Mapped[int] = mapped_column(
+        ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True
+    )
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    step: Mapped[int] = mapped_column(primary_key=True)
+    value: Mapped[float]
+
+
+class Evaluation(Base):
+    """Episodes drawn alike from one split, and their mean figures."""
+
+    __tablename__ = "evaluations"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[int] = mapped_column(
+        ForeignKey("runs.id", ondelete="CASCADE"), index=True
+    )
+    created: Mapped[datetime]
+    purpose: Mapped[str] = mapped_column(String(20))
+    dataset: Mapped[str] = mapped_column(String(100))
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    split: Mapped[str] = mapped_column(String(20))
+    seed: Mapped[int] = mapped_column(BigInteger)
+    ways: Mapped[int]
+    shots: Mapped[int]
+    queries: Mapped[int]
+    episodes: Mapped[int]
+    step: Mapped[int]
+    checkpoint: Mapped[str | None] = mapped_column(String(64))
+    settings: Mapped[dict[str, Any]]
+    prediction: Mapped[str] = mapped_column(String(20))
+    statistics: Mapped[str] = mapped_column(String(20))
+    transductive: Mapped[bool]
+    loss: Mapped[float]
+    loss_ci95: Mapped[float]
+    loss_before: Mapped[float | None]
+    accuracy: Mapped[float | None]
+    accuracy_ci95: Mapped[float | None]
+    accuracy_before: Mapped[float | None]
+    seconds: Mapped[float]
+
+
+class Episode(Base):
+    """An episode: the integers that redraw it, and what became of it.
+
+    Data set, split and seed are those of its evaluation; a training episode has none
+    and takes them from its run.
+    """
+
+    __tablename__ = "episodes"
+    __table_args__ = (Index("ix_episodes_hardest", "run_id", "accuracy", "loss"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    evaluation_id: Mapped[int | None] = mapped_column(
+        ForeignKey("evaluations.id", ondelete="CASCADE"), index=True
+    )
+    step: Mapped[int]
+    index: Mapped[int] = mapped_column(BigInteger)
+    ways: Mapped[int] = mapped_column(SmallInteger)
+    shots: Mapped[int] = mapped_column(Integer)
+    queries: Mapped[int] = mapped_column(Integer)
+    loss: Mapped[float]
+    loss_before: Mapped[float | None]
+    accuracy: Mapped[float | None]
+    accuracy_before: Mapped[float | None]
+
+
+class Checkpoint(Base):
+    """The newest checkpoint of each kind of a run."""
+
+    __tablename__ = "checkpoints"
+
+    run_id: Mapped[int] = mapped_column(
+        ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True
+    )
+    kind: Mapped[str] = mapped_column(String(20), primary_key=True)
+    step: Mapped[int]
+    path: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(String(64))
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    created: Mapped[datetime]

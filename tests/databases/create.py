@@ -1,0 +1,42 @@
+"""Make the database of the current revision, to be kept for ever.
+
+    python tests/databases/create.py
+
+Run it once for each new migration, before the next one, and commit the file.
+"""
+
+import sqlite3
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from test_store import EVALUATION, RUN, episodes
+
+from metapipe import CheckpointInfo
+from metapipe.store import TaskStore, schema
+
+
+def main() -> None:
+    """Write `<revision>.db` beside this file, unless it is there."""
+    path = Path(__file__).parent / f"{schema.REVISION}.db"
+    if path.exists():
+        sys.exit(f"{path} is there already: a kept database is never made again")
+    with TaskStore.open(f"sqlite:///{path}") as store:
+        run_id = store.begin_run(replace(RUN, name="kept", pid=1, host="nowhere"))
+        store.record_metrics(run_id, 10, {"loss": 1.5})
+        store.record_metrics(run_id, 20, {"loss": 0.75})
+        new = replace(EVALUATION, accuracy=0.875)
+        store.record_evaluation(run_id, new, episodes(3))
+        checkpoint = CheckpointInfo(Path("gone.safetensors"), "0" * 64, 1, 20, "latest")
+        store.save_checkpoint(run_id, checkpoint)
+        store.finish_run(run_id, "completed", metrics={"test_accuracy": 0.875})
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+        connection.execute("VACUUM")
+    Path(f"{path}.lock").unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    main()
