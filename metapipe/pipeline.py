@@ -9,16 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from .checkpoint import Checkpoint, load
-from .contracts import Dataset, Meta, Source
+from .contracts import Dataset, Meta, Source, Split
 from .episode import Episodes, Task
 from .errors import DataError, NotFoundError, UnsupportedError, UsageError
+from .evaluation import Prediction, predict, summarise
 from .evaluation import evaluate as evaluate_tasks
-from .evaluation import predict, summarise
 from .events import RunInfo
 from .experiment import Experiment
 from .functional import task_loss
@@ -179,6 +179,7 @@ def evaluate(
         source,
         summarise(records),
         dataset=name,
+        changes=algorithm,
         purpose="test",
         step=checkpoint.step,
         checkpoint=checkpoint.sha256,
@@ -196,15 +197,15 @@ def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
     row = store.run(episode.run_id)
     experiment = Experiment.from_dict(row.config, registry)
     task = episode.task
-    if task.dataset == experiment.run.dataset:
-        dataset = experiment.dataset
-    else:
-        dataset = registry.create("dataset", task.dataset, {})
-    source = dataset.open(task.split)
+    own = task.dataset == experiment.run.dataset
+    dataset: Dataset = (
+        experiment.dataset if own else registry.create("dataset", task.dataset, {})
+    )
+    source = dataset.open(cast(Split, task.split))
     if episode.evaluation_id is not None:
         recorded = store.evaluation(episode.evaluation_id)
         _require_same_data(recorded.fingerprint, source)
-        prediction = recorded.prediction
+        prediction = cast(Prediction, recorded.prediction)
     else:
         _require_same_data(row.environment.get("data"), source)
         prediction = "together"
@@ -232,17 +233,17 @@ def _prepare(experiment: Experiment) -> _Prepared:
     """Open the data, build the learner, and refuse now what cannot work."""
     device = choose_device(experiment.run.device)
     task, training = experiment.task, experiment.training
-    sources = {"train": experiment.dataset.open("train")}
+    sources: dict[str, Source] = {"train": experiment.dataset.open("train")}
     sources["train"].check(task.ways, task.shots, task.queries)
     problem = problem_of(sources["train"], task.ways)
     check_problem(experiment.algorithm, experiment.run.algorithm, problem)
     learner, meta = build_learner(
         experiment.algorithm, experiment.model, problem, device, experiment.run.seed
     )
-    splits = {experiment.evaluation.split} | (
-        {"val"} if training.validate_every else set()
-    )
-    for split in sorted(splits):
+    splits: list[Split] = [experiment.evaluation.split]
+    if training.validate_every:
+        splits.append("val")
+    for split in splits:
         settings = experiment.evaluation.model_copy(update={"split": split})
         sources.setdefault(split, experiment.dataset.open(split))
         _check_asked(learner, sources[split], evaluation_tasks(experiment, settings)[0])
@@ -345,7 +346,7 @@ def _with_algorithm(
     if not changes:
         return experiment
     name = experiment.run.algorithm
-    settings = experiment.algorithm.model_dump() | changes
+    settings = {**experiment.algorithm.model_dump(), **changes}
     return replace(experiment, algorithm=registry.create("algorithm", name, settings))
 
 

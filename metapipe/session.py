@@ -98,10 +98,10 @@ class Session:
         """Mean figures of a window of iterations, and its episodes if wanted."""
         self.seconds = clock.seconds()
         episodes = [record for it in window for record in _records(it)]
-        names = [n for n in ("loss", "accuracy") if n in window[-1].metrics]
-        figures = {
+        figures: dict[str, float] = {
             name: sum(float(it.metrics[name].mean()) for it in window) / len(window)
-            for name in names
+            for name in ("loss", "accuracy")
+            if name in window[-1].metrics
         }
         figures["grad_norm"] = sum(it.grad_norm for it in window) / len(window)
         figures["lr"] = window[-1].lr
@@ -235,6 +235,7 @@ def evaluation_row(
     summary: Summary,
     *,
     dataset: str | None = None,
+    changes: Mapping[str, Any] | None = None,
     **facts: Any,
 ) -> NewEvaluation:
     """An evaluation as the store takes it, from settings, learner and summary."""
@@ -244,6 +245,7 @@ def evaluation_row(
         dataset=dataset or experiment.run.dataset,
         fingerprint=source.fingerprint,
         split=settings.split,
+        settings=changes or {},
         seed=settings.seed,
         ways=settings.ways or task.ways,
         shots=settings.shots or task.shots,

@@ -144,3 +144,18 @@ class EvaluationSettings(Section):
 
     checkpoint: Literal["best", "latest"] = "best"
     """Which checkpoint; best is by validation, latest if there was none."""
+
+
+class StoreSettings(Section):
+    """`[store]`: the task store of the project."""
+
+    url: str | None = None
+    """sqlite:///FILE or postgresql://USER@HOST/DATABASE; `.metapipe/metapipe.db` beside
+    the config file if not given."""
+
+
+class PluginSettings(Section):
+    """`[plugins]`: plugins that are not installed."""
+
+    paths: tuple[str, ...] = ()
+    """Plugin files, relative to the config file."""

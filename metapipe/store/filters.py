@@ -288,12 +288,12 @@ def _fields(table: type[schema.Base], hidden: set[str]) -> dict[str, Field]:
 
 
 def _type(column: InstrumentedAttribute[Any]) -> FieldType:
-    python = column.type.python_type
+    if isinstance(column.type, schema.UTCDateTime):
+        return "time"
     types: dict[type, FieldType] = {
         str: "text",
         int: "number",
         float: "number",
         bool: "boolean",
-        datetime: "time",
     }
-    return types[python]
+    return types[column.type.python_type]

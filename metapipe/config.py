@@ -1,0 +1,248 @@
+"""Where settings come from, in rising precedence:
+
+1. the defaults at their fields,
+2. what the chosen data set, model and algorithm recommend,
+3. `metapipe.toml`, found upwards from the working directory,
+4. the environment, `METAPIPE_TRAINING__LR=0.01`,
+5. the command line, `--lr 0.01` or `--set training.lr=0.01`.
+
+Plugins have tables of their own, `[algorithm.maml]`, so that switching leaves no
+foreign keys behind; `algorithm.inner_lr` means the chosen one.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from .errors import SettingError, did_you_mean
+from .experiment import SECTIONS, Experiment
+from .registry import KINDS, PluginKind, Registry
+from .settings import PluginSettings, Section, StoreSettings
+from .validation import first_error
+
+FILE = "metapipe.toml"
+PREFIX = "METAPIPE_"
+PROJECT: Mapping[str, type[Section]] = {
+    "store": StoreSettings,
+    "plugins": PluginSettings,
+}
+"""Tables that belong to the project and to no run."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """The folder a command works in, and what its config file says."""
+
+    directory: Path
+    tables: Mapping[str, Any] = field(default_factory=dict)
+    file: Path | None = None
+
+    @property
+    def plugin_paths(self) -> tuple[Path, ...]:
+        """Plugin files, relative to the config file."""
+        settings = self._table("plugins")
+        return tuple(self.directory / path for path in settings.paths)
+
+    @property
+    def store_url(self) -> str | None:
+        """The store's URL, from the environment or the config file."""
+        url: str | None = os.environ.get("METAPIPE_DB") or self._table("store").url
+        return url
+
+    def _table(self, name: str) -> Any:
+        try:
+            return PROJECT[name].model_validate(self.tables.get(name, {}))
+        except ValidationError as error:
+            message = first_error(error, PROJECT[name], name, {})
+            raise SettingError(f"{self.file}: {message}") from error
+
+
+@dataclass(frozen=True)
+class Given:
+    """A value that somebody gave, and where."""
+
+    path: tuple[str, ...]
+    value: Any
+    source: str
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """An experiment, and where each value that is no default came from."""
+
+    experiment: Experiment
+    origins: Mapping[str, str]
+
+
+def find_project(file: Path | None = None, start: Path | None = None) -> Project:
+    """The project of a config file, or of the first one upwards, or of the folder."""
+    here = (start or Path.cwd()).resolve()
+    if file is None:
+        found = [folder / FILE for folder in (here, *here.parents)]
+        file = next((path for path in found if path.is_file()), None)
+    if file is None:
+        return Project(here)
+    file = file.resolve()
+    return Project(file.parent, _read(file), file)
+
+
+def resolve(
+    project: Project, registry: Registry, command_line: Iterable[tuple[str, Any]] = ()
+) -> Resolved:
+    """The experiment that all sources together ask for.
+
+    `command_line` has dotted names with values; strings among them are read as TOML
+    where they can be. Raises SettingError and UnknownNameError.
+    """
+    given = [
+        *_from_file(project),
+        *_from_environment(),
+        *_from_command_line(command_line),
+    ]
+    tables, origins = _merge(given, {})
+    names = {kind: _chosen(kind, tables) for kind in KINDS}
+    recommended = _recommended(registry, names, origins)
+    tables, origins = _merge([*recommended, *given], names)
+    # What is recommended may choose a model, whose recommendations then count too.
+    chosen = {kind: _chosen(kind, tables) for kind in KINDS}
+    if chosen != names:
+        recommended = _recommended(registry, chosen, origins)
+        tables, origins = _merge([*recommended, *given], chosen)
+    _drop_foreign(tables, origins, registry, chosen)
+    return Resolved(Experiment.from_dict(tables, registry, origins), origins)
+
+
+def parse_value(text: str) -> Any:
+    """A TOML value if it is one (`0.1`, `true`, `[1, 2]`), the text otherwise."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """`training.lr=0.1` as name and value. Raises SettingError."""
+    name, separator, value = text.partition("=")
+    if not separator or "." not in name:
+        raise SettingError(
+            f"--set '{text}' is no assignment: write TABLE.NAME=VALUE, for example "
+            "algorithm.inner_lr=0.1"
+        )
+    return name.strip(), parse_value(value.strip())
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        with file.open("rb") as stream:
+            return tomllib.load(stream)
+    except OSError as error:
+        raise SettingError(f"cannot read {file}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingError(f"{file} is not valid TOML: {error}") from error
+
+
+def _from_file(project: Project) -> Iterable[Given]:
+    for table, values in project.tables.items():
+        known = (*SECTIONS, *KINDS, *PROJECT)
+        if table not in known or not isinstance(values, dict):
+            hint = did_you_mean(table, known)
+            raise SettingError(f"{project.file}: unknown table [{table}]; {hint}")
+        if table in PROJECT:
+            continue
+        for name, value in values.items():
+            if table in KINDS:
+                yield from _plugin_table(project, table, name, value)
+            else:
+                yield Given((table, name), value, str(project.file))
+
+
+def _plugin_table(
+    project: Project, kind: str, name: str, values: Any
+) -> Iterable[Given]:
+    """`[algorithm.maml]`: settings of a plugin, whether it is chosen or not."""
+    if not isinstance(values, dict):
+        raise SettingError(
+            f"{project.file}: '{name}' stands in [{kind}]; plugins have tables of "
+            f"their own, for example [{kind}.NAME]"
+        )
+    for key, value in values.items():
+        yield Given((kind, name, key), value, str(project.file))
+
+
+def _from_environment() -> Iterable[Given]:
+    for variable, text in sorted(os.environ.items()):
+        if variable.startswith(PREFIX) and "__" in variable:
+            path = variable.removeprefix(PREFIX).lower().split("__")
+            yield Given(_checked(path, variable), parse_value(text), variable)
+
+
+def _from_command_line(values: Iterable[tuple[str, Any]]) -> Iterable[Given]:
+    for name, value in values:
+        path = _checked(name.split("."), name)
+        yield Given(path, value, "command line")
+
+
+def _checked(path: list[str], shown: str) -> tuple[str, ...]:
+    """A path whose table exists and whose length suits it."""
+    known = (*SECTIONS, *KINDS)
+    if path[0] not in known:
+        hint = did_you_mean(path[0], known)
+        raise SettingError(f"'{shown}': no table '{path[0]}'; {hint}")
+    longest = 3 if path[0] in KINDS else 2
+    if not 2 <= len(path) <= longest or not all(path):
+        raise SettingError(f"'{shown}' is no setting: write TABLE.NAME")
+    return tuple(path)
+
+
+def _merge(
+    given: Iterable[Given], names: Mapping[PluginKind, str]
+) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """Tables, later values winning; plugin tables of others than `names` left out."""
+    tables: dict[str, dict[str, Any]] = {}
+    origins: dict[str, str] = {}
+    for item in given:
+        table, *middle, key = item.path
+        if middle and names.get(table) != middle[0]:  # type: ignore[call-overload]  # a section is no kind
+            continue
+        tables.setdefault(table, {})[key] = item.value
+        origins[f"{table}.{key}"] = item.source
+    return tables, origins
+
+
+def _chosen(kind: PluginKind, tables: Mapping[str, Mapping[str, Any]]) -> str:
+    default = SECTIONS["run"].model_fields[kind].default
+    return str(tables.get("run", {}).get(kind, default))
+
+
+def _recommended(
+    registry: Registry, names: Mapping[PluginKind, str], origins: Mapping[str, str]
+) -> list[Given]:
+    """What the chosen plugins recommend: data set, then model, then algorithm."""
+    kinds: tuple[PluginKind, ...] = ("dataset", "model", "algorithm")
+    found = []
+    for kind in kinds:
+        for name, value in registry.entry(kind, names[kind]).cls.recommended.items():
+            source = f"recommended by {names[kind]}"
+            found.append(Given(tuple(name.split(".")), value, source))
+    return found
+
+
+def _drop_foreign(
+    tables: dict[str, dict[str, Any]],
+    origins: dict[str, str],
+    registry: Registry,
+    names: Mapping[PluginKind, str],
+) -> None:
+    """Leave out recommendations for settings that the chosen plugin does not have."""
+    for kind in KINDS:
+        known = registry.entry(kind, names[kind]).cls.model_fields
+        for key in [k for k in tables.get(kind, {}) if k not in known]:
+            if origins[f"{kind}.{key}"].startswith("recommended"):
+                del tables[kind][key], origins[f"{kind}.{key}"]
