@@ -2,17 +2,27 @@
 
 import shutil
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, text
 
 from metapipe.errors import OutdatedSchemaError
 from metapipe.store import TaskStore, schema
-from metapipe.store.engine import connect
+from metapipe.store import engine as engines
 from metapipe.store.migrate import _scripts, current, upgrade
+
+
+@contextmanager
+def connect(url: str) -> Iterator[Engine]:
+    engine = engines.connect(url)
+    yield engine
+    engine.dispose()
+
 
 DATABASES = Path(__file__).parent / "databases"
 
@@ -23,7 +33,7 @@ def test_the_schema_names_the_newest_migration() -> None:
 
 def test_models_and_migrations_agree(store_url: str) -> None:
     TaskStore.open(store_url).close()
-    with connect(store_url).connect() as connection:
+    with connect(store_url) as engine, engine.connect() as connection:
         context = MigrationContext.configure(
             connection, opts={"compare_type": True, "compare_server_default": True}
         )
@@ -31,11 +41,10 @@ def test_models_and_migrations_agree(store_url: str) -> None:
 
 
 def test_upgrading_twice_changes_nothing(store_url: str) -> None:
-    engine = connect(store_url)
-    upgrade(engine)
-    upgrade(engine)
-    assert current(engine) == schema.REVISION
-    engine.dispose()
+    with connect(store_url) as engine:
+        upgrade(engine)
+        upgrade(engine)
+        assert current(engine) == schema.REVISION
 
 
 @pytest.mark.parametrize("path", sorted(DATABASES.glob("*.db")), ids=lambda p: p.stem)
@@ -64,7 +73,7 @@ def test_there_is_a_database_of_every_revision() -> None:
 
 def test_a_newer_database_is_refused(store_url: str) -> None:
     TaskStore.open(store_url).close()
-    with connect(store_url).begin() as connection:
+    with connect(store_url) as engine, engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(OutdatedSchemaError, match="made by a newer one"):
         TaskStore.open(store_url)
@@ -85,9 +94,9 @@ def test_an_older_database_names_the_command(
 
 def test_somebody_elses_database_gets_our_tables_beside_his(tmp_path: Path) -> None:
     path = tmp_path / "shared.db"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE theirs (x INTEGER)")
     TaskStore.open(f"sqlite:///{path}").close()
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
     assert {"theirs", "runs", "episodes"} <= names

@@ -58,8 +58,12 @@ class TaskStore:
         another version of metapipe made it.
         """
         store = cls(url)
-        with store._translated():
-            require_current(store._engine, store.url_masked)
+        try:
+            with store._translated():
+                require_current(store._engine, store.url_masked)
+        except BaseException:
+            store.close()
+            raise
         return store
 
     def close(self) -> None:
