@@ -94,18 +94,22 @@ def find_project(file: Path | None = None, start: Path | None = None) -> Project
 
 
 def resolve(
-    project: Project, registry: Registry, command_line: Iterable[tuple[str, Any]] = ()
+    project: Project,
+    registry: Registry,
+    command_line: Iterable[tuple[str, Any]] = (),
+    base: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Resolved:
     """The experiment that all sources together ask for.
 
-    `command_line` has dotted names with values; strings among them are read as TOML
-    where they can be. Raises SettingError and UnknownNameError.
+    `command_line` has dotted names with values. With `base`, the stored experiment of a
+    run, only the command line changes anything: file and environment of today have no
+    part in what was run then. Raises SettingError and UnknownNameError.
     """
-    given = [
-        *_from_file(project),
-        *_from_environment(),
-        *_from_command_line(command_line),
-    ]
+    given = list(_from_command_line(command_line))
+    if base is not None:
+        given = [*_from_base(base, given), *given]
+    else:
+        given = [*_from_file(project), *_from_environment(), *given]
     tables, origins = _merge(given, {})
     names = {kind: _chosen(kind, tables) for kind in KINDS}
     recommended = _recommended(registry, names, origins)
@@ -187,6 +191,18 @@ def _from_command_line(values: Iterable[tuple[str, Any]]) -> Iterable[Given]:
     for name, value in values:
         path = _checked(name.split("."), name)
         yield Given(path, value, "command line")
+
+
+def _from_base(
+    base: Mapping[str, Mapping[str, Any]], changes: Iterable[Given]
+) -> Iterable[Given]:
+    """A stored experiment, without the settings of plugins that are now replaced."""
+    chosen = {item.path[1] for item in changes if item.path[0] == "run"}
+    for table, values in base.items():
+        if not (table in KINDS and table in chosen):
+            for name, value in values.items():
+                if (table, name) != ("run", "name"):  # the new run's is its own
+                    yield Given((table, name), value, "repeated run")
 
 
 def _checked(path: list[str], shown: str) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ from ..records import (
 from . import schema
 from .engine import connect, mask
 from .filters import episode_fields, order_by, parse, run_fields
-from .migrate import require_current
+from .migrate import current, require_current, upgrade
 from .presence import alive, mark_lost, now
 from .rows import columns, episode_row, episode_rows, headline, record, with_recipe
 
@@ -386,3 +386,25 @@ class TaskStore:
         statement = update(schema.Run).where(schema.Run.id == run_id)
         if session.execute(statement.values(**changes)).rowcount == 0:  # type: ignore[attr-defined]  # an UPDATE has one
             raise NotFoundError(f"no run '{run_id}' in {self.url_masked}")
+
+
+def upgrade_store(url: str) -> tuple[str | None, str | None]:
+    """Migrate the database at `url`; returns its revisions before and after."""
+    store = TaskStore(url)
+    try:
+        with store._translated():
+            before = current(store._engine)
+            upgrade(store._engine)
+            return before, current(store._engine)
+    finally:
+        store.close()
+
+
+def store_revision(url: str) -> str | None:
+    """The schema revision of the database at `url`; None if it has none of ours."""
+    store = TaskStore(url)
+    try:
+        with store._translated():
+            return current(store._engine)
+    finally:
+        store.close()

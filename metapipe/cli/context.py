@@ -1,0 +1,57 @@
+"""What every command is handed: the project, its plugins and its store, opened late."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from ..config import Project
+    from ..registry import Registry
+    from ..store import TaskStore
+
+
+@dataclass
+class App:
+    """The global options, and what follows from them."""
+
+    config: Path | None
+    db: str | None
+    plugin_paths: tuple[Path, ...]
+
+    @cached_property
+    def project(self) -> Project:
+        """The project that the config file, or the working directory, makes."""
+        from ..config import find_project
+
+        return find_project(self.config)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """All plugins."""
+        from ..registry import load
+
+        return load((*self.project.plugin_paths, *self.plugin_paths))
+
+    @property
+    def url(self) -> str:
+        """The store's URL: --db, METAPIPE_DB, metapipe.toml, or the default."""
+        from ..store import default_url
+
+        return self.db or self.project.store_url or default_url(self.project.directory)
+
+    @cached_property
+    def store(self) -> TaskStore:
+        """The task store; closed when the command ends."""
+        from ..store import TaskStore
+
+        store = TaskStore.open(self.url)
+        click.get_current_context().find_root().call_on_close(store.close)
+        return store
+
+
+pass_app = click.make_pass_decorator(App)

@@ -1,0 +1,45 @@
+"""`metapipe db upgrade | current`."""
+
+from __future__ import annotations
+
+import click
+
+from .context import App, pass_app
+from .options import json_option
+from .output import print_json
+
+
+@click.group()
+def db() -> None:
+    """Look after the task store's schema."""
+
+
+@db.command()
+@pass_app
+def upgrade(app: App) -> None:
+    """Bring the store to this version's schema, creating it if need be."""
+    from ..store import mask
+    from ..store.store import upgrade_store
+
+    before, after = upgrade_store(app.url)
+    url = mask(app.url)
+    if before == after:
+        click.echo(f"{url} is at schema {after}: nothing to do")
+    else:
+        click.echo(f"{url}: schema {before or 'none'} -> {after}")
+
+
+@db.command()
+@json_option
+@pass_app
+def current(app: App, as_json: bool) -> None:
+    """Show where the store is and its schema."""
+    from ..store import mask
+    from ..store.schema import REVISION
+    from ..store.store import store_revision
+
+    found = store_revision(app.url)
+    if as_json:
+        print_json({"url": mask(app.url), "schema": found, "needed": REVISION})
+    else:
+        click.echo(f"{mask(app.url)}: schema {found or 'none'}, needed {REVISION}")

@@ -1,0 +1,116 @@
+"""`metapipe episodes list | show`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .context import App, pass_app
+from .options import json_option
+from .output import print_csv, print_facts, print_json, print_table
+
+if TYPE_CHECKING:
+    from ..records import EpisodeRow
+
+COLUMNS = (
+    "id",
+    "evaluation_id",
+    "step",
+    "split",
+    "index",
+    "ways",
+    "shots",
+    "queries",
+    "loss",
+    "accuracy_before",
+    "accuracy",
+)
+
+
+@click.group()
+def episodes() -> None:
+    """Look at single episodes."""
+
+
+@episodes.command(name="list")
+@click.argument("run")
+@click.option("--hardest", type=click.IntRange(1), help="The N worst, worst first.")
+@click.option(
+    "--where", default="", help="For example 'purpose=test and accuracy<0.5'."
+)
+@click.option("--sort", default="id", show_default=True, help="Columns; - for falling.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@json_option
+@pass_app
+def list_(
+    app: App,
+    run: str,
+    hardest: int | None,
+    where: str,
+    sort: str,
+    limit: int,
+    as_csv: bool,
+    as_json: bool,
+) -> None:
+    """List episodes of a run."""
+    row = app.store.run(run)
+    found = app.store.episodes(
+        row.id, where=where, sort=sort, hardest=hardest, limit=limit
+    )
+    rows = [_flat(episode) for episode in found]
+    if as_json:
+        print_json(rows)
+    elif as_csv:
+        print_csv(rows, COLUMNS)
+    elif rows:
+        print_table(rows, COLUMNS)
+    else:
+        click.echo("no episodes match" if where else f"run {row.id} has no episodes")
+
+
+@episodes.command()
+@click.argument("episode", type=int)
+@click.option(
+    "--png",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Draw support and query, with labels and predictions, into a file.",
+)
+@json_option
+@pass_app
+def show(app: App, episode: int, png: Path | None, as_json: bool) -> None:
+    """Show an episode, drawn again from its integers.
+
+    The predictions are those of the run's best checkpoint.
+    """
+    from ..pipeline import replay
+
+    row = app.store.episode(episode)
+    again = replay(episode, app.registry, app.store)
+    if png is not None:
+        from ..drawing import draw_episode
+
+        draw_episode(again, png)
+    facts = {
+        **_flat(row),
+        "classes": list(again.classes),
+        "labels": again.episodes.query.targets[0].tolist(),
+        "predictions": again.predictions,
+        "accuracy_now": again.accuracy,
+        "loss_now": again.loss,
+        "png": png,
+    }
+    if as_json:
+        print_json(facts)
+    else:
+        print_facts(facts.items())
+
+
+def _flat(row: EpisodeRow) -> dict[str, Any]:
+    """The recipe's numbers beside the others."""
+    facts = asdict(row)
+    task = facts.pop("task")
+    return {**facts, **task}

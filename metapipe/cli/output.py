@@ -1,0 +1,105 @@
+"""Output: tables on a terminal, aligned lines in a pipe, JSON for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def print_json(value: Any) -> None:
+    """One JSON document; what is no number in JSON becomes null."""
+    click.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False))
+
+
+def print_csv(rows: Rows, columns: Sequence[str]) -> None:
+    """CSV with a header."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        cells = (_plain(row.get(column)) for column in columns)
+        writer.writerow("" if cell is None else cell for cell in cells)
+    click.echo(buffer.getvalue(), nl=False)
+
+
+def print_table(rows: Rows, columns: Sequence[str], title: str = "") -> None:
+    """A table: drawn on a terminal, aligned columns in a pipe."""
+    cells = [
+        [format_cell(row.get(column), column) for column in columns] for row in rows
+    ]
+    if sys.stdout.isatty():
+        table = Table(title=title or None, title_justify="left")
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for line in cells:
+            table.add_row(*(Text(cell) for cell in line))
+        Console().print(table)
+        return
+    widths = [
+        max(len(column), *(len(line[i]) for line in cells)) if cells else len(column)
+        for i, column in enumerate(columns)
+    ]
+    for line in [list(columns), *cells]:
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        click.echo("  ".join(padded).rstrip())
+
+
+def print_facts(facts: Iterable[tuple[str, Any]]) -> None:
+    """Names and values, one a line; None is left out."""
+    shown = [(name, value) for name, value in facts if value is not None]
+    width = max((len(name) for name, _ in shown), default=0)
+    for name, value in shown:
+        click.echo(f"{name.ljust(width)}  {format_cell(value, name)}")
+
+
+def format_cell(value: Any, column: str = "") -> str:
+    """A value for people: percentages for accuracies, local times, four digits."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        if "accuracy" in column:
+            return f"{100 * value:.2f} %"
+        return f"{value:.4g}"
+    if isinstance(value, datetime):
+        return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, dict | list | tuple):
+        return json.dumps(_plain(value), ensure_ascii=False)
+    return str(value)
+
+
+def accuracy_text(accuracy: float | None, ci95: float | None) -> str | None:
+    """`82.47 ± 0.61 %`."""
+    if accuracy is None or ci95 is None:
+        return None
+    return f"{100 * accuracy:.2f} ± {100 * ci95:.2f} %"
+
+
+def _plain(value: Any) -> Any:
+    """JSON-able."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, float) and value - value != 0:
+        return None
+    return value

@@ -1,0 +1,138 @@
+"""`metapipe plugins list | show`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import UnknownNameError, did_you_mean
+from .context import App, pass_app
+from .options import json_option
+from .output import print_facts, print_json, print_table
+
+if TYPE_CHECKING:
+    from ..registry import Entry
+
+
+@click.group()
+def plugins() -> None:
+    """See what can be used."""
+
+
+@plugins.command(name="list")
+@json_option
+@pass_app
+def list_(app: App, as_json: bool) -> None:
+    """List algorithms, models and data sets, and plugins that failed to load."""
+    rows = [
+        {
+            "kind": entry.kind,
+            "name": entry.name,
+            "version": entry.origin.version,
+            "origin": entry.origin.distribution,
+            "what": _summary(entry.cls),
+        }
+        for entry in app.registry.entries()
+    ]
+    failures = [
+        {"origin": failure.origin, "reason": failure.reason}
+        for failure in app.registry.failures
+    ]
+    if as_json:
+        print_json({"plugins": rows, "failures": failures})
+        return
+    print_table(rows, ("kind", "name", "version", "origin", "what"))
+    if failures:
+        click.echo("\nnot usable")
+        print_table(failures, ("origin", "reason"))
+
+
+@plugins.command()
+@click.argument("name")
+@json_option
+@pass_app
+def show(app: App, name: str, as_json: bool) -> None:
+    """Show a plugin: paper, settings, bounds, help."""
+    found = [entry for entry in app.registry.entries() if entry.name == name]
+    if not found:
+        names = [entry.name for entry in app.registry.entries()]
+        raise UnknownNameError(f"no plugin '{name}'; {did_you_mean(name, names)}")
+    if as_json:
+        print_json([_as_dict(entry) for entry in found])
+        return
+    for entry in found:
+        _print(entry)
+
+
+def _print(entry: Entry) -> None:
+    facts = _as_dict(entry)
+    settings = facts.pop("settings")
+    recommended = facts.pop("recommended")
+    print_facts((name, value) for name, value in facts.items() if value)
+    click.echo(f"\nsettings: give them as -s {entry.kind}.NAME=VALUE")
+    print_table(settings, ("name", "type", "default", "bounds", "help"))
+    if recommended:
+        click.echo("\nrun settings it recommends, unless you say otherwise")
+        for name, value in recommended.items():
+            click.echo(f"  {name} = {value!r}")
+    click.echo()
+
+
+def _as_dict(entry: Entry) -> dict[str, Any]:
+    cls: Any = entry.cls
+    return {
+        "kind": entry.kind,
+        "name": entry.name,
+        "what": _summary(cls),
+        "paper": cls.paper,
+        "problems": ", ".join(sorted(getattr(cls, "kinds", ()))),
+        "origin": f"{entry.origin} ({entry.origin.module})",
+        "settings": _settings(cls),
+        "recommended": dict(cls.recommended),
+    }
+
+
+def _settings(cls: Any) -> list[dict[str, Any]]:
+    """Each field as its JSON schema tells it: type, default, bounds, help."""
+    schema = cls.model_json_schema()
+    return [
+        {
+            "name": name,
+            "type": _type(facts),
+            "default": facts.get("default"),
+            "bounds": _bounds(facts),
+            "help": " ".join(facts.get("description", "").split()),
+        }
+        for name, facts in schema.get("properties", {}).items()
+    ]
+
+
+def _type(facts: dict[str, Any]) -> str:
+    if "const" in facts:
+        return repr(facts["const"])
+    if "enum" in facts:
+        return " | ".join(map(repr, facts["enum"]))
+    if "anyOf" in facts:
+        return " | ".join(map(_type, facts["anyOf"]))
+    return str(facts.get("format") or facts.get("type", "any"))
+
+
+def _bounds(facts: dict[str, Any]) -> str:
+    words = {
+        "exclusiveMinimum": ">",
+        "minimum": ">=",
+        "exclusiveMaximum": "<",
+        "maximum": "<=",
+    }
+    for option in (facts, *facts.get("anyOf", ())):
+        found = [
+            f"{sign} {option[key]:g}" for key, sign in words.items() if key in option
+        ]
+        if found:
+            return " and ".join(found)
+    return ""
+
+
+def _summary(cls: type) -> str:
+    return (cls.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")

@@ -1,0 +1,149 @@
+"""The progress display: an observer of the run like any plugin's."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from ..events import CheckpointInfo, RunInfo
+from ..hookspecs import hookimpl
+
+QUIET_SECONDS = 10.0
+"""Between two plain lines where stderr is no terminal."""
+
+
+def observer() -> Lines | Bar:
+    """A bar on a terminal, plain lines elsewhere."""
+    return Bar() if sys.stderr.isatty() else Lines()
+
+
+def describe(metrics: Mapping[str, float]) -> str:
+    """The figures worth a glance."""
+    parts = []
+    for name, label in (("loss", "loss"), ("val_loss", "val loss")):
+        if name in metrics:
+            parts.append(f"{label} {metrics[name]:.3f}")
+    for name, label in (("accuracy", "acc"), ("val_accuracy", "val acc")):
+        if name in metrics:
+            parts.append(f"{label} {100 * metrics[name]:.1f} %")
+    if "episodes_per_second" in metrics:
+        parts.append(f"{metrics['episodes_per_second']:.0f} episodes/s")
+    return "  ".join(parts)
+
+
+class Lines:
+    """A line at intervals."""
+
+    def __init__(self) -> None:
+        self._latest: dict[str, float] = {}
+        self._begun = time.monotonic()
+        self._shown = self._begun
+        self._first = 0
+
+    @hookimpl
+    def run_started(self, run: RunInfo) -> None:
+        """Say which run, and from where on."""
+        where = f" from iteration {run.step}" if run.step else ""
+        click.echo(f"run {run.id}{where}: {run.iterations} iterations", err=True)
+        self._begun, self._first = time.monotonic(), run.step
+
+    @hookimpl
+    def step_recorded(
+        self, run: RunInfo, step: int, metrics: Mapping[str, float]
+    ) -> None:
+        """A line, if the last is long enough ago, or a validation came."""
+        self._latest.update(metrics)
+        now = time.monotonic()
+        if "val_loss" in metrics or now - self._shown >= QUIET_SECONDS:
+            self._shown = now
+            left = (now - self._begun) * (run.iterations - step)
+            left /= max(step - self._first, 1)
+            click.echo(
+                f"{step}/{run.iterations}  {describe(self._latest)}  "
+                f"{_duration(left)} left",
+                err=True,
+            )
+
+    @hookimpl
+    def run_finished(self, run: RunInfo, status: str) -> None:
+        """Say how it ended."""
+        click.echo(f"run {run.id} {status}", err=True)
+
+
+class Figures(ProgressColumn):
+    """The latest figures."""
+
+    def render(self, task: Task) -> Text:
+        """As text."""
+        return Text(task.fields.get("figures", ""), style="cyan")
+
+
+class Bar:
+    """A live line: bar, iterations, figures, time left."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            Figures(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._latest: dict[str, float] = {}
+
+    @hookimpl
+    def run_started(self, run: RunInfo) -> None:
+        """Show the bar."""
+        self._task = self._progress.add_task(
+            f"run {run.id}", total=run.iterations, completed=run.step
+        )
+        self._progress.start()
+
+    @hookimpl
+    def step_recorded(
+        self, run: RunInfo, step: int, metrics: Mapping[str, float]
+    ) -> None:
+        """Move it."""
+        self._latest.update(metrics)
+        figures = describe(self._latest)
+        self._progress.update(self._task, completed=step, figures=figures)
+
+    @hookimpl
+    def checkpoint_saved(self, run: RunInfo, checkpoint: CheckpointInfo) -> None:
+        """A new best is worth a line of its own."""
+        if checkpoint.kind == "best" and "val_accuracy" in self._latest:
+            best = 100 * self._latest["val_accuracy"]
+            self._progress.console.print(
+                f"iteration {checkpoint.step}: best validation so far, {best:.2f} %",
+                highlight=False,
+            )
+
+    @hookimpl
+    def run_finished(self, run: RunInfo) -> None:
+        """Leave the bar as it stands."""
+        self._progress.stop()
+
+    @hookimpl
+    def run_failed(self, run: RunInfo) -> None:
+        """The error's line comes next."""
+        self._progress.stop()
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,236 @@
+"""`metapipe runs list | show | compare | delete`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import UnknownNameError, did_you_mean
+from .context import App, pass_app
+from .options import json_option
+from .output import (
+    accuracy_text,
+    print_csv,
+    print_facts,
+    print_json,
+    print_table,
+)
+
+if TYPE_CHECKING:
+    from ..records import EvaluationRow, RunRow
+
+COLUMNS = (
+    "id",
+    "name",
+    "status",
+    "algorithm",
+    "model",
+    "dataset",
+    "step",
+    "accuracy",
+    "loss",
+    "created",
+)
+
+
+@click.group()
+def runs() -> None:
+    """Look at the runs in the task store."""
+
+
+@runs.command(name="list")
+@click.option(
+    "--where", default="", help="For example 'algorithm=maml and accuracy>0.9'."
+)
+@click.option(
+    "--sort", default="-id", show_default=True, help="Columns; - for falling."
+)
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--columns", help="Columns to show, separated by commas.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@json_option
+@pass_app
+def list_(
+    app: App,
+    where: str,
+    sort: str,
+    limit: int,
+    columns: str | None,
+    as_csv: bool,
+    as_json: bool,
+) -> None:
+    """List runs, the newest first.
+
+    --where compares columns, or settings by their dotted names, with = != < <= > >= and
+    ~ (contains); conditions are joined by and, or, not and parentheses.
+    """
+    shown = _columns(columns)
+    rows = [asdict(row) for row in app.store.runs(where, sort=sort, limit=limit)]
+    if as_json:
+        print_json(rows if columns is None else [_pick(row, shown) for row in rows])
+    elif as_csv:
+        print_csv(rows, shown)
+    elif rows:
+        print_table(rows, shown)
+    else:
+        click.echo("no runs match" if where else "no runs yet: try 'metapipe train'")
+
+
+@runs.command()
+@click.argument("run")
+@json_option
+@pass_app
+def show(app: App, run: str, as_json: bool) -> None:
+    """Show all of a run: settings, figures, evaluations, checkpoints."""
+    row = app.store.run(run)
+    evaluations = app.store.evaluations(row.id)
+    checkpoints = app.store.checkpoints(row.id)
+    if as_json:
+        rest = {"evaluations": evaluations, "checkpoints": checkpoints}
+        print_json({**asdict(row), **rest})
+        return
+    print_facts(_facts(row))
+    click.echo()
+    for table, values in row.config.items():
+        click.echo(f"[{table}]  " + "  ".join(f"{k}={v}" for k, v in values.items()))
+    _print_evaluations(evaluations)
+    if checkpoints:
+        click.echo("\ncheckpoints")
+        print_table(
+            [asdict(c) for c in checkpoints], ("kind", "step", "sha256", "path")
+        )
+
+
+@runs.command()
+@click.argument("names", metavar="RUN RUN...", nargs=-1, required=True)
+@json_option
+@pass_app
+def compare(app: App, names: tuple[str, ...], as_json: bool) -> None:
+    """Set runs side by side: figures, and the settings in which they differ."""
+    rows = [app.store.run(name) for name in names]
+    flat = [_flat_settings(row) for row in rows]
+    keys = sorted({key for settings in flat for key in settings})
+    different = {
+        key: [settings.get(key) for settings in flat]
+        for key in keys
+        if len({str(settings.get(key)) for settings in flat}) > 1
+    }
+    facts = [dict(_facts(row)) for row in rows]
+    if as_json:
+        print_json({"runs": rows, "differences": different})
+        return
+    names_of = [f"run {row.id}" for row in rows]
+    wanted = ("status", "step", "accuracy", "validation", "loss", "training", "device")
+    table = [
+        {"": name, **dict(zip(names_of, (f.get(name) for f in facts), strict=True))}
+        for name in wanted
+    ]
+    table += [
+        {"": key, **dict(zip(names_of, values, strict=True))}
+        for key, values in different.items()
+    ]
+    print_table(table, ("", *names_of))
+
+
+@runs.command()
+@click.argument("names", metavar="RUN...", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_app
+def delete(app: App, names: tuple[str, ...], yes: bool) -> None:
+    """Delete runs with their episodes and checkpoints."""
+    rows = [app.store.run(name) for name in names]
+    for row in rows:
+        label = f"run {row.id}" + (f" '{row.name}'" if row.name else "")
+        if not yes:
+            click.confirm(f"Delete {label} and its files?", abort=True, err=True)
+        app.store.delete_run(row.id)
+        _remove_files(Path(row.directory))
+        click.echo(f"deleted {label}")
+
+
+def _remove_files(directory: Path) -> None:
+    """Checkpoints, and the folder if nothing else is in it."""
+    for path in directory.glob("*.safetensors*"):
+        path.unlink(missing_ok=True)
+    if directory.is_dir() and not any(directory.iterdir()):
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _columns(text: str | None) -> tuple[str, ...]:
+    if text is None:
+        return COLUMNS
+    from ..records import RunRow
+
+    known = [f.name for f in fields(RunRow)]
+    chosen = tuple(name.strip() for name in text.split(",") if name.strip())
+    for name in chosen:
+        if name not in known:
+            raise UnknownNameError(f"no column '{name}'; {did_you_mean(name, known)}")
+    return chosen
+
+
+def _pick(row: Mapping[str, Any], columns: tuple[str, ...]) -> dict[str, Any]:
+    return {column: row[column] for column in columns}
+
+
+def _facts(row: RunRow) -> list[tuple[str, Any]]:
+    seconds = row.train_seconds
+    validation = row.val_accuracy
+    return [
+        ("run", f"{row.id}" + (f" '{row.name}'" if row.name else "")),
+        ("status", row.status),
+        ("error", row.error),
+        ("what", f"{row.algorithm} on {row.model}, {row.dataset}, seed {row.seed}"),
+        ("task", f"{row.ways}-way {row.shots}-shot, {row.queries} queries"),
+        ("step", f"{row.step} of {row.iterations}"),
+        ("accuracy", accuracy_text(row.accuracy, row.accuracy_ci95)),
+        ("validation", None if validation is None else f"{100 * validation:.2f} %"),
+        ("loss", row.loss),
+        ("training", None if seconds is None else f"{seconds:.1f} s"),
+        ("device", f"{row.device}, tasks mapped by {row.mapping}"),
+        ("created", row.created),
+        ("finished", row.finished),
+        ("repeats run", row.parent_id),
+        ("git", _git(row)),
+        ("plugins", ", ".join(f"{k} ({v})" for k, v in row.plugins.items())),
+        ("environment", ", ".join(f"{k} {v}" for k, v in row.environment.items())),
+        ("directory", row.directory),
+    ]
+
+
+def _git(row: RunRow) -> str | None:
+    if row.git_commit is None:
+        return None
+    return row.git_commit + (" with uncommitted changes" if row.git_dirty else "")
+
+
+def _print_evaluations(evaluations: list[EvaluationRow]) -> None:
+    if not evaluations:
+        return
+    click.echo("\nevaluations")
+    rows = [
+        {
+            **asdict(e),
+            "accuracy": accuracy_text(e.accuracy, e.accuracy_ci95),
+            "task": f"{e.ways}-way {e.shots}-shot",
+            "data": f"{e.dataset}/{e.split}",
+            "changed": ", ".join(f"{k}={v}" for k, v in e.settings.items()),
+        }
+        for e in evaluations
+    ]
+    columns = ("id", "purpose", "data", "task", "episodes", "seed", "step")
+    figures = ("accuracy", "loss", "transductive", "changed")
+    print_table(rows, columns + figures)
+
+
+def _flat_settings(row: RunRow) -> dict[str, Any]:
+    return {
+        f"{table}.{name}": value
+        for table, values in row.config.items()
+        for name, value in values.items()
+    }

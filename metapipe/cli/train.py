@@ -1,0 +1,164 @@
+"""`metapipe train` and `metapipe resume`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..settings import RunSettings, Section, TaskSettings, TrainingSettings
+from .context import App, pass_app
+from .options import given_settings, json_option, set_option, setting_options
+from .output import accuracy_text, print_facts, print_json
+
+if TYPE_CHECKING:
+    from ..config import Resolved
+    from ..pipeline import Outcome
+
+SECTIONS: dict[str, type[Section]] = {
+    "run": RunSettings,
+    "task": TaskSettings,
+    "training": TrainingSettings,
+}
+INTERRUPTED = 130
+
+
+@click.command()
+@setting_options(SECTIONS)
+@set_option
+@click.option("--from-run", metavar="RUN", help="Repeat the experiment of a run.")
+@click.option("--dry-run", is_flag=True, help="Show what would run, and stop.")
+@json_option
+@pass_app
+def train(
+    app: App,
+    /,
+    assignments: tuple[str, ...],
+    from_run: str | None,
+    dry_run: bool,
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Meta-train, then evaluate on classes never seen.
+
+    Every setting of a plugin is shown by 'metapipe plugins show NAME' and given by
+    --set, for example -s algorithm.inner_lr=0.1 -s dataset.root=PATH.
+    """
+    from ..config import parse_assignment, resolve
+
+    given = [*given_settings(settings), *map(parse_assignment, assignments)]
+    parent = None if from_run is None else app.store.run(from_run)
+    base = None if parent is None else parent.config
+    resolved = resolve(app.project, app.registry, given, base)
+    if dry_run:
+        _show_experiment(resolved, as_json)
+        return
+    from ..pipeline import train as run_training
+
+    with _observed(app):
+        outcome = run_training(
+            resolved.experiment,
+            app.registry,
+            app.store,
+            app.project.directory,
+            parent=None if parent is None else parent.id,
+        )
+    _report(outcome, as_json)
+
+
+@click.command()
+@click.argument("run")
+@json_option
+@pass_app
+def resume(app: App, run: str, as_json: bool) -> None:
+    """Go on with a run that did not complete, from its last checkpoint."""
+    from ..pipeline import resume as go_on
+
+    run_id = app.store.run(run).id
+    with _observed(app):
+        outcome = go_on(run_id, app.registry, app.store)
+    _report(outcome, as_json)
+
+
+class _observed:  # noqa: N801  # used as a function
+    """Attach the progress display as the observer it is."""
+
+    def __init__(self, app: App) -> None:
+        from .progress import observer
+
+        self._manager, self._display = app.registry.manager, observer()
+
+    def __enter__(self) -> None:
+        self._manager.register(self._display, name="progress")
+
+    def __exit__(self, *_: object) -> None:
+        self._manager.unregister(self._display)
+
+
+def _show_experiment(resolved: Resolved, as_json: bool) -> None:
+    tables = resolved.experiment.to_dict()
+    if as_json:
+        print_json({"experiment": tables, "origins": dict(resolved.origins)})
+        return
+    for table, values in tables.items():
+        chosen = tables["run"].get(table)
+        click.echo(f"[{table}.{chosen}]" if chosen else f"[{table}]")
+        for name, value in values.items():
+            origin = resolved.origins.get(f"{table}.{name}", "")
+            line = f"{name} = {value!r}"
+            click.echo(f"{line:<44}  # {origin}" if origin else line)
+        click.echo()
+
+
+def _report(outcome: Outcome, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "run": outcome.run_id,
+                "status": outcome.status,
+                "step": outcome.step,
+                "device": outcome.device,
+                "mapping": outcome.mapping,
+                "metrics": outcome.metrics,
+                "evaluation": outcome.evaluation,
+                "directory": outcome.directory,
+            }
+        )
+    else:
+        _print_outcome(outcome)
+    if outcome.status == "interrupted":
+        click.get_current_context().exit(INTERRUPTED)
+
+
+def _print_outcome(outcome: Outcome) -> None:
+    found = outcome.evaluation
+    click.echo(
+        f"run {outcome.run_id} {outcome.status} after {outcome.step} iterations on "
+        f"{outcome.device} (tasks mapped by {outcome.mapping})"
+    )
+    if found is not None:
+        print_facts(evaluation_facts(found))
+    click.echo(f"checkpoints in {outcome.directory}")
+    verb = "resume" if outcome.status == "interrupted" else "runs show"
+    click.echo(f"next: metapipe {verb} {outcome.run_id}")
+
+
+def evaluation_facts(found: Any) -> list[tuple[str, Any]]:
+    """An evaluation as names and values, with all that its figure depends on."""
+    before = found.accuracy_before
+    return [
+        ("accuracy", accuracy_text(found.accuracy, found.accuracy_ci95)),
+        ("before adaptation", None if before is None else f"{100 * before:.2f} %"),
+        ("loss", f"{found.loss:.4f} ± {found.loss_ci95:.4f}"),
+        (
+            "episodes",
+            f"{found.episodes} of {found.dataset}/{found.split}, {found.ways}-way "
+            f"{found.shots}-shot, {found.queries} queries, seed {found.seed}",
+        ),
+        (
+            "predictions",
+            "transductive (batch statistics over the queries)"
+            if found.transductive
+            else "inductive (each query on its own)",
+        ),
+    ]
