@@ -76,25 +76,26 @@ class Registry:
     """Plugins by kind and name, and the manager that calls their hooks."""
 
     def __init__(self) -> None:
-        self.manager = pluggy.PluginManager("metapipe")
-        self.manager.add_hookspecs(hookspecs)
+        self.manager = _manager()
         self.failures: list[Failure] = []
         self._entries: dict[tuple[PluginKind, str], Entry] = {}
 
     def add(self, plugin: ModuleType, origin: Origin, key: str) -> None:
         """Register a module that has hook implementations; faults are recorded."""
         try:
+            # pluggy leaves a plugin that fails half registered: try it elsewhere first
+            trial = _manager()
+            trial.register(plugin)
+            trial.check_pending()
             self.manager.register(plugin, name=key)
-            self.manager.check_pending()
         except (pluggy.PluginValidationError, ValueError) as error:
-            self.manager.unregister(plugin)
             self._fail(key, error)
             return
         for kind in KINDS:
-            hook = getattr(plugin, f"register_{kind}s", None)
-            if hook is not None:
+            hook = f"register_{kind}s"
+            if self.manager.parse_hookimpl_opts(plugin, hook) is not None:
                 try:
-                    hook(partial(self._register, kind, origin, key))
+                    getattr(plugin, hook)(partial(self._register, kind, origin, key))
                 except Exception as error:  # anybody's code
                     self._fail(key, error)
 
@@ -173,6 +174,12 @@ class Registry:
         text = " ".join(str(error).split()) or "no reason given"
         kind = "" if isinstance(error, PluginError) else f"{type(error).__name__}: "
         self.failures.append(Failure(key, f"{kind}{text}"))
+
+
+def _manager() -> pluggy.PluginManager:
+    manager = pluggy.PluginManager("metapipe")
+    manager.add_hookspecs(hookspecs)
+    return manager
 
 
 @lru_cache(maxsize=8)

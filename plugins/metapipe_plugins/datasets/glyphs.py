@@ -6,7 +6,12 @@ test is on writing never seen. matplotlib's wheel carries the fonts.
 
 A letter is taken if Unicode does not decompose it and enough fonts have it. Of letters
 that look alike one is kept: the test letter before the validation letter before the
-training letter (Cyrillic's A is Latin's), and within a split the first.
+training letter (Cyrillic's A is Latin's), and within a split the first. To compare two
+letters they are stretched to the same square, blurred, and drawn over each other in an
+upright sans-serif, serif and monospaced font; the font in which they differ least
+decides. Between splits they must differ in a third of their ink, so that A and Α, S and
+Տ, U and Ս are gone from all but one split; within a split, where a likeness only makes
+the task harder, in a fifth.
 """
 
 from __future__ import annotations
@@ -21,7 +26,7 @@ import numpy as np
 from matplotlib import get_data_path
 from matplotlib.ft2font import FT2Font
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont, features
 from PIL import __version__ as pillow_version
 from pydantic import Field
 
@@ -48,8 +53,20 @@ SCRIPTS: dict[Split, dict[str, tuple[tuple[int, int], ...]]] = {
 FONTS_WANTED = 4
 """A letter that fewer fonts have is left out."""
 
-ALIKE = 0.25
-"""Letters are alike if they differ in less than this part of the larger one's ink."""
+ALIKE = 1 / 3
+"""Letters of two splits are alike if they differ in less of the larger one's ink."""
+
+TWINS = 0.2
+"""The same within a split."""
+
+COARSE = 14
+"""Letters are compared as images of so many pixels a side."""
+
+STROKE = 0.4
+"""What is narrower or flatter than that is not stretched: l must not become a block."""
+
+UPRIGHT = ("DejaVuSans.ttf", "DejaVuSerif.ttf", "DejaVuSansMono.ttf")
+"""Fonts that letters are compared in."""
 
 BOX = 20
 """A letter is scaled to fit a square of so many pixels before it is jittered."""
@@ -77,12 +94,12 @@ class Glyphs(Dataset):
     def open(self, split: Split) -> ImageSource:
         """The scripts of a split."""
         facts = {
-            "fonts": [path.name for path in _fonts()],
-            "pillow": pillow_version,
+            "fonts": [[path.name, path.stat().st_size] for path in _fonts()],
+            "renderer": [pillow_version, features.version("freetype2")],
             "drawings": self.drawings,
             "jitter": self.jitter,
             "scripts": SCRIPTS,
-            "rules": [FONTS_WANTED, ALIKE, BOX, FINE, SIZE],
+            "rules": [FONTS_WANTED, ALIKE, TWINS, COARSE, UPRIGHT, BOX, FINE, SIZE],
         }
         bank = open_bank("glyphs", facts, self._build)
         members = _members(bank, split)
@@ -96,7 +113,7 @@ class Glyphs(Dataset):
 
     def _draw(self, letter: str) -> Bytes:
         """(drawings, SIZE, SIZE)."""
-        fonts = [path for path in _fonts() if ord(letter) in _letters_of(path)]
+        fonts = _fonts_with(letter)
         key = np.array([ord(letter)], np.uint64)
         numbers = 2 * uniform(key, "jitter", self.drawings, 6)[0] - 1
         return np.stack(
@@ -110,16 +127,26 @@ class Glyphs(Dataset):
 def distinct_letters() -> list[tuple[str, str]]:
     """(script, letter) of all classes: no two alike, test letters taking precedence."""
     kept: list[tuple[str, str]] = []
-    shapes = np.empty((0, SIZE * SIZE), np.float32)
+    others = np.empty((0, len(UPRIGHT), COARSE**2), np.float32)
     for split in ("test", "val", "train"):
+        own = others[:0]
         for script, blocks in SCRIPTS[split].items():
             for letter in _candidates(blocks):
-                font = next(f for f in _fonts() if ord(letter) in _letters_of(f))
-                shape = _plain(font, letter).reshape(1, -1)
-                if not _alike(shape, shapes):
+                shape = _coarse(letter)
+                if not (_alike(shape, others, ALIKE) or _alike(shape, own, TWINS)):
                     kept.append((script, letter))
-                    shapes = np.concatenate([shapes, shape])
+                    own = np.concatenate([own, shape[None]])
+        others = np.concatenate([others, own])
     return kept
+
+
+def difference(shape: Grey, shapes: Grey) -> Grey:
+    """(n,): in what part of their ink `shape` (fonts, d) and each of `shapes` differ.
+
+    Of the fonts, that in which they differ least counts.
+    """
+    apart = np.abs(shapes - shape).sum(-1)
+    return (apart / np.maximum(shapes.sum(-1), shape.sum(-1))).min(-1)
 
 
 def _members(bank: Bank, split: Split) -> list[ImageClass]:
@@ -137,25 +164,34 @@ def _candidates(blocks: tuple[tuple[int, int], ...]) -> Iterator[str]:
         for letter in map(chr, range(first, last + 1)):
             is_letter = unicodedata.category(letter).startswith("L")
             if is_letter and not unicodedata.decomposition(letter):
-                having = [f for f in _fonts() if ord(letter) in _letters_of(f)]
-                if len(having) >= FONTS_WANTED:
+                if len(_fonts_with(letter)) >= FONTS_WANTED:
                     yield letter
 
 
-def _alike(shape: Grey, shapes: Grey) -> bool:
-    """Whether `shape` (1, d) differs from one of `shapes` (n, d) by too little ink."""
-    if not len(shapes):
-        return False
-    difference = np.abs(shapes - shape).sum(-1)
-    ink = np.maximum(shapes.sum(-1), shape.sum())
-    return bool((difference < ALIKE * ink).any())
+def _alike(shape: Grey, shapes: Grey, least: float) -> bool:
+    """Whether one of `shapes` differs from `shape` by less than `least`."""
+    return bool((difference(shape, shapes) < least).any())
 
 
-def _plain(font: Path, letter: str) -> Grey:
-    """(SIZE, SIZE) in [0, 1]: the letter, scaled and centred, without jitter."""
+def _coarse(letter: str) -> Grey:
+    """(fonts, COARSE^2): the letter in each upright font, as it is compared.
+
+    Where such a font lacks it, in the first that has it.
+    """
+    fonts = _fonts_with(letter)
+    named = {font.name: font for font in fonts}
+    return np.stack([_stretched(named.get(n, fonts[0]), letter) for n in UPRIGHT])
+
+
+def _stretched(font: Path, letter: str) -> Grey:
+    """(COARSE^2,): the letter stretched to its box, unless it is a mere stroke."""
     fine = _fine(font, letter)
-    small = fine.resize((SIZE, SIZE), Image.Resampling.BOX)
-    return np.asarray(small, np.float32) / np.float32(255)
+    tight = fine.crop(fine.getbbox())
+    if min(tight.size) > STROKE * max(tight.size):
+        tight = tight.resize((BOX * FINE, BOX * FINE), Image.Resampling.BILINEAR)
+    blurred = _centred(tight).filter(ImageFilter.GaussianBlur(FINE))
+    small = blurred.resize((COARSE, COARSE), Image.Resampling.BOX)
+    return np.asarray(small, np.float32).reshape(-1)
 
 
 def _jittered(font: Path, letter: str, numbers: NDArray[np.float64]) -> Bytes:
@@ -181,18 +217,29 @@ def _jittered(font: Path, letter: str, numbers: NDArray[np.float64]) -> Bytes:
 @lru_cache(maxsize=64)
 def _fine(font: Path, letter: str) -> Image.Image:
     """The letter scaled to its box and centred, FINE times finer than the image."""
-    face = ImageFont.truetype(str(font), BOX * FINE)
+    face = _face(font)
     left, top, right, bottom = face.getbbox(letter)
     raw = Image.new("L", (int(right - left) + 16, int(bottom - top) + 16))
     ImageDraw.Draw(raw).text((8 - left, 8 - top), letter, font=face, fill=255)
     raw = raw.crop(raw.getbbox())
     scale = BOX * FINE / max(raw.size)
     size = (max(1, round(raw.width * scale)), max(1, round(raw.height * scale)))
+    return _centred(raw.resize(size, Image.Resampling.BILINEAR))
+
+
+def _centred(image: Image.Image) -> Image.Image:
+    """`image` in the middle of an empty one of SIZE * FINE a side."""
     side = SIZE * FINE
     canvas = Image.new("L", (side, side))
-    place = ((side - size[0]) // 2, (side - size[1]) // 2)
-    canvas.paste(raw.resize(size, Image.Resampling.BILINEAR), place)
+    canvas.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
     return canvas
+
+
+@lru_cache(maxsize=16)
+def _face(font: Path) -> ImageFont.FreeTypeFont:
+    """The font, laid out without Raqm, which not every machine has."""
+    basic = ImageFont.Layout.BASIC
+    return ImageFont.truetype(str(font), BOX * FINE, layout_engine=basic)
 
 
 @lru_cache(maxsize=1)
@@ -202,6 +249,11 @@ def _fonts() -> tuple[Path, ...]:
     paths = [p for p in folder.glob("DejaVu*.ttf") if "Display" not in p.name]
     plain = folder / "DejaVuSans.ttf"
     return (plain, *sorted(path for path in paths if path != plain))
+
+
+def _fonts_with(letter: str) -> list[Path]:
+    """The fonts that have it."""
+    return [font for font in _fonts() if ord(letter) in _letters_of(font)]
 
 
 @lru_cache(maxsize=16)
