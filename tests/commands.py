@@ -1,0 +1,53 @@
+"""The command line as a user runs it: a process of its own, in a project of its own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+TINY = (
+    *("--dataset", "digits", "--model", "mlp", "-s", "model.layers=[16]"),
+    *("--ways", "3", "--queries", "4", "--tasks", "4", "--mapping", "loop"),
+    *("-s", "evaluation.episodes=20", "--validation-episodes", "10"),
+)
+"""Options that make a training take a second."""
+
+
+def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
+    """A `metapipe` process, not waited for."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "metapipe", *arguments],
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def metapipe(*arguments: str, cwd: Path, code: int = 0) -> tuple[str, str]:
+    """What a finished command printed, on stdout and stderr; the exit code is checked,
+    and that no traceback was shown."""
+    with start(*arguments, cwd=cwd) as process:
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == code, (
+        f"{arguments}: {process.returncode}\n{out}\n{err}"
+    )
+    assert "Traceback" not in out + err
+    return out, err
+
+
+def metapipe_json(*arguments: str, cwd: Path, code: int = 0) -> Any:
+    """The JSON that a command printed."""
+    out, _ = metapipe(*arguments, "--json", cwd=cwd, code=code)
+    return json.loads(out)
+
+
+def error_line(*arguments: str, cwd: Path, code: int) -> str:
+    """The one line with which a command failed."""
+    out, err = metapipe(*arguments, cwd=cwd, code=code)
+    lines = [line for line in err.splitlines() if line.startswith("Error: ")]
+    assert len(lines) == 1, err
+    assert out == ""
+    return lines[0].removeprefix("Error: ")

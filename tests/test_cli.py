@@ -1,0 +1,238 @@
+"""The command line, by real processes: what it prints, and how it fails."""
+
+import csv
+import io
+import json
+import time
+from pathlib import Path
+
+import pytest
+from commands import TINY, error_line, metapipe, metapipe_json
+
+from metapipe.store import TaskStore, default_url
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two finished runs: 'first', and its repetition."""
+    folder = tmp_path_factory.mktemp("project")
+    one = metapipe_json(
+        *("train", "--plugin", "maml", *TINY, "--iterations", "30", "--name", "first"),
+        *("--validate-every", "10", "--store-episodes", "all"),
+        cwd=folder,
+    )
+    assert one["run"] == 1
+    assert one["status"] == "completed"
+    two = metapipe_json("train", "--from-run", "first", "--lr", "0.01", cwd=folder)
+    assert two["run"] == 2
+    return folder
+
+
+def test_training_reports_what_it_did(project: Path) -> None:
+    shown = metapipe_json("runs", "show", "1", cwd=project)
+    assert shown["step"] == 30
+    assert {"train_seconds", "git_commit", "environment", "plugins"} <= set(shown)
+    kinds = {c["kind"]: c for c in shown["checkpoints"]}
+    assert set(kinds) == {"best", "latest"}
+    assert kinds["latest"]["step"] == 30
+    assert len(kinds["best"]["sha256"]) == 64
+    assert Path(kinds["best"]["path"]).is_file()
+    purposes = [e["purpose"] for e in shown["evaluations"]]
+    assert purposes == ["validation"] * 3 + ["test"]
+    assert 0 < shown["accuracy"] < 1
+    assert shown["evaluations"][-1]["accuracy_before"] == pytest.approx(1 / 3, abs=0.2)
+
+
+def test_a_repetition_differs_only_in_what_was_said(project: Path) -> None:
+    compared = metapipe_json("runs", "compare", "1", "2", cwd=project)
+    assert compared["differences"] == {
+        "run.name": ["first", None],
+        "training.lr": [0.001, 0.01],
+    }
+    assert metapipe_json("runs", "show", "2", cwd=project)["parent_id"] == 1
+    out, _ = metapipe("runs", "compare", "1", "2", cwd=project)
+    assert "training.lr" in out
+
+
+def test_runs_are_listed_filtered_and_sorted(project: Path) -> None:
+    out, err = metapipe("runs", "list", cwd=project)
+    assert out.splitlines()[0].split()[:3] == ["id", "name", "status"]
+    assert err == ""
+    where = ("runs", "list", "--where", "name=first and training.lr<0.01")
+    assert [row["id"] for row in metapipe_json(*where, cwd=project)] == [1]
+    text, _ = metapipe("runs", "list", "--csv", "--sort", "id", cwd=project)
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["id"] for row in rows] == ["1", "2"]
+    assert 0 < float(rows[0]["accuracy"]) < 1
+    out, _ = metapipe("runs", "list", "--columns", "id,seed", cwd=project)
+    assert out.split() == ["id", "seed", "2", "0", "1", "0"]
+
+
+def test_all_training_episodes_were_stored(project: Path) -> None:
+    with TaskStore.open(default_url(project)) as store:
+        rows = store.episodes(1, where="purpose=null", limit=None)
+        indices = [row.task.index for row in rows]
+    assert indices == list(range(120)), "30 meta-batches of 4"
+
+
+def test_an_episode_is_redrawn_and_pictured(project: Path, tmp_path: Path) -> None:
+    hardest = metapipe_json("episodes", "list", "1", "--hardest", "2", cwd=project)
+    assert hardest[0]["accuracy"] <= hardest[1]["accuracy"]
+    tests = metapipe_json(
+        "episodes", "list", "1", "--where", "purpose=test", cwd=project
+    )
+    picture = tmp_path / "e.png"
+    arguments = ("episodes", "show", str(tests[0]["id"]), "--png", str(picture))
+    shown = metapipe_json(*arguments, cwd=project)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert shown["accuracy_now"] == pytest.approx(shown["accuracy"], abs=1e-6)
+    right = [a == b for a, b in zip(shown["labels"], shown["predictions"], strict=True)]
+    assert sum(right) / len(right) == pytest.approx(shown["accuracy"], abs=1e-6)
+    assert len(shown["classes"]) == 3
+
+
+def test_evaluations_are_seeded_and_say_what_they_depend_on(project: Path) -> None:
+    ask = ("evaluate", "first", "--split", "test", "--episodes", "30", "--seed", "7")
+    one = metapipe_json(*ask, cwd=project)
+    again = metapipe_json(*ask, cwd=project)
+    assert one["accuracy"] == again["accuracy"]
+    assert one["loss"] == again["loss"]
+    assert (one["episodes"], one["seed"], one["purpose"]) == (30, 7, "test")
+    assert one["transductive"] is False, "this network does not normalise"
+    more = metapipe_json(*ask, "-s", "algorithm.test_steps=0", cwd=project)
+    assert more["settings"] == {"test_steps": 0}
+    assert more["accuracy"] == pytest.approx(more["accuracy_before"])
+    out, _ = metapipe(*ask, cwd=project)
+    assert "inductive" in out
+    assert "±" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["trian"], 2, "no command 'trian'; did you mean 'train'?"),
+        (
+            ["train", "--plugin", "mamll"],
+            2,
+            "no algorithm plugin 'mamll'; did you mean",
+        ),
+        (["train", "--lr", "0"], 2, "training.lr = 0.0 (command line): should be"),
+        (["train", "--lr", "fast"], 2, "Invalid value for '--lr'"),
+        (["train", "-s", "algorithm.iner=1"], 2, "unknown setting 'algorithm.iner'"),
+        (["train", "-s", "nonsense"], 2, "is no assignment"),
+        (["train", "--device", "gpu"], 2, "run.device = 'gpu' is no device"),
+        (["train", "--device", "cuda:7"], 2, "this machine has no such device"),
+        (["train", "--dataset", "digits", "--ways", "25"], 2, "use --ways 24 or fewer"),
+        (
+            ["train", "--dataset", "digits", "--shots", "200"],
+            2,
+            "cannot give 200 shots",
+        ),
+        (["train", "--dataset", "sinusoid", "--ways", "5"], 2, "use --ways 1"),
+        (["train", "--dataset", "sinusoid", "--model", "conv4"], 2, "--model mlp"),
+        (
+            ["train", "--dataset", "omniglot", "-s", "dataset.root=/none"],
+            1,
+            "dataset.root = '/none' does not exist",
+        ),
+        (["train", "--from-run", "77"], 1, "no run '77'"),
+        (["runs", "show", "firts"], 1, "no run 'firts' in"),
+        (["runs", "list", "--where", "acc>1"], 2, "no field 'acc'"),
+        (["runs", "list", "--columns", "idd"], 2, "no column 'idd'; did you mean 'id'"),
+        (["runs", "list", "--limit", "0"], 2, "--limit"),
+        (["episodes", "show", "99999"], 1, "no episode 99999"),
+        (["resume", "1"], 2, "run 1 is completed and cannot be resumed"),
+        (["evaluate", "1", "--ways", "5"], 2, "train a run with --ways 5"),
+        (["evaluate", "1", "--dataset", "glyphs"], 2, "of shape (1, 28, 28), and the"),
+        (["evaluate", "1", "-s", "training.lr=1"], 2, "takes dataset.NAME"),
+        (["plugins", "show", "mamll"], 2, "did you mean 'maml'?"),
+        (["--db", "mysql://me:secret@x/y", "runs", "list"], 1, "no store for 'mysql'"),
+        (["--config", "none.toml", "train"], 2, "cannot read"),
+        (["episodes", "show", "1", "--png", "/none/x.png"], 1, "cannot write /none"),
+    ],
+)
+def test_a_mistake_is_one_line_and_a_code(project, arguments, code, message) -> None:
+    line = error_line(*arguments, cwd=project, code=code)
+    assert message in line
+    assert "secret" not in line
+
+
+def test_a_refused_training_leaves_no_run_behind(project: Path) -> None:
+    with TaskStore.open(default_url(project)) as store:
+        assert {row.status for row in store.runs()} == {"completed"}
+
+
+def test_a_diverged_run_is_failed_with_its_reason(project: Path) -> None:
+    arguments = ("train", *TINY, "--optimiser", "sgd", "--lr", "1e30", "--name", "bad")
+    line = error_line(*arguments, cwd=project, code=1)
+    assert "lower training.lr" in line
+    shown = metapipe_json("runs", "show", "bad", cwd=project)
+    assert shown["status"] == "failed"
+    assert shown["error"] in line
+    metapipe("runs", "delete", "bad", "--yes", cwd=project)
+    error_line("runs", "show", "bad", cwd=project, code=1)
+
+
+def test_plugins_are_listed_with_what_failed(project: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.py"
+    broken.write_text("import nothing_of_that_name")
+    arguments = ("--plugin-path", str(broken), "plugins", "list")
+    listed = metapipe_json(*arguments, cwd=project)
+    names = {(p["kind"], p["name"]) for p in listed["plugins"]}
+    assert ("algorithm", "maml") in names
+    assert "nothing_of_that_name" in listed["failures"][0]["reason"]
+    shown = metapipe_json("plugins", "show", "maml", cwd=project)
+    settings = {s["name"]: s for s in shown[0]["settings"]}
+    assert settings["inner_lr"]["bounds"] == "> 0"
+    assert settings["inner_lr"]["default"] == 0.4
+    assert "arxiv.org" in shown[0]["paper"]
+    assert all(setting["help"] for setting in settings.values())
+
+
+def test_a_dry_run_shows_the_experiment_and_runs_nothing(project: Path) -> None:
+    shown = metapipe_json("train", "--dry-run", "--lr", "0.5", cwd=project)
+    assert shown["experiment"]["training"]["lr"] == 0.5
+    assert shown["origins"]["training.lr"] == "command line"
+    out, _ = metapipe("train", "--dry-run", cwd=project)
+    assert "[algorithm.maml]" in out
+
+
+def test_help_is_quick(project: Path) -> None:
+    metapipe("--help", cwd=project)
+    times = []
+    for _ in range(5):
+        begun = time.perf_counter()
+        out, _ = metapipe("train", "--help", cwd=project)
+        times.append(time.perf_counter() - begun)
+    assert "--iterations" in out
+    assert "--plugin" in out
+    assert min(times) < 1.0, "0.4 s on a quiet machine; the suite may not have one"
+
+
+def test_completion_scripts_are_printed(project: Path) -> None:
+    out, _ = metapipe("completion", "bash", cwd=project)
+    assert "_METAPIPE_COMPLETE" in out
+
+
+def test_the_store_can_be_looked_after(tmp_path: Path) -> None:
+    out, _ = metapipe("db", "current", cwd=tmp_path)
+    assert "schema none" in out
+    out, _ = metapipe("db", "upgrade", cwd=tmp_path)
+    assert "none -> 0001" in out
+    out, _ = metapipe("db", "upgrade", cwd=tmp_path)
+    assert "nothing to do" in out
+
+
+def test_a_store_elsewhere_is_named_by_option_or_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'other.db'}"
+    assert (
+        json.loads(metapipe("--db", url, "runs", "list", "--json", cwd=tmp_path)[0])
+        == []
+    )
+    assert (tmp_path / "other.db").is_file()
+    monkeypatch.setenv("METAPIPE_DB", f"sqlite:///{tmp_path / 'third.db'}")
+    out, _ = metapipe("runs", "list", cwd=tmp_path)
+    assert "no runs yet" in out
+    assert (tmp_path / "third.db").is_file()
