@@ -127,9 +127,13 @@ class Algorithm(Plugin):
         """Meta-parameters and state to start from."""
 
     @abstractmethod
-    def adapt(self, network: nn.Module, meta: Meta, support: Samples) -> Params:
+    def adapt(
+        self, network: nn.Module, meta: Meta, support: Samples, ways: int
+    ) -> Params:
         """Learn one task from its support set: inputs (n, *shape), targets (n,).
 
+        `ways` is the number of classes, 1 for regression: under `vmap` it could not be
+        read from the targets. Classes may differ in their number of examples.
         Returns all that `predict` needs beyond `meta`; tensors only, so that an adapted
         learner can be written to a file. Differentiable with respect to `meta.params`
         unless the method says otherwise.

@@ -124,9 +124,10 @@ def _figures(
     """Metrics of each episode, (T,) each: after adaptation and, if defined, before."""
     algorithm, network = learner.algorithm, learner.network
     unadapted = algorithm.unadapted(network, meta)
+    ways = episodes.tasks[0].ways
 
     def figures(support: Samples, query: Samples) -> Metrics:
-        adapted = algorithm.adapt(network, meta, support)
+        adapted = algorithm.adapt(network, meta, support, ways)
         outputs = predict(learner, meta, adapted, support, query.inputs, prediction)
         _, metrics = task_loss(outputs, query.targets)
         if unadapted is None:

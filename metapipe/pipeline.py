@@ -214,7 +214,7 @@ def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
     moved = episodes.to(learner.device)
     support = type(moved.support)(*(t[0] for t in moved.support))
     with torch.no_grad():
-        adapted = learner.algorithm.adapt(learner.network, meta, support)
+        adapted = learner.algorithm.adapt(learner.network, meta, support, task.ways)
         outputs = predict(
             learner, meta, adapted, support, moved.query.inputs[0], prediction
         )

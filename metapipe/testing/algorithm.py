@@ -98,7 +98,9 @@ class AlgorithmContract(PluginContract):
         before = [tensor.detach().clone() for tensor in watched]
         self.algorithm.meta_gradient(learner.network, meta, episodes, LOOP)
         support = _first(episodes.support)
-        adapted = self.algorithm.adapt(learner.network, meta, support)
+        adapted = self.algorithm.adapt(
+            learner.network, meta, support, episodes.tasks[0].ways
+        )
         query = episodes.query.inputs[0]
         self.algorithm.predict(learner.network, meta, adapted, query)
         for tensor, copy in zip(watched, before, strict=True):
@@ -111,7 +113,9 @@ class AlgorithmContract(PluginContract):
         algorithm, network = self.algorithm, learner.network
         query = episodes.query.inputs[0]
         with torch.no_grad():
-            adapted = algorithm.adapt(network, meta, _first(episodes.support))
+            adapted = algorithm.adapt(
+                network, meta, _first(episodes.support), episodes.tasks[0].ways
+            )
             known = [adapted, algorithm.unadapted(network, meta)]
             for params in known:
                 if params is not None:
@@ -177,7 +181,7 @@ class AlgorithmContract(PluginContract):
         network = learner.network.to("meta")
         moved = Meta(_on_meta(meta.params), _on_meta(meta.state))
         support = Samples(*(t[0].to("meta") for t in episodes.support))
-        adapted = self.algorithm.adapt(network, moved, support)
+        adapted = self.algorithm.adapt(network, moved, support, episodes.tasks[0].ways)
         assert all(tensor.device.type == "meta" for tensor in adapted.values())
         out = self.algorithm.predict(
             network, moved, adapted, episodes.query.inputs[0].to("meta")

@@ -44,7 +44,7 @@ def test_quadratic_fixture(mode, steps, first_order, adapted, gradient, loss) ->
     network, meta, episodes = quadratic_episode()
     maml = MAML(inner_lr=0.1, inner_steps=steps, first_order=first_order)
     support = Samples(*(t[0] for t in episodes.support))
-    phi = maml.adapt(network, meta, support)["weight"]
+    phi = maml.adapt(network, meta, support, 3)["weight"]
     assert phi.flatten().tolist() == pytest.approx(adapted, abs=1e-10)
     step = maml.meta_gradient(network, meta, episodes, TaskMap(mode))
     assert step.gradients["weight"].flatten().tolist() == pytest.approx(
@@ -119,8 +119,8 @@ def test_without_a_step_size_it_is_multi_task_descent() -> None:
 def test_the_reference_loss_is_ways_times_the_mean() -> None:
     network, meta, episodes = classification()
     support = Samples(*(t[0] for t in episodes.support))
-    reference = MAML(inner_lr=0.1).adapt(network, meta, support)
-    mean = MAML(inner_lr=0.3, inner_loss="mean").adapt(network, meta, support)
+    reference = MAML(inner_lr=0.1).adapt(network, meta, support, 3)
+    mean = MAML(inner_lr=0.3, inner_loss="mean").adapt(network, meta, support, 3)
     for name in reference:
         torch.testing.assert_close(reference[name], mean[name], rtol=0, atol=1e-14)
 
@@ -131,8 +131,8 @@ def test_normalisation_is_adapted_only_on_request() -> None:
     meta = meta_of(network)
     _, _, episodes = classification()
     support = Samples(*(t[0] for t in episodes.support))
-    kept = MAML().adapt(network, meta, support)
-    moved = MAML(adapt_normalisation=True).adapt(network, meta, support)
+    kept = MAML().adapt(network, meta, support, 3)
+    moved = MAML(adapt_normalisation=True).adapt(network, meta, support, 3)
     assert torch.equal(kept["norm1.weight"], meta.params["norm1.weight"])
     assert not torch.equal(moved["norm1.weight"], meta.params["norm1.weight"])
     assert set(kept) == set(meta.params)
@@ -146,8 +146,8 @@ def test_test_steps_replace_training_steps_only_when_used() -> None:
     assert meta_loss(plain, network, meta, episodes) == meta_loss(
         more, network, meta, episodes
     )
-    adapted = more.adapt(network, meta, support)
-    for name, value in three.adapt(network, meta, support).items():
+    adapted = more.adapt(network, meta, support, 3)
+    for name, value in three.adapt(network, meta, support, 3).items():
         assert torch.equal(adapted[name], value)
 
 

@@ -85,7 +85,9 @@ class MAML(Algorithm):
         """The meta-parameters are the network's own, theta."""
         return meta_of(network)
 
-    def adapt(self, network: nn.Module, meta: Meta, support: Samples) -> Params:
+    def adapt(
+        self, network: nn.Module, meta: Meta, support: Samples, ways: int
+    ) -> Params:
         """`test_steps` of gradient descent on the support loss."""
         steps = self.inner_steps if self.test_steps is None else self.test_steps
         return self._descend(network, meta.params, support, steps)

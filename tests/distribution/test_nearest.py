@@ -1,0 +1,7 @@
+from metapipe_nearest import Nearest
+
+from metapipe.testing import AlgorithmContract
+
+
+class TestNearest(AlgorithmContract):
+    algorithm = Nearest()
