@@ -1,7 +1,9 @@
 """scikit-learn's handwritten digits: 8x8 images that come with the library.
 
 Ten digits in four orientations make forty classes. A split has whole digits, so no
-orientation of a test digit was ever seen.
+orientation of a test digit was ever seen. Which digits is not left to chance: 0, 1, 2
+and 8 look the same upside down, and a 6 becomes a 9. These are trained on; the digits
+held out have four orientations that can be told apart.
 """
 
 from __future__ import annotations
@@ -18,9 +20,9 @@ from metapipe.bank import Bytes, open_bank
 from metapipe.classification import ImageClass, ImageSource, with_rotations
 
 DIGITS: dict[Split, tuple[int, ...]] = {
-    "train": (0, 1, 2, 3, 4, 5),
-    "val": (6, 7),
-    "test": (8, 9),
+    "train": (0, 1, 2, 6, 8, 9),
+    "val": (5, 7),
+    "test": (3, 4),
 }
 
 
