@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path, PurePosixPath
@@ -23,6 +24,7 @@ from metapipe import DataError, Dataset, Register, Split, hookimpl
 from metapipe.bank import Bank, Bytes, identity, open_bank
 from metapipe.classification import ImageClass, ImageSource, with_rotations
 from metapipe.download import download_all
+from metapipe.sampling import choose
 
 OFFICIAL = "https://github.com/brendenlake/omniglot/raw/master/python"
 ARCHIVES = {
@@ -33,6 +35,16 @@ PARTS = ("images_background", "images_evaluation")
 INSTEAD = "Point -s dataset.root=PATH at a folder or zip that has Omniglot"
 OFFICIAL_VALIDATION = 5
 """Background alphabets that the official split validates on: the last, by name."""
+
+UNREADABLE = (
+    OSError,
+    RuntimeError,  # an encrypted member, or an unknown compression
+    SyntaxError,  # what Pillow raises for a broken PNG
+    zipfile.BadZipFile,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+"""What reading a damaged or hostile image raises."""
 
 Rotations = Literal["none", "classes", "random"]
 ReadFile = Callable[[], bytes]
@@ -82,6 +94,11 @@ class Omniglot(Dataset):
         rotations = self.rotations if split == "train" else self.test_rotations
         if self.split == "lists":
             rotations = "none"
+        if not members:
+            raise DataError(
+                f"the {self.split} split leaves none of the {len(bank.classes)} "
+                f"characters found for {split}. {INSTEAD}"
+            )
         if rotations == "classes":
             members = with_rotations(members)
         return ImageSource(bank, tuple(members), rotations == "random")
@@ -90,7 +107,7 @@ class Omniglot(Dataset):
         if self.root is None:
             archives = download_all(ARCHIVES, "omniglot", INSTEAD)
         else:
-            archives = _find(self.root)
+            archives = _find(self.root.expanduser())
         made_from = {
             "files": [identity(path) for path in archives],
             "size": self.size,
@@ -111,7 +128,7 @@ class Omniglot(Dataset):
     def _image(self, name: str, read: ReadFile) -> Bytes:
         try:
             image = Image.open(io.BytesIO(read())).convert("L")
-        except (OSError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             raise DataError(f"cannot read {name}: {error}. {INSTEAD}") from error
         side = (self.size, self.size)
         pixels = np.asarray(image.resize(side, Image.Resampling.LANCZOS))
@@ -138,13 +155,10 @@ class Omniglot(Dataset):
 
     def _shuffled(self, count: int, split: Split) -> list[int]:
         """1,100 / 100 / the rest (423), as in the MAML code, by our own shuffle."""
-        order = np.random.Generator(np.random.PCG64(self.split_seed)).random(count)
-        where = {
-            "train": slice(1100),
-            "val": slice(1100, 1200),
-            "test": slice(1200, None),
-        }
-        return [int(i) for i in order.argsort(kind="stable")[where[split]]]
+        key = np.array([self.split_seed], np.uint64)
+        order: list[int] = choose(key, "maml split", count, count)[0].tolist()
+        parts = {"train": order[:1100], "val": order[1100:1200], "test": order[1200:]}
+        return parts[split]
 
     def _listed(self, bank: Bank, split: Split) -> list[ImageClass]:
         if self.lists is None:
@@ -180,7 +194,7 @@ def _find(root: Path) -> list[Path]:
     if all(path.is_file() for path in zips):
         return zips
     if all((root / part).is_dir() for part in PARTS):
-        return [root]
+        return [root / part for part in PARTS]
     raise DataError(
         f"dataset.root = '{root}' has neither {PARTS[0]} and {PARTS[1]} nor their "
         f"zips. {INSTEAD}"
@@ -190,9 +204,8 @@ def _find(root: Path) -> list[Path]:
 def _drawings(path: Path) -> Iterator[tuple[str, ReadFile]]:
     """Names from the part on, and how to read them; nothing is unpacked."""
     if path.is_dir():
-        for part in PARTS:
-            for file in (path / part).rglob("*.png"):
-                yield file.relative_to(path).as_posix(), file.read_bytes
+        for file in path.glob("*/*/*.png"):
+            yield file.relative_to(path.parent).as_posix(), file.read_bytes
         return
     try:
         archive = zipfile.ZipFile(path)
