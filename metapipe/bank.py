@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import platformdirs
+from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from .errors import DataError
@@ -99,7 +100,7 @@ def _load(entry: Path) -> Bank | None:
     """The cached bank; None if it is not there or not whole."""
     try:
         facts = json.loads((entry / "bank.json").read_text(encoding="utf-8"))
-        items = np.load(entry / "items.npy", mmap_mode="r", allow_pickle=False)
+        items = open_memmap(entry / "items.npy", mode="r")  # never unpickles
         bank = Bank(
             items,
             tuple(facts["classes"]),
@@ -108,7 +109,11 @@ def _load(entry: Path) -> Bank | None:
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    whole = items.dtype == np.uint8 and len(items) == bank.starts[-1]
+    whole = (
+        items.dtype == np.uint8
+        and bank.starts.shape == (len(bank.classes) + 1,)
+        and bank.starts[-1] == len(items)
+    )
     return bank if whole else None
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from .bank import Bank, Bytes
 from .contracts import Kind, Source
 from .episode import Episodes, Samples, Task
 from .errors import UnsupportedError
-from .sampling import Integers, choose, integers, keys
+from .sampling import Integers, Words, choose, integers, keys
 
 TURNS = (0, 1, 2, 3)
 
@@ -87,7 +88,7 @@ class ImageSource(Source):
                 f"this split has {len(self.members)} classes and cannot give {ways} "
                 f"ways: use --ways {len(self.members)} or fewer"
             )
-        sizes = self._sizes()
+        sizes = self._sizes
         smallest = int(sizes.argmin())
         if shots + queries > sizes[smallest]:
             raise UnsupportedError(
@@ -100,7 +101,7 @@ class ImageSource(Source):
         ways, shots, queries = tasks[0].ways, tasks[0].shots, tasks[0].queries
         key = keys(tasks)
         classes = choose(key, "classes", len(self.members), ways)
-        items = choose(key, "items", self._sizes()[classes], shots + queries, ways)
+        items = choose(key, "items", self._sizes[classes], shots + queries, ways)
         images = self._images(classes, items, self._turns(key, classes))
         labels = torch.arange(ways).expand(len(tasks), ways)
         return Episodes(
@@ -111,21 +112,32 @@ class ImageSource(Source):
             torch.from_numpy(items),
         )
 
+    @cached_property
+    def _indices(self) -> Integers:
+        """(members,): where in the bank each class is."""
+        return np.array([member.index for member in self.members], np.int64)
+
+    @cached_property
     def _sizes(self) -> Integers:
         """(members,): items of each class."""
-        return self.bank.sizes[[member.index for member in self.members]]
+        return self.bank.sizes[self._indices]
 
-    def _turns(self, key: np.ndarray, classes: Integers) -> Integers:
+    @cached_property
+    def _own_turns(self) -> Integers:
+        """(members,): quarter turns of each class."""
+        return np.array([member.turns for member in self.members], np.int64)
+
+    def _turns(self, key: Words, classes: Integers) -> Integers:
         """(T, ways): quarter turns of each class of each episode."""
-        turns = np.array([member.turns for member in self.members])[classes]
+        turns = self._own_turns[classes]
         if self.random_turns:
             turns = turns + integers(key, "turns", classes.shape[1], below=4)
         return turns % 4
 
     def _images(self, classes: Integers, items: Integers, turns: Integers) -> Bytes:
         """(T, ways, items, H, W[, C]), turned as asked."""
-        starts = self.bank.starts[[member.index for member in self.members]]
-        images: Bytes = self.bank.items[starts[classes][..., None] + items]
+        starts = self.bank.starts[self._indices[classes]]
+        images: Bytes = self.bank.items[starts[..., None] + items]
         for quarter in TURNS[1:]:
             turned = turns == quarter
             if turned.any():

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pooch
 import requests
+from filelock import FileLock
 
 from .bank import cache_dir
 from .errors import DataError
@@ -34,7 +35,6 @@ class Resuming:
 
     def __call__(self, url: str, output_file: str, _pooch: object) -> None:
         """Fetch what is missing, then hand the whole file over to pooch."""
-        self.part.parent.mkdir(parents=True, exist_ok=True)
         have = self.part.stat().st_size if self.part.exists() else 0
         headers = {"Range": f"bytes={have}-"} if have else {}
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as reply:
@@ -62,11 +62,16 @@ def download(url: str, checksum: str, folder: str, instead: str) -> Path:
     name = url.rsplit("/", 1)[-1]
     part = path / f"{name}.part"
     try:
-        found = pooch.retrieve(
-            url, checksum, fname=name, path=path, downloader=Resuming(part)
-        )
+        path.mkdir(parents=True, exist_ok=True)
+        with FileLock(path / f"{name}.lock"):  # two runs would write one `.part`
+            found = pooch.retrieve(
+                url, checksum, fname=name, path=path, downloader=Resuming(part)
+            )
     except (requests.RequestException, OSError) as error:
-        reason = type(error).__name__
+        reply = getattr(error, "response", None)
+        reason = (
+            f"status {reply.status_code}" if reply is not None else type(error).__name__
+        )
         raise DataError(
             f"cannot download {url} ({reason}); bytes already here are kept. {instead}"
         ) from error

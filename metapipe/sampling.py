@@ -83,8 +83,11 @@ def choose(
     `key` is (T,), `sizes` a number or (T, *shape); the result (T, *shape, count). All
     ordered choices are equally likely. Floyd's algorithm (Bentley & Floyd, CACM 1987)
     picks the set, one vectorised step per member; a shuffle then decides the order.
+    Raises ValueError if a size is less than `count`.
     """
     size = np.broadcast_to(np.asarray(sizes, np.int64), (*key.shape, *shape))
+    if size.size and size.min() < count:
+        raise ValueError(f"cannot choose {count} of {size.min()}")
     picked = np.empty((*size.shape, count), np.int64)
     bounds = size[..., None] - count + 1 + np.arange(count)
     draws = integers(key, purpose, *shape, count, below=bounds)

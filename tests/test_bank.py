@@ -44,7 +44,7 @@ def test_the_fingerprint_is_of_the_content() -> None:
 
 
 @pytest.mark.parametrize("file", ["items.npy", "bank.json"])
-@pytest.mark.parametrize("damage", ["cut", "gone", "garbage"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "gone", "garbage", "list"])
 def test_a_damaged_bank_is_rebuilt(cache: Path, file: str, damage: str) -> None:
     bank = open_bank("tiny", 1, parts)
     expected = bank.fingerprint
@@ -53,7 +53,8 @@ def test_a_damaged_bank_is_rebuilt(cache: Path, file: str, damage: str) -> None:
         path.unlink()
     else:
         content = path.read_bytes()
-        path.write_bytes(content[:20] if damage == "cut" else b"garbage")
+        contents = {"cut": content[:20], "empty": b"", "list": b"[1, 2]"}
+        path.write_bytes(contents.get(damage, b"garbage"))
     again = open_bank("tiny", 1, parts)
     assert again.fingerprint == expected
     assert again.items.shape == (7, 4, 3)

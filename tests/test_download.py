@@ -3,6 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -25,6 +26,9 @@ class Handler(BaseHTTPRequestHandler):
         header = self.headers.get("Range", "bytes=0-")
         start = int(header.removeprefix("bytes=").rstrip("-"))
         body = CONTENT[start:]
+        if start >= len(CONTENT) or "file" not in self.path:
+            self.send_error(416 if start else 404)
+            return
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -69,10 +73,31 @@ def test_a_broken_download_goes_on_where_it_stopped(server: str) -> None:
     assert not list(path.parent.glob("*.part"))
 
 
+def test_a_download_that_only_lacked_its_last_step_is_taken(
+    server: str, tmp_path: Path
+) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "file.zip.part").write_bytes(CONTENT)
+    assert download(server, CHECKSUM, "x", "").read_bytes() == CONTENT
+    assert Handler.served == []
+
+
+def test_processes_that_download_at_once_fetch_it_once(server: str) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        paths = list(pool.map(lambda _: download(server, CHECKSUM, "x", ""), range(3)))
+    assert len(set(paths)) == 1
+    assert len(Handler.served) == 1
+
+
+def test_a_file_that_is_not_there_is_told_with_its_status(server: str) -> None:
+    with pytest.raises(DataError, match="status 404"):
+        download(server.replace("file", "none"), CHECKSUM, "x", "")
+
+
 def test_a_wrong_file_is_refused_and_not_kept(server: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="checksum differs"):
         download(server, "sha256:" + "0" * 64, "x", "")
-    assert list((tmp_path / "x").iterdir()) == []
+    assert [path.name for path in (tmp_path / "x").iterdir()] == ["file.zip.lock"]
 
 
 def test_offline_says_what_to_do_instead(server: str) -> None:

@@ -56,6 +56,11 @@ def test_choices_respect_every_size() -> None:
     assert np.sort(drawn[:, 0], -1).tolist() == [[0, 1, 2]] * 4000
 
 
+def test_more_than_there_is_cannot_be_chosen() -> None:
+    with pytest.raises(ValueError, match="cannot choose 4 of 3"):
+        choose(key(2), "x", np.array([[5], [3]]), 4, 1)
+
+
 def test_integers_and_uniform_are_uniform() -> None:
     numbers = integers(key(30_000), "x", 2, below=7)
     _, counts = np.unique(numbers, return_counts=True)
