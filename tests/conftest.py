@@ -48,3 +48,7 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'store' / 'test.db'}"
     create: Callable[[], str] = request.getfixturevalue("postgres")
     return create()
+
+
+collect_ignore = ["distribution"]
+"""A third party's project with tests of its own: test_wheel.py installs and runs it."""

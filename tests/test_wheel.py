@@ -1,0 +1,89 @@
+"""The built wheel, alone in a new environment; and a third party's plugin beside it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TINY = (
+    *("--dataset", "digits", "--model", "mlp", "-s", "model.layers=[16]"),
+    *("--ways", "3", "--queries", "4", "--tasks", "4", "--iterations", "20"),
+    *("--validate-every", "10", "--validation-episodes", "10"),
+    *("-s", "evaluation.episodes=20", "--json"),
+)
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `bin` of a new environment with the wheel and pytest."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    kept = shutil.ignore_patterns(
+        ".git", ".venv", ".metapipe", "build", "dist", "*cache*"
+    )
+    shutil.copytree(ROOT, source, ignore=kept)
+    run(sys.executable, "-m", "venv", str(folder / "venv"))
+    binaries = folder / "venv" / "bin"
+    pip = (str(binaries / "pip"), "--disable-pip-version-check", "--quiet")
+    run(*pip, "wheel", "--no-deps", "-w", str(folder), str(source))
+    (wheel,) = folder.glob("metapipe-*.whl")
+    pinned = ("-c", str(ROOT / "constraints.txt"))
+    run(*pip, "install", *pinned, str(wheel), "pytest")
+    shutil.rmtree(source)
+    return binaries
+
+
+def run(*command: str, cwd: Path | None = None) -> str:
+    """What a command prints; it has to succeed."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    done = subprocess.run(
+        command, cwd=cwd, env=clean, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_the_wheel_works_alone(environment: Path, tmp_path: Path) -> None:
+    metapipe = str(environment / "metapipe")
+    assert "none -> " in run(metapipe, "db", "upgrade", cwd=tmp_path)
+    listed = json.loads(run(metapipe, "plugins", "list", "--json", cwd=tmp_path))
+    assert listed["failures"] == []
+    names = {plugin["name"] for plugin in listed["plugins"]}
+    assert {"maml", "conv4", "mlp", "glyphs", "omniglot"} <= names
+    outcome = json.loads(
+        run(metapipe, "train", "--plugin", "maml", *TINY, cwd=tmp_path)
+    )
+    assert outcome["status"] == "completed"
+    assert (tmp_path / ".metapipe" / "metapipe.db").is_file()
+    program = "import metapipe; print(metapipe.__file__)"
+    where = run(str(environment / "python"), "-c", program, cwd=tmp_path)
+    assert str(ROOT) not in where
+    assert "site-packages" in where
+
+
+def test_a_third_partys_plugin_is_an_equal(environment: Path, tmp_path: Path) -> None:
+    project = tmp_path / "metapipe-nearest"
+    shutil.copytree(ROOT / "tests" / "distribution", project)
+    pip = str(environment / "pip")
+    run(pip, "install", "--quiet", "--no-deps", str(project))
+    metapipe = str(environment / "metapipe")
+    listed = json.loads(run(metapipe, "plugins", "list", "--json", cwd=tmp_path))
+    (mine,) = [p for p in listed["plugins"] if p["name"] == "nearest"]
+    assert (mine["version"], mine["origin"]) == ("0.3.0", "metapipe-nearest")
+    shown = run(metapipe, "plugins", "show", "nearest", cwd=tmp_path)
+    assert "Divides the squared distances." in shown
+    arguments = ("--plugin", "nearest", "-s", "algorithm.temperature=2.0")
+    outcome = json.loads(run(metapipe, "train", *arguments, *TINY, cwd=tmp_path))
+    assert outcome["status"] == "completed"
+    assert outcome["evaluation"]["accuracy"] > 0.45, "three ways: chance is 0.33"
+    wider = run(metapipe, "evaluate", "1", "--ways", "5", "--json", cwd=tmp_path)
+    assert json.loads(wider)["ways"] == 5, "means do not mind how many"
+    tested = run(
+        str(environment / "python"), "-m", "pytest", "-q", str(project), cwd=project
+    )
+    assert " passed" in tested
