@@ -1,8 +1,8 @@
 """metapipe: the pipeline for meta-learning.
 
 Everything a plugin needs is here, in `metapipe.functional` (the numerical core),
-`metapipe.mapping`, `metapipe.sampling` and `metapipe.testing`. Importing this module
-does not import torch.
+`metapipe.mapping`, `metapipe.sampling`, `metapipe.bank`, `metapipe.classification`,
+`metapipe.download` and `metapipe.testing`. Importing this module does not import torch.
 """
 
 from .contracts import (
