@@ -1,0 +1,65 @@
+"""The documentation says what the code says."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import metapipe
+from metapipe import hookspecs
+from metapipe.registry import load
+from metapipe.store import schema
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+PLUGINS = (ROOT / "docs" / "plugins.md").read_text()
+STORE = (ROOT / "docs" / "store.md").read_text()
+
+
+def test_the_readme_begins_with_the_two_commands_that_ci_runs() -> None:
+    block = README.split("```console\n")[1].split("```")[0]
+    first, second = (line.removeprefix("$ ") for line in block.strip().splitlines())
+    assert (
+        first == "pip install -c constraints.txt -e . && metapipe train --plugin maml"
+    )
+    install, test = second.split(" && ")
+    script = (ROOT / ".ci" / "run").read_text()
+    assert install.replace("pip install", "pip install --quiet") in script
+    assert script.rstrip().splitlines()[-1] == test
+
+
+def test_every_plugin_is_in_the_readme() -> None:
+    rows = set(re.findall(r"^\| (algorithm|model|data set) \| `([^`]+)`", README, re.M))
+    kinds = {"algorithm": "algorithm", "model": "model", "dataset": "data set"}
+    assert rows == {(kinds[e.kind], e.name) for e in load().entries()}
+
+
+def test_every_file_the_readme_names_exists() -> None:
+    for name in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / name).exists(), name
+
+
+def test_every_hook_is_documented() -> None:
+    hooks = [
+        name
+        for name in vars(hookspecs)
+        if hasattr(getattr(hookspecs, name), "metapipe_spec")
+    ]
+    assert len(hooks) == 9
+    for name in hooks:
+        assert f"`{name}`" in PLUGINS
+
+
+def test_the_example_plugin_is_the_one_that_is_tested() -> None:
+    tested = (ROOT / "tests" / "distribution" / "metapipe_nearest.py").read_text()
+    assert tested in PLUGINS
+    assert len(tested.splitlines()) < 85
+
+
+def test_every_table_is_documented() -> None:
+    for name in schema.Base.metadata.tables:
+        assert f"| `{name}` |" in STORE
+
+
+def test_versions_agree() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == metapipe.__version__
