@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .contracts import Meta, Source
 from .episode import EpisodeRecord, Episodes, Metrics, Params, Samples, Task
+from .errors import DivergedError
 from .functional import before_adaptation, task_loss, vectorised
 from .learner import Learner
 
@@ -49,7 +50,8 @@ def evaluate(
 ) -> Iterator[EpisodeRecord]:
     """Adapt to each task's support set and predict its query set, in order of `tasks`.
 
-    `step` is the age of `meta` in meta-iterations. Nothing is changed.
+    `step` is the age of `meta` in meta-iterations. Nothing is changed. Raises
+    DivergedError if a loss is not finite.
     """
     for start in range(0, len(tasks), BATCH):
         batch = tasks[start : start + BATCH]
@@ -60,6 +62,11 @@ def evaluate(
         rows = {name: values.tolist() for name, values in metrics.items()}
         for number, task in enumerate(batch):
             figures = {name: values[number] for name, values in rows.items()}
+            if not math.isfinite(figures["loss"]):
+                raise DivergedError(
+                    f"the loss of {task.split} episode {task.index} is "
+                    f"{figures['loss']} at iteration {step}: the learner has diverged"
+                )
             yield EpisodeRecord(task=task, step=step, **figures)
 
 

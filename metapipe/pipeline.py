@@ -272,7 +272,7 @@ def _run(
     reporter = Reporter(info, store, registry.manager)
     session = Session(experiment, prepared.learner, state, prepared.sources, reporter)
     evaluation = None
-    with heartbeat(store, run_id), interruptible() as interruption:
+    with heartbeat(store, run_id):
         try:
             reporter.started()
             if checkpoint:
@@ -281,9 +281,15 @@ def _run(
                 session.seconds = checkpoint.header["seconds"]
             session.learner = _mapped(session, checkpoint)
             store.update_run(run_id, mapping=str(session.learner.mapping))
-            status = session.train(interruption)
+            with interruptible() as interruption:
+                status = session.train(interruption)
             if status == "completed":
-                evaluation = evaluate(run_id, registry, store, experiment.evaluation)
+                try:
+                    evaluation = evaluate(
+                        run_id, registry, store, experiment.evaluation
+                    )
+                except KeyboardInterrupt:
+                    status = "interrupted"  # resuming has only this left to do
             figures = session.latest | _figures(evaluation)
             reporter.finished(status, figures, session.seconds)
         except BaseException as error:
