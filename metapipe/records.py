@@ -68,8 +68,8 @@ class RunRow(NewRun):
     val_accuracy: float | None
     """The best of all validations."""
 
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    """Final figures, by name."""
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+    """Final figures, by name; None for one that is not a finite number."""
 
 
 @dataclass(frozen=True)

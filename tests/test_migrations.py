@@ -2,19 +2,35 @@
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, inspect, text
+from test_store import EVALUATION, RUN, episodes
 
-from metapipe.errors import OutdatedSchemaError
-from metapipe.store import TaskStore, schema
+from metapipe.errors import OutdatedSchemaError, StoreError
+from metapipe.store import TaskStore, migrate, schema
 from metapipe.store import engine as engines
-from metapipe.store.migrate import _scripts, current, upgrade
+
+DATABASES = Path(__file__).parent / "databases"
+LATER = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("runs") as table:
+        table.add_column(sa.Column("later", sa.Integer(), server_default="7"))
+        table.alter_column("device", existing_type=sa.String(40), type_=sa.Text())
+"""
 
 
 @contextmanager
@@ -24,11 +40,21 @@ def connect(url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-DATABASES = Path(__file__).parent / "databases"
+@pytest.fixture
+def later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Makes this metapipe a later one, whose second migration is the given script."""
+
+    def become(script: str) -> None:
+        folder = shutil.copytree(migrate.migrations_dir(), tmp_path / "migrations")
+        (folder / "versions" / "0002_later.py").write_text(script)
+        monkeypatch.setattr(migrate, "migrations_dir", lambda: folder)
+        monkeypatch.setattr(migrate, "REVISION", "0002")
+
+    return become
 
 
 def test_the_schema_names_the_newest_migration() -> None:
-    assert _scripts().get_current_head() == schema.REVISION
+    assert migrate.scripts().get_current_head() == schema.REVISION
 
 
 def test_models_and_migrations_agree(store_url: str) -> None:
@@ -41,20 +67,17 @@ def test_models_and_migrations_agree(store_url: str) -> None:
 
 
 def test_upgrading_twice_changes_nothing(store_url: str) -> None:
-    with connect(store_url) as engine:
-        upgrade(engine)
-        upgrade(engine)
-        assert current(engine) == schema.REVISION
+    assert migrate.current(store_url) is None
+    assert migrate.upgrade(store_url) == (None, schema.REVISION)
+    assert migrate.upgrade(store_url) == (schema.REVISION, schema.REVISION)
+    assert migrate.current(store_url) == schema.REVISION
 
 
 @pytest.mark.parametrize("path", sorted(DATABASES.glob("*.db")), ids=lambda p: p.stem)
 def test_every_past_database_can_be_upgraded_and_read(path: Path, tmp_path) -> None:
     copy = tmp_path / path.name
     shutil.copy(path, copy)
-    engine = create_engine(f"sqlite:///{copy}")
-    assert current(engine) == path.stem
-    upgrade(engine)
-    engine.dispose()
+    assert migrate.upgrade(f"sqlite:///{copy}") == (path.stem, schema.REVISION)
     with TaskStore.open(f"sqlite:///{copy}") as store:
         run = store.run("kept")
         assert run.algorithm == "maml"
@@ -67,7 +90,7 @@ def test_every_past_database_can_be_upgraded_and_read(path: Path, tmp_path) -> N
 
 
 def test_there_is_a_database_of_every_revision() -> None:
-    revisions = {script.revision for script in _scripts().walk_revisions()}
+    revisions = {script.revision for script in migrate.scripts().walk_revisions()}
     assert {path.stem for path in DATABASES.glob("*.db")} == revisions
 
 
@@ -75,21 +98,44 @@ def test_a_newer_database_is_refused(store_url: str) -> None:
     TaskStore.open(store_url).close()
     with connect(store_url) as engine, engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(OutdatedSchemaError, match="made by a newer one"):
+    with pytest.raises(OutdatedSchemaError, match="made by a newer metapipe"):
         TaskStore.open(store_url)
 
 
-def test_an_older_database_names_the_command(
-    store_url: str, monkeypatch: pytest.MonkeyPatch
+def test_an_older_database_names_the_command_and_loses_nothing(
+    store_url: str, later: Callable[[str], None]
 ) -> None:
-    """As it will look once there is a second migration."""
-    TaskStore.open(store_url).close()
-    monkeypatch.setattr("metapipe.store.migrate.REVISION", "0002")
-    with pytest.raises(
-        OutdatedSchemaError, match="run 'metapipe db upgrade'"
-    ) as caught:
+    """SQLite alters `runs` by dropping the old one, which all other tables refer to."""
+    with TaskStore.open(store_url) as store:
+        run_id = store.begin_run(replace(RUN, name="kept"))
+        store.record_metrics(run_id, 1, {"loss": 1.0})
+        store.record_evaluation(run_id, EVALUATION, episodes(3))
+    later(LATER)
+    with pytest.raises(OutdatedSchemaError, match="'metapipe db upgrade'") as caught:
         TaskStore.open(store_url)
     assert "\n" not in str(caught.value)
+    assert migrate.upgrade(store_url) == ("0001", "0002")
+    with TaskStore.open(store_url) as store:
+        assert store.run("kept").id == run_id
+        assert len(store.metrics(run_id)) == len(store.evaluations(run_id)) == 1
+        assert len(store.episodes(run_id)) == 3
+        store.delete_run(run_id)
+        assert store.episodes(run_id) == [], "rows still belong to their run"
+
+
+def test_a_migration_that_breaks_off_leaves_the_old_schema(
+    store_url: str, later: Callable[[str], None]
+) -> None:
+    TaskStore.open(store_url).close()
+    later(LATER + "    op.execute('this is not SQL')\n")
+    with pytest.raises(StoreError, match="syntax error"):
+        migrate.upgrade(store_url)
+    assert migrate.current(store_url) == "0001"
+    with connect(store_url) as engine:
+        names = [column["name"] for column in inspect(engine).get_columns("runs")]
+        tables = inspect(engine).get_table_names()
+    assert "later" not in names
+    assert not [name for name in tables if name.startswith("_alembic")]
 
 
 def test_somebody_elses_database_gets_our_tables_beside_his(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,9 +17,8 @@ import pytest
 from sqlalchemy import update
 
 from metapipe import CheckpointInfo, EpisodeRecord, Task
-from metapipe.errors import NotFoundError, StoreError
+from metapipe.errors import NotFoundError, StoreError, UsageError
 from metapipe.records import NewEvaluation, NewRun
-from metapipe.run import host
 from metapipe.store import TaskStore, default_url, mask, schema
 
 RUN = NewRun(
@@ -40,7 +40,7 @@ RUN = NewRun(
     mapping=None,
     parent_id=None,
     directory="/somewhere",
-    host=host(),
+    host=socket.gethostname(),
     pid=os.getpid(),
 )
 EVALUATION = NewEvaluation(
@@ -105,6 +105,8 @@ def test_runs_are_found_by_id_name_or_as_latest(store: TaskStore) -> None:
     assert store.run("latest").id == third
     with pytest.raises(NotFoundError, match="no run '99'"):
         store.run(99)
+    with pytest.raises(NotFoundError, match="see 'metapipe runs list'"):
+        store.run("9" * 30)
     with pytest.raises(NotFoundError, match="did you mean 'a'"):
         store.run("a1")
 
@@ -130,7 +132,7 @@ def test_episodes_carry_their_recipe(store: TaskStore) -> None:
     assert {row.evaluation_id for row in rows} == {None, evaluation_id}
     assert store.episode(rows[2].id) == rows[2]
     with pytest.raises(NotFoundError, match="episodes list"):
-        store.episode(10**6)
+        store.episode(10**30)
 
 
 def test_the_hardest_come_first_and_filters_apply(store: TaskStore) -> None:
@@ -141,6 +143,42 @@ def test_the_hardest_come_first_and_filters_apply(store: TaskStore) -> None:
     rows = store.episodes(run_id, where="accuracy>0.9 and loss>=0.3", sort="-index")
     assert [row.task.index for row in rows] == [9, 8, 7, 6, 5, 4, 3]
     assert len(store.episodes(run_id, where="purpose=test", limit=None)) == 30
+
+
+def test_episodes_are_found_by_their_recipe(store: TaskStore) -> None:
+    """That of a training episode is its run's."""
+    run_id = store.begin_run(RUN)
+    store.record_episodes(run_id, episodes(3, split="train"))
+    store.record_evaluation(run_id, EVALUATION, episodes(2))
+    assert len(store.episodes(run_id, where="split=train and seed=3")) == 3
+    assert len(store.episodes(run_id, where="split=test and dataset=other")) == 2
+    splits = [row.task.split for row in store.episodes(run_id, sort="split,-index")]
+    assert splits == ["test"] * 2 + ["train"] * 3
+
+
+def test_the_hardest_of_a_regression_have_the_greatest_loss(store: TaskStore) -> None:
+    run_id = store.begin_run(RUN)
+    plain = [replace(record, accuracy=None) for record in episodes(30)]
+    store.record_episodes(run_id, plain)
+    hardest = store.episodes(run_id, hardest=2)
+    assert [row.loss for row in hardest] == [2.9, 2.8]
+
+
+def test_a_loss_that_is_no_number_is_infinitely_bad(store: TaskStore) -> None:
+    """SQLite has no NaN, JSON neither: a run that diverged is kept all the same."""
+    run_id = store.begin_run(RUN)
+    nan = float("nan")
+    broken = [replace(record, loss=nan, accuracy=None) for record in episodes(2)]
+    store.record_metrics(run_id, 1, {"val_loss": nan})
+    store.record_evaluation(run_id, replace(EVALUATION, loss=nan), broken + episodes(1))
+    store.finish_run(run_id, "completed", metrics={"val_loss": nan, "loss": 1.0})
+    row = store.run(run_id)
+    assert row.loss == float("inf")
+    assert row.metrics == {"val_loss": None, "loss": 1.0}
+    assert store.metrics(run_id)[0].value == float("inf")
+    assert [e.loss for e in store.episodes(run_id, sort="-loss")] == [row.loss] * 2 + [
+        0
+    ]
 
 
 def test_a_run_shows_its_newest_test_and_its_best_validation(store: TaskStore) -> None:
@@ -177,6 +215,41 @@ def test_resuming_forgets_what_lies_behind_the_checkpoint(store: TaskStore) -> N
     assert {m.step for m in store.metrics(run_id)} == {10}
     assert {e.step for e in store.episodes(run_id)} == {10}
     assert [e.step for e in store.evaluations(run_id)] == [10]
+
+
+def test_a_running_run_cannot_be_resumed(store: TaskStore) -> None:
+    """Of two processes that resume a run at once, one gets it."""
+    run_id = store.begin_run(RUN)
+    store.record_metrics(run_id, 10, {"loss": 1.0})
+    with pytest.raises(UsageError, match=f"running already: process {os.getpid()}"):
+        store.reopen_run(run_id, host="h", pid=1, step=0)
+    assert len(store.metrics(run_id)) == 1, "nothing is forgotten"
+    store.finish_run(run_id, "interrupted")
+    store.reopen_run(run_id, host="h", pid=1, step=10)
+    with pytest.raises(UsageError, match="process 1 on h"):
+        store.reopen_run(run_id, host="h", pid=2, step=10)
+
+
+def test_what_is_not_there_cannot_be_changed(store: TaskStore) -> None:
+    with pytest.raises(NotFoundError, match="no run 5"):
+        store.heartbeat(5)
+    with pytest.raises(NotFoundError, match="no run 5"):
+        store.reopen_run(5, host="h", pid=1, step=0)
+    with pytest.raises(StoreError, match=r"(?i)foreign key"):
+        store.record_metrics(5, 1, {"loss": 1.0})
+    with pytest.raises(NotFoundError, match="no evaluation 5"):
+        store.evaluation(5)
+
+
+def test_an_evaluation_is_written_with_its_episodes_or_not_at_all(
+    store: TaskStore,
+) -> None:
+    run_id = store.begin_run(RUN)
+    broken = replace(episodes(1)[0], loss=None)
+    with pytest.raises(StoreError):
+        store.record_evaluation(run_id, EVALUATION, [*episodes(3), broken])
+    assert store.evaluations(run_id) == store.episodes(run_id) == []
+    assert store.run(run_id).accuracy is None
 
 
 def test_a_checkpoint_replaces_the_last_of_its_kind(store: TaskStore) -> None:
@@ -231,7 +304,7 @@ def test_a_silent_run_is_lost_until_it_is_heard_again(store: TaskStore) -> None:
     run_id = store.begin_run(replace(RUN, host="elsewhere"))
     assert store.run(run_id).status == "running"
     silence = datetime.now(UTC) - timedelta(minutes=2)
-    with store._session() as session:
+    with store._database.writing() as session:
         session.execute(update(schema.Run).values(heartbeat=silence))
     assert store.run(run_id).status == "lost"
     assert [row.id for row in store.runs("status=lost")] == [run_id]
@@ -306,6 +379,8 @@ def _write_forever(url: str, run_id: int) -> None:
 def test_passwords_are_never_shown() -> None:
     url = "postgresql://me:secret@127.0.0.1:1/none"
     assert "secret" not in mask(url)
+    assert mask("postgresql://h/d?password=secret") == "postgresql://h/d?password=***"
+    assert "secret" not in mask("postgresql://me:secret@h:port/d")
     with pytest.raises(StoreError) as caught:
         TaskStore.open(url)
     assert "secret" not in str(caught.value)
@@ -316,6 +391,7 @@ def test_passwords_are_never_shown() -> None:
     ("url", "message"),
     [
         ("nonsense", "cannot be read"),
+        ("postgresql://me@h:port/d", "cannot be read"),
         ("mysql://x/y", "no store for 'mysql'"),
         ("sqlite://", "outlive the process"),
         ("sqlite:////proc/none/x.db", "cannot create the folder"),

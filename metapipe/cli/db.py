@@ -18,10 +18,9 @@ def db() -> None:
 @pass_app
 def upgrade(app: App) -> None:
     """Bring the store to this version's schema, creating it if need be."""
-    from ..store import mask
-    from ..store.store import upgrade_store
+    from ..store import mask, migrate
 
-    before, after = upgrade_store(app.url)
+    before, after = migrate.upgrade(app.url)
     url = mask(app.url)
     if before == after:
         click.echo(f"{url} is at schema {after}: nothing to do")
@@ -34,11 +33,10 @@ def upgrade(app: App) -> None:
 @pass_app
 def current(app: App, as_json: bool) -> None:
     """Show where the store is and its schema."""
-    from ..store import mask
+    from ..store import mask, migrate
     from ..store.schema import REVISION
-    from ..store.store import store_revision
 
-    found = store_revision(app.url)
+    found = migrate.current(app.url)
     if as_json:
         print_json({"url": mask(app.url), "schema": found, "needed": REVISION})
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from ..errors import StoreError
@@ -22,11 +22,14 @@ def default_url(directory: Path) -> str:
 
 
 def mask(url: str) -> str:
-    """The URL without its password."""
+    """The URL without its password, which may also be among the options."""
     try:
-        return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
         return "(unreadable URL)"
+    secret = {name: "***" for name in parsed.query if "pass" in name.lower()}
+    masked = parsed.update_query_dict(secret).render_as_string(hide_password=True)
+    return masked.replace("%2A%2A%2A", "***")
 
 
 def connect(url: str) -> Engine:
@@ -43,6 +46,24 @@ def connect(url: str) -> Engine:
     raise StoreError(f"no store for '{family}' URLs: {NEEDED}")
 
 
+def writing(engine: Engine) -> Engine:
+    """The engine for transactions that write: on SQLite they take their turn first.
+
+    Begun as a reader, a writer could not wait for another: SQLite refuses at once to
+    let a stale snapshot be written to.
+    """
+    return engine.execution_options(begin="IMMEDIATE")
+
+
+def migrating(engine: Engine) -> Engine:
+    """The engine for migrations: on SQLite without foreign keys.
+
+    A SQLite table is altered by making it anew and dropping the old one, which would
+    take along all rows that refer to it.
+    """
+    return engine.execution_options(begin="IMMEDIATE", foreign_keys="OFF")
+
+
 def _sqlite(url: URL) -> Engine:
     if not url.database or url.database == ":memory:":
         raise StoreError("the store has to outlive the process: use sqlite:///FILE")
@@ -53,16 +74,24 @@ def _sqlite(url: URL) -> Engine:
             f"cannot create the folder of {url.database}: {error.strerror}"
         ) from error
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
-
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _: object) -> None:
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=NORMAL")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.close()
-
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
     return engine
+
+
+def _prepare(connection: Any, _: object) -> None:
+    # Python's driver begins no transaction for DDL, and so cannot undo it: we begin
+    # all transactions ourselves.
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _begin(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    foreign_keys = options.get("foreign_keys", "ON")
+    connection.exec_driver_sql(f"PRAGMA foreign_keys={foreign_keys}")
+    connection.exec_driver_sql(f"BEGIN {options.get('begin', 'DEFERRED')}")
 
 
 def _postgres(url: URL) -> Engine:

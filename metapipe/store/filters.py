@@ -10,84 +10,55 @@
     operator   = "=" | "==" | "!=" | "<" | "<=" | ">" | ">=" | "~" (contains)
     value      = number | word | quoted string | true | false | null
 
-A field is a column, or a dotted path into the run's experiment. Values become bound
+A field is a column, or a setting of the run by its dotted name. Values become bound
 parameters; no text of the user's ever becomes SQL.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Literal, cast
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, not_, or_, true
-from sqlalchemy.orm import InstrumentedAttribute
 
-from ..errors import FilterError, did_you_mean
-from . import schema
-
-Value = str | float | bool | datetime | None
-FieldType = Literal["text", "number", "boolean", "time", "json"]
+from ..errors import FilterError
+from .fields import Condition, Fields, compare, ordered
 
 TOKEN = re.compile(
     r"\s*(?:(?P<quoted>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")"
     r"|(?P<operator>==|!=|<=|>=|=|<|>|~)"
     r"|(?P<bracket>[()])"
-    r"|(?P<word>[^\s()=!<>~'\"]+))"
+    r"|(?P<word>[^\s()=!<>~'\"]+))",
+    re.DOTALL,
 )
-HIDDEN = {"config", "plugins", "environment", "metrics"}
-SECTIONS = {"run", "task", "training", "evaluation", "algorithm", "model", "dataset"}
-OPERATORS: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
-    "=": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
-}
+DEEPEST = 50
+"""Brackets and negations inside one another; databases have limits of their own."""
 
 
-@dataclass(frozen=True)
-class Field:
-    """Something that can be compared and sorted by."""
-
-    column: Any
-    type: FieldType
-
-
-Fields = Mapping[str, Field]
-
-
-def run_fields() -> Fields:
-    """The columns of a run; dotted paths into its experiment come on top."""
-    return _fields(schema.Run, HIDDEN)
-
-
-def episode_fields() -> Fields:
-    """The columns of an episode, and of the evaluation it is of."""
-    own = _fields(schema.Episode, {"run_id"})
-    purpose = Field(schema.Evaluation.purpose, "text")
-    split = Field(schema.Evaluation.split, "text")
-    return {**own, "purpose": purpose, "split": split}
-
-
-def parse(text: str, known: Fields) -> ColumnElement[bool]:
+def parse(text: str, known: Fields) -> Condition:
     """The condition that `text` states; an empty text is always true.
 
     Raises FilterError, naming the place and the nearest valid field.
     """
-    return _Parser(text, known).whole() if text.strip() else true()
+    if not text.strip():
+        return true()
+    try:
+        _require_text(text)
+        return _Parser(_tokens(text), known).whole()
+    except FilterError as error:
+        raise FilterError(f"filter {_shown(text)}: {error}") from error
 
 
 def order_by(text: str, known: Fields) -> list[ColumnElement[Any]]:
     """The order that `-accuracy,name` asks for; what has no value comes last."""
-    order = []
+    order: list[ColumnElement[Any]] = []
     for part in filter(None, (piece.strip() for piece in text.split(","))):
-        column = _find(part.lstrip("-+"), known, "sort").column
-        direction = column.desc() if part.startswith("-") else column.asc()
-        order.append(direction.nulls_last())
+        try:
+            field = known.find(part.removeprefix("-").strip())
+        except FilterError as error:
+            raise FilterError(f"sort {_shown(text)}: {error}") from error
+        order += ordered(field, falling=part.startswith("-"))
     return order
 
 
@@ -101,79 +72,90 @@ class _Token:
 class _Parser:
     """Recursive descent, a method for each rule of the grammar."""
 
-    def __init__(self, text: str, known: Fields) -> None:
-        self._text = text
+    def __init__(self, tokens: list[_Token], known: Fields) -> None:
+        self._tokens = tokens
         self._known = known
-        self._tokens = _tokens(text)
         self._next = 0
+        self._depth = 0
 
-    def whole(self) -> ColumnElement[bool]:
+    def whole(self) -> Condition:
         condition = self._filter()
         if self._next < len(self._tokens):
             raise self._unexpected("'and', 'or' or the end")
         return condition
 
-    def _filter(self) -> ColumnElement[bool]:
+    def _filter(self) -> Condition:
         terms = [self._term()]
-        while self._take_word("or"):
+        while self._take("word", "or"):
             terms.append(self._term())
         return or_(*terms)
 
-    def _term(self) -> ColumnElement[bool]:
+    def _term(self) -> Condition:
         factors = [self._factor()]
-        while self._take_word("and"):
+        while self._take("word", "and"):
             factors.append(self._factor())
         return and_(*factors)
 
-    def _factor(self) -> ColumnElement[bool]:
-        if self._take_word("not"):
-            return not_(self._factor())
-        if self._take("bracket", "("):
-            inside = self._filter()
+    def _factor(self) -> Condition:
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise FilterError(f"nested more than {DEEPEST} deep")
+        if self._take("word", "not"):
+            condition = not_(self._factor())
+        elif self._take("bracket", "("):
+            condition = self._filter()
             if not self._take("bracket", ")"):
                 raise self._unexpected("')'")
-            return inside
-        return self._comparison()
+        else:
+            condition = self._comparison()
+        self._depth -= 1
+        return condition
 
-    def _comparison(self) -> ColumnElement[bool]:
+    def _comparison(self) -> Condition:
         name = self._expect("word", "a field")
-        field = _find(name.text, self._known, f"filter '{self._text}'")
-        operator = self._expect("operator", "one of = != < <= > >= ~")
-        if self._next < len(self._tokens) and self._peek().kind == "quoted":
-            value = self._expect("quoted", "a value")
-            text = re.sub(r"\\(.)", r"\1", value.text[1:-1])
-            return _compare(field, name.text, operator.text, text, quoted=True)
+        try:
+            field = self._known.find(name.text)
+        except FilterError as error:
+            raise FilterError(f"{error} (at character {name.position + 1})") from error
+        operator = self._expect("operator", "one of = != < <= > >= ~").text
+        operator = "=" if operator == "==" else operator
+        if self._peek("quoted"):
+            quoted = self._expect("quoted", "a value").text
+            text = re.sub(r"\\(.)", r"\1", quoted[1:-1], flags=re.DOTALL)
+            return compare(field, operator, text, quoted=True)
         value = self._expect("word", "a value")
-        return _compare(field, name.text, operator.text, value.text, quoted=False)
+        return compare(field, operator, value.text, quoted=False)
 
-    def _peek(self) -> _Token:
-        return self._tokens[self._next]
+    def _peek(self, kind: str) -> bool:
+        return self._next < len(self._tokens) and self._tokens[self._next].kind == kind
 
     def _take(self, kind: str, text: str) -> bool:
-        if self._next < len(self._tokens):
-            token = self._peek()
-            if token.kind == kind and token.text.lower() == text:
-                self._next += 1
-                return True
+        if self._peek(kind) and self._tokens[self._next].text.lower() == text:
+            self._next += 1
+            return True
         return False
 
-    def _take_word(self, word: str) -> bool:
-        return self._take("word", word)
-
     def _expect(self, kind: str, what: str) -> _Token:
-        if self._next >= len(self._tokens) or self._peek().kind != kind:
+        if not self._peek(kind):
             raise self._unexpected(what)
         self._next += 1
         return self._tokens[self._next - 1]
 
     def _unexpected(self, wanted: str) -> FilterError:
         if self._next >= len(self._tokens):
-            return FilterError(f"filter '{self._text}' ends where {wanted} should be")
-        token = self._peek()
+            return FilterError(f"ends where {wanted} should be")
+        token = self._tokens[self._next]
         return FilterError(
-            f"filter '{self._text}': '{token.text}' at character {token.position + 1}, "
-            f"where {wanted} should be"
+            f"{_shown(token.text)} at character {token.position + 1}, where {wanted} "
+            "should be"
         )
+
+
+def _require_text(text: str) -> None:
+    """Refuse what no database takes for text."""
+    for position, character in enumerate(text, start=1):
+        if character == "\0" or "\ud800" <= character <= "\udfff":
+            raise FilterError(f"character {position} is not text")
 
 
 def _tokens(text: str) -> list[_Token]:
@@ -183,8 +165,7 @@ def _tokens(text: str) -> list[_Token]:
         match = TOKEN.match(text, position)
         if match is None:
             raise FilterError(
-                f"filter '{text}': cannot read from character {position + 1} on; a "
-                "quote may be open"
+                f"cannot read from character {position + 1} on; a quote may be open"
             )
         kind = match.lastgroup or ""
         tokens.append(_Token(kind, match[kind], match.start(kind)))
@@ -192,108 +173,6 @@ def _tokens(text: str) -> list[_Token]:
     return tokens
 
 
-def _find(name: str, known: Fields, where: str) -> Field:
-    """The field of that name: a column, or a path into the experiment."""
-    if name in known:
-        return known[name]
-    path = name.removeprefix("config.").split(".")
-    if len(path) == 2 and path[0] in SECTIONS and "status" in known:
-        return Field(schema.Run.config[path[0]][path[1]], "json")
-    hint = did_you_mean(name, known)
-    raise FilterError(f"{where}: no field '{name}'; {hint}")
-
-
-def _compare(
-    field: Field, name: str, operator: str, text: str, *, quoted: bool
-) -> ColumnElement[bool]:
-    operator = "=" if operator == "==" else operator
-    value = text if quoted else _value(text)
-    if value is None:
-        return _compare_null(field, name, operator)
-    if operator == "~":
-        return _contains(field, name, text)
-    column, value = _typed(field, name, value, text)
-    if isinstance(value, bool) and operator not in ("=", "!="):
-        raise FilterError(f"'{name}' compares with true and false by = and != only")
-    return OPERATORS[operator](column, value)
-
-
-def _compare_null(field: Field, name: str, operator: str) -> ColumnElement[bool]:
-    column = field.column.as_string() if field.type == "json" else field.column
-    if operator == "=":
-        return cast(ColumnElement[bool], column.is_(None))
-    if operator == "!=":
-        return cast(ColumnElement[bool], column.is_not(None))
-    raise FilterError(f"'{name}' compares with null by = and != only")
-
-
-def _contains(field: Field, name: str, text: str) -> ColumnElement[bool]:
-    if field.type not in ("text", "json"):
-        raise FilterError(f"'{name}' is no text: ~ does not apply")
-    column = field.column.as_string() if field.type == "json" else field.column
-    return cast(ColumnElement[bool], column.icontains(text, autoescape=True))
-
-
-def _typed(field: Field, name: str, value: Value, text: str) -> tuple[Any, Value]:
-    """The column and the value in one type; FilterError if they have none."""
-    if field.type == "json":
-        return _typed_json(field.column, value)
-    if field.type == "text":
-        return field.column, text
-    if field.type == "time":
-        return field.column, _time(name, text)
-    kinds = {"number": float, "boolean": bool}
-    if type(value) is not kinds[field.type]:
-        raise FilterError(f"'{name}' is a {field.type} and cannot be '{text}'")
-    return field.column, value
-
-
-def _typed_json(column: Any, value: Value) -> tuple[Any, Value]:
-    if isinstance(value, bool):
-        return column.as_boolean(), value
-    if isinstance(value, float):
-        return column.as_float(), value
-    return column.as_string(), value
-
-
-def _value(text: str) -> Value:
-    """A bare word as what it looks like."""
-    words: dict[str, Value] = {"true": True, "false": False, "null": None}
-    if text.lower() in words:
-        return words[text.lower()]
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    return number if abs(number) < float("inf") else text
-
-
-def _time(name: str, text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise FilterError(
-            f"'{name}' is a time and cannot be '{text}': write 2026-11-24 or "
-            "'2026-11-24T13:00'"
-        ) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _fields(table: type[schema.Base], hidden: set[str]) -> dict[str, Field]:
-    return {
-        column.key: Field(getattr(table, column.key), _type(getattr(table, column.key)))
-        for column in table.__mapper__.column_attrs
-        if column.key not in hidden
-    }
-
-
-def _type(column: InstrumentedAttribute[Any]) -> FieldType:
-    if isinstance(column.type, schema.UTCDateTime):
-        return "time"
-    types: dict[type, FieldType] = {
-        str: "text",
-        int: "number",
-        float: "number",
-        bool: "boolean",
-    }
-    return types[column.type.python_type]
+def _shown(text: str) -> str:
+    """The user's text on one line."""
+    return "'" + " ".join(text.split()).encode(errors="replace").decode() + "'"

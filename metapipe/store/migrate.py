@@ -1,20 +1,25 @@
-"""Alembic, configured in code: the same from a checkout and from a wheel."""
+"""Alembic, configured in code: the same from a checkout and from a wheel.
+
+Alembic itself is imported when there is something to migrate: a store is opened at
+every start, and nearly always it is as it should be.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from filelock import FileLock
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, inspect, text
 
 from ..errors import OutdatedSchemaError
+from .database import Database
+from .engine import migrating
 from .schema import REVISION
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
 
 ADVISORY_LOCK = 0x6D657461
 """Postgres's name for "somebody is migrating"."""
@@ -27,68 +32,84 @@ def migrations_dir() -> Path:
     return shipped if shipped.is_dir() else package.parent / "migrations"
 
 
-def current(engine: Engine) -> str | None:
-    """The revision of the database; None if it has no tables of ours."""
-    with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+def scripts() -> ScriptDirectory:
+    """All migrations."""
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory.from_config(_config())
 
 
-def upgrade(engine: Engine) -> None:
-    """Bring the database to this version's schema; one process at a time."""
-    with _alone(engine) as connection:
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, REVISION)
+def current(url: str) -> str | None:
+    """The schema revision of the database at `url`; None if it has no tables of ours.
+
+    Raises StoreError.
+    """
+    with closing(Database(url)) as database:
+        return _stamped(database)
 
 
-def require_current(engine: Engine, url: str) -> None:
+def upgrade(url: str) -> tuple[str | None, str]:
+    """Migrate the database at `url`; returns its revisions before and after.
+
+    Raises StoreError, and OutdatedSchemaError if a newer metapipe made it.
+    """
+    with closing(Database(url)) as database:
+        before = _stamped(database)
+        if before is not None:
+            _require_known(before, database)
+        _migrate(database)
+        return before, REVISION
+
+
+def require_current(database: Database) -> None:
     """Create the tables of a new database; refuse those of another version.
 
-    `url` is masked, for the message. Raises OutdatedSchemaError.
+    Raises StoreError, OutdatedSchemaError.
     """
-    found = _stamped(engine)
+    found = _stamped(database)
     if found is None:
-        upgrade(engine)
+        _migrate(database)
     elif found != REVISION:
-        known = {script.revision for script in _scripts().walk_revisions()}
-        if found in known:
-            raise OutdatedSchemaError(
-                f"the store {url} is at schema {found}, this metapipe needs {REVISION}"
-                ": run 'metapipe db upgrade'"
-            )
+        _require_known(found, database)
         raise OutdatedSchemaError(
-            f"the store {url} is at schema {found}, which this metapipe does not know: "
-            "it was made by a newer one; upgrade metapipe"
+            f"the store {database.masked} is at schema {found}, this metapipe needs "
+            f"{REVISION}: run 'metapipe db upgrade'"
         )
 
 
-def _stamped(engine: Engine) -> str | None:
-    """The revision, without Alembic's help: this runs at every start."""
-    with engine.connect() as connection:
+def _migrate(database: Database) -> None:
+    """Bring the schema to this version's, all or nothing, one process at a time."""
+    from alembic import command
+
+    with database.translated(), migrating(database.engine).begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))
+        command.upgrade(_config(connection), REVISION)
+
+
+def _require_known(found: str, database: Database) -> None:
+    if found not in {script.revision for script in scripts().walk_revisions()}:
+        raise OutdatedSchemaError(
+            f"the store {database.masked} is at schema {found}, which this metapipe "
+            "does not know: it was made by a newer metapipe; upgrade metapipe"
+        )
+
+
+def _stamped(database: Database) -> str | None:
+    with database.reading() as session:
+        connection = session.connection()
         if not inspect(connection).has_table("alembic_version"):
             return None
         found = connection.execute(text("SELECT version_num FROM alembic_version"))
         return found.scalar_one_or_none()
 
 
-@contextmanager
-def _alone(engine: Engine) -> Iterator[Connection]:
-    """A transaction that no other process migrates beside."""
-    if engine.dialect.name == "sqlite":
-        with FileLock(f"{engine.url.database}.lock"), engine.begin() as connection:
-            yield connection
-        return
-    with engine.begin() as connection:
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))
-        yield connection
+def _config(connection: Connection | None = None) -> Config:
+    """Alembic's configuration; `migrations/env.py` finds the connection in it."""
+    from alembic.config import Config
 
-
-def _config() -> Config:
     config = Config()
     folder = str(migrations_dir()).replace("%", "%%")
     config.set_main_option("script_location", folder)
+    config.attributes["connection"] = connection
     return config
-
-
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())

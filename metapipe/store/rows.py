@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
-from sqlalchemy import ColumnElement, Select, case, select
+from sqlalchemy import ColumnElement, Select, case, literal, select
 
 from ..episode import EpisodeRecord, Task
 from ..records import EpisodeRow, NewEvaluation, NewRun
@@ -59,22 +59,22 @@ def episode_rows(
     ]
 
 
+def recipe(name: Literal["dataset", "split", "seed"]) -> ColumnElement[Any]:
+    """A part of an episode's recipe: its evaluation's, or in training its run's."""
+    theirs = literal("train") if name == "split" else getattr(schema.Run, name)
+    training = schema.Episode.evaluation_id.is_(None)
+    return case((training, theirs), else_=getattr(schema.Evaluation, name))
+
+
 def with_recipe() -> Select[Any]:
     """Episodes with the data set, split and seed they were drawn from."""
-    run, evaluation = schema.Run, schema.Evaluation
-    training = schema.Episode.evaluation_id.is_(None)
-
-    def either(own: Any, theirs: Any) -> ColumnElement[Any]:
-        return case((training, theirs), else_=own)
-
     query: Select[Any] = select(
-        schema.Episode,
-        either(evaluation.dataset, run.dataset),
-        either(evaluation.split, "train"),
-        either(evaluation.seed, run.seed),
+        schema.Episode, recipe("dataset"), recipe("split"), recipe("seed")
     )
-    own = evaluation.id == schema.Episode.evaluation_id
-    return query.join(run, run.id == schema.Episode.run_id).outerjoin(evaluation, own)
+    own = schema.Evaluation.id == schema.Episode.evaluation_id
+    return query.join(schema.Run, schema.Run.id == schema.Episode.run_id).outerjoin(
+        schema.Evaluation, own
+    )
 
 
 def episode_row(row: schema.Episode, dataset: str, split: str, seed: int) -> EpisodeRow:

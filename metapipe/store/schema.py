@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     DateTime,
     Dialect,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -48,6 +50,20 @@ class UTCDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value
 
 
+class Figure(TypeDecorator[float]):
+    """A figure; what is not a number (a loss that diverged) counts as infinite.
+
+    SQLite keeps no NaN, and one that sorts nowhere would hide the worst episodes.
+    """
+
+    impl = Double
+    cache_ok = True
+
+    def process_bind_param(self, value: float | None, dialect: Dialect) -> float | None:
+        """To a number."""
+        return math.inf if value is not None and math.isnan(value) else value
+
+
 class Base(DeclarativeBase):
     """Tables with names for every constraint, so that migrations can find them."""
 
@@ -59,7 +75,11 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {datetime: UTCDateTime, dict[str, Any]: JSON}  # noqa: RUF012  # SQLAlchemy's own way
+    type_annotation_map = {  # noqa: RUF012  # SQLAlchemy's own way
+        datetime: UTCDateTime,
+        float: Figure,
+        dict[str, Any]: JSON,
+    }
 
 
 class Run(Base):

@@ -170,4 +170,3 @@ def upgrade() -> None:
         batch_op.create_index(
             "ix_episodes_hardest", ["run_id", "accuracy", "loss"], unique=False
         )
-

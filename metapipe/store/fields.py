@@ -1,0 +1,228 @@
+"""What can be compared and sorted by: columns, and settings by dotted path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, cast
+
+from sqlalchemy import ColumnElement, String, case
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql.functions import GenericFunction
+
+from ..errors import FilterError, did_you_mean
+from ..settings import (
+    EvaluationSettings,
+    RunSettings,
+    Section,
+    TaskSettings,
+    TrainingSettings,
+)
+from . import schema
+from .rows import recipe
+
+Value = str | float | bool | None
+FieldType = Literal["text", "number", "boolean", "time", "json"]
+Condition = ColumnElement[bool]
+
+HIDDEN = {"config", "plugins", "environment", "metrics"}
+SECTIONS: Mapping[str, type[Section] | None] = {
+    "run": RunSettings,
+    "task": TaskSettings,
+    "training": TrainingSettings,
+    "evaluation": EvaluationSettings,
+    "algorithm": None,
+    "model": None,
+    "dataset": None,
+}
+"""The tables of an experiment. What is in the last three is the plugins' business."""
+
+OPERATORS: Mapping[str, Callable[[Any, Any], Condition]] = {
+    "=": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+}
+
+
+@dataclass(frozen=True)
+class Field:
+    """Something that can be compared and sorted by."""
+
+    name: str
+    column: Any
+    type: FieldType
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The fields of a table by name, and whether settings come on top."""
+
+    columns: Mapping[str, Field]
+    settings: bool = False
+
+    def find(self, name: str) -> Field:
+        """The field of that name; FilterError with the nearest one."""
+        if name in self.columns:
+            return self.columns[name]
+        section, _, setting = name.removeprefix("config.").partition(".")
+        if not self.settings or section not in SECTIONS or not setting:
+            hint = did_you_mean(name, self.columns)
+            raise FilterError(f"no field '{name}'; {hint}")
+        known = SECTIONS[section]
+        if known is not None and setting not in known.model_fields:
+            hint = did_you_mean(setting, known.model_fields)
+            raise FilterError(f"no setting '{setting}' in '{section}'; {hint}")
+        path = schema.Run.config[section, setting]
+        return Field(name, path, "json")
+
+
+def run_fields() -> Fields:
+    """The columns of a run and the settings of its experiment."""
+    return Fields(_columns(schema.Run, HIDDEN), settings=True)
+
+
+def episode_fields() -> Fields:
+    """The columns of an episode, the rest of its recipe, and what it was drawn for."""
+    drawn = [
+        Field("dataset", recipe("dataset"), "text"),
+        Field("split", recipe("split"), "text"),
+        Field("seed", recipe("seed"), "number"),
+        Field("purpose", schema.Evaluation.purpose, "text"),
+    ]
+    own = _columns(schema.Episode, {"run_id"})
+    return Fields(own | {field.name: field for field in drawn})
+
+
+def compare(field: Field, operator: str, text: str, *, quoted: bool) -> Condition:
+    """`field operator text`; where text is possible, what is quoted is text.
+
+    What has no value compares with nothing, nor does a setting with a value of another
+    type. Raises FilterError if the field cannot have such a value.
+    """
+    textual = field.type in ("text", "json")
+    value = text if quoted and textual else _value(text)
+    if value is None:
+        return _compare_null(field, operator)
+    if operator == "~":
+        return _contains(field, text)
+    column, typed = _typed(field, value, text)
+    if isinstance(typed, bool) and operator not in ("=", "!="):
+        raise FilterError(
+            f"'{field.name}' compares with true and false by = and != only"
+        )
+    return OPERATORS[operator](column, typed)
+
+
+def ordered(field: Field, *, falling: bool) -> list[ColumnElement[Any]]:
+    """The order by that field; what has no value comes last."""
+    if field.type == "json":
+        kinds: tuple[type, ...] = (float, bool, str)
+        columns = [_setting(field.column, kind) for kind in kinds]
+    else:
+        columns = [field.column]
+    order = [column.desc() if falling else column.asc() for column in columns]
+    return [column.nulls_last() for column in order]
+
+
+def _compare_null(field: Field, operator: str) -> Condition:
+    column = field.column.as_string() if field.type == "json" else field.column
+    if operator == "=":
+        return cast(Condition, column.is_(None))
+    if operator == "!=":
+        return cast(Condition, column.is_not(None))
+    raise FilterError(f"'{field.name}' compares with null by = and != only")
+
+
+def _contains(field: Field, text: str) -> Condition:
+    if field.type not in ("text", "json"):
+        raise FilterError(f"'{field.name}' is no text: ~ does not apply")
+    column = _setting(field.column, str) if field.type == "json" else field.column
+    return cast(Condition, column.icontains(text, autoescape=True))
+
+
+def _typed(field: Field, value: Value, text: str) -> tuple[Any, Value | datetime]:
+    """The column and the value in one type; FilterError if they have none."""
+    if field.type == "json":
+        return _setting(field.column, type(value)), value
+    if field.type == "text":
+        return field.column, text
+    if field.type == "time":
+        return field.column, _time(field.name, text)
+    kinds = {"number": float, "boolean": bool}
+    if type(value) is not kinds[field.type]:
+        raise FilterError(f"'{field.name}' is a {field.type} and cannot be '{text}'")
+    return field.column, value
+
+
+class _JsonKind(GenericFunction[str]):
+    """What a JSON document has at a path, as the database calls it."""
+
+    type = String()
+    name = "json_type"
+    inherit_cache = True
+
+
+@compiles(_JsonKind, "postgresql")
+def _postgres_kind(function: _JsonKind, compiler: Any, **options: Any) -> str:
+    document, path = (compiler.process(part, **options) for part in function.clauses)
+    return f"json_typeof({document} #> {path})"
+
+
+def _setting(path: Any, kind: type) -> ColumnElement[Any]:
+    """A setting as text, number or boolean; NULL if it is none of that type.
+
+    Without asking, SQLite would compare text with numbers, and Postgres fail.
+    """
+    read, kinds = {
+        str: (path.as_string, ("text", "string")),
+        float: (path.as_float, ("integer", "real", "number")),
+        bool: (path.as_boolean, ("true", "false", "boolean")),
+    }[kind]
+    return case((_JsonKind(path.left, path.right).in_(kinds), read()))
+
+
+def _value(text: str) -> Value:
+    """A bare word as what it looks like."""
+    words: dict[str, Value] = {"true": True, "false": False, "null": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return number if abs(number) < float("inf") else text
+
+
+def _time(name: str, text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise FilterError(
+            f"'{name}' is a time and cannot be '{text}': write 2026-11-24 or "
+            "'2026-11-24T13:00'"
+        ) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _columns(table: type[schema.Base], hidden: set[str]) -> dict[str, Field]:
+    names = {column.key for column in table.__mapper__.column_attrs} - hidden
+    columns = {name: getattr(table, name) for name in sorted(names)}
+    return {name: Field(name, col, _type(col)) for name, col in columns.items()}
+
+
+def _type(column: InstrumentedAttribute[Any]) -> FieldType:
+    if isinstance(column.type, schema.UTCDateTime):
+        return "time"
+    if isinstance(column.type, schema.Figure):
+        return "number"
+    types: dict[type, FieldType] = {
+        str: "text",
+        int: "number",
+        bool: "boolean",
+    }
+    return types[column.type.python_type]

@@ -1,0 +1,124 @@
+"""What is read from the store: each function asks one question in a session."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.exc import DataError, ProgrammingError
+from sqlalchemy.orm import Session
+
+from ..errors import FilterError, NotFoundError, did_you_mean
+from ..records import CheckpointRow, EpisodeRow, EvaluationRow, MetricRow, RunRow
+from . import schema
+from .database import reason
+from .fields import episode_fields, run_fields
+from .filters import order_by, parse
+from .rows import episode_row, record, with_recipe
+
+LARGEST_ID, LARGEST_EPISODE = 2**31 - 1, 2**63 - 1
+"""Larger ones the databases refuse to look for."""
+
+
+def run(session: Session, ref: int | str) -> RunRow:
+    """A run by id, by name (the newest of that name), or as "latest"."""
+    newest = select(schema.Run).order_by(schema.Run.id.desc()).limit(1)
+    text = str(ref)
+    if text.isdecimal():
+        chosen = newest.where(schema.Run.id == min(int(text), LARGEST_ID))
+    elif text == "latest":
+        chosen = newest
+    else:
+        chosen = newest.where(schema.Run.name == text)
+    row = session.scalar(chosen)
+    if row is None:
+        names = session.scalars(select(schema.Run.name).distinct())
+        hint = did_you_mean(text, [name for name in names if name])
+        near = hint if hint.startswith("did") else "see 'metapipe runs list'"
+        raise NotFoundError(f"no run '{text}' in this store; {near}")
+    return record(RunRow, row)
+
+
+def runs(session: Session, where: str, sort: str, limit: int | None) -> list[RunRow]:
+    """Runs that match a filter, sorted; of equals the newest first."""
+    known = run_fields()
+    query = select(schema.Run).where(parse(where, known))
+    query = query.order_by(*order_by(sort, known), schema.Run.id.desc()).limit(limit)
+    return [record(RunRow, row) for (row,) in _filtered(session, query, where)]
+
+
+def metrics(session: Session, run_id: int, name: str | None) -> list[MetricRow]:
+    """Figures by step, of one name or all."""
+    table = schema.Metric
+    query = select(table).where(table.run_id == run_id)
+    if name is not None:
+        query = query.where(table.name == name)
+    rows = session.scalars(query.order_by(table.name, table.step))
+    return [record(MetricRow, row) for row in rows]
+
+
+def evaluations(session: Session, run_id: int) -> list[EvaluationRow]:
+    """All evaluations of a run, oldest first."""
+    table = schema.Evaluation
+    query = select(table).where(table.run_id == run_id).order_by(table.id)
+    return [record(EvaluationRow, row) for row in session.scalars(query)]
+
+
+def evaluation(session: Session, evaluation_id: int) -> EvaluationRow:
+    """One evaluation."""
+    row = session.get(schema.Evaluation, min(evaluation_id, LARGEST_ID))
+    if row is None:
+        raise NotFoundError(
+            f"no evaluation {evaluation_id} in this store; see 'metapipe runs show RUN'"
+        )
+    return record(EvaluationRow, row)
+
+
+def checkpoints(session: Session, run_id: int) -> list[CheckpointRow]:
+    """The newest checkpoint of each kind."""
+    table = schema.Checkpoint
+    query = select(table).where(table.run_id == run_id).order_by(table.kind)
+    return [record(CheckpointRow, row) for row in session.scalars(query)]
+
+
+def episodes(
+    session: Session, run_id: int, where: str, sort: str, limit: int | None
+) -> list[EpisodeRow]:
+    """Episodes of a run that match a filter, sorted."""
+    known = episode_fields()
+    query = _episodes_of(run_id).where(parse(where, known))
+    query = query.order_by(*order_by(sort, known), schema.Episode.id).limit(limit)
+    return [episode_row(*row) for row in _filtered(session, query, where)]
+
+
+def hardest(
+    session: Session, run_id: int, where: str, limit: int | None
+) -> list[EpisodeRow]:
+    """Those of the lowest accuracy; of equals those of the greatest loss first."""
+    table = schema.Episode
+    query = _episodes_of(run_id).where(parse(where, episode_fields()))
+    query = query.order_by(table.accuracy, table.loss.desc()).limit(limit)
+    return [episode_row(*row) for row in _filtered(session, query, where)]
+
+
+def episode(session: Session, episode_id: int) -> EpisodeRow:
+    """One episode."""
+    query = with_recipe().where(schema.Episode.id == min(episode_id, LARGEST_EPISODE))
+    row = session.execute(query).one_or_none()
+    if row is None:
+        raise NotFoundError(
+            f"no episode {episode_id} in this store; see 'metapipe episodes list RUN'"
+        )
+    return episode_row(*row)
+
+
+def _episodes_of(run_id: int) -> Select[Any]:
+    return with_recipe().where(schema.Episode.run_id == run_id)
+
+
+def _filtered(session: Session, query: Select[Any], where: str) -> list[Any]:
+    """The rows; a comparison that the database cannot make is the filter's fault."""
+    try:
+        return list(session.execute(query))
+    except (DataError, ProgrammingError) as error:
+        raise FilterError(f"cannot apply '{where}': {reason(error)}") from error
