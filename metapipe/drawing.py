@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from .errors import DataError, UnsupportedError
 
 if TYPE_CHECKING:
-    from .pipeline import Replay
+    from .replay import Replay
 
 RIGHT, WRONG = "#1a7f37", "#c62828"
 

@@ -1,4 +1,4 @@
-"""Train, resume, evaluate, replay: what the command line does, as functions."""
+"""Train, resume, evaluate: what the command line does, as functions."""
 
 from __future__ import annotations
 
@@ -9,22 +9,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
-
-import torch
+from typing import Any
 
 from .checkpoint import Checkpoint, load
-from .contracts import Dataset, Meta, Source, Split
-from .episode import Episodes, Task
-from .errors import DataError, NotFoundError, UnsupportedError, UsageError
-from .evaluation import Prediction, predict, summarise
+from .contracts import Dataset
+from .errors import UsageError
 from .evaluation import evaluate as evaluate_tasks
+from .evaluation import summarise
 from .events import RunInfo
 from .experiment import Experiment
-from .functional import task_loss
-from .learner import Learner, build_learner, check_problem, choose_device, problem_of
+from .learner import Learner
 from .mapping import TaskMap, candidates
-from .records import CheckpointRow, EvaluationRow, NewRun, RunRow
+from .preparation import (
+    Prepared,
+    check_asked,
+    prepare,
+    require_same_data,
+    stored_checkpoint,
+    trained,
+)
+from .records import EvaluationRow, NewRun
 from .registry import Registry
 from .run import Reporter, environment, git_state, heartbeat, host, interruptible
 from .session import Session, evaluation_row, evaluation_tasks
@@ -47,34 +51,6 @@ class Outcome:
     mapping: str
 
 
-@dataclass(frozen=True)
-class Replay:
-    """One episode drawn again from its integers, with what the run predicts."""
-
-    task: Task
-    episodes: Episodes
-    """The episode, as a meta-batch of one."""
-
-    classes: tuple[str, ...]
-    """Class names by label; empty for regression."""
-
-    predictions: list[int] | list[list[float]]
-    """A label for each query, or the predicted numbers."""
-
-    accuracy: float | None
-    loss: float
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """An experiment with its data opened and its learner built: all checks passed."""
-
-    experiment: Experiment
-    sources: Mapping[str, Source]
-    learner: Learner
-    meta: Meta
-
-
 def train(
     experiment: Experiment,
     registry: Registry,
@@ -87,7 +63,7 @@ def train(
 
     Everything that can be refused is refused before the run is entered in the store.
     """
-    prepared = _prepare(experiment)
+    prepared = prepare(experiment)
     moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     directory = project / ".metapipe" / "runs" / f"{moment}-{secrets.token_hex(3)}"
     commit, dirty = git_state(project)
@@ -126,8 +102,8 @@ def resume(run_id: int, registry: Registry, store: TaskStore) -> Outcome:
             f"run {run_id} is {row.status} and cannot be resumed; repeat it with "
             f"metapipe train --from-run {run_id}"
         )
-    prepared = _prepare(Experiment.from_dict(row.config, registry))
-    _require_same_data(row.environment.get("data"), prepared.sources["train"])
+    prepared = prepare(Experiment.from_dict(row.config, registry))
+    require_same_data(row.environment.get("data"), prepared.sources["train"])
     rows = {c.kind: c for c in store.checkpoints(run_id)}
     latest = rows.get("latest")
     checkpoint = load(Path(latest.path), latest.sha256) if latest else None
@@ -156,11 +132,11 @@ def evaluate(
         Experiment.from_dict(row.config, registry), registry, algorithm or {}
     )
     source = (dataset or experiment.dataset).open(settings.split)
-    checkpoint = _checkpoint(store, row, settings.checkpoint)
-    learner, meta = _trained(experiment, checkpoint, row)
+    checkpoint = stored_checkpoint(store, row, settings.checkpoint)
+    learner, meta = trained(experiment, checkpoint, row)
     name = dataset_name or experiment.run.dataset
     tasks = evaluation_tasks(experiment, settings, name)
-    _check_asked(learner, source, tasks[0])
+    check_asked(learner, source, tasks[0])
     begun = time.perf_counter()
     records = list(
         evaluate_tasks(
@@ -188,71 +164,9 @@ def evaluate(
     return store.evaluation(store.record_evaluation(run_id, new, records))
 
 
-def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
-    """Draw a recorded episode again and predict its queries.
-
-    The predictions are those of the run's best checkpoint, or its latest.
-    """
-    episode = store.episode(episode_id)
-    row = store.run(episode.run_id)
-    experiment = Experiment.from_dict(row.config, registry)
-    task = episode.task
-    own = task.dataset == experiment.run.dataset
-    dataset: Dataset = (
-        experiment.dataset if own else registry.create("dataset", task.dataset, {})
-    )
-    source = dataset.open(cast(Split, task.split))
-    if episode.evaluation_id is not None:
-        recorded = store.evaluation(episode.evaluation_id)
-        _require_same_data(recorded.fingerprint, source)
-        prediction = cast(Prediction, recorded.prediction)
-    else:
-        _require_same_data(row.environment.get("data"), source)
-        prediction = "together"
-    learner, meta = _trained(experiment, _checkpoint(store, row, "best"), row)
-    episodes = source.draw([task])
-    moved = episodes.to(learner.device)
-    support = type(moved.support)(*(t[0] for t in moved.support))
-    with torch.no_grad():
-        adapted = learner.algorithm.adapt(learner.network, meta, support, task.ways)
-        outputs = predict(
-            learner, meta, adapted, support, moved.query.inputs[0], prediction
-        )
-        _, metrics = task_loss(outputs, moved.query.targets[0])
-    classes: tuple[str, ...] = ()
-    if episodes.classes is not None:
-        classes = tuple(source.classes[c] for c in episodes.classes[0].tolist())
-        outputs = outputs.argmax(-1)
-    accuracy = float(metrics["accuracy"]) if "accuracy" in metrics else None
-    return Replay(
-        task, episodes, classes, outputs.tolist(), accuracy, float(metrics["loss"])
-    )
-
-
-def _prepare(experiment: Experiment) -> _Prepared:
-    """Open the data, build the learner, and refuse now what cannot work."""
-    device = choose_device(experiment.run.device)
-    task, training = experiment.task, experiment.training
-    sources: dict[str, Source] = {"train": experiment.dataset.open("train")}
-    sources["train"].check(task.ways, task.shots, task.queries)
-    problem = problem_of(sources["train"], task.ways)
-    check_problem(experiment.algorithm, experiment.run.algorithm, problem)
-    learner, meta = build_learner(
-        experiment.algorithm, experiment.model, problem, device, experiment.run.seed
-    )
-    splits: list[Split] = [experiment.evaluation.split]
-    if training.validate_every:
-        splits.append("val")
-    for split in splits:
-        settings = experiment.evaluation.model_copy(update={"split": split})
-        sources.setdefault(split, experiment.dataset.open(split))
-        _check_asked(learner, sources[split], evaluation_tasks(experiment, settings)[0])
-    return _Prepared(experiment, sources, learner, meta)
-
-
 def _run(
     run_id: int,
-    prepared: _Prepared,
+    prepared: Prepared,
     checkpoint: Checkpoint | None,
     registry: Registry,
     store: TaskStore,
@@ -321,31 +235,6 @@ def _mapped(session: Session, checkpoint: Checkpoint | None) -> Learner:
     return replace(session.learner, mapping=best)
 
 
-def _trained(
-    experiment: Experiment, checkpoint: Checkpoint, row: RunRow
-) -> tuple[Learner, Meta]:
-    """The learner of a run with the meta-parameters of a checkpoint."""
-    device = choose_device(experiment.run.device)
-    source = experiment.dataset.open("train")
-    problem = problem_of(source, experiment.task.ways)
-    learner, _ = build_learner(
-        experiment.algorithm, experiment.model, problem, device, experiment.run.seed
-    )
-    mapping = TaskMap.parse(row.mapping or "loop")
-    return replace(learner, mapping=mapping), checkpoint.meta(device)
-
-
-def _checkpoint(store: TaskStore, row: RunRow, kind: str) -> Checkpoint:
-    """The wanted checkpoint of a run; the latest where there is no best."""
-    rows: dict[str, CheckpointRow] = {c.kind: c for c in store.checkpoints(row.id)}
-    chosen = rows.get(kind) or rows.get("latest")
-    if chosen is None:
-        raise NotFoundError(
-            f"run {row.id} has no checkpoint yet: it stopped before the first one"
-        )
-    return load(Path(chosen.path), chosen.sha256)
-
-
 def _with_algorithm(
     experiment: Experiment, registry: Registry, changes: Mapping[str, Any]
 ) -> Experiment:
@@ -354,29 +243,6 @@ def _with_algorithm(
     name = experiment.run.algorithm
     settings = {**experiment.algorithm.model_dump(), **changes}
     return replace(experiment, algorithm=registry.create("algorithm", name, settings))
-
-
-def _check_asked(learner: Learner, source: Source, task: Task) -> None:
-    """Refuse episodes that cannot be drawn, or that the learner cannot do."""
-    source.check(task.ways, task.shots, task.queries)
-    asked = problem_of(source, task.ways)
-    trained = learner.problem
-    if (asked.kind, asked.shape) != (trained.kind, trained.shape):
-        raise UnsupportedError(
-            f"{task.dataset} has {asked.kind} inputs of shape {asked.shape}, and the "
-            f"run learned {trained.kind} on shape {trained.shape}: choose a data set "
-            "like the one it was trained on"
-        )
-    learner.algorithm.check(trained, asked)
-
-
-def _require_same_data(recorded: str | None, source: Source) -> None:
-    if recorded is not None and recorded != source.fingerprint:
-        raise DataError(
-            f"the data have changed since they were recorded (fingerprint "
-            f"{recorded[:12]}, now {source.fingerprint[:12]}): the same numbers would "
-            "draw other episodes"
-        )
 
 
 def _figures(evaluation: EvaluationRow | None) -> dict[str, float]:

@@ -5,9 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from metapipe_plugins.algorithms.maml import MAML
-from metapipe_plugins.datasets.digits import Digits
-from metapipe_plugins.models.mlp import MLP
 
 from metapipe import EpisodeRecord, Meta, Task
 from metapipe.errors import DivergedError
@@ -16,6 +13,9 @@ from metapipe.functional import apply
 from metapipe.learner import Learner, build_learner, problem_of
 from metapipe.mapping import TaskMap
 from metapipe.sampling import tasks
+from metapipe_plugins.algorithms.maml import MAML
+from metapipe_plugins.datasets.digits import Digits
+from metapipe_plugins.models.mlp import MLP
 
 RECIPES = tasks("digits", "test", 3, 0, 40, 3, 2, 5)
 

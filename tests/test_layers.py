@@ -19,7 +19,8 @@ LAYERS = [
     ["checkpoint", "testing"],
     ["run"],
     ["session"],
-    ["pipeline"],
+    ["preparation"],
+    ["pipeline", "replay"],
     ["drawing"],
     ["cli"],
 ]

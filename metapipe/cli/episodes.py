@@ -86,7 +86,7 @@ def show(app: App, episode: int, png: Path | None, as_json: bool) -> None:
 
     The predictions are those of the run's best checkpoint.
     """
-    from ..pipeline import replay
+    from ..replay import replay
 
     row = app.store.episode(episode)
     again = replay(episode, app.registry, app.store)

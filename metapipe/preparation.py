@@ -1,0 +1,97 @@
+"""From an experiment or a stored run to a learner that is ready to work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .checkpoint import Checkpoint, load
+from .contracts import Meta, Source, Split
+from .episode import Task
+from .errors import DataError, NotFoundError, UnsupportedError
+from .experiment import Experiment
+from .learner import Learner, build_learner, check_problem, choose_device, problem_of
+from .mapping import TaskMap
+from .records import CheckpointRow, RunRow
+from .session import evaluation_tasks
+from .store import TaskStore
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An experiment with its data opened and its learner built: all checks passed."""
+
+    experiment: Experiment
+    sources: Mapping[str, Source]
+    learner: Learner
+    meta: Meta
+
+
+def prepare(experiment: Experiment) -> Prepared:
+    """Open the data, build the learner, and refuse now what cannot work."""
+    device = choose_device(experiment.run.device)
+    task, training = experiment.task, experiment.training
+    sources: dict[str, Source] = {"train": experiment.dataset.open("train")}
+    sources["train"].check(task.ways, task.shots, task.queries)
+    problem = problem_of(sources["train"], task.ways)
+    check_problem(experiment.algorithm, experiment.run.algorithm, problem)
+    learner, meta = build_learner(
+        experiment.algorithm, experiment.model, problem, device, experiment.run.seed
+    )
+    splits: list[Split] = [experiment.evaluation.split]
+    if training.validate_every:
+        splits.append("val")
+    for split in splits:
+        settings = experiment.evaluation.model_copy(update={"split": split})
+        sources.setdefault(split, experiment.dataset.open(split))
+        check_asked(learner, sources[split], evaluation_tasks(experiment, settings)[0])
+    return Prepared(experiment, sources, learner, meta)
+
+
+def trained(
+    experiment: Experiment, checkpoint: Checkpoint, row: RunRow
+) -> tuple[Learner, Meta]:
+    """The learner of a run with the meta-parameters of a checkpoint."""
+    device = choose_device(experiment.run.device)
+    source = experiment.dataset.open("train")
+    problem = problem_of(source, experiment.task.ways)
+    learner, _ = build_learner(
+        experiment.algorithm, experiment.model, problem, device, experiment.run.seed
+    )
+    mapping = TaskMap.parse(row.mapping or "loop")
+    return replace(learner, mapping=mapping), checkpoint.meta(device)
+
+
+def stored_checkpoint(store: TaskStore, row: RunRow, kind: str) -> Checkpoint:
+    """The wanted checkpoint of a run; the latest where there is no best."""
+    rows: dict[str, CheckpointRow] = {c.kind: c for c in store.checkpoints(row.id)}
+    chosen = rows.get(kind) or rows.get("latest")
+    if chosen is None:
+        raise NotFoundError(
+            f"run {row.id} has no checkpoint yet: it stopped before the first one"
+        )
+    return load(Path(chosen.path), chosen.sha256)
+
+
+def check_asked(learner: Learner, source: Source, task: Task) -> None:
+    """Refuse episodes that cannot be drawn, or that the learner cannot do."""
+    source.check(task.ways, task.shots, task.queries)
+    asked = problem_of(source, task.ways)
+    trained = learner.problem
+    if (asked.kind, asked.shape) != (trained.kind, trained.shape):
+        raise UnsupportedError(
+            f"{task.dataset} has {asked.kind} inputs of shape {asked.shape}, and the "
+            f"run learned {trained.kind} on shape {trained.shape}: choose a data set "
+            "like the one it was trained on"
+        )
+    learner.algorithm.check(trained, asked)
+
+
+def require_same_data(recorded: str | None, source: Source) -> None:
+    if recorded is not None and recorded != source.fingerprint:
+        raise DataError(
+            f"the data have changed since they were recorded (fingerprint "
+            f"{recorded[:12]}, now {source.fingerprint[:12]}): the same numbers would "
+            "draw other episodes"
+        )

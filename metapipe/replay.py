@@ -1,0 +1,76 @@
+"""Drawing a recorded episode again, with what its run predicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+
+from .contracts import Dataset, Split
+from .episode import Episodes, Samples, Task
+from .evaluation import Prediction, predict
+from .experiment import Experiment
+from .functional import task_loss
+from .preparation import require_same_data, stored_checkpoint, trained
+from .registry import Registry
+from .store import TaskStore
+
+
+@dataclass(frozen=True)
+class Replay:
+    """One episode drawn again from its integers, with what the run predicts."""
+
+    task: Task
+    episodes: Episodes
+    """The episode, as a meta-batch of one."""
+
+    classes: tuple[str, ...]
+    """Class names by label; empty for regression."""
+
+    predictions: list[int] | list[list[float]]
+    """A label for each query, or the predicted numbers."""
+
+    accuracy: float | None
+    loss: float
+
+
+def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
+    """Draw a recorded episode again and predict its queries.
+
+    The predictions are those of the run's best checkpoint, or its latest.
+    """
+    episode = store.episode(episode_id)
+    row = store.run(episode.run_id)
+    experiment = Experiment.from_dict(row.config, registry)
+    task = episode.task
+    own = task.dataset == experiment.run.dataset
+    dataset: Dataset = (
+        experiment.dataset if own else registry.create("dataset", task.dataset, {})
+    )
+    source = dataset.open(cast(Split, task.split))
+    if episode.evaluation_id is not None:
+        recorded = store.evaluation(episode.evaluation_id)
+        require_same_data(recorded.fingerprint, source)
+        prediction = cast(Prediction, recorded.prediction)
+    else:
+        require_same_data(row.environment.get("data"), source)
+        prediction = "together"
+    learner, meta = trained(experiment, stored_checkpoint(store, row, "best"), row)
+    episodes = source.draw([task])
+    moved = episodes.to(learner.device)
+    support = Samples(*(t[0] for t in moved.support))
+    with torch.no_grad():
+        adapted = learner.algorithm.adapt(learner.network, meta, support, task.ways)
+        outputs = predict(
+            learner, meta, adapted, support, moved.query.inputs[0], prediction
+        )
+        _, metrics = task_loss(outputs, moved.query.targets[0])
+    classes: tuple[str, ...] = ()
+    if episodes.classes is not None:
+        classes = tuple(source.classes[c] for c in episodes.classes[0].tolist())
+        outputs = outputs.argmax(-1)
+    accuracy = float(metrics["accuracy"]) if "accuracy" in metrics else None
+    return Replay(
+        task, episodes, classes, outputs.tolist(), accuracy, float(metrics["loss"])
+    )
