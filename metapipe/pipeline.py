@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import time
@@ -35,6 +36,8 @@ from .session import Session, evaluation_row, evaluation_tasks
 from .settings import EvaluationSettings
 from .store import TaskStore
 from .training import choose_mapping, start
+
+logger = logging.getLogger("metapipe")
 
 
 @dataclass(frozen=True)
@@ -194,7 +197,11 @@ def _run(
                 session.best = checkpoint.header["best"]
                 session.seconds = checkpoint.header["seconds"]
             session.learner = _mapped(session, checkpoint)
-            store.update_run(run_id, mapping=str(session.learner.mapping))
+            mapping = str(session.learner.mapping)
+            store.update_run(run_id, mapping=mapping)
+            logger.info(
+                "training on %s, tasks mapped by %s", session.learner.device, mapping
+            )
             with interruptible() as interruption:
                 status = session.train(interruption)
             if status == "completed":
