@@ -11,7 +11,7 @@ import copy
 import threading
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
-from typing import cast
+from typing import Literal, cast
 from weakref import WeakKeyDictionary
 
 import torch
@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .contracts import Meta
-from .episode import Metrics, Params
+from .episode import Metrics, Params, Samples
 
 Loss = Callable[[Params], tuple[Tensor, Metrics]]
 """A scalar loss of parameters, with the figures it reports."""
@@ -104,6 +104,49 @@ def gradient(
             value, tuple(leaves.values()), create_graph=keep, materialize_grads=True
         )
     return dict(zip(leaves, grads, strict=True)), metrics
+
+
+def inner_loop(
+    loss: Loss,
+    params: Params,
+    *,
+    lr: float | Params,
+    steps: int,
+    second_order: bool,
+) -> Params:
+    """`steps` of gradient descent on `loss`, from `params` on.
+
+    The result is differentiable with respect to `params` and `lr`; fully so with
+    `second_order`, otherwise with the gradients taken as constants.
+    """
+    for _ in range(steps):
+        grads, _ = gradient(loss, params, second_order=second_order)
+        params = descend(params, grads, lr)
+    return params
+
+
+def support_loss(
+    network: nn.Module,
+    support: Samples,
+    fixed: Params | None = None,
+    *,
+    scale: Literal["reference", "mean"] = "mean",
+) -> Loss:
+    """The loss of a support set, of one task, as a function of the parameters.
+
+    `fixed` are parameters that are not to be adapted. In classification, the reference
+    code of MAML sums over the support set and divides by the shots: with `scale`
+    "reference" the loss is `ways` times the mean.
+    """
+
+    def loss(params: Params) -> tuple[Tensor, Metrics]:
+        outputs = apply(network, {**params, **(fixed or {})}, support.inputs)
+        value, metrics = task_loss(outputs, support.targets)
+        if scale == "reference" and not support.targets.is_floating_point():
+            value = value * outputs.shape[-1]
+        return value, metrics
+
+    return loss
 
 
 def descend(params: Params, grads: Params, lr: float | Tensor | Params) -> Params:

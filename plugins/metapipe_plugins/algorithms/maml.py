@@ -28,11 +28,11 @@ from metapipe import (
 )
 from metapipe.functional import (
     apply,
-    descend,
-    gradient,
+    inner_loop,
     meta_of,
     normalisation_names,
     partition,
+    support_loss,
     task_loss,
 )
 from metapipe.mapping import TaskMap
@@ -123,21 +123,14 @@ class MAML(Algorithm):
         fixed: Params = {}
         if not self.adapt_normalisation:
             fixed, params = partition(params, normalisation_names(network))
-
-        def support_loss(params: Params) -> tuple[Tensor, Metrics]:
-            outputs = apply(network, {**params, **fixed}, support.inputs)
-            loss, metrics = task_loss(outputs, support.targets)
-            return loss * self._loss_scale(outputs, support.targets), metrics
-
-        for _ in range(steps):
-            grads, _ = gradient(support_loss, params, second_order=not self.first_order)
-            params = descend(params, grads, self.inner_lr)
-        return {**params, **fixed}
-
-    def _loss_scale(self, outputs: Tensor, targets: Tensor) -> float:
-        if self.inner_loss == "mean" or targets.is_floating_point():
-            return 1.0
-        return float(outputs.shape[-1])
+        adapted = inner_loop(
+            support_loss(network, support, fixed, scale=self.inner_loss),
+            params,
+            lr=self.inner_lr,
+            steps=steps,
+            second_order=not self.first_order,
+        )
+        return {**adapted, **fixed}
 
 
 @hookimpl
