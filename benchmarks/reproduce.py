@@ -55,7 +55,7 @@ REPRODUCTIONS = [
             *("--plugin", "maml", "--dataset", "omniglot", "--model", "conv4"),
             *("-s", "dataset.root={data}/omniglot.zip"),
             *("--ways", "5", "--shots", "1", "--queries", "5", "--tasks", "16"),
-            *("--iterations", "6500", "--lr", "0.005", "--schedule", "cosine"),
+            *("--iterations", "5000", "--lr", "0.005", "--schedule", "cosine"),
             *("-s", "algorithm.test_steps=3", "-s", "evaluation.queries=15"),
             *("-s", "evaluation.episodes=1000", "--mapping", "threads"),
             *("--validate-every", "500"),

@@ -10,8 +10,9 @@ not depend on it beyond rounding.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, cast
@@ -84,6 +85,21 @@ class TaskMap:
 
         parts = self._run(group, episodes)
         return _sum([grads for grads, _ in parts]), _concatenate([m for _, m in parts])
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """While worker threads have the cores, keep this thread's operations to one.
+
+        What is left to it is small (sums, the optimiser), and splitting that over cores
+        that are busy costs more time than it takes.
+        """
+        before = torch.get_num_threads()
+        if self.mode == "threads":
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
     @property
     def _vectorises(self) -> bool:

@@ -66,7 +66,7 @@ class Session:
         loop = train(
             self.learner, self.state, training, self.draw, self.experiment.run.seed
         )
-        with self._clock() as clock:
+        with self._clock() as clock, self.learner.mapping.undisturbed():
             for iteration in loop:
                 window.append(iteration)
                 step = iteration.step
