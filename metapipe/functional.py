@@ -181,6 +181,36 @@ def task_loss(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Metrics]:
     return loss, {"loss": loss.detach(), "accuracy": accuracy(outputs, targets)}
 
 
+def batch_loss(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Metrics]:
+    """Mean loss of T tasks whose outputs were computed in one call, and the metrics,
+    (T,) each, detached: classification of logits (T, n, ways) by labels (T, n)."""
+    losses = F.cross_entropy(outputs.movedim(-1, 1), targets, reduction="none").mean(-1)
+    metrics = {"loss": losses.detach(), "accuracy": accuracy(outputs, targets)}
+    return losses.mean(), metrics
+
+
+def embed(
+    network: nn.Module,
+    params: Params,
+    *sets: Tensor,
+    state: Params | None = None,
+    training: bool = False,
+) -> list[Tensor]:
+    """Features of sets of inputs of T tasks, all in one call of the network.
+
+    Each set is (T, n, *shape) and comes back as (T, n, d). For `state` and `training`
+    see `apply`; batch statistics are those of all inputs together.
+    """
+    inputs = torch.cat([inputs.flatten(0, 1) for inputs in sets])
+    features = apply(network, params, inputs, state=state, training=training)
+    counts = [inputs.shape[0] * inputs.shape[1] for inputs in sets]
+    parts = torch.split(features, counts)
+    return [
+        part.reshape(*inputs.shape[:2], -1)
+        for part, inputs in zip(parts, sets, strict=True)
+    ]
+
+
 def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
     """Fraction of the rows of `logits` (n, ways) whose largest entry is the label's."""
     return (logits.detach().argmax(-1) == labels).to(logits.dtype).mean(-1)

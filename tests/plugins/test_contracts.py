@@ -2,6 +2,8 @@
 
 from metapipe.testing import AlgorithmContract, ModelContract
 from metapipe_plugins.algorithms.maml import MAML
+from metapipe_plugins.algorithms.meta_sgd import MetaSGD
+from metapipe_plugins.algorithms.protonet import ProtoNet
 from metapipe_plugins.models.conv4 import Conv4
 from metapipe_plugins.models.mlp import MLP
 
@@ -16,6 +18,19 @@ class TestFirstOrderMAML(AlgorithmContract):
 
 class TestMAMLWithNormalisation(AlgorithmContract):
     algorithm = MAML(inner_lr=0.1)
+    model = MLP(layers=(8,), normalise=True)
+
+
+class TestMetaSGD(AlgorithmContract):
+    algorithm = MetaSGD()
+
+
+class TestProtoNet(AlgorithmContract):
+    algorithm = ProtoNet()
+
+
+class TestProtoNetWithRunningStatistics(AlgorithmContract):
+    algorithm = ProtoNet()
     model = MLP(layers=(8,), normalise=True)
 
 

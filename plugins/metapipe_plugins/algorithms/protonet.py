@@ -1,0 +1,117 @@
+"""Prototypical networks: the nearest class mean in a learned space.
+
+Snell, Swersky & Zemel, "Prototypical Networks for Few-shot Learning", NIPS 2017.
+Equation numbers below are those of the paper.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from metapipe import (
+    Algorithm,
+    Episodes,
+    Meta,
+    Metrics,
+    Model,
+    Params,
+    Problem,
+    Register,
+    Samples,
+    Statistics,
+    Step,
+    hookimpl,
+)
+from metapipe.functional import apply, batch_loss, embed, gradient, meta_of
+from metapipe.mapping import TaskMap
+
+
+class ProtoNet(Algorithm):
+    """Classify by the nearest mean of the support examples' features."""
+
+    paper: ClassVar[str] = (
+        "Snell, Swersky & Zemel, NIPS 2017, https://arxiv.org/abs/1703.05175"
+    )
+    recommended: ClassVar[dict[str, object]] = {
+        "model.pooling": "max",
+        "model.features": "flatten",
+        "model.scale": True,
+    }
+
+    statistics: Statistics = "running"
+    """Statistics of normalisation layers when predicting: running averages, so that
+    each query is on its own; or those of the batch at hand."""
+
+    def check(self, trained: Problem, asked: Problem) -> None:
+        """Any number of classes will do, whatever it was trained with."""
+
+    def build(self, model: Model, problem: Problem) -> nn.Module:
+        """The model without its head."""
+        return model.build(problem.shape, None, self.statistics)
+
+    def init(self, network: nn.Module) -> Meta:
+        """The network's own parameters and running statistics."""
+        return meta_of(network)
+
+    def adapt(
+        self, network: nn.Module, meta: Meta, support: Samples, ways: int
+    ) -> Params:
+        """The prototype of each class (eq. 1): (ways, d)."""
+        features = apply(network, meta.params, support.inputs, state=meta.state)
+        return {"prototypes": prototypes(features, support.targets, ways)}
+
+    def unadapted(self, network: nn.Module, meta: Meta) -> Params | None:
+        """Without a support set there are no prototypes."""
+        return None
+
+    def predict(
+        self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor
+    ) -> Tensor:
+        """Negative squared distances to the prototypes (eq. 2): (m, ways)."""
+        features = apply(network, meta.params, inputs, state=meta.state)
+        return -squared_distances(features, adapted["prototypes"])
+
+    def meta_gradient(
+        self, network: nn.Module, meta: Meta, episodes: Episodes, over: TaskMap
+    ) -> Step:
+        """Of the queries' negative log-probability (algorithm 1); all images of the
+        meta-batch are embedded in one call."""
+        state = {name: value.clone() for name, value in meta.state.items()}
+        ways = episodes.tasks[0].ways
+
+        def loss(params: Params) -> tuple[Tensor, Metrics]:
+            support, query = embed(
+                network,
+                params,
+                episodes.support.inputs,
+                episodes.query.inputs,
+                state=state,
+                training=True,
+            )
+            means = prototypes(support, episodes.support.targets, ways)
+            return batch_loss(-squared_distances(query, means), episodes.query.targets)
+
+        grads, metrics = gradient(loss, meta.params)
+        return Step(grads, metrics, state)
+
+
+def prototypes(features: Tensor, labels: Tensor, ways: int) -> Tensor:
+    """Mean features of each class: (..., n, d) and (..., n) -> (..., ways, d)."""
+    members = F.one_hot(labels, ways).to(features.dtype)  # (..., n, ways)
+    return (members.mT @ features) / members.sum(-2).unsqueeze(-1)
+
+
+def squared_distances(features: Tensor, means: Tensor) -> Tensor:
+    """Squared Euclidean distances: (..., m, d) and (..., ways, d) -> (..., m, ways)."""
+    cross = features @ means.mT
+    lengths = (features**2).sum(-1, keepdim=True) + (means**2).sum(-1).unsqueeze(-2)
+    return lengths - 2 * cross
+
+
+@hookimpl
+def register_algorithms(register: Register) -> None:
+    """Offer prototypical networks."""
+    register("protonet", ProtoNet)
