@@ -17,6 +17,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 from ..events import CheckpointInfo, RunInfo
@@ -34,12 +35,14 @@ def observer() -> Lines | Bar:
 def describe(metrics: Mapping[str, float]) -> str:
     """The figures worth a glance."""
     parts = []
-    for name, label in (("loss", "loss"), ("val_loss", "val loss")):
-        if name in metrics:
-            parts.append(f"{label} {metrics[name]:.3f}")
-    for name, label in (("accuracy", "acc"), ("val_accuracy", "val acc")):
-        if name in metrics:
-            parts.append(f"{label} {100 * metrics[name]:.1f} %")
+    if "loss" in metrics:
+        parts.append(f"loss {metrics['loss']:.3f}")
+    if "accuracy" in metrics:
+        parts.append(f"acc {100 * metrics['accuracy']:.1f} %")
+    if "val_accuracy" in metrics:
+        parts.append(f"val {100 * metrics['val_accuracy']:.1f} %")
+    elif "val_loss" in metrics:
+        parts.append(f"val {metrics['val_loss']:.3f}")
     if "episodes_per_second" in metrics:
         parts.append(f"{metrics['episodes_per_second']:.0f} episodes/s")
     return "  ".join(parts)
@@ -85,7 +88,10 @@ class Lines:
 
 
 class Figures(ProgressColumn):
-    """The latest figures."""
+    """The latest figures, on one line."""
+
+    def __init__(self) -> None:
+        super().__init__(Column(no_wrap=True))
 
     def render(self, task: Task) -> Text:
         """As text."""
@@ -98,7 +104,7 @@ class Bar:
     def __init__(self) -> None:
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=16),
             MofNCompleteColumn(),
             Figures(),
             TimeRemainingColumn(),
