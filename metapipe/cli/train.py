@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -80,19 +82,17 @@ def resume(app: App, run: str, as_json: bool) -> None:
     _report(outcome, as_json)
 
 
-class _observed:  # noqa: N801  # used as a function
+@contextmanager
+def _observed(app: App) -> Iterator[None]:
     """Attach the progress display as the observer it is."""
+    from .progress import observer
 
-    def __init__(self, app: App) -> None:
-        from .progress import observer
-
-        self._manager, self._display = app.registry.manager, observer()
-
-    def __enter__(self) -> None:
-        self._manager.register(self._display, name="progress")
-
-    def __exit__(self, *_: object) -> None:
-        self._manager.unregister(self._display)
+    display = observer()
+    app.registry.manager.register(display, name="progress")
+    try:
+        yield
+    finally:
+        app.registry.manager.unregister(display)
 
 
 def _show_experiment(resolved: Resolved, as_json: bool) -> None:
