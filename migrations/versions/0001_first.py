@@ -167,6 +167,9 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_episodes_evaluation_id"), ["evaluation_id"], unique=False
         )
+        batch_op.create_index("ix_episodes_run_id", ["run_id", "id"], unique=False)
         batch_op.create_index(
-            "ix_episodes_hardest", ["run_id", "accuracy", "loss"], unique=False
+            "ix_episodes_hardest",
+            ["run_id", "accuracy", sa.literal_column("loss DESC")],
+            unique=False,
         )

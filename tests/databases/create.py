@@ -35,7 +35,6 @@ def main() -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA journal_mode=DELETE")
         connection.execute("VACUUM")
-    Path(f"{path}.lock").unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -89,6 +89,16 @@ class Glyphs(Dataset):
     Armenian and Georgian ones to test."""
 
     paper: ClassVar[str] = "The DejaVu fonts, https://dejavu-fonts.github.io"
+    recommended: ClassVar[dict[str, object]] = {
+        "task.queries": 5,
+        "training.tasks": 8,
+        "training.iterations": 1400,
+        "training.lr": 0.01,
+        "training.schedule": "cosine",
+        "training.validate_every": 350,
+        "algorithm.test_steps": 3,
+        "evaluation.queries": 15,
+    }
 
     drawings: int = Field(default=20, ge=2, le=1000)
     """Drawings of each letter: fonts in turn, each with a jitter of its own."""
