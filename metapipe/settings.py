@@ -16,6 +16,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    field_validator,
 )
 
 
@@ -23,7 +24,10 @@ class Section(BaseModel):
     """One table of `metapipe.toml`."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,  # JSON, which the store keeps, has no infinity
     )
 
 
@@ -44,6 +48,14 @@ class RunSettings(Section):
 
     seed: NonNegativeInt = Field(default=0, le=2**31 - 1)
     """Decides initial parameters and training episodes."""
+
+    @field_validator("name")
+    @classmethod
+    def _no_number(cls, name: str | None) -> str | None:
+        """RUN on the command line is an id, a name, or `latest`."""
+        if name is not None and (name.isdecimal() or name in ("", "latest")):
+            raise ValueError("a name is neither a number nor 'latest' nor empty")
+        return name
 
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps; auto takes the first of CUDA, MPS, CPU."""

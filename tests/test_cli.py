@@ -136,6 +136,7 @@ def test_evaluations_are_seeded_and_say_what_they_depend_on(project: Path) -> No
             "dataset.root = '/none' does not exist",
         ),
         (["train", "--from-run", "77"], 1, "no run '77'"),
+        (["train", "--name", "12"], 2, "a name is neither a number nor 'latest'"),
         (["runs", "show", "firts"], 1, "no run 'firts' in"),
         (["runs", "list", "--where", "acc>1"], 2, "no field 'acc'"),
         (["runs", "list", "--columns", "idd"], 2, "no column 'idd'; did you mean 'id'"),
@@ -181,6 +182,8 @@ def test_plugins_are_listed_with_what_failed(project: Path, tmp_path: Path) -> N
     names = {(p["kind"], p["name"]) for p in listed["plugins"]}
     assert ("algorithm", "maml") in names
     assert "nothing_of_that_name" in listed["failures"][0]["reason"]
+    _, err = metapipe(*arguments[:2], "train", "--dry-run", cwd=project)
+    assert err.startswith(f"not loaded: {broken}: ModuleNotFoundError")
     shown = metapipe_json("plugins", "show", "maml", cwd=project)
     settings = {s["name"]: s for s in shown[0]["settings"]}
     assert settings["inner_lr"]["bounds"] == "> 0"

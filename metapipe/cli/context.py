@@ -32,10 +32,16 @@ class App:
 
     @cached_property
     def registry(self) -> Registry:
-        """All plugins."""
+        """All plugins; files that were asked for and fail are told of on stderr."""
         from ..registry import load
 
-        return load((*self.project.plugin_paths, *self.plugin_paths))
+        files = (*self.project.plugin_paths, *self.plugin_paths)
+        registry = load(files)
+        asked = {str(path) for path in files}
+        for failure in registry.failures:
+            if failure.origin in asked:
+                click.echo(f"not loaded: {failure.origin}: {failure.reason}", err=True)
+        return registry
 
     @property
     def url(self) -> str:
