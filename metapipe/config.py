@@ -82,7 +82,10 @@ class Resolved:
 
 
 def find_project(file: Path | None = None, start: Path | None = None) -> Project:
-    """The project of a config file, or of the first one upwards, or of the folder."""
+    """The project of a config file, or of the first one upwards, or of the folder.
+
+    Raises SettingError for a file that cannot be read or has tables of no meaning.
+    """
     here = (start or Path.cwd()).resolve()
     if file is None:
         found = [folder / FILE for folder in (here, *here.parents)]
@@ -90,7 +93,15 @@ def find_project(file: Path | None = None, start: Path | None = None) -> Project
     if file is None:
         return Project(here)
     file = file.resolve()
-    return Project(file.parent, _read(file), file)
+    tables = _read(file)
+    known = (*SECTIONS, *KINDS, *PROJECT)
+    for name, values in tables.items():
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise SettingError(f"{file}: unknown table [{name}]; {hint}")
+        if not isinstance(values, dict):
+            raise SettingError(f"{file}: '{name}' is a table: write [{name}]")
+    return Project(file.parent, tables, file)
 
 
 def resolve(
@@ -110,14 +121,14 @@ def resolve(
         given = [*_from_base(base, given), *given]
     else:
         given = [*_from_file(project), *_from_environment(), *given]
-    tables, origins = _merge(given, {})
+    tables, _ = _merge(given, {})
     names = {kind: _chosen(kind, tables) for kind in KINDS}
-    recommended = _recommended(registry, names, origins)
+    recommended = _recommended(registry, names)
     tables, origins = _merge([*recommended, *given], names)
     # What is recommended may choose a model, whose recommendations then count too.
     chosen = {kind: _chosen(kind, tables) for kind in KINDS}
     if chosen != names:
-        recommended = _recommended(registry, chosen, origins)
+        recommended = _recommended(registry, chosen)
         tables, origins = _merge([*recommended, *given], chosen)
     _drop_foreign(tables, origins, registry, chosen)
     return Resolved(Experiment.from_dict(tables, registry, origins), origins)
@@ -154,10 +165,6 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _from_file(project: Project) -> Iterable[Given]:
     for table, values in project.tables.items():
-        known = (*SECTIONS, *KINDS, *PROJECT)
-        if table not in known or not isinstance(values, dict):
-            hint = did_you_mean(table, known)
-            raise SettingError(f"{project.file}: unknown table [{table}]; {hint}")
         if table in PROJECT:
             continue
         for name, value in values.items():
@@ -237,16 +244,15 @@ def _chosen(kind: PluginKind, tables: Mapping[str, Mapping[str, Any]]) -> str:
     return str(tables.get("run", {}).get(kind, default))
 
 
-def _recommended(
-    registry: Registry, names: Mapping[PluginKind, str], origins: Mapping[str, str]
-) -> list[Given]:
+def _recommended(registry: Registry, names: Mapping[PluginKind, str]) -> list[Given]:
     """What the chosen plugins recommend: data set, then model, then algorithm."""
     kinds: tuple[PluginKind, ...] = ("dataset", "model", "algorithm")
     found = []
     for kind in kinds:
         for name, value in registry.entry(kind, names[kind]).cls.recommended.items():
             source = f"recommended by {names[kind]}"
-            found.append(Given(tuple(name.split(".")), value, source))
+            path = _checked(name.split("."), f"{name} ({source})")
+            found.append(Given(path, value, source))
     return found
 
 

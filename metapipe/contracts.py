@@ -30,7 +30,10 @@ class Plugin(BaseModel, ABC):
     """A frozen, validated record: its fields are its settings."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,  # JSON, which the store keeps, has no infinity
     )
 
     paper: ClassVar[str] = ""

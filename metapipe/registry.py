@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from functools import lru_cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import pluggy
 from pydantic import ValidationError
@@ -37,7 +38,8 @@ BASES: Mapping[PluginKind, type[Plugin]] = {
     "model": Model,
     "dataset": Dataset,
 }
-AnyPlugin = TypeVar("AnyPlugin", bound=Plugin)
+NAME = re.compile("[a-z][a-z0-9_-]*")
+"""What can be a TOML table, part of a dotted setting and of an environment variable."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class Registry:
             if self.manager.parse_hookimpl_opts(plugin, hook) is not None:
                 try:
                     getattr(plugin, hook)(partial(self._register, kind, origin, key))
-                except Exception as error:  # anybody's code
+                except (Exception, SystemExit) as error:  # anybody's code
                     self._fail(key, error)
 
     def entries(self, kind: PluginKind | None = None) -> list[Entry]:
@@ -155,7 +157,10 @@ class Registry:
         self, kind: PluginKind, origin: Origin, key: str, name: str, cls: type[Plugin]
     ) -> None:
         base = BASES[kind]
-        if not (isinstance(cls, type) and issubclass(cls, base)):
+        if not (isinstance(name, str) and NAME.fullmatch(name)):
+            shape = "lower-case letters, digits, - and _, a letter first"
+            self._fail(key, PluginError(f"{name!r} is no name for a plugin: {shape}"))
+        elif not (isinstance(cls, type) and issubclass(cls, base)):
             self._fail(key, PluginError(f"'{name}' is no metapipe.{base.__name__}"))
         elif missing := sorted(getattr(cls, "__abstractmethods__", ())):
             self._fail(key, PluginError(f"'{name}' lacks {', '.join(missing)}"))
@@ -188,7 +193,8 @@ def load(paths: tuple[Path, ...] = ()) -> Registry:
     registry = Registry()
     for entry_point in _installed():
         _load_entry_point(registry, entry_point)
-    for path in paths:
+    # a file may be in the config file and on the command line
+    for path in {path.resolve(): path for path in paths}.values():
         _load_file(registry, path)
     return registry
 
@@ -207,7 +213,7 @@ def _load_entry_point(registry: Registry, entry_point: EntryPoint) -> None:
     key = f"{_distribution(entry_point)}:{entry_point.name}"
     try:
         plugin = entry_point.load()
-    except Exception as error:  # anybody's code
+    except (Exception, SystemExit) as error:  # anybody's code
         registry._fail(key, error)
         return
     version = entry_point.dist.version if entry_point.dist else ""
@@ -227,7 +233,7 @@ def _load_file(registry: Registry, path: Path) -> None:
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)
-    except Exception as error:  # anybody's code
+    except (Exception, SystemExit) as error:  # anybody's code
         sys.modules.pop(name, None)
         registry._fail(key, error)
         return

@@ -68,6 +68,9 @@ def test_the_chosen_plugins_table_may_be_named_or_not(tmp_path: Path) -> None:
         ("[algorithm.maml]\ninner = 1", r"unknown setting 'algorithm.inner'"),
         ("lr = ", "is not valid TOML"),
         ("lr = 1", r"unknown table \[lr\]"),
+        ("training = 1", r"'training' is a table: write \[training\]"),
+        ("[training]\nlr = inf", r"training.lr = inf \(.*toml\): should be a finite"),
+        ("[algorithm.maml]\ninner_lr = inf", "algorithm.inner_lr = inf .* a finite"),
         ("[run]\nalgorithm = 'mmal'", "no algorithm plugin 'mmal'; did you mean"),
     ],
 )
@@ -76,6 +79,24 @@ def test_a_wrong_file_says_what_and_where(tmp_path: Path, text, message) -> None
         resolve(project(tmp_path, text), load())
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+def test_a_misspelt_table_is_told_of_by_every_command(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"\[stroe\]; did you mean 'store'"):
+        project(tmp_path, "[stroe]\nurl = 'sqlite:///elsewhere.db'")
+
+
+def test_a_recommendation_that_is_no_setting_names_its_plugin(tmp_path: Path) -> None:
+    file = tmp_path / "hasty.py"
+    file.write_text(
+        "from metapipe import hookimpl\n"
+        "from metapipe.testing import TinyModel\n"
+        "class Hasty(TinyModel):\n    recommended = {'lr': 1}\n"
+        "@hookimpl\n"
+        "def register_models(register): register('hasty', Hasty)\n"
+    )
+    with pytest.raises(SettingError, match=r"'lr \(recommended by hasty\)'"):
+        resolve(project(tmp_path), load((file,)), [("run.model", "hasty")])
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,9 @@ def test_a_file_is_a_plugin(write) -> None:
             "def register_models(register): 1 / 0",
             "ZeroDivisionError",
         ),
+        ("import sys\nsys.exit('usage: a script')", "SystemExit: usage: a script"),
+        (GOOD.format(name="Not a table"), "'Not a table' is no name for a plugin"),
+        (GOOD.replace('"{name}"', "3"), "3 is no name for a plugin"),
     ],
 )
 def test_a_broken_plugin_is_recorded_and_left_out(write, text, reason) -> None:
@@ -93,6 +96,13 @@ def test_a_broken_plugin_is_recorded_and_left_out(write, text, reason) -> None:
     assert "\n" not in failure.reason
     assert re.search(reason, failure.reason)
     assert {"conv4", "good"} <= set(registry.names("model"))
+
+
+def test_a_file_named_twice_is_loaded_once(write) -> None:
+    path = write("mine", GOOD.format(name="mine"))
+    registry = load((path, path.parent / ".." / path.parent.name / path.name))
+    assert registry.failures == []
+    assert "mine" in registry.names("model")
 
 
 def test_a_missing_file_is_a_failure_too(tmp_path: Path) -> None:

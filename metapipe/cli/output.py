@@ -13,9 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -36,18 +33,13 @@ def print_csv(rows: Rows, columns: Sequence[str]) -> None:
     click.echo(buffer.getvalue(), nl=False)
 
 
-def print_table(rows: Rows, columns: Sequence[str], title: str = "") -> None:
+def print_table(rows: Rows, columns: Sequence[str]) -> None:
     """A table: drawn on a terminal, aligned columns in a pipe."""
     cells = [
         [format_cell(row.get(column), column) for column in columns] for row in rows
     ]
     if sys.stdout.isatty():
-        table = Table(title=title or None, title_justify="left")
-        for column in columns:
-            table.add_column(column, overflow="fold")
-        for line in cells:
-            table.add_row(*(Text(cell) for cell in line))
-        Console().print(table)
+        _draw_table(cells, columns)
         return
     widths = [
         max(len(column), *(len(line[i]) for line in cells)) if cells else len(column)
@@ -56,6 +48,20 @@ def print_table(rows: Rows, columns: Sequence[str], title: str = "") -> None:
     for line in [list(columns), *cells]:
         padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
         click.echo("  ".join(padded).rstrip())
+
+
+def _draw_table(cells: Sequence[Sequence[str]], columns: Sequence[str]) -> None:
+    # imported here, because every command's help imports this module
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table()
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for line in cells:
+        table.add_row(*(Text(cell) for cell in line))
+    Console().print(table)
 
 
 def print_facts(facts: Iterable[tuple[str, Any]]) -> None:

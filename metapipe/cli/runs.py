@@ -143,11 +143,12 @@ def compare(app: App, names: tuple[str, ...], as_json: bool) -> None:
 @pass_app
 def delete(app: App, names: tuple[str, ...], yes: bool) -> None:
     """Delete runs with their episodes and checkpoints."""
-    rows = [app.store.run(name) for name in names]
-    for row in rows:
+    rows = {row.id: row for row in map(app.store.run, names)}
+    for row in rows.values():
         label = f"run {row.id}" + (f" '{row.name}'" if row.name else "")
-        if not yes:
-            click.confirm(f"Delete {label} and its files?", abort=True, err=True)
+        if not yes and not click.confirm(f"Delete {label} and its files?", err=True):
+            click.echo(f"kept {label}", err=True)
+            continue
         app.store.delete_run(row.id)
         _remove_files(Path(row.directory))
         click.echo(f"deleted {label}")
