@@ -9,11 +9,10 @@ held out have four orientations that can be told apart.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import ClassVar
 
 import numpy as np
-from sklearn import __version__ as sklearn_version
-from sklearn.datasets import load_digits
 
 from metapipe import Dataset, Register, Split, hookimpl
 from metapipe.bank import Bytes, open_bank
@@ -38,7 +37,7 @@ class Digits(Dataset):
 
     def open(self, split: Split) -> ImageSource:
         """24 classes to train on, 8 to validate, 8 to test."""
-        bank = open_bank("digits", {"sklearn": sklearn_version}, _build)
+        bank = open_bank("digits", {"sklearn": version("scikit-learn")}, _build)
         members = [ImageClass(digit) for digit in DIGITS[split]]
         if self.rotations:
             members = with_rotations(members)
@@ -47,6 +46,9 @@ class Digits(Dataset):
 
 def _build() -> Iterator[tuple[str, Bytes]]:
     """The images, 0 to 16, as bytes."""
+    # here, because it takes longer to import than all other plugins together
+    from sklearn.datasets import load_digits
+
     data = load_digits()
     for digit in range(10):
         images = data.images[data.target == digit]
