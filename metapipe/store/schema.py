@@ -179,6 +179,7 @@ class Episode(Base):
     """
 
     __tablename__ = "episodes"
+
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
     evaluation_id: Mapped[int | None] = mapped_column(
