@@ -12,6 +12,7 @@ foreign keys behind; `algorithm.inner_lr` means the chosen one.
 
 from __future__ import annotations
 
+import logging
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -29,6 +30,8 @@ from .validation import first_error
 
 FILE = "metapipe.toml"
 PREFIX = "METAPIPE_"
+COMMAND_LINE = "command line"
+logger = logging.getLogger("metapipe")
 PROJECT: Mapping[str, type[Section]] = {
     "store": StoreSettings,
     "plugins": PluginSettings,
@@ -130,6 +133,7 @@ def resolve(
     if chosen != names:
         recommended = _recommended(registry, chosen)
         tables, origins = _merge([*recommended, *given], chosen)
+    _tell_of_unused(given, registry, chosen)
     _drop_foreign(tables, origins, registry, chosen)
     return Resolved(Experiment.from_dict(tables, registry, origins), origins)
 
@@ -197,7 +201,7 @@ def _from_environment() -> Iterable[Given]:
 def _from_command_line(values: Iterable[tuple[str, Any]]) -> Iterable[Given]:
     for name, value in values:
         path = _checked(name.split("."), name)
-        yield Given(path, value, "command line")
+        yield Given(path, value, COMMAND_LINE)
 
 
 def _from_base(
@@ -254,6 +258,26 @@ def _recommended(registry: Registry, names: Mapping[PluginKind, str]) -> list[Gi
             path = _checked(name.split("."), f"{name} ({source})")
             found.append(Given(path, value, source))
     return found
+
+
+def _tell_of_unused(
+    given: Iterable[Given], registry: Registry, names: Mapping[PluginKind, str]
+) -> None:
+    """A table for a plugin that is not chosen may wait in the config file, but one that
+    no plugin has is a slip, and on the command line either is."""
+    tables = {(*item.path[:2], item.source) for item in given if len(item.path) == 3}
+    for kind in KINDS:
+        known = registry.names(kind)
+        for table, name, source in sorted(tables):
+            if table != kind or name == names[kind]:
+                continue
+            if source == COMMAND_LINE:
+                raise SettingError(
+                    f"'{kind}.{name}' ({source}): the {kind} is '{names[kind]}'"
+                )
+            if name not in known:
+                hint = did_you_mean(name, known)
+                logger.warning("%s: no %s plugin '%s'; %s", source, kind, name, hint)
 
 
 def _drop_foreign(

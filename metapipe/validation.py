@@ -34,6 +34,8 @@ def first_error(
 
 def _reason(fault: Mapping[str, Any]) -> str:
     """pydantic's message, without its own prefix."""
+    if fault["type"] in ("list_type", "tuple_type"):
+        return "should be a list"
     message = str(fault["msg"])
     return message.removeprefix("Value error, ").removeprefix("Input ").strip()
 

@@ -5,12 +5,15 @@ import io
 import json
 import logging
 import resource
+import sys
 from pathlib import Path
 
+import click
 import pytest
 from commands import TINY, error_line, metapipe, metapipe_json
 
 from metapipe.cli.main import main
+from metapipe.cli.output import print_table
 from metapipe.store import TaskStore, default_url
 
 
@@ -230,6 +233,22 @@ def test_help_is_quick(project: Path) -> None:
     assert "--iterations" in out
     assert "--plugin" in out
     assert min(times) < 0.8, "0.25 s where nothing else runs"
+
+
+@pytest.mark.parametrize("columns", [20, 50, 100])
+def test_a_terminals_table_loses_nothing_and_breaks_no_word_without_need(
+    columns: int, monkeypatch, capsys
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm")
+    row = {"id": 1, "status": "completed", "what": "several short words " * 5}
+    print_table([row], ("id", "status", "what"))
+    out = click.unstyle(capsys.readouterr().out)
+    assert max(map(len, out.splitlines())) <= columns
+    letters = sorted("idstatuswhat1completed" + "severalshortwords" * 5)
+    assert sorted(c for c in out if c.isalnum()) == letters
+    assert ("completed" in out) == (columns > 20)
 
 
 def test_completion_scripts_are_printed(project: Path) -> None:

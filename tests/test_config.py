@@ -45,11 +45,23 @@ def test_recommendations_give_way_to_everything_said(tmp_path: Path) -> None:
 
 
 def test_tables_of_other_plugins_do_no_harm(tmp_path: Path) -> None:
-    text = "[algorithm.other]\nx = 1\n[model.mlp]\nlayers = [7]\n"
+    text = "[model.mlp]\nlayers = [7]\n"
     plain = resolve(project(tmp_path, text), load())
     assert plain.experiment.run.model == "conv4"
     chosen = resolve(project(tmp_path, text), load(), [("run.model", "mlp")])
     assert chosen.experiment.model.model_dump()["layers"] == (7,)
+
+
+def test_a_table_of_no_plugin_is_told_of(tmp_path: Path, caplog) -> None:
+    text = "[algorithm.malm]\ninner_lr = 1\ninner_steps = 2"
+    resolve(project(tmp_path, text), load())
+    (message,) = caplog.messages
+    assert message.endswith("no algorithm plugin 'malm'; did you mean 'maml'?")
+
+
+def test_the_command_line_sets_nothing_that_is_not_used(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"'model.mlp' .*: the model is 'conv4'"):
+        resolve(project(tmp_path), load(), [("model.mlp.layers", [7])])
 
 
 def test_the_chosen_plugins_table_may_be_named_or_not(tmp_path: Path) -> None:

@@ -106,10 +106,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _reraise_for_debugging()
         click.echo(f"Error: {error}", err=True)
         code = error.exit_code
-    except BrokenPipeError:
-        # The reader has seen enough; nothing more can be flushed to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     except Exception as error:
         _reraise_for_debugging()
         text = " ".join(str(error).split())

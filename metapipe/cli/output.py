@@ -15,6 +15,8 @@ from typing import Any
 import click
 
 Rows = Sequence[Mapping[str, Any]]
+WORD = 24
+"""Words up to this length are not broken in a table."""
 
 
 def print_json(value: Any) -> None:
@@ -52,16 +54,28 @@ def print_table(rows: Rows, columns: Sequence[str]) -> None:
 
 def _draw_table(cells: Sequence[Sequence[str]], columns: Sequence[str]) -> None:
     # imported here, because every command's help imports this module
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table()
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    console = Console()
+    table = Table(
+        box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0)
+    )
+    # Words stay whole where the terminal is wide enough for that.
+    least = [
+        min(max(len(word) for cell in column for word in [*cell.split(), ""]), WORD)
+        for column in zip(columns, *cells, strict=True)
+    ]
+    whole = sum(least) + 2 * len(least) <= console.width
+    for i, column in enumerate(columns):
+        fixed = whole and all(len(line[i]) <= least[i] for line in cells)
+        width = least[i] if whole else None
+        table.add_column(column, overflow="fold", min_width=width, no_wrap=fixed)
     for line in cells:
         table.add_row(*(Text(cell) for cell in line))
-    Console().print(table)
+    console.print(table)
 
 
 def print_facts(facts: Iterable[tuple[str, Any]]) -> None:
@@ -81,7 +95,7 @@ def format_cell(value: Any, column: str = "") -> str:
             return f"{100 * value:.2f} %"
         return f"{value:.4g}"
     if isinstance(value, datetime):
-        return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        return value.astimezone().strftime("%Y-%m-%d %H:%M")
     if isinstance(value, dict | list | tuple):
         return json.dumps(_plain(value), ensure_ascii=False)
     return str(value)

@@ -168,7 +168,7 @@ def _columns(text: str | None) -> tuple[str, ...]:
     from ..records import RunRow
 
     known = [f.name for f in fields(RunRow)]
-    chosen = tuple(name.strip() for name in text.split(",") if name.strip())
+    chosen = tuple(name.strip() for name in text.split(","))
     for name in chosen:
         if name not in known:
             raise UnknownNameError(f"no column '{name}'; {did_you_mean(name, known)}")
