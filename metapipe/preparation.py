@@ -76,7 +76,6 @@ def stored_checkpoint(store: TaskStore, row: RunRow, kind: str) -> Checkpoint:
 
 def check_asked(learner: Learner, source: Source, task: Task) -> None:
     """Refuse episodes that cannot be drawn, or that the learner cannot do."""
-    source.check(task.ways, task.shots, task.queries)
     asked = problem_of(source, task.ways)
     trained = learner.problem
     if (asked.kind, asked.shape) != (trained.kind, trained.shape):
@@ -85,6 +84,7 @@ def check_asked(learner: Learner, source: Source, task: Task) -> None:
             f"run learned {trained.kind} on shape {trained.shape}: choose a data set "
             "like the one it was trained on"
         )
+    source.check(task.ways, task.shots, task.queries)
     learner.algorithm.check(trained, asked)
 
 

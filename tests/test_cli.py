@@ -150,6 +150,7 @@ def test_evaluations_are_seeded_and_say_what_they_depend_on(project: Path) -> No
         (["resume", "1"], 2, "run 1 is completed and cannot be resumed"),
         (["evaluate", "1", "--ways", "5"], 2, "train a run with --ways 5"),
         (["evaluate", "1", "--dataset", "glyphs"], 2, "of shape (1, 28, 28), and the"),
+        (["evaluate", "1", "--dataset", "sinusoid"], 2, "run learned classification"),
         (["evaluate", "1", "-s", "training.lr=1"], 2, "takes dataset.NAME"),
         (["plugins", "show", "mamll"], 2, "did you mean 'maml'?"),
         (["--db", "mysql://me:secret@x/y", "runs", "list"], 1, "no store for 'mysql'"),
