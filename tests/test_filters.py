@@ -108,6 +108,7 @@ def test_filters_mean_what_they_say(store, where, expected) -> None:
         ("accuracy>high", "'accuracy' is a number and cannot be 'high'"),
         ("git_dirty=maybe", "is a boolean and cannot be 'maybe'"),
         ("created>yesterday", "is a time and cannot be 'yesterday'"),
+        ("created>0001-01-01T00:00+14:00", "is a time and cannot be '0001"),
         ("accuracy~9", "is no text"),
         ("accuracy>null", "compares with null by = and != only"),
         ("config=x", "no field 'config'"),

@@ -201,12 +201,12 @@ def _value(text: str) -> Value:
 def _time(name: str, text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:  # in UTC it may be before year 1
         raise FilterError(
             f"'{name}' is a time and cannot be '{text}': write 2026-11-24 or "
             "'2026-11-24T13:00'"
         ) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _columns(table: type[schema.Base], hidden: set[str]) -> dict[str, Field]:
