@@ -18,11 +18,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .contracts import Meta
-from .episode import Metrics, Params, Samples
+from .contracts import Meta, Problem, Step
+from .episode import Episodes, Metrics, Params, Samples
+from .errors import UnsupportedError
 
 Loss = Callable[[Params], tuple[Tensor, Metrics]]
 """A scalar loss of parameters, with the figures it reports."""
+
+Head = Callable[[Params, Tensor, Tensor, Tensor], Tensor]
+"""Logits (T, m, ways) from meta-parameters, features of T support sets (T, n, d), their
+labels (T, n) and features of T query sets (T, m, d)."""
 
 vectorised: ContextVar[bool] = ContextVar("vectorised", default=False)
 """True inside a `vmap` over tasks, where only `torch.func` can differentiate."""
@@ -37,6 +42,19 @@ def meta_of(network: nn.Module) -> Meta:
     """
     params = {k: p.detach() for k, p in network.named_parameters() if p.requires_grad}
     return Meta(params, {k: b.detach() for k, b in network.named_buffers()})
+
+
+def require_same_outputs(name: str, trained: Problem, asked: Problem) -> None:
+    """Raise UnsupportedError if a learned head would need another size.
+
+    What an algorithm called `name` says in `check` if its head cannot be changed.
+    """
+    if asked.outputs != trained.outputs:
+        raise UnsupportedError(
+            f"{name}'s head was trained for {trained.outputs} outputs and cannot give "
+            f"{asked.outputs}: train a run with --ways {asked.outputs}, or with a "
+            "method that takes any number of classes, for example --plugin protonet"
+        )
 
 
 def normalisation_names(network: nn.Module) -> frozenset[str]:
@@ -168,6 +186,16 @@ def partition(params: Params, names: Iterable[str]) -> tuple[Params, Params]:
     return inside, {k: p for k, p in params.items() if k not in chosen}
 
 
+def within(params: Params, module: str) -> Params:
+    """The parameters of a submodule, by the names they have inside it."""
+    prefix = f"{module}."
+    return {
+        name.removeprefix(prefix): p
+        for name, p in params.items()
+        if name.startswith(prefix)
+    }
+
+
 def task_loss(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Metrics]:
     """Mean loss of one task, and its metrics, detached.
 
@@ -209,6 +237,24 @@ def embed(
         part.reshape(*inputs.shape[:2], -1)
         for part, inputs in zip(parts, sets, strict=True)
     ]
+
+
+def head_step(network: nn.Module, meta: Meta, episodes: Episodes, head: Head) -> Step:
+    """The meta-gradient of a method that learns features and fits a head on them.
+
+    All images of the meta-batch are embedded in one call, with batch statistics; the
+    loss is the cross-entropy of the queries' logits that `head` computes.
+    """
+    state = {name: value.clone() for name, value in meta.state.items()}
+
+    def loss(params: Params) -> tuple[Tensor, Metrics]:
+        sets = (episodes.support.inputs, episodes.query.inputs)
+        support, query = embed(network, params, *sets, state=state, training=True)
+        logits = head(params, support, episodes.support.targets, query)
+        return batch_loss(logits, episodes.query.targets)
+
+    grads, metrics = gradient(loss, meta.params)
+    return Step(grads, metrics, state)
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ class Learner:
 def problem_of(source: Source, ways: int) -> Problem:
     """The problem that episodes of `source` with that many ways pose."""
     outputs = source.outputs if source.outputs is not None else ways
-    return Problem(source.kind, source.shape, outputs)
+    return Problem(source.kind, source.shape, outputs, len(source.classes))
 
 
 def check_problem(algorithm: Algorithm, name: str, problem: Problem) -> None:

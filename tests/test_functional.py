@@ -13,6 +13,7 @@ from metapipe.functional import (
     normalisation_names,
     partition,
     task_loss,
+    within,
 )
 
 
@@ -107,3 +108,9 @@ def test_task_loss_tells_labels_from_numbers_by_their_type() -> None:
     )
     assert loss.item() == 5.0
     assert set(metrics) == {"loss"}
+
+
+def test_a_submodule_sees_its_own_parameters_only() -> None:
+    one = torch.ones(1)
+    params = {"body.weight": one, "body.head.bias": one, "bodyguard.weight": one}
+    assert set(within(params, "body")) == {"weight", "head.bias"}

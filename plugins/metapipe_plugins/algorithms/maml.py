@@ -23,7 +23,6 @@ from metapipe import (
     Register,
     Samples,
     Step,
-    UnsupportedError,
     hookimpl,
 )
 from metapipe.functional import (
@@ -32,6 +31,7 @@ from metapipe.functional import (
     meta_of,
     normalisation_names,
     partition,
+    require_same_outputs,
     support_loss,
     task_loss,
 )
@@ -71,11 +71,7 @@ class MAML(Algorithm):
 
     def check(self, trained: Problem, asked: Problem) -> None:
         """The head has as many outputs as the training tasks had classes."""
-        if asked.outputs != trained.outputs:
-            raise UnsupportedError(
-                f"maml's head was trained for {trained.outputs} outputs and cannot give"
-                f" {asked.outputs}: train a run with --ways {asked.outputs}"
-            )
+        require_same_outputs("maml", trained, asked)
 
     def build(self, model: Model, problem: Problem) -> nn.Module:
         """The model with its head."""

@@ -25,7 +25,6 @@ from metapipe import (
     Register,
     Samples,
     Step,
-    UnsupportedError,
     hookimpl,
 )
 from metapipe.functional import (
@@ -34,6 +33,7 @@ from metapipe.functional import (
     meta_of,
     normalisation_names,
     partition,
+    require_same_outputs,
     support_loss,
     task_loss,
 )
@@ -65,11 +65,7 @@ class MetaSGD(Algorithm):
 
     def check(self, trained: Problem, asked: Problem) -> None:
         """The head has as many outputs as the training tasks had classes."""
-        if asked.outputs != trained.outputs:
-            raise UnsupportedError(
-                f"meta-sgd's head was trained for {trained.outputs} outputs and cannot "
-                f"give {asked.outputs}: train a run with --ways {asked.outputs}"
-            )
+        require_same_outputs("meta-sgd", trained, asked)
 
     def build(self, model: Model, problem: Problem) -> nn.Module:
         """The model with its head."""

@@ -15,7 +15,6 @@ from metapipe import (
     Algorithm,
     Episodes,
     Meta,
-    Metrics,
     Model,
     Params,
     Problem,
@@ -25,7 +24,7 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.functional import apply, batch_loss, embed, gradient, meta_of
+from metapipe.functional import apply, head_step, meta_of
 from metapipe.mapping import TaskMap
 
 
@@ -79,23 +78,12 @@ class ProtoNet(Algorithm):
     ) -> Step:
         """Of the queries' negative log-probability (algorithm 1); all images of the
         meta-batch are embedded in one call."""
-        state = {name: value.clone() for name, value in meta.state.items()}
         ways = episodes.tasks[0].ways
 
-        def loss(params: Params) -> tuple[Tensor, Metrics]:
-            support, query = embed(
-                network,
-                params,
-                episodes.support.inputs,
-                episodes.query.inputs,
-                state=state,
-                training=True,
-            )
-            means = prototypes(support, episodes.support.targets, ways)
-            return batch_loss(-squared_distances(query, means), episodes.query.targets)
+        def head(_: Params, support: Tensor, labels: Tensor, query: Tensor) -> Tensor:
+            return -squared_distances(query, prototypes(support, labels, ways))
 
-        grads, metrics = gradient(loss, meta.params)
-        return Step(grads, metrics, state)
+        return head_step(network, meta, episodes, head)
 
 
 def prototypes(features: Tensor, labels: Tensor, ways: int) -> Tensor:
