@@ -196,6 +196,12 @@ def within(params: Params, module: str) -> Params:
     }
 
 
+def own(network: nn.Module, params: Params) -> Params:
+    """The parameters that the network has; the others are the method's."""
+    names = {name for name, _ in network.named_parameters()}
+    return {name: p for name, p in params.items() if name in names}
+
+
 def task_loss(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Metrics]:
     """Mean loss of one task, and its metrics, detached.
 
@@ -209,12 +215,23 @@ def task_loss(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Metrics]:
     return loss, {"loss": loss.detach(), "accuracy": accuracy(outputs, targets)}
 
 
-def batch_loss(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Metrics]:
+def batch_loss(
+    outputs: Tensor, targets: Tensor, *, smoothing: float = 0.0
+) -> tuple[Tensor, Metrics]:
     """Mean loss of T tasks whose outputs were computed in one call, and the metrics,
-    (T,) each, detached: classification of logits (T, n, ways) by labels (T, n)."""
-    losses = F.cross_entropy(outputs.movedim(-1, 1), targets, reduction="none").mean(-1)
+    (T,) each, detached: classification of logits (T, n, ways) by labels (T, n).
+
+    With `smoothing` the other classes share that much of the label; the figures tell
+    the plain loss.
+    """
+    logits = outputs.movedim(-1, 1)
+    losses = F.cross_entropy(logits, targets, reduction="none").mean(-1)
     metrics = {"loss": losses.detach(), "accuracy": accuracy(outputs, targets)}
-    return losses.mean(), metrics
+    if not smoothing:
+        return losses.mean(), metrics
+    ways = outputs.shape[-1]
+    share = smoothing * ways / (ways - 1)  # torch's own label gets a part back
+    return F.cross_entropy(logits, targets, label_smoothing=share), metrics
 
 
 def embed(
@@ -239,19 +256,28 @@ def embed(
     ]
 
 
-def head_step(network: nn.Module, meta: Meta, episodes: Episodes, head: Head) -> Step:
+def head_step(
+    network: nn.Module,
+    meta: Meta,
+    episodes: Episodes,
+    head: Head,
+    *,
+    smoothing: float = 0.0,
+) -> Step:
     """The meta-gradient of a method that learns features and fits a head on them.
 
     All images of the meta-batch are embedded in one call, with batch statistics; the
-    loss is the cross-entropy of the queries' logits that `head` computes.
+    loss is the cross-entropy of the queries' logits that `head` computes. With label
+    `smoothing` the other classes share that much of the label.
     """
     state = {name: value.clone() for name, value in meta.state.items()}
 
     def loss(params: Params) -> tuple[Tensor, Metrics]:
         sets = (episodes.support.inputs, episodes.query.inputs)
-        support, query = embed(network, params, *sets, state=state, training=True)
+        mine = own(network, params)
+        support, query = embed(network, mine, *sets, state=state, training=True)
         logits = head(params, support, episodes.support.targets, query)
-        return batch_loss(logits, episodes.query.targets)
+        return batch_loss(logits, episodes.query.targets, smoothing=smoothing)
 
     grads, metrics = gradient(loss, meta.params)
     return Step(grads, metrics, state)

@@ -7,6 +7,7 @@ from torch import nn
 from metapipe.functional import (
     accuracy,
     apply,
+    batch_loss,
     descend,
     gradient,
     meta_of,
@@ -114,3 +115,12 @@ def test_a_submodule_sees_its_own_parameters_only() -> None:
     one = torch.ones(1)
     params = {"body.weight": one, "body.head.bias": one, "bodyguard.weight": one}
     assert set(within(params, "body")) == {"weight", "head.bias"}
+
+
+def test_smoothed_labels_share_the_rest_among_the_other_classes() -> None:
+    logits = torch.tensor([[[1.0, 2.0, 4.0]]], dtype=torch.float64)
+    loss, metrics = batch_loss(logits, torch.tensor([[2]]), smoothing=0.1)
+    logs = logits.log_softmax(-1).flatten()
+    want = -(0.9 * logs[2] + 0.05 * (logs[0] + logs[1]))
+    assert loss.item() == pytest.approx(want.item(), abs=1e-12)
+    assert metrics["loss"].item() == pytest.approx(-logs[2].item(), abs=1e-12)

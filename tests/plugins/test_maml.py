@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from quadratic import quadratic_episode
 from torch import nn
 
 from metapipe import Episodes, Meta, Problem, Samples, Task, UnsupportedError
@@ -11,23 +12,6 @@ from metapipe_plugins.algorithms.maml import MAML
 from metapipe_plugins.models.mlp import MLP
 
 LOOP = TaskMap("loop")
-RECIPE = Task("none", "train", 0, 0, 1, 2, 2)
-
-
-def quadratic(matrix: list[list[float]], centre: list[float]) -> Samples:
-    """A regression set whose mean squared error is 1/2 (t - c)' M (t - c)."""
-    root = torch.linalg.cholesky(torch.tensor(matrix, dtype=torch.float64)).T
-    targets = root @ torch.tensor(centre, dtype=torch.float64)
-    return Samples(root[None], targets[None, :, None])
-
-
-def quadratic_episode() -> tuple[nn.Module, Meta, Episodes]:
-    """Fixture 23.1 as a linear network on one episode."""
-    network = nn.Linear(2, 1, bias=False, dtype=torch.float64)
-    theta = torch.tensor([[1.0, -1.0]], dtype=torch.float64)
-    support = quadratic([[2, 1], [1, 3]], [0.5, 0.0])
-    query = quadratic([[1, 0], [0, 2]], [-1.0, 2.0])
-    return network, Meta({"weight": theta}), Episodes((RECIPE,), support, query)
 
 
 @pytest.mark.parametrize("mode", ["loop", "vmap"])

@@ -1,0 +1,153 @@
+"""MetaOptNet: a convex classifier on learned features, differentiated at its optimum.
+
+Lee, Maji, Ravichandran & Soatto, "Meta-Learning with Differentiable Convex
+Optimization", CVPR 2019. Equation numbers below are those of the paper.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch.nn.functional as F
+from pydantic import Field, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from metapipe import (
+    Algorithm,
+    Episodes,
+    Meta,
+    Model,
+    Params,
+    Problem,
+    Register,
+    Samples,
+    Statistics,
+    Step,
+    hookimpl,
+)
+from metapipe.functional import apply, head_step, meta_of, own
+from metapipe.mapping import TaskMap
+
+from ..parts.ridge import ridge_regression
+from ..parts.svm import crammer_singer
+
+SCALE = "head.scale"
+
+
+class MetaOptNet(Algorithm):
+    """Fit a support vector machine, or a ridge regression, to the support features."""
+
+    paper: ClassVar[str] = (
+        "Lee, Maji, Ravichandran & Soatto, CVPR 2019, https://arxiv.org/abs/1904.03758"
+    )
+    equations: ClassVar[str] = (
+        "eq. 10 (dual of the SVM), gradients by the implicit function theorem (section "
+        "3.2), eq. 12 (scaled logits)"
+    )
+    recommended: ClassVar[dict[str, object]] = {
+        "model.pooling": "max",
+        "model.features": "flatten",
+        "model.scale": True,
+    }
+
+    head: Literal["svm", "ridge"] = "svm"
+    """The convex learner: the multi-class SVM of Crammer and Singer, or ridge
+    regression on one-hot labels."""
+
+    c: PositiveFloat = 0.1
+    """Largest dual coefficient of the SVM (C); smaller regularises more."""
+
+    kernel_ridge: float = Field(default=1.0, ge=0)
+    """Added to the diagonal of the SVM's kernel, as in the reference code: it matters
+    where features are small."""
+
+    penalty: PositiveFloat = 50.0
+    """Penalty of the ridge regression (lambda)."""
+
+    iterations: PositiveInt = 15
+    """Interior-point iterations of the SVM; 15 reach the optimum, which the gradient
+    takes for granted."""
+
+    test_iterations: PositiveInt = 15
+    """The same when evaluated or used; the reference stops at 3, short of it."""
+
+    smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Share of each training label that the other classes get; 0.1 with ResNet-12 on
+    mini-ImageNet."""
+
+    statistics: Statistics = "running"
+    """Statistics of normalisation layers when predicting: running averages, so that
+    each query is on its own; or those of the batch at hand."""
+
+    def check(self, trained: Problem, asked: Problem) -> None:
+        """Any number of classes will do, whatever it was trained with."""
+
+    def build(self, model: Model, problem: Problem) -> nn.Module:
+        """The model without its head."""
+        return model.build(problem.shape, None, self.statistics)
+
+    def init(self, network: nn.Module) -> Meta:
+        """The network's parameters, and the scale of the logits (gamma)."""
+        meta = meta_of(network)
+        scale = next(iter(meta.params.values())).new_tensor(1.0)
+        return Meta({**meta.params, SCALE: scale}, meta.state)
+
+    def adapt(
+        self, network: nn.Module, meta: Meta, support: Samples, ways: int
+    ) -> Params:
+        """The weights of each class: (d, ways)."""
+        features = apply(
+            network, own(network, meta.params), support.inputs, state=meta.state
+        )
+        return {
+            "weights": self._fit(features, support.targets, ways, self.test_iterations)
+        }
+
+    def unadapted(self, network: nn.Module, meta: Meta) -> Params | None:
+        """Without a support set there is nothing to fit."""
+        return None
+
+    def predict(
+        self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor
+    ) -> Tensor:
+        """Scaled scores of the classes (eq. 12): (m, ways)."""
+        features = apply(network, own(network, meta.params), inputs, state=meta.state)
+        return meta.params[SCALE] * (features @ adapted["weights"])
+
+    def meta_gradient(
+        self, network: nn.Module, meta: Meta, episodes: Episodes, over: TaskMap
+    ) -> Step:
+        """Of the queries' cross-entropy (eq. 12), through the optimum."""
+        ways = episodes.tasks[0].ways
+
+        def head(
+            params: Params, support: Tensor, labels: Tensor, query: Tensor
+        ) -> Tensor:
+            weights = self._fit(support, labels, ways, self.iterations)
+            return params[SCALE] * (query @ weights)
+
+        return head_step(network, meta, episodes, head, smoothing=self.smoothing)
+
+    def _fit(
+        self, features: Tensor, labels: Tensor, ways: int, iterations: int
+    ) -> Tensor:
+        """(..., n, d) and (..., n) -> (..., d, ways)."""
+        onehot = F.one_hot(labels, ways).to(features.dtype)
+        if self.head == "ridge":
+            # Twice: the reference's quadratic program has -2 Y as its linear term.
+            penalty = features.new_tensor(self.penalty)
+            return 2 * ridge_regression(features, onehot, penalty)
+        alpha = crammer_singer(
+            features @ features.mT,
+            onehot,
+            self.c,
+            ridge=self.kernel_ridge,
+            iterations=iterations,
+        )
+        return features.mT @ alpha
+
+
+@hookimpl
+def register_algorithms(register: Register) -> None:
+    """Offer MetaOptNet."""
+    register("metaoptnet", MetaOptNet)

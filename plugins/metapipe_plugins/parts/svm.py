@@ -1,0 +1,196 @@
+"""The multi-class support vector machine of Crammer and Singer, over many tasks at
+once, differentiable in its kernel.
+
+Dual problem (Lee et al. 2019, eq. 10, after Crammer & Singer 2001), for n examples of N
+classes, with alpha (N, n), Y the one-hot labels and K the kernel:
+
+    minimise    1/2 sum_k alpha_k' (K + ridge I) alpha_k - sum(Y alpha)
+    subject to  alpha <= C Y,   sum_k alpha_k = 0.
+
+It is solved by Mehrotra's predictor-corrector interior-point method. The classes are
+coupled by the equality alone, so a Newton step needs N systems of n equations and one
+Schur complement of n, not one system of N * n: the work of a general solver such as
+qpth's is N^2 times more.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+TINY = 1e-8
+"""Least slack and multiplier in the system that gives the gradient."""
+
+LEAST_WEIGHT = 1e-14
+"""Least diagonal that is added: a kernel of few dimensions is singular."""
+
+SHORTER = 0.999
+"""Share of the longest possible step that is taken."""
+
+
+class Iterate(NamedTuple):
+    """A primal-dual point: (..., N, n) each, but `balance` (..., n)."""
+
+    alpha: Tensor
+    slack: Tensor
+    bound: Tensor
+    """Multipliers of alpha <= C Y."""
+
+    balance: Tensor
+    """Multipliers of sum_k alpha_k = 0."""
+
+
+class System(NamedTuple):
+    """The Newton system, factorised."""
+
+    classes: Tensor
+    """(..., N, n, n): Cholesky factors of K + ridge I + diag(bound / slack)."""
+
+    schur: Tensor
+    """(..., n, n): Cholesky factor of the sum over classes of their inverses."""
+
+
+def crammer_singer(
+    kernel: Tensor, onehot: Tensor, c: float, *, ridge: float = 1.0, iterations: int
+) -> Tensor:
+    """Dual coefficients alpha (..., n, N) of kernel (..., n, n), onehot (..., n, N).
+
+    In float64 inside, whatever the kernel's type, where the device has it. The gradient
+    with respect to `kernel` is that of the optimum, by the implicit function theorem:
+    it is exact if there were iterations enough (15 are), and once differentiable.
+    """
+    wide = torch.float32 if kernel.device.type == "mps" else torch.float64
+    gram, labels = kernel.to(wide), onehot.detach().to(wide).mT
+    eye = torch.eye(gram.shape[-1], dtype=wide, device=gram.device)
+    gram = gram + ridge * eye
+    with torch.no_grad():
+        best = _optimum(gram.detach(), labels, c, iterations)
+        weights = best.bound.clamp(min=TINY) / best.slack.clamp(min=TINY)
+        system = _factorise(gram.detach(), weights)
+    # Zero in value; by the implicit function theorem its gradient is the optimum's.
+    residual = best.alpha @ gram
+    alpha, _ = _solve(system, residual.detach() - residual, best.balance * 0)
+    return (best.alpha + alpha).mT.to(kernel.dtype)
+
+
+def _optimum(gram: Tensor, labels: Tensor, c: float, iterations: int) -> Iterate:
+    """The best point met."""
+    point = _start(gram, labels, c)
+    best, lowest = point, _residual(point, gram, labels, c)
+    for _ in range(iterations):
+        point = _step(point, gram, labels, c)
+        residual = _residual(point, gram, labels, c)
+        better = residual < lowest  # false for what is not a number
+        lowest = torch.where(better, residual, lowest)
+        best = Iterate(
+            *(_choose(better, p, b) for p, b in zip(point, best, strict=True))
+        )
+        point = Iterate(
+            *(
+                _choose(residual.isfinite(), p, b)
+                for p, b in zip(point, best, strict=True)
+            )
+        )
+    return best
+
+
+def _start(gram: Tensor, labels: Tensor, c: float) -> Iterate:
+    """The optimum with the inequality taken as a quadratic penalty, moved inside."""
+    system = _factorise(gram, torch.ones_like(labels))
+    alpha, balance = _solve(system, labels + c * labels, labels.sum(-2) * 0)
+    slack = c * labels - alpha
+    return Iterate(alpha, _inside(slack), _inside(-slack), balance)
+
+
+def _inside(values: Tensor) -> Tensor:
+    """Shifted so that all are positive."""
+    least = values.amin((-2, -1), keepdim=True)
+    return torch.where(least > 0, values, values - least + 1)
+
+
+def _step(point: Iterate, gram: Tensor, labels: Tensor, c: float) -> Iterate:
+    """One predictor and corrector step."""
+    system = _factorise(gram, point.bound / point.slack)
+    target = torch.zeros_like(point.slack)
+    predictor = _newton(point, system, gram, labels, c, target)
+    mean = (point.slack * point.bound).mean((-2, -1), keepdim=True)
+    ahead = _moved(point, predictor, _length(point, predictor))
+    centring = ((ahead.slack * ahead.bound).mean((-2, -1), keepdim=True) / mean) ** 3
+    target = centring * mean - predictor.slack * predictor.bound
+    corrector = _newton(point, system, gram, labels, c, target)
+    return _moved(point, corrector, SHORTER * _length(point, corrector))
+
+
+def _newton(
+    point: Iterate, system: System, gram: Tensor, labels: Tensor, c: float, to: Tensor
+) -> Iterate:
+    """The direction in which all residuals vanish to first order, and slack * bound
+    becomes `to`."""
+    alpha, slack, bound, balance = point
+    dual = alpha @ gram - labels + bound + balance.unsqueeze(-2)
+    primal = alpha + slack - c * labels
+    products = slack * bound - to
+    right = (products - bound * primal) / slack - dual
+    d_alpha, d_balance = _solve(system, right, alpha.sum(-2))
+    d_slack = -primal - d_alpha
+    d_bound = -(products + bound * d_slack) / slack
+    return Iterate(d_alpha, d_slack, d_bound, d_balance)
+
+
+def _factorise(gram: Tensor, weights: Tensor) -> System:
+    """A singular system gives what is not a number, and is then not followed."""
+    eye = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+    diagonal = torch.diag_embed(weights.clamp(min=LEAST_WEIGHT))
+    classes = torch.linalg.cholesky_ex(gram.unsqueeze(-3) + diagonal).L
+    inverses = torch.cholesky_solve(eye.expand_as(classes), classes)
+    return System(classes, torch.linalg.cholesky_ex(inverses.sum(-3)).L)
+
+
+def _solve(system: System, right: Tensor, excess: Tensor) -> tuple[Tensor, Tensor]:
+    """x (..., N, n) and y (..., n) with M_k x_k + y = right_k, sum_k x_k = -excess."""
+    first = _solve_classes(system.classes, right)
+    total = (first.sum(-2) + excess).unsqueeze(-1)
+    y = torch.cholesky_solve(total, system.schur).squeeze(-1)
+    return _solve_classes(system.classes, right - y.unsqueeze(-2)), y
+
+
+def _solve_classes(factors: Tensor, right: Tensor) -> Tensor:
+    return torch.cholesky_solve(right.unsqueeze(-1), factors).squeeze(-1)
+
+
+def _length(point: Iterate, direction: Iterate) -> Tensor:
+    """(..., 1, 1): longest step, at most 1, that keeps slack and bound positive."""
+    limits = [
+        torch.where(change < 0, -value / change, torch.inf).amin((-2, -1), keepdim=True)
+        for value, change in (
+            (point.slack, direction.slack),
+            (point.bound, direction.bound),
+        )
+    ]
+    return torch.minimum(*limits).clamp(max=1.0)
+
+
+def _moved(point: Iterate, direction: Iterate, length: Tensor) -> Iterate:
+    return Iterate(
+        point.alpha + length * direction.alpha,
+        point.slack + length * direction.slack,
+        point.bound + length * direction.bound,
+        point.balance + length.squeeze(-1) * direction.balance,
+    )
+
+
+def _residual(point: Iterate, gram: Tensor, labels: Tensor, c: float) -> Tensor:
+    """(...): how far from optimal, the largest violation of any condition."""
+    alpha, slack, bound, balance = point
+    dual = alpha @ gram - labels + bound + balance.unsqueeze(-2)
+    violations = (dual, alpha + slack - c * labels, slack * bound)
+    parts = [violation.abs().amax((-2, -1)) for violation in violations]
+    return torch.stack([*parts, alpha.sum(-2).abs().amax(-1)]).amax(0)
+
+
+def _choose(condition: Tensor, yes: Tensor, no: Tensor) -> Tensor:
+    """`yes` for the tasks for which `condition` (...) holds, `no` for the others."""
+    shape = condition.shape + (1,) * (yes.ndim - condition.ndim)
+    return torch.where(condition.reshape(shape), yes, no)
