@@ -71,8 +71,7 @@ def normalisation_names(network: nn.Module) -> frozenset[str]:
 def apply(
     network: nn.Module,
     params: Params,
-    inputs: Tensor,
-    *,
+    *inputs: Tensor,
     state: Params | None = None,
     training: bool = False,
 ) -> Tensor:
@@ -85,7 +84,7 @@ def apply(
     if network.training != training:
         network.train(training)
     tensors = {**params, **state} if state else params
-    return cast(Tensor, torch.func.functional_call(network, tensors, (inputs,)))
+    return cast(Tensor, torch.func.functional_call(network, tensors, inputs))
 
 
 def _of_this_thread(network: nn.Module) -> nn.Module:

@@ -1,0 +1,191 @@
+"""SNAIL: a sequence model that reads the support set and labels the query.
+
+Mishra, Rohaninejad, Chen & Abbeel, "A Simple Neural Attentive Meta-Learner", ICLR 2018.
+The stack of blocks is that of the paper's appendix, as two public codes have it.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from pydantic import PositiveInt
+from torch import Tensor, nn
+
+from metapipe import (
+    Algorithm,
+    Episodes,
+    Meta,
+    Model,
+    Params,
+    Problem,
+    Register,
+    Samples,
+    Statistics,
+    Step,
+    hookimpl,
+)
+from metapipe.functional import (
+    apply,
+    head_step,
+    meta_of,
+    own,
+    require_same_outputs,
+    within,
+)
+from metapipe.mapping import TaskMap
+
+from ..parts.temporal import Snail
+
+
+class SNAIL(Algorithm):
+    """Read labelled examples as a sequence; say the label of the last, unlabelled."""
+
+    paper: ClassVar[str] = (
+        "Mishra, Rohaninejad, Chen & Abbeel, ICLR 2018, "
+        "https://arxiv.org/abs/1707.03141"
+    )
+    equations: ClassVar[str] = (
+        "section 3 (DenseBlock, TCBlock, AttentionBlock); the appendix's stack"
+    )
+    recommended: ClassVar[dict[str, object]] = {
+        "model.pooling": "max",
+        "model.features": "flatten",
+        "model.ceil": True,
+        "model.scale": True,
+    }
+
+    embedding: PositiveInt = 64
+    """Length of the vector that an input becomes: a linear layer on the model's
+    features."""
+
+    filters: PositiveInt = 128
+    """Filters of each temporal convolution."""
+
+    max_shots: PositiveInt = 5
+    """Shots whose whole sequence the temporal convolutions span; attention sees longer
+    ones too."""
+
+    random_shots: bool = False
+    """Train each meta-batch with a random number of shots, from 1 to --shots, as the
+    paper does: one learner for all of them."""
+
+    literal_dilation: bool = False
+    """Dilations 2, 4, 8 ... as the paper's pseudo-code has them, instead of 1, 2, 4:
+    then only even lags are reached."""
+
+    statistics: Statistics = "running"
+    """Statistics of normalisation layers when predicting: running averages, so that
+    each query is on its own; or those of the batch at hand."""
+
+    def check(self, trained: Problem, asked: Problem) -> None:
+        """Labels are one-hot inputs, as many as the training tasks had classes."""
+        require_same_outputs("snail", trained, asked)
+
+    def build(self, model: Model, problem: Problem) -> nn.Module:
+        """The model without its head, a linear layer, and the stack."""
+        features = model.build(problem.shape, None, self.statistics)
+        return Network(features, self, problem)
+
+    def init(self, network: nn.Module) -> Meta:
+        """The network's own parameters and running statistics."""
+        return meta_of(network)
+
+    def adapt(
+        self, network: nn.Module, meta: Meta, support: Samples, ways: int
+    ) -> Params:
+        """The support sequence: embeddings with their labels, (n, embedding + ways)."""
+        vectors = apply(network, meta.params, support.inputs, state=meta.state)
+        generator = torch.Generator().manual_seed(0)
+        order = torch.randperm(len(vectors), generator=generator).to(vectors.device)
+        return {"sequence": _labelled(vectors, support.targets, ways)[order]}
+
+    def unadapted(self, network: nn.Module, meta: Meta) -> Params | None:
+        """Without a support set there is no sequence."""
+        return None
+
+    def predict(
+        self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor
+    ) -> Tensor:
+        """Logits at the position after the support sequence: (m, ways)."""
+        vectors = apply(network, meta.params, inputs, state=meta.state)
+        sequence = adapted["sequence"]
+        ways = sequence.shape[-1] - vectors.shape[-1]
+        stack, params = network.stack, within(meta.params, "stack")
+        assert isinstance(stack, nn.Module)
+        return apply(stack, params, sequence, _unlabelled(vectors, ways))
+
+    def meta_gradient(
+        self, network: nn.Module, meta: Meta, episodes: Episodes, over: TaskMap
+    ) -> Step:
+        """Of the cross-entropy at the last position, for embedding and stack."""
+        ways = episodes.tasks[0].ways
+        stack = network.stack
+        assert isinstance(stack, nn.Module)
+
+        def head(
+            params: Params, support: Tensor, labels: Tensor, query: Tensor
+        ) -> Tensor:
+            sequence = _labelled(support, labels, ways)
+            mine = own(stack, within(params, "stack"))
+            return apply(stack, mine, sequence, _unlabelled(query, ways))
+
+        return head_step(network, meta, self._shuffled(episodes), head)
+
+    def _shuffled(self, episodes: Episodes) -> Episodes:
+        """With support sets in random order, and perhaps fewer shots."""
+        labels = episodes.support.targets
+        tasks, count = labels.shape
+        ways, shots = episodes.tasks[0].ways, episodes.tasks[0].shots
+        rows = torch.arange(tasks, device=labels.device)[:, None]
+        order = torch.rand(tasks, count).argsort(-1).to(labels.device)
+        if self.random_shots:
+            kept = int(torch.randint(1, shots + 1, ()))
+            by_class = labels[rows, order].argsort(dim=-1, stable=True)
+            chosen = by_class.unflatten(-1, (ways, shots))[..., :kept].flatten(-2)
+            again = torch.rand(tasks, ways * kept).argsort(-1).to(labels.device)
+            order = order[rows, chosen[rows, again]]
+        support = Samples(*(tensor[rows, order] for tensor in episodes.support))
+        return episodes._replace(support=support)
+
+
+class Network(nn.Module):
+    """Embeds inputs; `stack` reads sequences of them."""
+
+    def __init__(self, features: nn.Module, settings: SNAIL, problem: Problem) -> None:
+        super().__init__()
+        self.features = features
+        self.project = nn.LazyLinear(settings.embedding)
+        with torch.no_grad():  # a look at the length of the features
+            sample = torch.zeros(2, *problem.shape)
+            self.project(features.eval()(sample))
+        ways = problem.outputs
+        length = ways * settings.max_shots + 1
+        self.stack = Snail(
+            settings.embedding + ways,
+            ways,
+            length,
+            settings.filters,
+            settings.literal_dilation,
+        )
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(n, *shape) -> (n, embedding)."""
+        return self.project(self.features(inputs))  # type: ignore[no-any-return]
+
+
+def _labelled(vectors: Tensor, labels: Tensor, ways: int) -> Tensor:
+    """(..., n, d) and (..., n) -> (..., n, d + ways)."""
+    return torch.cat([vectors, F.one_hot(labels, ways).to(vectors.dtype)], -1)
+
+
+def _unlabelled(vectors: Tensor, ways: int) -> Tensor:
+    """(..., m, d) -> (..., m, d + ways): the label is not there, all zeros."""
+    return F.pad(vectors, (0, ways))
+
+
+@hookimpl
+def register_algorithms(register: Register) -> None:
+    """Offer SNAIL."""
+    register("snail", SNAIL)

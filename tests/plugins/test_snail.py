@@ -1,0 +1,137 @@
+"""SNAIL: causality, receptive field, channels, and what is computed once."""
+
+import pytest
+import torch
+
+from metapipe import Problem, UnsupportedError
+from metapipe.settings import TrainingSettings
+from metapipe.testing import AlgorithmContract, blobs
+from metapipe_plugins.algorithms.snail import SNAIL, _unlabelled
+from metapipe_plugins.models.mlp import MLP
+from metapipe_plugins.parts.temporal import AttentionBlock, Snail, TCBlock
+
+DOUBLE = torch.float64
+GENTLY = TrainingSettings(iterations=100, tasks=4, lr=0.003)
+
+
+class TestSNAIL(AlgorithmContract):
+    algorithm = SNAIL(embedding=8, filters=8)
+    learning = GENTLY
+
+
+class TestSNAILWithNormalisationAndRandomShots(AlgorithmContract):
+    algorithm = SNAIL(embedding=8, filters=8, random_shots=True)
+    model = MLP(layers=(8,), normalise=True)
+    learning = GENTLY
+
+
+def nothing(like: torch.Tensor) -> torch.Tensor:
+    return like[..., :0, :]
+
+
+def blocks() -> list[torch.nn.Module]:
+    torch.manual_seed(0)
+    return [TCBlock(6, 10, 4, False).to(DOUBLE), AttentionBlock(6, 5, 4).to(DOUBLE)]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_future_is_not_seen(number) -> None:
+    block, sequence = blocks()[number], torch.randn(10, 6, dtype=DOUBLE)
+    out, _ = block(sequence, nothing(sequence))
+    for position in range(10):
+        changed = sequence.clone()
+        changed[position] += 1
+        other, _ = block(changed, nothing(changed))
+        assert torch.equal(other[:position], out[:position])
+        assert not torch.equal(other[position:], out[position:])
+
+
+def test_the_stack_is_causal_and_gradients_do_not_run_back() -> None:
+    stack = Snail(6, 3, 10, 4, False).to(DOUBLE)
+    sequence = torch.randn(10, 6, dtype=DOUBLE, requires_grad=True)
+    out, _ = stack.streams(sequence, nothing(sequence))
+    for position in (0, 4, 9):
+        (grad,) = torch.autograd.grad(out[position].sum(), sequence, retain_graph=True)
+        assert not grad[position + 1 :].any()
+        assert grad[: position + 1].any(-1).all()
+
+
+@pytest.mark.parametrize("literal", [False, True])
+def test_the_last_position_sees_every_lag(literal) -> None:
+    """With the paper's literal dilations only the even ones."""
+    block = TCBlock(2, 9, 4, literal).to(DOUBLE)
+    sequence = torch.randn(9, 2, dtype=DOUBLE, requires_grad=True)
+    out, _ = block(sequence, nothing(sequence))
+    (grad,) = torch.autograd.grad(out[-1].sum(), sequence)
+    seen = grad.any(-1).flip(0).tolist()
+    assert seen == [not literal or lag % 2 == 0 for lag in range(9)]
+
+
+def test_queries_together_are_whole_sequences_one_by_one() -> None:
+    stack = Snail(6, 3, 16, 4, False).to(DOUBLE)
+    support, query = (torch.randn(2, n, 6, dtype=DOUBLE) for n in (7, 5))
+    logits = stack(support, query)
+    for number in range(5):
+        sequence = torch.cat([support, query[:, number : number + 1]], -2)
+        out, _ = stack.streams(sequence, nothing(sequence))
+        assert torch.allclose(stack.head(out[:, -1]), logits[:, number], atol=1e-10)
+
+
+def test_a_query_alone_is_a_sequence_of_one() -> None:
+    stack = Snail(6, 3, 16, 4, False)
+    out = stack(torch.zeros(0, 6), torch.randn(2, 6))
+    assert out.shape == (2, 3)
+    assert torch.isfinite(out).all()
+
+
+@pytest.mark.parametrize(
+    ("ways", "shots", "channels"),
+    [
+        (5, 1, [69, 101, 485, 613, 997, 1253]),
+        (5, 5, [69, 101, 741, 869, 1509, 1765]),
+        (20, 1, [84, 116, 756, 884, 1524, 1780]),
+        (20, 5, [84, 116, 1012, 1140, 2036, 2292]),
+    ],
+)
+def test_the_references_channels(ways, shots, channels) -> None:
+    with torch.device("meta"):
+        stack = Snail(64 + ways, ways, ways * shots + 1, 128, False)
+    parts = (stack.attention1, stack.tc1, stack.attention2, stack.tc2, stack.attention3)
+    assert [stack.attention1.key.in_features, *(p.outside for p in parts)] == channels
+
+
+def test_the_query_has_no_label() -> None:
+    assert not _unlabelled(torch.ones(4, 3), 5)[:, 3:].any()
+
+
+def test_changing_the_querys_label_changes_nothing_but_the_loss() -> None:
+    algorithm, episodes = SNAIL(embedding=8, filters=8), blobs()
+    problem = Problem("classification", (6,), 3)
+    network = algorithm.build(MLP(layers=(8,)), problem).double()
+    meta = algorithm.init(network)
+    support = type(episodes.support)(*(t[0] for t in episodes.support))
+    adapted = algorithm.adapt(network, meta, support, 3)
+    first = algorithm.predict(network, meta, adapted, episodes.query.inputs[0])
+    relabelled = support._replace(targets=(support.targets + 1) % 3)
+    other = algorithm.adapt(network, meta, relabelled, 3)
+    second = algorithm.predict(network, meta, other, episodes.query.inputs[0])
+    assert not torch.allclose(first, second)  # the support's labels do matter
+
+
+def test_random_shots_keep_every_class() -> None:
+    algorithm = SNAIL(random_shots=True)
+    episodes = blobs(tasks=6, ways=3, shots=4)
+    lengths = set()
+    for seed in range(12):
+        torch.manual_seed(seed)
+        labels = algorithm._shuffled(episodes).support.targets
+        lengths.add(labels.shape[1])
+        for row in labels:
+            assert len(set(row.bincount(minlength=3).tolist())) == 1
+    assert lengths == {3, 6, 9, 12}
+
+
+def test_other_ways_are_refused_before_training() -> None:
+    five, ten = (Problem("classification", (1, 28, 28), n) for n in (5, 10))
+    with pytest.raises(UnsupportedError, match="snail's head was trained for 5"):
+        SNAIL().check(five, ten)
