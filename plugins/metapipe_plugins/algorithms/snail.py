@@ -143,7 +143,7 @@ class SNAIL(Algorithm):
         if self.random_shots:
             kept = int(torch.randint(1, shots + 1, ()))
             by_class = labels[rows, order].argsort(dim=-1, stable=True)
-            chosen = by_class.unflatten(-1, (ways, shots))[..., :kept].flatten(-2)
+            chosen = by_class.reshape(tasks, ways, shots)[..., :kept].flatten(-2)
             again = torch.rand(tasks, ways * kept).argsort(-1).to(labels.device)
             order = order[rows, chosen[rows, again]]
         support = Samples(*(tensor[rows, order] for tensor in episodes.support))

@@ -1,0 +1,224 @@
+"""What `reproduce.py` trains, how it is tested, and what was published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+OMNIGLOT = (
+    *("--dataset", "omniglot", "--model", "conv4"),
+    *("-s", "dataset.root={data}/omniglot.zip"),
+    *("-s", "evaluation.queries=15", "-s", "evaluation.episodes=1000"),
+)
+SINUSOID = (
+    *("--dataset", "sinusoid", "--validate-every", "2500", "--log-every", "50"),
+    *("--checkpoint-every", "2500", "--iterations", "20000"),
+)
+COSINE = ("--schedule", "cosine")
+SHARED_HEAD = ("-s", "evaluation.ways=5", "--lr", "0.003", *COSINE)
+
+
+@dataclass(frozen=True)
+class Test:
+    """One evaluation of a run, and its published counterpart."""
+
+    options: tuple[str, ...] = ()
+    """None for the evaluation that ends the training."""
+
+    published: float | None = None
+    """Per cent, or mean squared error."""
+
+    within: float | None = None
+    """How near to that we expect to be: points below it, where it is an accuracy."""
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """One run and its tests."""
+
+    name: str
+    group: str
+    method: str
+    train: tuple[str, ...]
+    tests: tuple[Test, ...] = (Test(),)
+
+
+def _maml_omniglot(
+    name: str, method: str, options: tuple[str, ...], published: float, one_query: float
+) -> Reproduction:
+    return Reproduction(
+        name,
+        "Omniglot",
+        method,
+        (
+            *options,
+            *OMNIGLOT,
+            *("--ways", "5", "--shots", "1", "--queries", "5", "--tasks", "16"),
+            *("--iterations", "4000", "--lr", "0.005", *COSINE),
+            *("--validate-every", "500", "--validation-episodes", "100"),
+        ),
+        (
+            Test(published=published, within=1.5),
+            Test(("--queries", "1"), one_query, 1.5),
+            Test(("--prediction", "alone")),
+        ),
+    )
+
+
+def _head(
+    name: str, method: str, options: str, shape: str, tests: tuple[Test, ...]
+) -> Reproduction:
+    """A method that trains features and fits any number of ways."""
+    train = (*options.split(), *OMNIGLOT, *shape.split(), *SHARED_HEAD)
+    return Reproduction(name, "Omniglot", method, train, tests)
+
+
+def _sinusoid(
+    name: str, method: str, options: str, tests: tuple[Test, ...] = (Test(),)
+) -> Reproduction:
+    return Reproduction(
+        name, "Sinusoid, 10 points", method, (*options.split(), *SINUSOID), tests
+    )
+
+
+ADAM = "--lr 0.002 --schedule cosine --mapping vmap"
+RIDGE = "--plugin metaoptnet -s algorithm.head=ridge"
+ONE_SHOT = (
+    "--ways 20 --shots 1 --queries 9 --tasks 2 --iterations 1000 "
+    "--validate-every 250 --validation-episodes 40"
+)
+FIVE_SHOT = (
+    "--ways 20 --shots 5 --queries 5 --tasks 2 --iterations 500 "
+    "--validate-every 250 --validation-episodes 40"
+)
+
+REPRODUCTIONS = [
+    *(
+        Reproduction(
+            f"default-{seed}",
+            "Built-in glyphs: the default command",
+            f"MAML, seed {seed}",
+            ("--plugin", "maml", "--seed", str(seed)),
+            (Test(), Test(("--prediction", "alone"))) if seed == 0 else (Test(),),
+        )
+        for seed in range(3)
+    ),
+    _maml_omniglot(
+        "omniglot-maml-1s",
+        "MAML",
+        (*("--plugin", "maml", "-s", "algorithm.test_steps=3"),),
+        98.7,
+        98.7,
+    ),
+    _maml_omniglot(
+        "omniglot-meta-sgd-1s", "Meta-SGD", ("--plugin", "meta-sgd"), 99.53, 99.53
+    ),
+    Reproduction(
+        "omniglot-reptile",
+        "Omniglot",
+        "Reptile",
+        (
+            *("--plugin", "reptile", *OMNIGLOT, "--shots", "10", "--queries", "1"),
+            *("--iterations", "20000", "--validate-every", "2000"),
+            *("--validation-episodes", "40"),
+        ),
+        (
+            Test(published=97.68, within=1.0),
+            Test(("--queries", "1"), 97.68, 1.0),
+            Test(("--prediction", "alone", "--queries", "1"), 95.39, 1.0),
+            Test(("--shots", "5", "-s", "algorithm.test_batch=15"), 99.48, 1.0),
+        ),
+    ),
+    _head(
+        "omniglot-metaoptnet-ridge-1s",
+        "MetaOptNet, ridge",
+        RIDGE,
+        ONE_SHOT,
+        (Test(), Test(("--ways", "20"))),
+    ),
+    _head(
+        "omniglot-metaoptnet-ridge-5s", "MetaOptNet, ridge", RIDGE, FIVE_SHOT, (Test(),)
+    ),
+    Reproduction(
+        "omniglot-metaoptnet-svm-1s",
+        "Omniglot",
+        "MetaOptNet, SVM",
+        (
+            *("--plugin", "metaoptnet", *OMNIGLOT, "--ways", "5", "--shots", "1"),
+            *("--queries", "10", "--tasks", "8", "--iterations", "900"),
+            *("--lr", "0.003", *COSINE, "--validate-every", "300"),
+            *("--validation-episodes", "60"),
+        ),
+    ),
+    Reproduction(
+        "omniglot-snail-1s",
+        "Omniglot",
+        "SNAIL",
+        (
+            *("--plugin", "snail", *OMNIGLOT, "--ways", "5", "--shots", "1"),
+            *("--queries", "15", "--tasks", "8", "--iterations", "2000"),
+            *("--lr", "0.001", *COSINE, "--validate-every", "250"),
+            *("--validation-episodes", "60"),
+        ),
+        (Test(published=99.07, within=2.0),),
+    ),
+    _head(
+        "omniglot-protonet-1s",
+        "ProtoNet, trained 60-way",
+        "--plugin protonet",
+        "--ways 60 --shots 1 --queries 5 --tasks 1 --iterations 1500 "
+        "--validate-every 250 --validation-episodes 20",
+        (Test(published=98.8, within=1.0), Test(("--ways", "20"), 96.0)),
+    ),
+    _head(
+        "omniglot-protonet-5s",
+        "ProtoNet, trained 40-way",
+        "--plugin protonet",
+        "--ways 40 --shots 5 --queries 5 --tasks 1 --iterations 1000 "
+        "--validate-every 250 --validation-episodes 20",
+        (Test(published=99.7, within=1.0), Test(("--ways", "20"), 98.9)),
+    ),
+    _head(
+        "omniglot-r2d2-1s",
+        "R2-D2, 64 channels",
+        "--plugin r2d2",
+        ONE_SHOT,
+        (Test(published=98.55, within=1.0), Test(("--ways", "20"), 94.7)),
+    ),
+    _head(
+        "omniglot-r2d2-5s",
+        "R2-D2, 64 channels",
+        "--plugin r2d2",
+        FIVE_SHOT,
+        (Test(published=99.67, within=1.0),),
+    ),
+    _sinusoid(
+        "sinusoid-maml",
+        "MAML",
+        f"--plugin maml {ADAM}",
+        (
+            Test(published=0.77),
+            Test(("-s", "algorithm.test_steps=5")),
+            Test(("-s", "algorithm.test_steps=10")),
+        ),
+    ),
+    _sinusoid(
+        "sinusoid-fomaml",
+        "FOMAML",
+        f"--plugin maml -s algorithm.first_order=true {ADAM}",
+    ),
+    _sinusoid(
+        "sinusoid-meta-sgd",
+        "Meta-SGD",
+        f"--plugin meta-sgd -s algorithm.initial_rate=0.01 {ADAM}",
+        (Test(published=0.53),),
+    ),
+    _sinusoid(
+        "sinusoid-reptile-2",
+        "Reptile, 10 steps",
+        "--plugin reptile -s evaluation.shots=10 -s evaluation.queries=10 --tasks 5 "
+        "--lr 0.2 -s algorithm.inner_lr=0.02 -s algorithm.inner_optimiser=sgd "
+        "-s algorithm.inner_steps=10 -s algorithm.test_steps=10 "
+        "-s algorithm.inner_batch=10 -s algorithm.test_batch=10 --mapping vmap",
+        (Test(published=1.3),),
+    ),
+]
