@@ -105,3 +105,16 @@ def _hash(x: Words) -> Words:
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
+
+
+def fixed_order(count: int, length: int | None = None) -> Integers:
+    """(length,): all indices below `count` in an order that looks random and is always
+    the same; in a new such order each time they are used up. `length` is `count` if not
+    given.
+
+    For algorithms whose `adapt` needs an order: torch's generators are not the same
+    under `vmap`.
+    """
+    length = count if length is None else length
+    passes = np.arange(-(-length // count), dtype=np.uint64)
+    return choose(passes, "fixed order", count, count).reshape(-1)[:length]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from metapipe.sampling import choose, integers, keys, tasks, uniform, words
+from metapipe.sampling import choose, fixed_order, integers, keys, tasks, uniform, words
 
 
 def key(count: int = 1, seed: int = 0, split: str = "train"):
@@ -76,3 +76,12 @@ def test_neighbouring_episodes_are_not_correlated(lag: int) -> None:
     shares = uniform(key(20_000), "x", 1)[:, 0]
     correlation = np.corrcoef(shares[:-lag], shares[lag:])[0, 1]
     assert abs(correlation) < 4 / np.sqrt(len(shares))
+
+
+def test_a_fixed_order_uses_all_before_any_comes_again() -> None:
+    order = fixed_order(5, 12).tolist()
+    assert len(order) == 12
+    assert sorted(order[:5]) == sorted(order[5:10]) == list(range(5))
+    assert order[:5] != order[5:10]
+    assert order == fixed_order(5, 12).tolist()
+    assert sorted(fixed_order(7)) == list(range(7))

@@ -18,6 +18,7 @@ from .plugin import PluginContract
 from .toys import TinyModel, blobs, waves
 
 LOOP = TaskMap("loop")
+OTHERS = (TaskMap("vmap"), TaskMap("chunks", 3), TaskMap("threads", 2))
 
 
 class AlgorithmContract(PluginContract):
@@ -129,7 +130,7 @@ class AlgorithmContract(PluginContract):
         learner, meta = self._learner(episodes)
         torch.manual_seed(0)
         want = self.algorithm.meta_gradient(learner.network, meta, episodes, LOOP)
-        for task_map in (TaskMap("vmap"), TaskMap("chunks", 3), TaskMap("threads", 2)):
+        for task_map in OTHERS:
             torch.manual_seed(0)
             got = self.algorithm.meta_gradient(
                 learner.network, meta, episodes, task_map
@@ -138,6 +139,23 @@ class AlgorithmContract(PluginContract):
                 torch.testing.assert_close(
                     got.gradients[name], grad, rtol=1e-10, atol=1e-10
                 )
+
+    def test_adapting_does_not_depend_on_the_mapping(self) -> None:
+        """What is predicted after adaptation, by loop, vmap, chunks and threads."""
+        episodes = self._episodes()
+        learner, meta = self._learner(episodes)
+        ways = episodes.tasks[0].ways
+
+        def outputs(support: Samples, query: Samples) -> Params:
+            adapted = self.algorithm.adapt(learner.network, meta, support, ways)
+            args = (learner.network, meta, adapted, query.inputs)
+            return {"outputs": self.algorithm.predict(*args)}
+
+        with torch.no_grad():
+            want = LOOP(outputs, episodes)["outputs"]
+            for task_map in OTHERS:
+                got = task_map(outputs, episodes)["outputs"]
+                torch.testing.assert_close(got, want, rtol=1e-9, atol=1e-9)
 
     def test_before_adaptation_it_only_guesses(self) -> None:
         """Accuracy 1/N on fresh episodes before the support set is seen."""

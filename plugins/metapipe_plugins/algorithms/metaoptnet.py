@@ -64,6 +64,9 @@ class MetaOptNet(Algorithm):
     penalty: PositiveFloat = 50.0
     """Penalty of the ridge regression (lambda)."""
 
+    scale: PositiveFloat = 1.0
+    """Scale of the logits (gamma) at the start; a meta-parameter."""
+
     iterations: PositiveInt = 15
     """Interior-point iterations of the SVM; 15 reach the optimum, which the gradient
     takes for granted."""
@@ -89,7 +92,7 @@ class MetaOptNet(Algorithm):
     def init(self, network: nn.Module) -> Meta:
         """The network's parameters, and the scale of the logits (gamma)."""
         meta = meta_of(network)
-        scale = next(iter(meta.params.values())).new_tensor(1.0)
+        scale = next(iter(meta.params.values())).new_tensor(self.scale)
         return Meta({**meta.params, SCALE: scale}, meta.state)
 
     def adapt(

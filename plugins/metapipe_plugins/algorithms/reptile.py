@@ -37,6 +37,7 @@ from metapipe.functional import (
     task_loss,
 )
 from metapipe.mapping import TaskMap
+from metapipe.sampling import fixed_order
 
 MOMENT = "moment."
 """Prefix of Adam's second moments in the state."""
@@ -128,8 +129,9 @@ class Reptile(Algorithm):
     ) -> Params:
         """`test_steps` on mini-batches of the support set; all parameters move."""
         count = support.targets.shape[0]
-        order = _fixed_order(count, self.test_steps * min(self.test_batch, count))
-        batches = _in_order(support, order.to(support.inputs.device))
+        order = fixed_order(count, self.test_steps * min(self.test_batch, count))
+        rows = torch.from_numpy(order).to(support.inputs.device)
+        batches = Samples(*(tensor[rows] for tensor in support))
         return self._train(network, meta, batches, self.test_steps).params
 
     def unadapted(self, network: nn.Module, meta: Meta) -> Params:
@@ -220,19 +222,6 @@ class Reptile(Algorithm):
 
 def _figures(network: nn.Module, params: Params, query: Samples) -> Metrics:
     return task_loss(apply(network, params, query.inputs), query.targets)[1]
-
-
-def _fixed_order(count: int, length: int) -> Tensor:
-    """Indices below `count`, shuffled anew each time they are used up; always the same
-    ones, so that adapting is a function of the support set alone."""
-    generator = torch.Generator().manual_seed(0)
-    passes = -(-length // count)
-    shuffles = [torch.randperm(count, generator=generator) for _ in range(passes)]
-    return torch.cat(shuffles)[:length]
-
-
-def _in_order(samples: Samples, order: Tensor) -> Samples:
-    return Samples(*(tensor[order] for tensor in samples))
 
 
 @hookimpl

@@ -35,6 +35,7 @@ from metapipe.functional import (
     within,
 )
 from metapipe.mapping import TaskMap
+from metapipe.sampling import fixed_order
 
 from ..parts.temporal import Snail
 
@@ -97,8 +98,7 @@ class SNAIL(Algorithm):
     ) -> Params:
         """The support sequence: embeddings with their labels, (n, embedding + ways)."""
         vectors = apply(network, meta.params, support.inputs, state=meta.state)
-        generator = torch.Generator().manual_seed(0)
-        order = torch.randperm(len(vectors), generator=generator).to(vectors.device)
+        order = torch.from_numpy(fixed_order(len(vectors))).to(vectors.device)
         return {"sequence": _labelled(vectors, support.targets, ways)[order]}
 
     def unadapted(self, network: nn.Module, meta: Meta) -> Params | None:

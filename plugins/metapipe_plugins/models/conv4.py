@@ -39,6 +39,12 @@ class Conv4(Model):
     features: Literal["mean", "flatten"] = "mean"
     """How the last map becomes a vector."""
 
+    normalise: bool = True
+    """Batch normalisation after each convolution."""
+
+    dense: tuple[PositiveInt, ...] = ()
+    """Widths of dense layers, with ReLU, between the last map and the head."""
+
     scale: bool = False
     """Whether normalisation has a learned scale beside its learned shift."""
 
@@ -58,6 +64,10 @@ class Conv4(Model):
                 channels[number], channels[number + 1], statistics
             )
         layers["features"] = Mean() if self.features == "mean" else nn.Flatten()
+        for number, width in enumerate(self.dense, start=1):
+            layers[f"dense{number}"] = nn.Linear(size, width, bias=False)
+            layers[f"relu{number}"] = nn.ReLU()
+            size = width
         if outputs is not None:
             layers["head"] = self._head(size, outputs)
         return nn.Sequential(layers)
@@ -89,11 +99,13 @@ class Conv4(Model):
         stride = 2 if self.pooling == "stride" else 1
         conv = nn.Conv2d(inside, outside, 3, stride, padding=1, bias=False)
         nn.init.xavier_uniform_(conv.weight)
-        norm = nn.BatchNorm2d(outside, track_running_stats=statistics == "running")
-        norm.weight.requires_grad_(self.scale)
-        layers = OrderedDict[str, nn.Module](
-            conv=conv, layout=ChannelsLast(), norm=norm, relu=nn.ReLU()
-        )
+        layers = OrderedDict[str, nn.Module](conv=conv, layout=ChannelsLast())
+        if self.normalise:
+            running = statistics == "running"
+            norm = nn.BatchNorm2d(outside, track_running_stats=running)
+            norm.weight.requires_grad_(self.scale)
+            layers["norm"] = norm
+        layers["relu"] = nn.ReLU()
         if self.pooling == "max":
             layers["pool"] = nn.MaxPool2d(2, ceil_mode=self.ceil)
         return nn.Sequential(layers)

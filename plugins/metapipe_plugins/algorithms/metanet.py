@@ -1,0 +1,270 @@
+"""Meta Networks: fast weights made from gradients, read from a memory by attention.
+
+Munkhdalai & Yu, "Meta Networks", ICML 2017; algorithm 1, with the details of the
+authors' code. Support gradients are constants: there is no second derivative.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import PositiveInt
+from torch import Tensor, nn
+
+from metapipe import (
+    Algorithm,
+    Episodes,
+    Meta,
+    Metrics,
+    Model,
+    Params,
+    Problem,
+    Register,
+    Samples,
+    Step,
+    hookimpl,
+)
+from metapipe.functional import (
+    apply,
+    meta_of,
+    require_same_outputs,
+    task_loss,
+    within,
+)
+from metapipe.mapping import TaskMap
+from metapipe.sampling import fixed_order
+
+from ..parts.augmented import Augmented, Fast, one_set
+from ..parts.generators import ExampleGenerator, TaskGenerator
+
+CONVOLUTION = 4
+"""Dimensions of a convolution's weights."""
+
+
+class MetaNet(Algorithm):
+    """Slow weights for all tasks, fast ones generated from the support's gradients."""
+
+    paper: ClassVar[str] = (
+        "Munkhdalai & Yu, ICML 2017, https://arxiv.org/abs/1703.00837"
+    )
+    equations: ClassVar[str] = (
+        "algorithm 1: task-level (eq. 1-2) and example-level fast weights (eq. 3-4), "
+        "memory read by attention (eq. 6-8), layer augmentation (figure 2)"
+    )
+    recommended: ClassVar[dict[str, object]] = {
+        "model.blocks": 5,
+        "model.pooling": "max",
+        "model.ceil": True,
+        "model.features": "flatten",
+        "model.normalise": False,
+        "model.dense": [64],
+        "training.clip": 1.0,
+    }
+
+    task_level: bool = True
+    """Task-level fast weights of the representation learner; without them it is the
+    paper's MetaNet-."""
+
+    chunks: PositiveInt = 5
+    """Parts of the support set whose gradients, one after the other, make the
+    task-level fast weights."""
+
+    statistics: Literal["batch"] = "batch"
+    """Normalisation layers, which the paper's network has none of, use the batch at
+    hand."""
+
+    def check(self, trained: Problem, asked: Problem) -> None:
+        """The head has as many outputs as the training tasks had classes."""
+        require_same_outputs("metanet", trained, asked)
+
+    def build(self, model: Model, problem: Problem) -> nn.Module:
+        """Two copies of the model with its head, and the generators."""
+        parts = {
+            name: model.build(problem.shape, problem.outputs, self.statistics)
+            for name in ("base", "representation")
+        }
+        Augmented(parts["base"])  # refuses what is no sequence of layers
+        for kind in ("convolution", "dense"):
+            parts[f"example_{kind}"] = ExampleGenerator()
+            if self.task_level:
+                parts[f"task_{kind}"] = TaskGenerator()
+        return nn.ModuleDict(parts)
+
+    def init(self, network: nn.Module) -> Meta:
+        """W, Q, Z and G of the paper: all that the network has."""
+        return meta_of(network)
+
+    def adapt(
+        self, network: nn.Module, meta: Meta, support: Samples, ways: int
+    ) -> Params:
+        """Task-level fast weights (`task.*`), the memory of example-level ones
+        (`memory.*`, n of each) and its keys (n, d)."""
+        return self._adapt(_modules(network), meta.params, support)
+
+    def unadapted(self, network: nn.Module, meta: Meta) -> Params | None:
+        """Without a support set the memory is empty."""
+        return None
+
+    def predict(
+        self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor
+    ) -> Tensor:
+        """Logits of the base learner with the fast weights read for each input."""
+        return self._predict(_modules(network), meta.params, adapted, inputs)
+
+    def meta_gradient(
+        self, network: nn.Module, meta: Meta, episodes: Episodes, over: TaskMap
+    ) -> Step:
+        """Of the queries' mean cross-entropy, for slow weights and generators."""
+        modules = _modules(network)
+
+        def query_loss(
+            params: Params, support: Samples, query: Samples
+        ) -> tuple[Tensor, Metrics]:
+            adapted = self._adapt(modules, params, support)
+            logits = self._predict(modules, params, adapted, query.inputs)
+            return task_loss(logits, query.targets)
+
+        grads, metrics = over.gradient(query_loss, meta.params, episodes)
+        return Step(grads, metrics, meta.state)
+
+    def _adapt(
+        self, modules: dict[str, nn.Module], params: Params, support: Samples
+    ) -> Params:
+        order = torch.from_numpy(fixed_order(len(support.targets)))
+        order = order.to(support.inputs.device)
+        support = Samples(*(tensor[order] for tensor in support))
+        task: Params = {}
+        if self.task_level:
+            grads = self._task_gradients(modules, params, support)
+            task = _generate(modules, params, "task", grads)
+        memory = _generate(
+            modules, params, "example", _example_gradients(modules, params, support)
+        )
+        return {
+            "keys": _represent(modules, params, task, support.inputs),
+            **{f"task.{name}": value for name, value in task.items()},
+            **{f"memory.{name}": value for name, value in memory.items()},
+        }
+
+    def _predict(
+        self,
+        modules: dict[str, nn.Module],
+        params: Params,
+        adapted: Params,
+        inputs: Tensor,
+    ) -> Tensor:
+        represented = _represent(modules, params, within(adapted, "task"), inputs)
+        similarity = F.normalize(represented, dim=-1) @ (
+            F.normalize(adapted["keys"], dim=-1).mT
+        )
+        read = read_memory(within(adapted, "memory"), similarity.softmax(-1))
+        base = Augmented(modules["base"])
+        return base.run(within(params, "base"), inputs, read)[0]
+
+    def _task_gradients(
+        self, modules: dict[str, nn.Module], params: Params, support: Samples
+    ) -> Params:
+        """(chunks, *shape) each: of the representation learner's own loss."""
+        learner = Augmented(modules["representation"])
+        slow = _constants(params, "representation")
+        count = len(support.targets)
+        parts = [
+            _gradients(learner, slow, *chunk)
+            for chunk in zip(
+                *(t.tensor_split(min(self.chunks, count)) for t in support),
+                strict=True,
+            )
+        ]
+        return {name: torch.stack([p[name] for p in parts]) for name in parts[0]}
+
+
+def read_memory(memory: Params, attention: Tensor) -> Fast:
+    """Fast weights read for each input: the sum over memories (n, *shape) weighted by
+    `attention` (m, n).
+
+    A layer is linear in its weights, so the weighted sum of the outputs is the output
+    of the weighted sum, and the memories go through as one large layer.
+    """
+
+    def fast(name: str, module: nn.Module, hidden: Tensor) -> Tensor:
+        outputs = torch.func.vmap(lambda weights: apply(module, weights, hidden))(
+            within(memory, name)
+        )
+        return torch.einsum("mn,nm...->m...", attention, outputs)
+
+    return fast
+
+
+def _represent(
+    modules: dict[str, nn.Module], params: Params, task: Params, inputs: Tensor
+) -> Tensor:
+    """(n, d): by slow and, if there are any, task-level fast weights."""
+    learner = Augmented(modules["representation"])
+    fast = one_set(task) if task else None
+    return learner.run(within(params, "representation"), inputs, fast)[1]
+
+
+def _example_gradients(
+    modules: dict[str, nn.Module], params: Params, support: Samples
+) -> Params:
+    """(n, *shape) each: of the base learner's loss on each example."""
+    learner, slow = Augmented(modules["base"]), _constants(params, "base")
+
+    def gradients(example: Tensor, label: Tensor) -> Params:
+        return _gradients(learner, slow, example[None], label[None])
+
+    return torch.func.vmap(gradients)(*support)
+
+
+def _gradients(
+    learner: Augmented, slow: Params, inputs: Tensor, labels: Tensor
+) -> Params:
+    """Of the slow network's mean loss, for the weights that have a fast counterpart."""
+
+    def loss(weights: Params) -> Tensor:
+        return F.cross_entropy(learner.run({**slow, **weights}, inputs)[0], labels)
+
+    weights = {name: slow[name] for name in learner.weights}
+    found: Params = torch.func.grad(loss)(weights)
+    return {name: grad.detach() for name, grad in found.items()}
+
+
+def _constants(params: Params, module: str) -> Params:
+    """Detached: nothing is differentiated through support gradients."""
+    return {name: p.detach() for name, p in within(params, module).items()}
+
+
+def _generate(
+    modules: dict[str, nn.Module], params: Params, level: str, grads: Params
+) -> Params:
+    """Fast weights from gradients (k, *shape): k of each for "example", one for "task";
+    coordinates of convolutions and of dense layers each by their own generator."""
+    found: Params = {}
+    for kind in ("convolution", "dense"):
+        names = [
+            name
+            for name, grad in grads.items()
+            if (grad.ndim == CONVOLUTION + 1) == (kind == "convolution")
+        ]
+        if not names:
+            continue
+        flat = torch.cat([grads[name].flatten(1) for name in names], -1)
+        generator = f"{level}_{kind}"
+        made = apply(modules[generator], within(params, generator), flat)
+        sizes = [grads[name][0].numel() for name in names]
+        for name, part in zip(names, torch.split(made, sizes, -1), strict=True):
+            shape = grads[name].shape if level == "example" else grads[name].shape[1:]
+            found[name] = part.reshape(shape)
+    return found
+
+
+def _modules(network: nn.Module) -> dict[str, nn.Module]:
+    return dict(network.named_children())
+
+
+@hookimpl
+def register_algorithms(register: Register) -> None:
+    """Offer Meta Networks."""
+    register("metanet", MetaNet)

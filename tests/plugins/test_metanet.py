@@ -1,0 +1,150 @@
+"""Meta Networks: pre-processing, attention, constants, shapes (algorithms.md 8.6)."""
+
+import pytest
+import torch
+
+from metapipe import Problem, Samples
+from metapipe.functional import apply, meta_of, task_loss
+from metapipe.mapping import TaskMap
+from metapipe.settings import TrainingSettings
+from metapipe.testing import AlgorithmContract, TinyModel, blobs
+from metapipe_plugins.algorithms.metanet import MetaNet, _example_gradients, _modules
+from metapipe_plugins.algorithms.metanet import read_memory as read
+from metapipe_plugins.models.conv4 import Conv4
+from metapipe_plugins.parts.augmented import Augmented
+from metapipe_plugins.parts.generators import log_sign
+
+DOUBLE = torch.float64
+CONV5 = {"blocks": 5, "pooling": "max", "ceil": True, "features": "flatten"}
+
+
+class TestMetaNet(AlgorithmContract):
+    algorithm = MetaNet()
+    learning = TrainingSettings(iterations=100, tasks=4, lr=0.01)
+
+
+class TestMetaNetMinus(AlgorithmContract):
+    algorithm = MetaNet(task_level=False)
+
+
+@pytest.mark.parametrize(
+    ("gradient", "want"),
+    [
+        (0.5, (-0.09902, 1)),
+        (0.01, (-0.65788, 1)),
+        (-1e-3, (-0.98681, -1)),
+        (1e-4, (-1, 0.109663)),
+        (0.0, (-1, 0)),
+    ],
+)
+def test_log_sign(gradient, want) -> None:
+    got = log_sign(torch.tensor(gradient, dtype=DOUBLE)).tolist()
+    assert got == pytest.approx(want, abs=2e-5)
+
+
+def built(**settings):
+    torch.manual_seed(0)
+    algorithm = MetaNet(**settings)
+    network = algorithm.build(TinyModel(), Problem("classification", (6,), 3)).double()
+    return algorithm, network, meta_of(network), blobs(queries=5)
+
+
+def without(meta, *levels):
+    """With the generators of these levels silent."""
+    silent = {
+        name: torch.zeros_like(p) if name.startswith(levels) else p
+        for name, p in meta.params.items()
+    }
+    return type(meta)(silent)
+
+
+def test_with_silent_generators_it_is_the_slow_network() -> None:
+    algorithm, network, meta, episodes = built()
+    meta = without(meta, "example_", "task_")
+    step = algorithm.meta_gradient(network, meta, episodes, TaskMap("loop"))
+    slow = {
+        name.removeprefix("base."): p.clone().requires_grad_()
+        for name, p in meta.params.items()
+        if name.startswith("base.")
+    }
+    losses = [
+        task_loss(apply(network["base"], slow, x), y)[0]
+        for x, y in zip(*episodes.query, strict=True)
+    ]
+    grads = torch.autograd.grad(torch.stack(losses).mean(), tuple(slow.values()))
+    for name, want in zip(slow, grads, strict=True):
+        # Zero weights of the fast path still pass a gradient to nobody but Z.
+        torch.testing.assert_close(step.gradients[f"base.{name}"], want)
+
+
+def test_fast_weights_are_made_from_labels() -> None:
+    algorithm, network, meta, episodes = built()
+    support = Samples(*(t[0] for t in episodes.support))
+    first = algorithm.adapt(network, meta, support, 3)
+    other = support._replace(targets=(support.targets + 1) % 3)
+    second = algorithm.adapt(network, meta, other, 3)
+    name = "memory.head.weight"
+    assert not torch.allclose(first[name], second[name])
+    assert not torch.allclose(first[name][0], first[name][1])
+
+
+def test_one_memory_is_read_as_it_is_and_sums_of_outputs_are_outputs_of_sums() -> None:
+    layer = torch.nn.Linear(4, 3).to(DOUBLE)
+    memory = {
+        "l.weight": torch.randn(5, 3, 4, dtype=DOUBLE),
+        "l.bias": torch.randn(5, 3, dtype=DOUBLE),
+    }
+    attention = torch.rand(7, 5, dtype=DOUBLE).softmax(-1)
+    hidden = torch.randn(7, 4, dtype=DOUBLE)
+    got = read(memory, attention)("l", layer, hidden)
+    for i in range(7):
+        weight = torch.einsum("n,nab->ab", attention[i], memory["l.weight"])
+        bias = attention[i] @ memory["l.bias"]
+        assert torch.allclose(got[i], weight @ hidden[i] + bias)
+    one = {k: v[:1] for k, v in memory.items()}
+    got = read(one, torch.ones(7, 1, dtype=DOUBLE))("l", layer, hidden)
+    assert torch.allclose(got, hidden @ one["l.weight"][0].T + one["l.bias"][0])
+
+
+def test_support_gradients_are_of_each_example_and_constants() -> None:
+    _, network, meta, episodes = built()
+    leaves = {k: p.clone().requires_grad_() for k, p in meta.params.items()}
+    support = Samples(*(t[0] for t in episodes.support))
+    grads = _example_gradients(_modules(network), leaves, support)
+    assert not any(grad.requires_grad for grad in grads.values())
+    slow = {
+        k.removeprefix("base."): p for k, p in leaves.items() if k.startswith("base.")
+    }
+    for number in (0, 3):
+        part = slice(number, number + 1)
+        outputs = apply(network["base"], slow, support.inputs[part])
+        loss, _ = task_loss(outputs, support.targets[part])
+        (want,) = torch.autograd.grad(loss, slow["head.weight"])
+        torch.testing.assert_close(grads["head.weight"][number], want)
+
+
+def test_the_papers_network() -> None:
+    """8.6 (f): coordinates of convolutions and of dense layers; the map is 1x1."""
+    model = Conv4(normalise=False, dense=(64,), **CONV5)
+    network = model.build((1, 28, 28), 5, "batch")
+    params = meta_of(network).params
+    convolutions = sum(p.numel() for p in params.values() if p.ndim == 4)
+    assert convolutions == 9 * 64 + 4 * 9 * 64 * 64 == 148_032
+    assert params["dense1.weight"].shape == (64, 64)
+    inputs = torch.rand(3, 1, 28, 28)
+    logits, represented = Augmented(network).run(params, inputs)
+    assert torch.equal(logits, network(inputs))
+    assert logits.shape == (3, 5)
+    assert represented.shape == (3, 64)
+    assert bool((represented < 0).any())  # before the ReLU
+
+
+def test_on_images_it_runs_and_every_part_learns() -> None:
+    torch.manual_seed(0)
+    algorithm = MetaNet()
+    model = Conv4(width=4, normalise=False, dense=(8,), **CONV5)
+    network = algorithm.build(model, Problem("classification", (1, 28, 28), 3)).double()
+    episodes = blobs(tasks=2, shape=(1, 28, 28))
+    step = algorithm.meta_gradient(network, meta_of(network), episodes, TaskMap("loop"))
+    silent = {name for name, grad in step.gradients.items() if not grad.any()}
+    assert silent <= {"representation.head.weight", "representation.head.bias"}
