@@ -16,7 +16,8 @@ LAYERS = [
     ["registry", "store"],
     ["learner", "experiment"],
     ["config", "training", "evaluation"],
-    ["checkpoint", "testing"],
+    ["checkpoint"],
+    ["testing"],
     ["run"],
     ["session"],
     ["preparation"],
@@ -39,7 +40,13 @@ PUBLIC = {
 """What a plugin may import: the API."""
 
 SOURCES = sorted((ROOT / "metapipe").rglob("*.py"))
-PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
+PLUGINS = sorted(
+    path for path in (ROOT / "plugins").rglob("*.py") if path.stem != "__init__"
+)
+
+
+def module(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT / "plugins").with_suffix("").parts)
 
 
 def layer(name: str) -> int:
@@ -102,12 +109,18 @@ def test_our_plugins_use_the_public_api_only(path: Path) -> None:
 def test_every_plugin_file_has_an_entry_point_and_the_reverse() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     named = set(project["project"]["entry-points"]["metapipe"].values())
-    files = {
-        ".".join(path.relative_to(ROOT / "plugins").with_suffix("").parts)
+    assert named == {module(path) for path in PLUGINS if path.parent.name != "parts"}
+
+
+def test_every_part_is_part_of_something() -> None:
+    parts = {module(path) for path in PLUGINS if path.parent.name == "parts"}
+    used = {
+        node.module
         for path in PLUGINS
-        if path.stem != "__init__"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom)
     }
-    assert named == files
+    assert parts <= used
 
 
 def test_the_store_never_imports_torch() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import tempfile
+from pathlib import Path
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from ..checkpoint import load, save
 from ..contracts import Algorithm, Meta, Model, Plugin, Problem
 from ..episode import Episodes, Params, Samples
 from ..learner import Learner, build_learner
@@ -26,6 +29,13 @@ class AlgorithmContract(PluginContract):
 
     algorithm: ClassVar[Algorithm]
     model: ClassVar[Model] = TinyModel()
+    shape: ClassVar[tuple[int, ...]] = (6,)
+    """Of one input of the toy classification."""
+
+    exact_gradient: ClassVar[bool] = True
+    """Whether the meta-gradient is that of the reported loss. Not so for first-order
+    methods, or if something else than the reported loss is descended: say why there."""
+
     learning: ClassVar[TrainingSettings] = TrainingSettings(
         iterations=60, tasks=4, lr=0.02
     )
@@ -38,7 +48,7 @@ class AlgorithmContract(PluginContract):
 
     def _episodes(self, seed: int = 0) -> Episodes:
         regression = "classification" not in self.algorithm.kinds
-        return waves(seed=seed) if regression else blobs(seed=seed)
+        return waves(seed=seed) if regression else blobs(shape=self.shape, seed=seed)
 
     def _learner(self, episodes: Episodes) -> tuple[Learner, Meta]:
         """In double precision: mappings and calls are compared to 1e-10."""
@@ -57,6 +67,52 @@ class AlgorithmContract(PluginContract):
         for name, grad in step.gradients.items():
             assert torch.isfinite(grad).all(), f"the gradient of {name} is not finite"
         assert any(bool(grad.any()) for grad in step.gradients.values())
+
+    def test_the_gradient_is_that_of_the_loss(self) -> None:
+        """Along a random direction, against central differences: a gradient that is
+        first order by accident is caught here."""
+        if not self.exact_gradient:
+            return
+        episodes = self._episodes()
+        learner, meta = self._learner(episodes)
+        generator = torch.Generator().manual_seed(0)
+        along = {
+            name: torch.randn(p.shape, generator=generator, dtype=p.dtype)
+            for name, p in meta.params.items()
+        }
+
+        def loss(distance: float) -> float:
+            moved = {k: p + distance * along[k] for k, p in meta.params.items()}
+            return self._loss(learner, Meta(moved, meta.state), episodes)
+
+        torch.manual_seed(0)
+        step = self.algorithm.meta_gradient(learner.network, meta, episodes, LOOP)
+        slope = sum(float((g * along[k]).sum()) for k, g in step.gradients.items())
+        difference = (loss(1e-6) - loss(-1e-6)) / 2e-6
+        assert math.isclose(slope, difference, rel_tol=1e-4, abs_tol=1e-7), (
+            f"the gradient says {slope:.8g}, differences say {difference:.8g}"
+        )
+
+    def test_it_survives_a_file(self) -> None:
+        """Meta-parameters and state come back from a checkpoint, bit for bit."""
+        episodes = self._episodes()
+        learner, meta = self._learner(episodes)
+        state = start(meta, self.learning)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "checkpoint.safetensors"
+            save(path, state, {})
+            found = load(path).meta("cpu")
+        for mine, stored in ((meta.params, found.params), (meta.state, found.state)):
+            assert set(mine) == set(stored)
+            assert all(torch.equal(mine[name], stored[name]) for name in mine)
+        support, ways = _first(episodes.support), episodes.tasks[0].ways
+        query = episodes.query.inputs[0]
+        outputs = []
+        for known in (meta, found):
+            args = (learner.network, known)
+            adapted = self.algorithm.adapt(*args, support, ways)
+            outputs.append(self.algorithm.predict(*args, adapted, query))
+        assert torch.equal(*outputs)
 
     def test_figures_are_told_task_by_task(self) -> None:
         """`loss`, and in classification `accuracy`, (T,) each, without a graph."""
@@ -163,7 +219,7 @@ class AlgorithmContract(PluginContract):
             return
         figures = []
         for seed in range(60):
-            episodes = blobs(seed=seed)
+            episodes = blobs(shape=self.shape, seed=seed)
             learner, meta = self._learner(episodes)
             unadapted = self.algorithm.unadapted(learner.network, meta)
             if unadapted is None:
@@ -187,6 +243,7 @@ class AlgorithmContract(PluginContract):
         assert self._loss(learner, state.meta, fresh) < before
 
     def _loss(self, learner: Learner, meta: Meta, episodes: Episodes) -> float:
+        torch.manual_seed(0)
         step = self.algorithm.meta_gradient(
             learner.network, _detached(meta), episodes, LOOP
         )

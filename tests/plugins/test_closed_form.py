@@ -27,7 +27,12 @@ class TestR2D2WithConstantPenalty(AlgorithmContract):
 
 
 class TestMetaOptNetSVM(AlgorithmContract):
+    algorithm = MetaOptNet(iterations=25)
+
+
+class TestMetaOptNetWithSmoothLabels(AlgorithmContract):
     algorithm = MetaOptNet(smoothing=0.1)
+    exact_gradient = False  # of the plain loss, which is what it reports
 
 
 class TestMetaOptNetRidge(AlgorithmContract):

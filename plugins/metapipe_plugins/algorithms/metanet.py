@@ -35,9 +35,8 @@ from metapipe.functional import (
 )
 from metapipe.mapping import TaskMap
 from metapipe.sampling import fixed_order
-
-from ..parts.augmented import Augmented, Fast, one_set
-from ..parts.generators import ExampleGenerator, TaskGenerator
+from metapipe_plugins.parts.augmented import Augmented, Fast, one_set
+from metapipe_plugins.parts.generators import ExampleGenerator, TaskGenerator
 
 CONVOLUTION = 4
 """Dimensions of a convolution's weights."""

@@ -27,9 +27,8 @@ from metapipe import (
 )
 from metapipe.functional import apply, head_step, meta_of, own
 from metapipe.mapping import TaskMap
-
-from ..parts.ridge import ridge_regression
-from ..parts.svm import crammer_singer
+from metapipe_plugins.parts.ridge import ridge_regression
+from metapipe_plugins.parts.svm import crammer_singer
 
 SCALE = "head.scale"
 

@@ -29,8 +29,7 @@ from metapipe import (
 )
 from metapipe.functional import apply, head_step, meta_of, own
 from metapipe.mapping import TaskMap
-
-from ..parts.ridge import ridge_regression
+from metapipe_plugins.parts.ridge import ridge_regression
 
 SCALE, SHIFT, PENALTY = "adjust.scale", "adjust.shift", "adjust.log_penalty"
 

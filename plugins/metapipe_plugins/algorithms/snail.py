@@ -36,8 +36,8 @@ from metapipe.functional import (
 )
 from metapipe.mapping import TaskMap
 from metapipe.sampling import fixed_order
-
-from ..parts.temporal import Snail
+from metapipe_plugins.parts.features import feature_length
+from metapipe_plugins.parts.temporal import Snail
 
 
 class SNAIL(Algorithm):
@@ -156,16 +156,13 @@ class Network(nn.Module):
     def __init__(self, features: nn.Module, settings: SNAIL, problem: Problem) -> None:
         super().__init__()
         self.features = features
-        self.project = nn.LazyLinear(settings.embedding)
-        with torch.no_grad():  # a look at the length of the features
-            sample = torch.zeros(2, *problem.shape)
-            self.project(features.eval()(sample))
+        length = feature_length(features, problem.shape)
+        self.project = nn.Linear(length, settings.embedding)
         ways = problem.outputs
-        length = ways * settings.max_shots + 1
         self.stack = Snail(
             settings.embedding + ways,
             ways,
-            length,
+            ways * settings.max_shots + 1,
             settings.filters,
             settings.literal_dilation,
         )

@@ -1,0 +1,150 @@
+"""ANIL: MAML whose inner loop adapts the head alone.
+
+Raghu, Raghu, Bengio & Vinyals, "Rapid Learning or Feature Reuse? Towards Understanding
+the Effectiveness of MAML", ICLR 2020, section 4.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from metapipe import (
+    Algorithm,
+    Episodes,
+    Kind,
+    Meta,
+    Metrics,
+    Model,
+    Params,
+    Problem,
+    Register,
+    Samples,
+    Step,
+    hookimpl,
+)
+from metapipe.functional import (
+    apply,
+    inner_loop,
+    meta_of,
+    require_same_outputs,
+    support_loss,
+    task_loss,
+    within,
+)
+from metapipe.mapping import TaskMap
+from metapipe_plugins.parts.features import feature_length
+
+
+class ANIL(Algorithm):
+    """Learn features, and a linear head that a few gradient steps fit to a task."""
+
+    paper: ClassVar[str] = (
+        "Raghu, Raghu, Bengio & Vinyals, ICLR 2020, https://arxiv.org/abs/1909.09157"
+    )
+    equations: ClassVar[str] = "section 4.1: the inner loop of MAML on the head only"
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"classification", "regression"})
+
+    inner_lr: PositiveFloat = 0.1
+    """Step size of the inner loop, for the loss of `inner_loss`."""
+
+    inner_steps: PositiveInt = 5
+    """Gradient steps on the support set in training; the features are computed once."""
+
+    test_steps: NonNegativeInt | None = None
+    """Gradient steps when evaluated or used; as in training if not given."""
+
+    first_order: bool = False
+    """Drop second derivatives: features then learn from the query set alone."""
+
+    inner_loss: Literal["reference", "mean"] = "reference"
+    """Scale of the support loss in classification: summed over the support set and
+    divided by the shots, which is `ways` times the mean; or the mean."""
+
+    statistics: Literal["batch"] = "batch"
+    """Normalisation layers use the batch at hand, always: queries predicted together
+    see each other (transductive)."""
+
+    def check(self, trained: Problem, asked: Problem) -> None:
+        """The head has as many outputs as the training tasks had classes."""
+        require_same_outputs("anil", trained, asked)
+
+    def build(self, model: Model, problem: Problem) -> nn.Module:
+        """The model without its head, and a linear head."""
+        body = model.build(problem.shape, None, self.statistics)
+        length = feature_length(body, problem.shape)
+        head = nn.Linear(length, problem.outputs)
+        return nn.ModuleDict({"body": body, "head": head})
+
+    def init(self, network: nn.Module) -> Meta:
+        """The network's own parameters."""
+        return meta_of(network)
+
+    def adapt(
+        self, network: nn.Module, meta: Meta, support: Samples, ways: int
+    ) -> Params:
+        """The head after `test_steps` of gradient descent."""
+        steps = self.inner_steps if self.test_steps is None else self.test_steps
+        return self._descend(network, meta.params, support, steps)
+
+    def unadapted(self, network: nn.Module, meta: Meta) -> Params:
+        """The head that the descent begins with."""
+        return within(meta.params, "head")
+
+    def predict(
+        self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor
+    ) -> Tensor:
+        """Outputs of the adapted head on the features."""
+        return _outputs(network, meta.params, adapted, inputs)
+
+    def meta_gradient(
+        self, network: nn.Module, meta: Meta, episodes: Episodes, over: TaskMap
+    ) -> Step:
+        """Of the mean query loss; features get it through the queries and, by second
+        derivatives, through the support set that the head was fitted to."""
+
+        def query_loss(
+            params: Params, support: Samples, query: Samples
+        ) -> tuple[Tensor, Metrics]:
+            head = self._descend(network, params, support, self.inner_steps)
+            return task_loss(
+                _outputs(network, params, head, query.inputs), query.targets
+            )
+
+        grads, metrics = over.gradient(query_loss, meta.params, episodes)
+        return Step(grads, metrics, meta.state)
+
+    def _descend(
+        self, network: nn.Module, params: Params, support: Samples, steps: int
+    ) -> Params:
+        body, head = _parts(network)
+        features = apply(body, within(params, "body"), support.inputs)
+        return inner_loop(
+            support_loss(
+                head, Samples(features, support.targets), scale=self.inner_loss
+            ),
+            within(params, "head"),
+            lr=self.inner_lr,
+            steps=steps,
+            second_order=not self.first_order,
+        )
+
+
+def _outputs(
+    network: nn.Module, params: Params, adapted: Params, inputs: Tensor
+) -> Tensor:
+    body, head = _parts(network)
+    return apply(head, adapted, apply(body, within(params, "body"), inputs))
+
+
+def _parts(network: nn.Module) -> tuple[nn.Module, nn.Module]:
+    parts = dict(network.named_children())
+    return parts["body"], parts["head"]
+
+
+@hookimpl
+def register_algorithms(register: Register) -> None:
+    """Offer ANIL."""
+    register("anil", ANIL)

@@ -1,0 +1,60 @@
+"""One contract over every registered algorithm and every model it supports."""
+
+from metapipe import Problem, UnsupportedError
+from metapipe.registry import load
+from metapipe.testing import AlgorithmContract
+
+SHAPE = (1, 8, 8)
+MODELS = {
+    "conv4": {"width": 4, "blocks": 2, "features": "flatten"},
+    "mlp": {"layers": (8,)},
+}
+"""Cheap settings of each model; a model that is not here has to be added."""
+
+INEXACT = {
+    "metanet": "support gradients are constants",
+    "reptile": "what it follows is the gradient of no loss",
+}
+
+REGISTRY = load()
+ALGORITHMS = REGISTRY.names("algorithm")
+IMAGES = Problem("classification", SHAPE, 3, 30)
+
+
+def test_every_model_has_cheap_settings() -> None:
+    assert set(MODELS) == set(REGISTRY.names("model"))
+
+
+def contract(algorithm: str, model: str) -> type[AlgorithmContract]:
+    members = {
+        "algorithm": REGISTRY.create("algorithm", algorithm, {}),
+        "model": REGISTRY.create("model", model, MODELS[model]),
+        "shape": SHAPE,
+        "exact_gradient": algorithm not in INEXACT,
+        # Each algorithm learns the toy problem in its own file, at its own rate.
+        "test_it_learns_a_toy_problem": None,
+    }
+    return type(f"Test_{algorithm}_{model}", (AlgorithmContract,), members)
+
+
+def supported(algorithm: str, model: str) -> bool:
+    """Whatever cannot be built has to say so, and not otherwise."""
+    case = contract(algorithm, model)
+    try:
+        case.algorithm.build(case.model, IMAGES)
+    except UnsupportedError:
+        return False
+    return True
+
+
+def test_every_algorithm_supports_every_model() -> None:
+    """So far; a pair that cannot be is named here with its reason."""
+    pairs = [(a, m) for a in ALGORITHMS for m in MODELS]
+    assert [pair for pair in pairs if not supported(*pair)] == []
+
+
+for _algorithm in ALGORITHMS:
+    for _model in MODELS:
+        if supported(_algorithm, _model):
+            _case = contract(_algorithm, _model)
+            globals()[_case.__name__] = _case
