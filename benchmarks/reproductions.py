@@ -118,7 +118,7 @@ REPRODUCTIONS = [
         "Reptile",
         (
             *("--plugin", "reptile", *OMNIGLOT, "--shots", "10", "--queries", "1"),
-            *("--iterations", "20000", "--validate-every", "2000"),
+            *("--iterations", "8000", "--validate-every", "1000"),
             *("--validation-episodes", "40"),
         ),
         (
@@ -138,16 +138,37 @@ REPRODUCTIONS = [
     _head(
         "omniglot-metaoptnet-ridge-5s", "MetaOptNet, ridge", RIDGE, FIVE_SHOT, (Test(),)
     ),
-    Reproduction(
-        "omniglot-metaoptnet-svm-1s",
-        "Omniglot",
+    _head(
+        "omniglot-metaoptnet-svm",
         "MetaOptNet, SVM",
+        "--plugin metaoptnet -s algorithm.scale=10",
+        "--ways 20 --shots 1 --queries 9 --tasks 2 --iterations 600 "
+        "--validate-every 300 --validation-episodes 40",
+        (Test(),),
+    ),
+    Reproduction(
+        "omniglot-metanet-1s",
+        "Omniglot",
+        "MetaNet, 32 channels",
         (
-            *("--plugin", "metaoptnet", *OMNIGLOT, "--ways", "5", "--shots", "1"),
-            *("--queries", "10", "--tasks", "8", "--iterations", "900"),
-            *("--lr", "0.003", *COSINE, "--validate-every", "300"),
-            *("--validation-episodes", "60"),
+            *("--plugin", "metanet", *OMNIGLOT, "-s", "model.width=32", "--ways", "5"),
+            *("--shots", "1", "--queries", "5", "--tasks", "2", "--iterations", "400"),
+            *("--lr", "0.001", "--validate-every", "200"),
+            *("--validation-episodes", "40", "--mapping", "loop"),
         ),
+        (Test(published=98.95, within=2.0),),
+    ),
+    Reproduction(
+        "omniglot-anil-1s",
+        "Omniglot",
+        "ANIL",
+        (
+            *("--plugin", "anil", *OMNIGLOT, "--ways", "5", "--shots", "1"),
+            *("--queries", "5", "--tasks", "16", "--iterations", "1500"),
+            *("--lr", "0.005", *COSINE, "--validate-every", "500"),
+            *("--validation-episodes", "100"),
+        ),
+        (Test(), Test(("--prediction", "alone"))),
     ),
     Reproduction(
         "omniglot-snail-1s",
@@ -213,12 +234,12 @@ REPRODUCTIONS = [
         (Test(published=0.53),),
     ),
     _sinusoid(
-        "sinusoid-reptile-2",
-        "Reptile, 10 steps",
+        "sinusoid-reptile-adam",
+        "Reptile, 20 steps of Adam",
         "--plugin reptile -s evaluation.shots=10 -s evaluation.queries=10 --tasks 5 "
-        "--lr 0.2 -s algorithm.inner_lr=0.02 -s algorithm.inner_optimiser=sgd "
-        "-s algorithm.inner_steps=10 -s algorithm.test_steps=10 "
-        "-s algorithm.inner_batch=10 -s algorithm.test_batch=10 --mapping vmap",
+        "--lr 1.0 -s algorithm.inner_lr=0.01 -s algorithm.inner_steps=10 "
+        "-s algorithm.test_steps=20 -s algorithm.inner_batch=10 "
+        "-s algorithm.test_batch=10 --mapping vmap",
         (Test(published=1.3),),
     ),
 ]

@@ -110,6 +110,9 @@ class Algorithm(Plugin):
     arguments. `network` is only ever called through `metapipe.functional.apply`.
     """
 
+    equations: ClassVar[str] = ""
+    """Which equations or algorithms of the paper are implemented, in a line."""
+
     kinds: ClassVar[frozenset[Kind]] = frozenset({"classification"})
     """The kinds of problem the method is defined for."""
 

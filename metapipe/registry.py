@@ -38,7 +38,7 @@ BASES: Mapping[PluginKind, type[Plugin]] = {
     "model": Model,
     "dataset": Dataset,
 }
-NAME = re.compile("[a-z][a-z0-9_-]*")
+NAME = re.compile("[a-z][a-z0-9_+-]*")
 """What can be a TOML table, part of a dotted setting and of an environment variable."""
 
 
@@ -158,7 +158,7 @@ class Registry:
     ) -> None:
         base = BASES[kind]
         if not (isinstance(name, str) and NAME.fullmatch(name)):
-            shape = "lower-case letters, digits, - and _, a letter first"
+            shape = "lower-case letters, digits, -, _ and +, a letter first"
             self._fail(key, PluginError(f"{name!r} is no name for a plugin: {shape}"))
         elif not (isinstance(cls, type) and issubclass(cls, base)):
             self._fail(key, PluginError(f"'{name}' is no metapipe.{base.__name__}"))

@@ -86,11 +86,26 @@ def _as_dict(entry: Entry) -> dict[str, Any]:
         "name": entry.name,
         "what": _summary(cls),
         "paper": cls.paper,
+        "implements": getattr(cls, "equations", ""),
         "problems": ", ".join(sorted(getattr(cls, "kinds", ()))),
+        "normalisation": _normalisation(entry),
         "origin": f"{entry.origin} ({entry.origin.module})",
         "settings": _settings(cls),
         "recommended": dict(cls.recommended),
     }
+
+
+def _normalisation(entry: Entry) -> str:
+    """Where an algorithm's normalisation layers take their statistics from."""
+    if entry.kind != "algorithm":
+        return ""
+    default = entry.cls.model_fields["statistics"].default
+    if default == "running":
+        return "running averages: predictions are inductive"
+    return (
+        "statistics of the batch: predictions are transductive, unless each query is "
+        "evaluated alone"
+    )
 
 
 def _settings(cls: Any) -> list[dict[str, Any]]:

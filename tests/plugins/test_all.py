@@ -12,6 +12,8 @@ MODELS = {
 """Cheap settings of each model; a model that is not here has to be added."""
 
 INEXACT = {
+    "imaml": "it is that of the inner problem's end, not of a number of steps",
+    "maml++": "the losses after all steps count, the last is reported",
     "metanet": "support gradients are constants",
     "reptile": "what it follows is the gradient of no loss",
 }
@@ -23,6 +25,12 @@ IMAGES = Problem("classification", SHAPE, 3, 30)
 
 def test_every_model_has_cheap_settings() -> None:
     assert set(MODELS) == set(REGISTRY.names("model"))
+
+
+def test_every_algorithm_says_what_it_implements() -> None:
+    for entry in REGISTRY.entries("algorithm"):
+        assert entry.cls.paper, entry.name
+        assert entry.cls.equations, entry.name
 
 
 def contract(algorithm: str, model: str) -> type[AlgorithmContract]:

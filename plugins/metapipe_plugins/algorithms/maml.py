@@ -44,6 +44,9 @@ class MAML(Algorithm):
     paper: ClassVar[str] = (
         "Finn, Abbeel & Levine, ICML 2017, https://arxiv.org/abs/1703.03400"
     )
+    equations: ClassVar[str] = (
+        "eq. 1 and algorithm 2 (algorithm 1 for regression); first order: section 5.2"
+    )
     kinds: ClassVar[frozenset[Kind]] = frozenset({"classification", "regression"})
 
     inner_lr: PositiveFloat = 0.4

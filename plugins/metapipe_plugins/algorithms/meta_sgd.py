@@ -47,6 +47,7 @@ class MetaSGD(Algorithm):
     """One gradient step with a learned, possibly negative, rate for every element."""
 
     paper: ClassVar[str] = "Li, Zhou, Chen & Li, 2017, https://arxiv.org/abs/1707.09835"
+    equations: ClassVar[str] = "eq. 3 and 4, algorithm 1"
     kinds: ClassVar[frozenset[Kind]] = frozenset({"classification", "regression"})
 
     initial_rate: PositiveFloat = 0.1

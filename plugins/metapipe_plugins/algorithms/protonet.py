@@ -34,6 +34,7 @@ class ProtoNet(Algorithm):
     paper: ClassVar[str] = (
         "Snell, Swersky & Zemel, NIPS 2017, https://arxiv.org/abs/1703.05175"
     )
+    equations: ClassVar[str] = "eq. 1 and 2, algorithm 1"
     recommended: ClassVar[dict[str, object]] = {
         "model.pooling": "max",
         "model.features": "flatten",

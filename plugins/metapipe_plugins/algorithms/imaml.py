@@ -1,0 +1,194 @@
+"""iMAML: the gradient of where the inner loop ends, not of how it got there.
+
+Rajeswaran, Finn, Kakade & Levine, "Meta-Learning with Implicit Gradients", NeurIPS
+2019. The inner problem has a proximal term, in every step and not, as in the released
+code, in one at the end. Equation numbers are those of the paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from metapipe import (
+    Algorithm,
+    Episodes,
+    Kind,
+    Meta,
+    Metrics,
+    Model,
+    Params,
+    Problem,
+    Register,
+    Samples,
+    Step,
+    hookimpl,
+)
+from metapipe.functional import (
+    Loss,
+    apply,
+    before_adaptation,
+    gradient,
+    inner_loop,
+    meta_of,
+    require_same_outputs,
+    support_loss,
+    task_loss,
+)
+from metapipe.mapping import TaskMap
+
+
+class IMAML(Algorithm):
+    """MAML that needs the inner problem's solution only, however it was found."""
+
+    paper: ClassVar[str] = (
+        "Rajeswaran, Finn, Kakade & Levine, NeurIPS 2019, "
+        "https://arxiv.org/abs/1909.04630"
+    )
+    equations: ClassVar[str] = (
+        "eq. 3 (proximal inner problem), eq. 6 and 7 (implicit gradient by conjugate "
+        "gradients), algorithms 1 and 2"
+    )
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"classification", "regression"})
+
+    inner_lr: PositiveFloat = 0.1
+    """Step size of the inner loop."""
+
+    inner_steps: PositiveInt = 16
+    """Gradient steps on the support set, in training and when used."""
+
+    proximity: PositiveFloat = 2.0
+    """Weight of the distance to the initialisation (lambda)."""
+
+    solver_steps: PositiveInt = 5
+    """Iterations of conjugate gradients."""
+
+    damping: NonNegativeFloat = 0.0
+    """Added to the operator that is inverted; the released code has 1."""
+
+    statistics: Literal["batch"] = "batch"
+    """Normalisation layers use the batch at hand, always: queries predicted together
+    see each other (transductive)."""
+
+    def check(self, trained: Problem, asked: Problem) -> None:
+        """The head has as many outputs as the training tasks had classes."""
+        require_same_outputs("imaml", trained, asked)
+
+    def build(self, model: Model, problem: Problem) -> nn.Module:
+        """The model with its head."""
+        return model.build(problem.shape, problem.outputs, self.statistics)
+
+    def init(self, network: nn.Module) -> Meta:
+        """The network's own parameters, theta."""
+        return meta_of(network)
+
+    def adapt(
+        self, network: nn.Module, meta: Meta, support: Samples, ways: int
+    ) -> Params:
+        """phi: near the minimum of support loss and proximal term (eq. 3)."""
+        return self._descend(network, meta.params, support)
+
+    def unadapted(self, network: nn.Module, meta: Meta) -> Params:
+        """The initialisation itself."""
+        return meta.params
+
+    def predict(
+        self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor
+    ) -> Tensor:
+        """Outputs of the network with the adapted parameters."""
+        return apply(network, adapted, inputs)
+
+    def meta_gradient(
+        self, network: nn.Module, meta: Meta, episodes: Episodes, over: TaskMap
+    ) -> Step:
+        """(I + H / lambda)^-1 times the gradient of the query loss at phi (eq. 6), H
+        being the Hessian of the support loss there; the mean over tasks."""
+
+        def task(support: Samples, query: Samples) -> Metrics:
+            phi = self._descend(network, meta.params, support)
+            grads, figures = gradient(_loss(network, query), phi)
+            found = self._solve(network, phi, support, grads)
+            _, before = _loss(network, query)(meta.params)
+            return {**found, **figures, **before_adaptation(before)}
+
+        with torch.no_grad():
+            metrics = over(task, episodes)
+        grads = {name: metrics.pop(name).mean(0) for name in meta.params}
+        return Step(grads, metrics, meta.state)
+
+    def _descend(self, network: nn.Module, theta: Params, support: Samples) -> Params:
+        """Gradient descent on the support loss plus lambda / 2 |phi - theta|^2."""
+        data = support_loss(network, support)
+
+        def loss(phi: Params) -> tuple[Tensor, Metrics]:
+            value, metrics = data(phi)
+            distance = sum(((phi[k] - theta[k].detach()) ** 2).sum() for k in phi)
+            return value + self.proximity / 2 * distance, metrics
+
+        steps = self.inner_steps
+        return inner_loop(
+            loss, theta, lr=self.inner_lr, steps=steps, second_order=False
+        )
+
+    def _solve(
+        self, network: nn.Module, phi: Params, support: Samples, right: Params
+    ) -> Params:
+        """Conjugate gradients; no iteration is taken once nothing is left."""
+        data = support_loss(network, support)
+
+        def operator(vector: Params) -> Params:
+            curvature = _hessian_times(lambda p: data(p)[0], phi, vector)
+            keep = 1 + self.damping
+            return {
+                k: keep * v + curvature[k] / self.proximity for k, v in vector.items()
+            }
+
+        solution = {k: torch.zeros_like(v) for k, v in right.items()}
+        left, along = right, right
+        size = _dot(left, left)
+        for _ in range(self.solver_steps):
+            image = operator(along)
+            step = _ratio(size, _dot(along, image))
+            solution = {k: v + step * along[k] for k, v in solution.items()}
+            left = {k: v - step * image[k] for k, v in left.items()}
+            before, size = size, _dot(left, left)
+            turn = _ratio(size, before)
+            along = {k: v + turn * along[k] for k, v in left.items()}
+        return solution
+
+
+def _loss(network: nn.Module, samples: Samples) -> Loss:
+    def loss(params: Params) -> tuple[Tensor, Metrics]:
+        return task_loss(apply(network, params, samples.inputs), samples.targets)
+
+    return loss
+
+
+def _hessian_times(loss: Callable[[Params], Tensor], at: Params, v: Params) -> Params:
+    """The Hessian of `loss` times a vector, by differentiating twice."""
+
+    def slope(params: Params) -> Tensor:
+        return _dot(torch.func.grad(loss)(params), v)
+
+    found: Params = torch.func.grad(slope)({k: p.detach() for k, p in at.items()})
+    return found
+
+
+def _dot(a: Params, b: Params) -> Tensor:
+    return torch.stack([(a[k] * b[k]).sum() for k in a]).sum()
+
+
+def _ratio(over: Tensor, under: Tensor) -> Tensor:
+    """0 where there is nothing to divide."""
+    safe = torch.where(under == 0, torch.ones_like(under), under)
+    return torch.where(under == 0, torch.zeros_like(over), over / safe)
+
+
+@hookimpl
+def register_algorithms(register: Register) -> None:
+    """Offer iMAML."""
+    register("imaml", IMAML)

@@ -1,0 +1,81 @@
+"""MAML++: its weights, and MAML with every trick off (algorithms.md 14)."""
+
+import pytest
+import torch
+
+from metapipe.functional import meta_of
+from metapipe.mapping import TaskMap
+from metapipe.testing import AlgorithmContract, TinyModel, blobs
+from metapipe_plugins.algorithms.maml import MAML
+from metapipe_plugins.algorithms.maml_plus_plus import MAMLPlusPlus, step_weights
+
+LOOP = TaskMap("loop")
+
+
+class TestMAMLPlusPlus(AlgorithmContract):
+    algorithm = MAMLPlusPlus(inner_steps=3)
+    exact_gradient = False  # the losses after all steps count, the last is reported
+
+
+class TestMAMLPlusPlusOfTheLastStep(AlgorithmContract):
+    algorithm = MAMLPlusPlus(inner_steps=3, multi_step=False)
+
+
+@pytest.mark.parametrize(
+    ("progress", "early", "last"),
+    [(0.0, 0.2, 0.2), (0.5, 0.1, 0.6), (0.9, 0.02, 0.92), (1.0, 0.0, 1.0)],
+)
+def test_the_references_weights(progress, early, last) -> None:
+    assert step_weights(5, progress) == pytest.approx([early] * 4 + [last])
+
+
+@pytest.mark.parametrize("progress", [0, 0.1, 0.5, 0.97, 0.99, 1, 2])
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_weights_sum_to_one(progress, steps) -> None:
+    assert sum(step_weights(steps, progress)) == pytest.approx(1)
+
+
+def problem():
+    torch.manual_seed(0)
+    return TinyModel().build((6,), 3, "batch").double(), blobs()
+
+
+def test_with_the_tricks_off_it_is_maml() -> None:
+    network, episodes = problem()
+    maml = MAML(inner_steps=3, inner_lr=0.1, inner_loss="mean")
+    plus = MAMLPlusPlus(inner_steps=3, learn_rates=False, multi_step=False)
+    want = maml.meta_gradient(network, meta_of(network), episodes, LOOP)
+    got = plus.meta_gradient(network, plus.init(network), episodes, LOOP)
+    for name, gradient in want.gradients.items():
+        torch.testing.assert_close(
+            got.gradients[name], gradient, rtol=1e-12, atol=1e-14
+        )
+
+
+def test_rates_that_are_all_alike_change_nothing_else() -> None:
+    network, episodes = problem()
+    with_rates = MAMLPlusPlus(inner_steps=3)
+    without = MAMLPlusPlus(inner_steps=3, learn_rates=False)
+    first, second = (
+        plus.meta_gradient(network, plus.init(network), episodes, LOOP)
+        for plus in (with_rates, without)
+    )
+    for name, gradient in second.gradients.items():
+        torch.testing.assert_close(first.gradients[name], gradient)
+    assert first.gradients["rate.head.weight"].shape == (3,)
+    assert first.gradients["rate.head.weight"].all()
+
+
+def test_the_order_of_derivatives_is_annealed() -> None:
+    network, episodes = problem()
+    annealed = MAMLPlusPlus(inner_steps=2, multi_step=False, first_order_iterations=1)
+    plain = MAMLPlusPlus(inner_steps=2, multi_step=False)
+    meta = annealed.init(network)
+    name = "hidden.weight"
+    first = annealed.meta_gradient(network, meta, episodes, LOOP)
+    full = plain.meta_gradient(network, meta, episodes, LOOP).gradients[name]
+    assert not torch.allclose(first.gradients[name], full)
+    later = type(meta)(meta.params, first.state)
+    second = annealed.meta_gradient(network, later, episodes, LOOP)
+    torch.testing.assert_close(second.gradients[name], full)
+    assert second.state["iteration"].item() == 2
