@@ -1,17 +1,26 @@
-"""Pictures of episodes, with matplotlib and without a screen."""
+"""Pictures of episodes and of runs, with matplotlib and without a screen."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from .errors import DataError, UnsupportedError
 
 if TYPE_CHECKING:
+    from .comparison import Curve, Point
     from .replay import Replay
 
+Axis = Literal["minutes", "iterations"]
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+"""Okabe and Ito's, which the colour-blind can tell apart."""
+
+DASHES = ("-", "--", ":")
 RIGHT, WRONG = "#1a7f37", "#c62828"
 
 
@@ -29,6 +38,46 @@ def draw_episode(replay: Replay, path: Path) -> None:
         figure = _curve(replay)
     else:
         raise UnsupportedError(f"cannot draw inputs of shape {shape}: leave out --png")
+    _save(figure, path)
+
+
+def draw_curves(curves: Sequence[Curve], path: Path, axis: Axis) -> None:
+    """Draw validation figures over training time or iterations, with their 95 %
+    intervals as bands, and the test at the end as a point with its interval.
+
+    Raises DataError if `path` cannot be written.
+    """
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    percent = 100 if curves[0].figure == "accuracy" else 1
+    for number, curve in enumerate(curves):
+        colour = COLOURS[number % len(COLOURS)]
+        dashes = DASHES[number // len(COLOURS) % len(DASHES)]
+        x = np.array([_position(p, axis) for p in curve.validations])
+        y, ci95 = (
+            percent * np.array([getattr(p, name) for p in curve.validations])
+            for name in ("value", "ci95")
+        )
+        axes.plot(x, y, dashes, color=colour, label=curve.name, marker=".")
+        axes.fill_between(x, y - ci95, y + ci95, color=colour, alpha=0.15, linewidth=0)
+        if curve.test is not None:
+            value, spread = percent * curve.test.value, percent * curve.test.ci95
+            at = _position(curve.test, axis)
+            axes.errorbar(at, value, spread, color=colour, marker="D", capsize=4)
+    unit = "accuracy in %" if percent == 100 else "loss"
+    axes.set_xlabel("minutes of training" if axis == "minutes" else "iterations")
+    axes.set_ylabel(f"validation {unit}, 95 % interval")
+    axes.set_title("lines: validation; diamonds: test", fontsize=10)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    _save(figure, path)
+
+
+def _position(point: Point, axis: Axis) -> float:
+    return point.minutes if axis == "minutes" else point.step
+
+
+def _save(figure: Figure, path: Path) -> None:
     try:
         figure.savefig(path, dpi=100)
     except (OSError, ValueError) as error:

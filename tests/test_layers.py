@@ -22,6 +22,7 @@ LAYERS = [
     ["session"],
     ["preparation"],
     ["pipeline", "replay"],
+    ["comparison"],
     ["drawing"],
     ["cli"],
 ]

@@ -22,6 +22,7 @@ from .output import (
 )
 
 if TYPE_CHECKING:
+    from ..drawing import Axis
     from ..records import EvaluationRow, RunRow
 
 COLUMNS = (
@@ -108,11 +109,28 @@ def show(app: App, run: str, as_json: bool) -> None:
 
 @runs.command()
 @click.argument("names", metavar="RUN RUN...", nargs=-1, required=True)
+@click.option(
+    "--png",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also draw validations over training time, with their intervals.",
+)
+@click.option(
+    "--x",
+    "axis",
+    type=click.Choice(["minutes", "iterations"]),
+    default="minutes",
+    show_default=True,
+    help="What the picture goes over.",
+)
 @json_option
 @pass_app
-def compare(app: App, names: tuple[str, ...], as_json: bool) -> None:
+def compare(
+    app: App, names: tuple[str, ...], png: Path | None, axis: Axis, as_json: bool
+) -> None:
     """Set runs side by side: figures, and the settings in which they differ."""
     rows = [app.store.run(name) for name in names]
+    if png is not None:
+        _draw(app, rows, png, axis)
     flat = [_flat_settings(row) for row in rows]
     keys = sorted({key for settings in flat for key in settings})
     different = {
@@ -152,6 +170,14 @@ def delete(app: App, names: tuple[str, ...], yes: bool) -> None:
         app.store.delete_run(row.id)
         _remove_files(Path(row.directory))
         click.echo(f"deleted {label}")
+
+
+def _draw(app: App, rows: list[RunRow], png: Path, axis: Axis) -> None:
+    from ..comparison import curves
+    from ..drawing import draw_curves
+
+    draw_curves(curves(app.store, rows), png, axis)
+    click.echo(f"wrote {png}", err=True)
 
 
 def _remove_files(directory: Path) -> None:

@@ -8,6 +8,7 @@ SHAPE = (1, 8, 8)
 MODELS = {
     "conv4": {"width": 4, "blocks": 2, "features": "flatten"},
     "mlp": {"layers": (8,)},
+    "resnet12": {"widths": (4, 4), "block_size": 2},
 }
 """Cheap settings of each model; a model that is not here has to be added."""
 
@@ -17,6 +18,9 @@ INEXACT = {
     "metanet": "support gradients are constants",
     "reptile": "what it follows is the gradient of no loss",
 }
+
+UNSUPPORTED = [("metanet", "resnet12")]
+"""MetaNet augments layers that follow one another; a residual block is more."""
 
 REGISTRY = load()
 ALGORITHMS = REGISTRY.names("algorithm")
@@ -55,10 +59,9 @@ def supported(algorithm: str, model: str) -> bool:
     return True
 
 
-def test_every_algorithm_supports_every_model() -> None:
-    """So far; a pair that cannot be is named here with its reason."""
+def test_every_algorithm_supports_every_model_but_these() -> None:
     pairs = [(a, m) for a in ALGORITHMS for m in MODELS]
-    assert [pair for pair in pairs if not supported(*pair)] == []
+    assert [pair for pair in pairs if not supported(*pair)] == UNSUPPORTED
 
 
 for _algorithm in ALGORITHMS:

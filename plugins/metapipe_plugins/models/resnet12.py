@@ -1,0 +1,150 @@
+"""ResNet-12: the residual network of MetaOptNet and much that followed.
+
+Lee, Maji, Ravichandran & Soatto, "Meta-Learning with Differentiable Convex
+Optimization", CVPR 2019, section 4.1, with the details of their code.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Annotated, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+
+from metapipe import Model, Register, Statistics, UnsupportedError, hookimpl
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class ResNet12(Model):
+    """Residual blocks of three 3x3 convolutions, each halving the map."""
+
+    paper: ClassVar[str] = "Lee et al., CVPR 2019, https://arxiv.org/abs/1904.03758"
+
+    widths: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (
+        64,
+        160,
+        320,
+        640,
+    )
+    """Channels of each block."""
+
+    features: Literal["flatten", "mean"] = "flatten"
+    """How the last map becomes a vector; MetaOptNet does not average."""
+
+    dropout: Share = 0.1
+    """Share of values dropped after all blocks but the last two, in training. Dropout
+    and DropBlock need running statistics: with batch statistics, which are the same in
+    training and use, there is neither."""
+
+    dropblock: Share = 0.1
+    """Share of the map that DropBlock drops after the last two blocks, in the end."""
+
+    block_size: PositiveInt = 5
+    """Side of the squares that DropBlock drops; 2 for CIFAR."""
+
+    dropblock_ramp: PositiveInt = 40_000
+    """Forward passes over which DropBlock's share grows from 0."""
+
+    def build(
+        self, shape: tuple[int, ...], outputs: int | None, statistics: Statistics
+    ) -> nn.Module:
+        """(n, channels, height, width) -> (n, outputs), or features (n, d)."""
+        size = self._feature_size(shape)
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        inside = shape[0]
+        for number, outside in enumerate(self.widths, start=1):
+            layers[f"block{number}"] = Block(inside, outside, statistics)
+            if statistics == "running":
+                layers[f"drop{number}"] = self._drop(len(self.widths) - number)
+            inside = outside
+        if self.features == "mean":
+            layers["mean"] = nn.AdaptiveAvgPool2d(1)
+        layers["features"] = nn.Flatten()
+        if outputs is not None:
+            layers["head"] = nn.Linear(size, outputs)
+        return nn.Sequential(layers)
+
+    def _feature_size(self, shape: tuple[int, ...]) -> int:
+        if len(shape) != 3:
+            raise UnsupportedError(
+                f"resnet12 takes images (channels, height, width), not inputs of shape "
+                f"{shape}: choose another model, for example --model mlp"
+            )
+        height, width = (side >> len(self.widths) for side in shape[1:])
+        if not height or not width:
+            raise UnsupportedError(
+                f"images of {shape[1]}x{shape[2]} vanish in {len(self.widths)} blocks: "
+                "use fewer with -s model.widths=[64,160,320]"
+            )
+        return self.widths[-1] * (height * width if self.features == "flatten" else 1)
+
+    def _drop(self, blocks_to_come: int) -> nn.Module:
+        if blocks_to_come >= 2:
+            return nn.Dropout(self.dropout)
+        return DropBlock(self.dropblock, self.block_size, self.dropblock_ramp)
+
+
+class Block(nn.Module):
+    """Three convolutions and a shortcut, then pooling."""
+
+    def __init__(self, inside: int, outside: int, statistics: Statistics) -> None:
+        super().__init__()
+        running = statistics == "running"
+
+        def convolution(channels: int, kernel: int) -> nn.Sequential:
+            conv = nn.Conv2d(channels, outside, kernel, padding=kernel // 2, bias=False)
+            nn.init.kaiming_normal_(
+                conv.weight, mode="fan_out", nonlinearity="leaky_relu"
+            )
+            norm = nn.BatchNorm2d(outside, track_running_stats=running)
+            return nn.Sequential(OrderedDict(conv=conv, norm=norm))
+
+        self.first = convolution(inside, 3)
+        self.second = convolution(outside, 3)
+        self.third = convolution(outside, 3)
+        self.shortcut = convolution(inside, 1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(n, c, h, w) -> (n, outside, h // 2, w // 2)."""
+        hidden = F.leaky_relu(self.first(maps), 0.1)
+        hidden = F.leaky_relu(self.second(hidden), 0.1)
+        hidden = self.third(hidden) + self.shortcut(maps)
+        return F.max_pool2d(F.leaky_relu(hidden, 0.1), 2)
+
+
+class DropBlock(nn.Module):
+    """Drops squares of a map (Ghiasi, Lin & Le, NeurIPS 2018), ever more of them."""
+
+    passes: Tensor
+
+    def __init__(self, share: float, size: int, ramp: int) -> None:
+        super().__init__()
+        self.share, self.size, self.ramp = share, size, ramp
+        self.register_buffer("passes", torch.zeros(()))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(n, c, h, w) -> the same, in training with squares of zeros."""
+        if not self.training or not self.share:
+            return maps
+        self.passes += 1
+        height, width = maps.shape[-2:]
+        size = min(self.size, height, width)
+        valid = (height - size + 1) * (width - size + 1)
+        share = self.share * (self.passes / self.ramp).clamp(max=1)
+        rate = share / size**2 * (height * width) / valid
+        shape = (*maps.shape[:2], height - size + 1, width - size + 1)
+        corners = (torch.rand(shape, device=maps.device) < rate).to(maps.dtype)
+        reach = size - 1
+        dropped = F.max_pool2d(F.pad(corners, (reach,) * 4), size, stride=1)
+        kept = 1 - dropped
+        return maps * kept * (kept.numel() / kept.sum().clamp(min=1))
+
+
+@hookimpl
+def register_models(register: Register) -> None:
+    """Offer ResNet-12."""
+    register("resnet12", ResNet12)

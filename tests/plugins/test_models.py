@@ -1,0 +1,99 @@
+"""Sizes of the reference networks (algorithms.md 1.3 and 7.2), and DropBlock."""
+
+import pytest
+import torch
+
+from metapipe import UnsupportedError
+from metapipe.functional import apply, meta_of
+from metapipe.testing import ModelContract
+from metapipe_plugins.models.conv4 import Conv4
+from metapipe_plugins.models.resnet12 import DropBlock, ResNet12
+
+
+class TestResNet12(ModelContract):
+    model = ResNet12(widths=(4, 8, 8, 12))
+
+
+class TestResNet12OfMeans(ModelContract):
+    model = ResNet12(widths=(4, 8), features="mean")
+
+
+class TestConv4WithoutNormalisation(ModelContract):
+    model = Conv4(width=8, normalise=False, dense=(6,))
+
+
+POOLED = {"pooling": "max", "features": "flatten"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "shape", "outputs", "weights", "beta"),
+    [
+        ({}, (1, 28, 28), 5, 111_749 - 4 * 64, 256),
+        ({"width": 32} | POOLED, (3, 84, 84), 5, 32_645 - 4 * 32, 128),
+    ],
+    ids=["MAML's Omniglot", "MAML's mini-ImageNet"],
+)
+def test_parameters_are_the_references(settings, shape, outputs, weights, beta) -> None:
+    """Less the convolutions' biases, whose gradient before normalisation is zero."""
+    params = meta_of(Conv4(**settings).build(shape, outputs, "batch")).params
+    counts = {name: p.numel() for name, p in params.items()}
+    shifts = sum(n for name, n in counts.items() if "norm" in name)
+    assert shifts == beta
+    assert sum(counts.values()) - shifts == weights
+
+
+@pytest.mark.parametrize(
+    ("settings", "shape", "length"),
+    [
+        ({}, (1, 28, 28), 64),
+        ({"features": "flatten"}, (1, 28, 28), 256),
+        (POOLED, (1, 28, 28), 64),
+        (POOLED, (3, 84, 84), 1600),
+        ({"width": 32} | POOLED, (3, 84, 84), 800),
+        ({"width": 32, "ceil": True} | POOLED, (3, 84, 84), 1152),
+        ({"ceil": True} | POOLED, (1, 28, 28), 256),
+    ],
+    ids=["MAML", "Reptile", "ProtoNet", "mini", "MAML-mini", "Reptile-mini", "SNAIL"],
+)
+def test_features_are_as_long_as_the_references(settings, shape, length) -> None:
+    with torch.device("meta"):
+        network = Conv4(**settings).build(shape, None, "running")
+        assert network(torch.zeros(2, *shape)).shape == (2, length)
+
+
+def test_resnet12_has_metaoptnets_16000_features_and_12_convolutions() -> None:
+    with torch.device("meta"):
+        network = ResNet12().build((3, 84, 84), None, "running")
+        assert network(torch.zeros(2, 3, 84, 84)).shape == (2, 16_000)
+    kernels = [p for p in network.parameters() if p.ndim == 4 and p.shape[-1] == 3]
+    assert len(kernels) == 12
+
+
+def test_images_that_vanish_are_refused() -> None:
+    with pytest.raises(UnsupportedError, match="8x8 vanish in 4 blocks"):
+        ResNet12().build((1, 8, 8), 5, "batch")
+    with pytest.raises(UnsupportedError, match="takes images"):
+        ResNet12().build((8,), 5, "batch")
+
+
+def test_dropblock_drops_squares_and_keeps_the_mean() -> None:
+    torch.manual_seed(0)
+    layer = DropBlock(0.2, 3, ramp=1).train()
+    out = layer(torch.ones(64, 8, 20, 20))
+    share = (out == 0).float().mean().item()
+    assert 0.1 < share < 0.25  # squares overlap, so a little less than asked
+    assert out.mean().item() == pytest.approx(1, abs=1e-5)
+    row, column = (out[0, 0] == 0).nonzero()[0].tolist()
+    assert not out[0, 0, row : row + 3, column].any()  # the top of a square
+    assert torch.equal(layer.eval()(out), out)
+
+
+def test_dropblock_grows_and_its_counter_is_state() -> None:
+    model = ResNet12(widths=(4, 4), dropout=0, dropblock=0.5, dropblock_ramp=1000)
+    network = model.build((1, 16, 16), None, "running")
+    meta, inputs = meta_of(network), torch.rand(4, 1, 16, 16)
+    state = {name: value.clone() for name, value in meta.state.items()}
+    for _ in range(2):
+        apply(network, meta.params, inputs, state=state, training=True)
+    assert state["drop2.passes"].item() == 2
+    assert meta.state["drop2.passes"].item() == 0
