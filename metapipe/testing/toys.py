@@ -44,6 +44,7 @@ def blobs(
     """Easy classification episodes: classes are well separated Gaussian blobs.
 
     Double precision; labels have no order, so only the support set tells them.
+    No class is in two episodes.
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -62,7 +63,8 @@ def blobs(
     recipes = tuple(
         Task("blobs", "train", seed, i, ways, shots, queries) for i in range(tasks)
     )
-    return Episodes(recipes, samples(shots), samples(queries))
+    classes = torch.arange(tasks * ways).reshape(tasks, ways)
+    return Episodes(recipes, samples(shots), samples(queries), classes)
 
 
 def waves(
