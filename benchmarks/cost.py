@@ -1,0 +1,172 @@
+"""What a meta-iteration costs, beside a plain pass over the same images.
+
+    python benchmarks/cost.py [--ways 5 --shots 1 --queries 15 --tasks 4] [--write]
+
+For each algorithm, in a process of its own: the time of a meta-iteration over that of a
+forward and backward pass of the same images through the same model (median of rounds
+that alternate the two), the same for floating-point operations (torch's counter), and
+how much the peak of resident memory grew. Time over operations tells overhead: above 2
+is marked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from metapipe import Episodes, Problem, Samples, Task
+from metapipe.mapping import TaskMap, fastest
+from metapipe.registry import load
+
+TABLE = Path(__file__).parent / "COST.md"
+MAPS = [TaskMap("loop"), TaskMap("vmap")]
+
+
+def main() -> None:
+    """Measure one algorithm, or all, each in a fresh process."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--algorithm", help="measure this one, here; print JSON")
+    for name, default in (("ways", 5), ("shots", 1), ("queries", 15), ("tasks", 4)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--write", action="store_true", help="append to COST.md")
+    arguments = parser.parse_args()
+    if arguments.algorithm:
+        print(json.dumps(measure(arguments)))
+        return
+    text = table(arguments)
+    print(text)
+    if arguments.write:
+        before = TABLE.read_text() if TABLE.exists() else f"# Cost\n\n{HEADER}\n"
+        TABLE.write_text(f"{before}\n{text}", encoding="utf-8")
+
+
+HEADER = (
+    "Written by `benchmarks/cost.py --write`. Relative to a forward and backward pass "
+    "of the same 28x28 images through the same model (conv4 as the algorithm "
+    "recommends it), one thread, float32. Over: time over operations; above 2 is "
+    "overhead. Memory: growth of the peak of resident memory in a fresh process; the plain "
+    "pass's own is in brackets."
+)
+
+
+def table(arguments: argparse.Namespace) -> str:
+    """A markdown table of all algorithms."""
+    shape = f"{arguments.ways}-way {arguments.shots}-shot, {arguments.queries} queries"
+    lines = [
+        f"## {shape}, {arguments.tasks} tasks",
+        "",
+        "| algorithm | time | operations | over | memory in MB | mapping |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    numbers = ("ways", "shots", "queries", "tasks", "rounds")
+    options = [f"--{n}={getattr(arguments, n)}" for n in numbers]
+    for name in load().names("algorithm"):
+        command = [sys.executable, __file__, f"--algorithm={name}", *options]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            reason = done.stderr.strip().splitlines()[-1][:80]
+            lines.append(f"| {name} | failed: {reason} | | | | |")
+            continue
+        f = json.loads(done.stdout)
+        over = f["time"] / f["operations"]
+        lines.append(
+            f"| {name} | {f['time']:.2f} | {f['operations']:.2f} | {over:.2f}"
+            f"{' **high**' if over > 2 else ''} | {f['memory']:.0f} ({f['plain']:.0f}) "
+            f"| {f['mapping']} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, float | str]:
+    """The figures of one algorithm."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    registry = load()
+    cls = registry.entry("algorithm", arguments.algorithm).cls
+    algorithm = registry.create("algorithm", arguments.algorithm, {})
+    prefix = "model."
+    settings = {
+        key.removeprefix(prefix): value
+        for key, value in cls.recommended.items()
+        if key.startswith(prefix)
+    }
+    model = registry.create("model", "conv4", settings)
+    drawn = episodes(arguments)
+    problem = Problem("classification", (1, 28, 28), arguments.ways, 1000)
+    network = algorithm.build(model, problem)
+    meta = algorithm.init(network)
+    pure = model.build(problem.shape, arguments.ways, "batch")
+    images = torch.cat([s.inputs.flatten(0, 1) for s in (drawn.support, drawn.query)])
+    labels = torch.cat([s.targets.flatten() for s in (drawn.support, drawn.query)])
+
+    def plain() -> None:
+        F.cross_entropy(pure(images), labels).backward()
+
+    def whole(task_map: TaskMap) -> object:
+        return algorithm.meta_gradient(network, meta, drawn, task_map)
+
+    before = peak()
+    plain()
+    between = peak()
+    chosen = fastest(MAPS, whole, rounds=1)
+    after = peak()
+    pairs = range(max(1, arguments.rounds))
+    seconds = [(clock(plain), clock(lambda: whole(chosen))) for _ in pairs]
+    return {
+        "time": statistics.median(mine / theirs for theirs, mine in seconds),
+        "operations": operations(lambda: whole(chosen)) / operations(plain),
+        "plain": between - before,
+        "memory": after - before,
+        "mapping": str(chosen),
+    }
+
+
+def episodes(arguments: argparse.Namespace) -> Episodes:
+    """Random images."""
+    ways, tasks = arguments.ways, arguments.tasks
+
+    def samples(each: int) -> Samples:
+        labels = torch.arange(ways).repeat_interleave(each).repeat(tasks, 1)
+        return Samples(torch.rand(tasks, ways * each, 1, 28, 28), labels)
+
+    shots, queries = arguments.shots, arguments.queries
+    recipes = tuple(
+        Task("random", "train", 0, i, ways, shots, queries) for i in range(tasks)
+    )
+    classes = torch.arange(tasks * ways).reshape(tasks, ways)
+    return Episodes(recipes, samples(shots), samples(queries), classes)
+
+
+def clock(work: Callable[[], object]) -> float:
+    """Seconds."""
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def operations(work: Callable[[], object]) -> float:
+    """Floating-point operations of convolutions and matrix products."""
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return float(counter.get_total_flops())
+
+
+def peak() -> float:
+    """Largest resident memory so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main()
