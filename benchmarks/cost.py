@@ -56,8 +56,8 @@ HEADER = (
     "Written by `benchmarks/cost.py --write`. Relative to a forward and backward pass "
     "of the same 28x28 images through the same model (conv4 as the algorithm "
     "recommends it), one thread, float32. Over: time over operations; above 2 is "
-    "overhead. Memory: growth of the peak of resident memory in a fresh process; the plain "
-    "pass's own is in brackets."
+    "overhead. Memory: growth of the peak of resident memory in a fresh process; the "
+    "plain pass's own is in brackets."
 )
 
 
