@@ -16,6 +16,7 @@ from .bank import Bank, Bytes
 from .contracts import Kind, Source
 from .episode import Episodes, Samples, Task
 from .errors import UnsupportedError
+from .images import ImageEncoder, unit_floats
 from .sampling import Integers, Words, choose, integers, keys
 
 TURNS = (0, 1, 2, 3)
@@ -50,6 +51,9 @@ class ImageSource(Source):
 
     random_turns: bool = False
     """Turn each class of each episode by a random number of quarters."""
+
+    encoder: ImageEncoder | None = None
+    """What made the bank's items from images, for new ones."""
 
     @property
     def kind(self) -> Kind:
@@ -147,7 +151,6 @@ class ImageSource(Source):
 
 def _flat(images: Bytes) -> Tensor:
     """(T, N, k, H, W[, C]) bytes -> (T, N * k, C, H, W) floats in [0, 1]."""
-    images = images.reshape(len(images), -1, *images.shape[3:])
-    grey = images.ndim == 4
-    images = images[:, :, None] if grey else np.moveaxis(images, -1, 2)
-    return torch.from_numpy(np.multiply(images, np.float32(1 / 255), order="C"))
+    tasks, ways, count = images.shape[:3]
+    inputs = unit_floats(images.reshape(-1, *images.shape[3:]))
+    return inputs.reshape(tasks, ways * count, *inputs.shape[1:])

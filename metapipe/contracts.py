@@ -165,8 +165,33 @@ class Algorithm(Plugin):
         """The mean meta-gradient of T episodes; `over` maps functions over tasks."""
 
 
+class Encoder(BaseModel, ABC):
+    """How a thing of the user's (a file, a text, a row) becomes an input.
+
+    A frozen record, JSON-able: it is kept with a run and with an adapted model, which
+    need nothing else of the data set to take new items.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one input."""
+
+    @abstractmethod
+    def encode(self, items: Sequence[Any]) -> Tensor:
+        """Items as inputs (n, *shape), just as the data set has them.
+
+        Raises DataError for an item that cannot be read.
+        """
+
+
 class Source(ABC):
     """One split of a data set, opened: draws episodes."""
+
+    encoder: Encoder | None = None
+    """What makes inputs of new items; None if the data set cannot take any."""
 
     @property
     @abstractmethod

@@ -16,6 +16,8 @@ INEXACT = {
     "imaml": "it is that of the inner problem's end, not of a number of steps",
     "maml++": "the losses after all steps count, the last is reported",
     "metanet": "support gradients are constants",
+    "relationnet": "the squared error is descended, cross-entropy is reported",
+    "sklearn": "a classifier of all classes is descended, that of the task reported",
     "reptile": "what it follows is the gradient of no loss",
 }
 

@@ -12,10 +12,9 @@ from metapipe.training import start, train
 from metapipe_plugins.algorithms.baseline import (
     Baseline,
     BaselinePlusPlus,
-    Cosine,
-    _global_labels,
 )
 from metapipe_plugins.models.mlp import MLP
+from metapipe_plugins.parts.classifier import Cosine, global_labels
 
 
 class BaselineContract(AlgorithmContract):
@@ -70,7 +69,7 @@ def test_cosines_ignore_lengths_of_features() -> None:
 def test_images_are_labelled_by_their_training_class() -> None:
     episodes = blobs(tasks=2, ways=3, shots=1, queries=1)
     episodes = episodes._replace(classes=torch.tensor([[7, 2, 5], [0, 7, 1]]))
-    labels = _global_labels(episodes).tolist()
+    labels = global_labels(episodes).tolist()
     assert labels == [[7, 2, 5, 7, 2, 5], [0, 7, 1, 0, 7, 1]]
 
 

@@ -7,11 +7,8 @@ fits a new layer on them, linear or by cosine. The two differ by that layer.
 
 from __future__ import annotations
 
-import math
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
-import torch
-import torch.nn.functional as F
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
@@ -27,64 +24,19 @@ from metapipe import (
     Samples,
     Statistics,
     Step,
-    UnsupportedError,
     hookimpl,
 )
-from metapipe.functional import (
-    apply,
-    batch_loss,
-    embed,
-    gradient,
-    inner_loop,
-    meta_of,
-    own,
-    task_loss,
-)
+from metapipe.functional import inner_loop, meta_of, task_loss
 from metapipe.mapping import TaskMap
-from metapipe.sampling import fixed_order
-from metapipe_plugins.parts.features import feature_length
-
-LAST = "classifier."
-"""Prefix of the layer over all training classes, among the meta-parameters."""
-
-
-class Last(Protocol):
-    """The last layer: its parameters, and its logits."""
-
-    def start(self, ways: int, like: Tensor) -> Params:
-        """New parameters for features of the length of `like` (d,)."""
-
-    def logits(self, params: Params, features: Tensor) -> Tensor:
-        """(..., d) -> (..., ways)."""
-
-
-class Linear:
-    """A linear layer."""
-
-    def start(self, ways: int, like: Tensor) -> Params:
-        """Small and always the same: as `nn.Linear` is, but from a fixed sequence."""
-        weight = _spread(ways, like) / math.sqrt(len(like))
-        return {"weight": weight, "bias": weight.new_zeros(ways)}
-
-    def logits(self, params: Params, features: Tensor) -> Tensor:
-        """(..., d) -> (..., ways)."""
-        return features @ params["weight"].mT + params["bias"]
-
-
-class Cosine:
-    """Scaled cosines to a vector per class, whose length is learned apart."""
-
-    def start(self, ways: int, like: Tensor) -> Params:
-        """Directions from a fixed sequence, of length 1."""
-        weight = _spread(ways, like)
-        return {"weight": weight, "length": weight.new_ones(ways)}
-
-    def logits(self, params: Params, features: Tensor) -> Tensor:
-        """(..., d) -> (..., ways); the reference's scale is 2 up to 200 classes."""
-        directions = F.normalize(params["weight"], dim=-1)
-        scale = 2.0 if len(directions) <= 200 else 10.0
-        cosines = F.normalize(features, dim=-1) @ directions.mT
-        return scale * params["length"] * cosines
+from metapipe_plugins.parts.classifier import (
+    Classifier,
+    Cosine,
+    Last,
+    Linear,
+    classifier_step,
+    features_of,
+    require_classes,
+)
 
 
 class Baseline(Algorithm):
@@ -118,16 +70,12 @@ class Baseline(Algorithm):
 
     def check(self, trained: Problem, asked: Problem) -> None:
         """Any number of classes will do; but training needs to know them all."""
-        if not trained.classes:
-            raise UnsupportedError(
-                "this data set does not say how many classes it has, and a baseline "
-                "is trained to tell them all apart: choose another --plugin"
-            )
+        require_classes(trained)
 
     def build(self, model: Model, problem: Problem) -> nn.Module:
         """The model without its head, and a layer over all training classes."""
         features = model.build(problem.shape, None, self.statistics)
-        return Network(features, self.last, problem)
+        return Classifier(features, self.last, problem)
 
     def init(self, network: nn.Module) -> Meta:
         """The network's own parameters and running statistics."""
@@ -137,7 +85,7 @@ class Baseline(Algorithm):
         self, network: nn.Module, meta: Meta, support: Samples, ways: int
     ) -> Params:
         """A new layer, fitted to the support features."""
-        features = _features(network, meta, support.inputs)
+        features = features_of(network, meta, support.inputs)
 
         def loss(params: Params) -> tuple[Tensor, Metrics]:
             outputs = self.last.logits(params, features)
@@ -161,27 +109,13 @@ class Baseline(Algorithm):
         self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor
     ) -> Tensor:
         """Logits of the task's layer: (m, ways)."""
-        return self.last.logits(adapted, _features(network, meta, inputs))
+        return self.last.logits(adapted, features_of(network, meta, inputs))
 
     def meta_gradient(
         self, network: nn.Module, meta: Meta, episodes: Episodes, over: TaskMap
     ) -> Step:
         """Of the cross-entropy over all training classes, of all images at hand."""
-        state = {name: value.clone() for name, value in meta.state.items()}
-        targets = _global_labels(episodes)
-
-        def loss(params: Params) -> tuple[Tensor, Metrics]:
-            sets = (episodes.support.inputs, episodes.query.inputs)
-            mine = {k: p for k, p in params.items() if not k.startswith(LAST)}
-            parts = embed(network, mine, *sets, state=state, training=True)
-            last = {
-                k.removeprefix(LAST): p for k, p in params.items() if k.startswith(LAST)
-            }
-            logits = self.last.logits(last, torch.cat(parts, 1))
-            return batch_loss(logits, targets)
-
-        grads, metrics = gradient(loss, meta.params)
-        return Step(grads, metrics, state)
+        return classifier_step(network, meta, episodes, self.last)
 
 
 class BaselinePlusPlus(Baseline):
@@ -189,42 +123,6 @@ class BaselinePlusPlus(Baseline):
 
     equations: ClassVar[str] = "section 3.2, Baseline++: cosine layer, frozen features"
     last: ClassVar[Last] = Cosine()
-
-
-class Network(nn.Module):
-    """Features, and the parameters of the last layer."""
-
-    def __init__(self, features: nn.Module, last: Last, problem: Problem) -> None:
-        super().__init__()
-        self.features = features
-        length = feature_length(features, problem.shape)
-        like = next(features.parameters()).new_empty(length)
-        start = last.start(max(problem.classes, 1), like)
-        self.classifier = nn.ParameterDict(
-            {name: nn.Parameter(value) for name, value in start.items()}
-        )
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """(n, *shape) -> features (n, d)."""
-        return self.features(inputs)  # type: ignore[no-any-return]
-
-
-def _features(network: nn.Module, meta: Meta, inputs: Tensor) -> Tensor:
-    return apply(network, own(network, meta.params), inputs, state=meta.state)
-
-
-def _global_labels(episodes: Episodes) -> Tensor:
-    """(T, support + queries): the training class of each image."""
-    if episodes.classes is None:
-        raise UnsupportedError("the episodes do not say which classes they are of")
-    labels = torch.cat([episodes.support.targets, episodes.query.targets], 1)
-    return episodes.classes.to(labels.device).gather(1, labels)
-
-
-def _spread(ways: int, like: Tensor) -> Tensor:
-    """(ways, d): vectors of entries in [-1, 1], always the same."""
-    values = torch.from_numpy(fixed_order(ways * len(like))).to(like)
-    return (2 * values / max(ways * len(like) - 1, 1) - 1).reshape(ways, len(like))
 
 
 @hookimpl

@@ -36,8 +36,9 @@ class Conv4(Model):
     ceil: bool = False
     """Round odd sizes up when pooling by maximum, so that small maps do not vanish."""
 
-    features: Literal["mean", "flatten"] = "mean"
-    """How the last map becomes a vector."""
+    features: Literal["mean", "flatten", "maps"] = "mean"
+    """How the last map becomes a vector; or not at all, for methods that compare maps
+    (without a head only, and without dense layers)."""
 
     normalise: bool = True
     """Batch normalisation after each convolution."""
@@ -55,7 +56,8 @@ class Conv4(Model):
     def build(
         self, shape: tuple[int, ...], outputs: int | None, statistics: Statistics
     ) -> nn.Module:
-        """(n, channels, height, width) -> (n, outputs), or features (n, d)."""
+        """(n, channels, height, width) -> (n, outputs), or features (n, d) or
+        (n, width, h, w)."""
         size = self._feature_size(shape)
         channels = [shape[0]] + [self.width] * self.blocks
         layers: OrderedDict[str, nn.Module] = OrderedDict()
@@ -63,6 +65,8 @@ class Conv4(Model):
             layers[f"block{number + 1}"] = self._block(
                 channels[number], channels[number + 1], statistics
             )
+        if outputs is None and self.features == "maps" and not self.dense:
+            return nn.Sequential(layers)
         layers["features"] = Mean() if self.features == "mean" else nn.Flatten()
         for number, width in enumerate(self.dense, start=1):
             layers[f"dense{number}"] = nn.Linear(size, width, bias=False)
@@ -87,7 +91,7 @@ class Conv4(Model):
                 f"images of {shape[1]}x{shape[2]} vanish in {self.blocks} pooled blocks"
                 ": use -s model.ceil=true, or fewer blocks with -s model.blocks=N"
             )
-        return self.width * (height * width if self.features == "flatten" else 1)
+        return self.width * (1 if self.features == "mean" else height * width)
 
     def _halve(self, size: int) -> int:
         up = self.pooling == "stride" or self.ceil

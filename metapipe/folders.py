@@ -1,0 +1,182 @@
+"""Files in folders, one folder a class; or a zip or tar of such folders.
+
+Archives are read in place: nothing is unpacked onto the disk, so no name in one can
+reach outside, and what it would grow to is bounded before it is read.
+"""
+
+from __future__ import annotations
+
+import tarfile
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from .errors import DataError
+
+MAX_FILE = 256 * 2**20
+"""Bytes; no single picture or text is larger."""
+
+MAX_GROWTH = 200
+"""An archive larger than MAX_ARCHIVE that unpacks to more than so many times its own
+size is a bomb."""
+
+MAX_ARCHIVE = 2**30
+IGNORED = ("__MACOSX", "Thumbs.db", "desktop.ini")
+SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+
+Reader = Callable[[], bytes]
+
+
+@dataclass(frozen=True)
+class File:
+    """A file below a root."""
+
+    parts: tuple[str, ...]
+    """Its path below the root."""
+
+    origin: str
+    """Where it is, for people."""
+
+    read: Reader
+
+    @property
+    def label(self) -> str:
+        """The folder at the top of its path: its class."""
+        return self.parts[0]
+
+    @property
+    def name(self) -> str:
+        """Its path below the root, as text."""
+        return "/".join(self.parts)
+
+    def below(self) -> File:
+        """The same file, seen from one folder further down."""
+        return File(self.parts[1:], self.origin, self.read)
+
+
+def is_archive(path: Path) -> bool:
+    """Whether the name is that of an archive we read."""
+    return path.name.lower().endswith(SUFFIXES)
+
+
+def walk(root: Path, suffixes: Iterable[str]) -> Iterator[File]:
+    """All files under a folder or in an archive that end in one of `suffixes` (lower
+    case, with a dot), in the order in which they are best read.
+
+    A file is good to read until the next one is asked for. Hidden files and what
+    desktops leave behind are passed over. Raises DataError if the root is not there,
+    not readable, or an archive is hostile.
+    """
+    known = tuple(suffixes)
+    if root.is_dir():
+        found = _folder(root)
+    elif not root.exists():
+        raise DataError(f"{root} does not exist: give a folder, or a zip or tar of it")
+    elif zipfile.is_zipfile(root):
+        found = _zip(root)
+    else:
+        found = _tar(root)
+    for file in found:
+        hidden = any(part.startswith(".") or part in IGNORED for part in file.parts)
+        if not hidden and file.parts[-1].lower().endswith(known):
+            yield file
+
+
+def prefix_of(names: Iterable[tuple[str, ...]]) -> int:
+    """How many folders at the top all paths share without being their class: a zip of
+    `flowers/rose/1.jpg` has one."""
+    paths = list(names)
+    count = 0
+    while (
+        paths
+        and all(len(path) > count + 2 for path in paths)
+        and len({path[count] for path in paths}) == 1
+    ):
+        count += 1
+    return count
+
+
+def _folder(root: Path) -> Iterator[File]:
+    try:
+        paths = sorted(path for path in root.rglob("*") if path.is_file())
+    except OSError as error:
+        raise DataError(f"cannot read {root}: {error.strerror}") from error
+    for path in paths:
+        yield File(path.relative_to(root).parts, str(path), _bounded(path))
+
+
+def _bounded(path: Path) -> Reader:
+    def read() -> bytes:
+        if path.stat().st_size > MAX_FILE:
+            raise DataError(f"{path} is larger than {MAX_FILE >> 20} MiB")
+        return path.read_bytes()
+
+    return read
+
+
+def _zip(root: Path) -> Iterator[File]:
+    try:
+        archive = zipfile.ZipFile(root)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise DataError(f"cannot read {root}: {error}") from error
+    with archive:
+        members = [info for info in archive.infolist() if not info.is_dir()]
+        twice = [n for n, k in Counter(m.filename for m in members).items() if k > 1]
+        if twice:
+            raise DataError(f"{root} has '{twice[0]}' more than once")
+        bound = _Bound(root)
+        for info in members:
+            parts = bound.admit(info.filename, info.file_size)
+            yield File(parts, f"{root}:{info.filename}", _member(archive, info))
+
+
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Reader:
+    return lambda: archive.read(info)
+
+
+def _tar(root: Path) -> Iterator[File]:
+    try:
+        with tarfile.open(root) as archive:
+            bound = _Bound(root)
+            for info in archive:
+                if not info.isfile():  # links and devices are nobody's examples
+                    continue
+                parts = bound.admit(info.name, info.size)
+                yield File(parts, f"{root}:{info.name}", _tar_member(archive, info))
+    except (OSError, EOFError, tarfile.TarError) as error:
+        raise DataError(f"cannot read {root} as a folder, zip or tar: {error}") from (
+            error
+        )
+
+
+def _tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Reader:
+    def read() -> bytes:
+        file = archive.extractfile(info)
+        assert file is not None, "only regular files are asked for"
+        return file.read()
+
+    return read
+
+
+class _Bound:
+    """Refuses names that point outside, and archives that grow beyond measure."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._total = 0
+        self._most = max(MAX_ARCHIVE, MAX_GROWTH * root.stat().st_size)
+
+    def admit(self, name: str, size: int) -> tuple[str, ...]:
+        """The parts of a member's path."""
+        path = PurePosixPath(name.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+            raise DataError(f"{self._root} has '{name}', which points outside of it")
+        self._total += size
+        if size > MAX_FILE or self._total > self._most:
+            raise DataError(
+                f"{self._root} would unpack to more than is sane (at '{name}'): it "
+                "looks like an archive bomb"
+            )
+        return path.parts

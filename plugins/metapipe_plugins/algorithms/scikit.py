@@ -1,0 +1,202 @@
+"""Any scikit-learn classifier, fitted to each task: the honest baseline.
+
+On the features of a classifier of all training classes, or on the inputs as they are.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, ClassVar, Literal, cast
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+
+from metapipe import (
+    Algorithm,
+    Episodes,
+    Meta,
+    Model,
+    Params,
+    Problem,
+    Register,
+    Samples,
+    Statistics,
+    Step,
+    UsageError,
+    hookimpl,
+)
+from metapipe.functional import meta_of
+from metapipe.mapping import TaskMap
+from metapipe_plugins.parts.classifier import (
+    Classifier,
+    Linear,
+    classifier_step,
+    features_of,
+    require_classes,
+)
+
+
+class Scikit(Algorithm):
+    """Fit a scikit-learn classifier to each task, on trained features or raw inputs."""
+
+    paper: ClassVar[str] = "Pedregosa et al., JMLR 2011, https://scikit-learn.org"
+    equations: ClassVar[str] = "any classifier of the library, fitted per task"
+    recommended: ClassVar[dict[str, object]] = {
+        "model.pooling": "max",
+        "model.features": "flatten",
+        "model.scale": True,
+    }
+
+    classifier: str = "LogisticRegression"
+    """Name of the classifier: NearestCentroid, LogisticRegression, SVC, ..."""
+
+    options: dict[str, Any] = Field(default={})
+    """Arguments of the classifier, as -s algorithm.options={C=10.0}."""
+
+    features: Literal["embedding", "inputs"] = "embedding"
+    """What it is fitted on: features of the model, which is trained to tell all
+    training classes apart; or inputs as they are, which need no training."""
+
+    normalise: bool = True
+    """Divide each feature vector by its length first."""
+
+    statistics: Statistics = "running"
+    """Statistics of normalisation layers when predicting: running averages, so that
+    each query is on its own; or those of the batch at hand."""
+
+    @field_validator("classifier")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in classifiers():
+            raise ValueError(f"scikit-learn has no classifier '{name}'")
+        return name
+
+    def check(self, trained: Problem, asked: Problem) -> None:
+        """Any number of classes will do; training needs to know them all."""
+        require_classes(trained)
+        try:
+            self.estimator()
+        except TypeError as error:
+            raise UsageError(f"algorithm.options: {error}") from error
+
+    def build(self, model: Model, problem: Problem) -> nn.Module:
+        """The model without its head, or nothing, and a layer over all classes."""
+        features = (
+            nn.Flatten()
+            if self.features == "inputs"
+            else model.build(problem.shape, None, self.statistics)
+        )
+        return Classifier(features, Linear(), problem)
+
+    def init(self, network: nn.Module) -> Meta:
+        """The network's own parameters and running statistics."""
+        return meta_of(network)
+
+    def adapt(
+        self, network: nn.Module, meta: Meta, support: Samples, ways: int
+    ) -> Params:
+        """Features of the support set (n, d), and its labels, one-hot (n, ways)."""
+        features = self._features(network, meta, support.inputs)
+        return {"features": features, "labels": F.one_hot(support.targets, ways)}
+
+    def unadapted(self, network: nn.Module, meta: Meta) -> Params | None:
+        """Without a support set there is nothing to fit."""
+        return None
+
+    def predict(
+        self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor
+    ) -> Tensor:
+        """The classifier's scores (m, ways), fitted here: a classifier is no tensor."""
+        features = self._features(network, meta, inputs)
+        return _fitted(adapted["features"], adapted["labels"], features, self)
+
+    def meta_gradient(
+        self, network: nn.Module, meta: Meta, episodes: Episodes, over: TaskMap
+    ) -> Step:
+        """Of the cross-entropy over all training classes, of all images at hand."""
+        return classifier_step(network, meta, episodes, Linear())
+
+    def estimator(self) -> Any:
+        """A new classifier; always the same seed, if it takes one."""
+        cls = classifiers()[self.classifier]
+        seed = {"random_state": 0} if "random_state" in cls().get_params() else {}
+        return cls(**{**seed, **self.options})
+
+    def _features(self, network: nn.Module, meta: Meta, inputs: Tensor) -> Tensor:
+        features = features_of(network, meta, inputs)
+        return F.normalize(features, dim=-1) if self.normalise else features
+
+
+class Fitted(torch.autograd.Function):
+    """Scores of a classifier fitted to a support set: no gradient, and a loop where
+    tasks are mapped by vmap."""
+
+    @staticmethod
+    def forward(
+        support: Tensor, labels: Tensor, query: Tensor, algorithm: Scikit
+    ) -> Tensor:
+        """(n, d), one-hot (n, ways) and (m, d) -> (m, ways)."""
+        if support.device.type == "meta":
+            return query.new_empty(len(query), labels.shape[-1])
+        model = algorithm.estimator()
+        model.fit(support.detach().cpu().numpy(), labels.argmax(-1).cpu().numpy())
+        scores = torch.from_numpy(_scores(model, query.detach().cpu().numpy()))
+        if scores.ndim == 1:  # two classes: the score of the second
+            scores = torch.stack([-scores, scores], 1)
+        return scores.to(query)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
+        """Nothing to keep."""
+        ctx.mark_non_differentiable(output)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[None, ...]:
+        """A fitted classifier has no gradient."""
+        return (None,) * 4
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Tensor, int]:
+        """One task after the other."""
+        *tensors, algorithm = args
+        rows = [
+            tensor.movedim(dim, 0) if dim is not None else [tensor] * info.batch_size
+            for tensor, dim in zip(tensors, in_dims[:-1], strict=True)
+        ]
+        scores = [_fitted(*row, algorithm) for row in zip(*rows, strict=True)]
+        return torch.stack(scores), 0
+
+
+def _fitted(*arguments: Any) -> Tensor:
+    return cast(Tensor, Fitted.apply(*arguments))  # type: ignore[no-untyped-call]
+
+
+@cache
+def classifiers() -> dict[str, Any]:
+    """Classifiers of scikit-learn that are made without arguments, by name."""
+    # here: it imports all of the library
+    from sklearn.utils import all_estimators
+
+    return {
+        name: cls
+        for name, cls in all_estimators("classifier")
+        if not getattr(cls, "_required_parameters", ())
+        and name not in ("StackingClassifier", "VotingClassifier", "ClassifierChain")
+    }
+
+
+def _scores(model: Any, query: Any) -> Any:
+    """What is the larger, the likelier: (m, ways), or (m,) for two classes."""
+    if hasattr(model, "decision_function"):
+        return model.decision_function(query)
+    if hasattr(model, "predict_log_proba"):
+        return model.predict_log_proba(query).clip(min=-100)
+    return model.predict_proba(query)
+
+
+@hookimpl
+def register_algorithms(register: Register) -> None:
+    """Offer scikit-learn's classifiers."""
+    register("sklearn", Scikit)

@@ -1,0 +1,74 @@
+"""CIFAR-FS and FC100: CIFAR-100 split for few-shot learning, from files you have.
+
+Both take a folder (or zip, or tar) with a folder a class of 32x32 pictures, and the
+lists of the split, which the papers' authors publish: docs/data.md tells where.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from metapipe import DataError, Dataset, Register, Split, hookimpl
+from metapipe.classification import ImageSource
+from metapipe.images import ImageEncoder
+from metapipe_plugins.parts.class_folders import ClassFolders, by_lists, find_roots
+
+ENCODER = ImageEncoder(height=32, width=32, channels=3, fit="crop")
+
+
+class CifarFS(Dataset):
+    """CIFAR-100 with 64 / 16 / 20 random classes."""
+
+    paper: ClassVar[str] = (
+        "Bertinetto et al., ICLR 2019, https://arxiv.org/abs/1805.08136"
+    )
+
+    root: Path | None = None
+    """Folder with a folder a class of CIFAR-100, or with archives `cifar100*.zip`."""
+
+    lists: Path | None = None
+    """Folder with train.txt, val.txt and test.txt; ROOT/splits/cifar_fs by default."""
+
+    def open(self, split: Split) -> ImageSource:
+        """The pictures of a split's classes."""
+        return _open("cifar-fs", "cifar_fs", self.root, self.lists, split)
+
+
+class FC100(Dataset):
+    """CIFAR-100 with 60 / 20 / 20 classes of different superclasses."""
+
+    paper: ClassVar[str] = (
+        "Oreshkin, Rodriguez & Lacoste, NeurIPS 2018, https://arxiv.org/abs/1805.10123"
+    )
+
+    root: Path | None = None
+    """Folder with a folder a class of CIFAR-100, or with archives `cifar100*.zip`."""
+
+    lists: Path | None = None
+    """Folder with train.txt, val.txt and test.txt; ROOT/splits/fc100 by default."""
+
+    def open(self, split: Split) -> ImageSource:
+        """The pictures of a split's classes."""
+        return _open("fc100", "fc100", self.root, self.lists, split)
+
+
+def _open(
+    name: str, folder: str, root: Path | None, lists: Path | None, split: Split
+) -> ImageSource:
+    if root is None:
+        raise DataError(
+            f"{name} needs the pictures of CIFAR-100 in a folder a class: "
+            "-s dataset.root=PATH (docs/data.md tells how to get them)"
+        )
+    folders = ClassFolders("cifar100", find_roots(root, "cifar100*"), ENCODER)
+    bank = folders.bank()
+    lists = lists or root.expanduser() / "splits" / folder
+    return folders.source(bank, by_lists(bank, lists.expanduser())[split])
+
+
+@hookimpl
+def register_datasets(register: Register) -> None:
+    """Offer both splits."""
+    register("cifar-fs", CifarFS)
+    register("fc100", FC100)

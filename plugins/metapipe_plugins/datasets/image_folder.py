@@ -1,0 +1,108 @@
+"""Your own pictures: a folder a class, or a zip or tar of that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt
+
+from metapipe import DataError, Dataset, Register, Split, hookimpl
+from metapipe.bank import Bank
+from metapipe.classification import ImageSource
+from metapipe.images import Fit, ImageEncoder
+from metapipe_plugins.parts.class_folders import (
+    ClassFolders,
+    Lists,
+    Unreadable,
+    by_chance,
+    by_folders,
+    by_lists,
+    find_roots,
+)
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class ImageFolder(Dataset):
+    """Pictures of your own: a folder a class; the classes are split by seed, by lists,
+    or by folders train, val and test."""
+
+    root: Path | None = None
+    """Folder with a folder a class, as ROOT/rose/1.jpg, or a zip or tar of it; a folder
+    that has only archives is read as all of them together."""
+
+    split: Literal["auto", "folders", "lists", "random"] = "auto"
+    """By folders train, val and test; by lists; by chance; auto takes the first of
+    these that is there."""
+
+    lists: Path | None = None
+    """Folder with train.txt, val.txt and test.txt: a class a line."""
+
+    split_seed: NonNegativeInt = 0
+    """Seed of the random split."""
+
+    shares: tuple[Share, Share] = (0.6, 0.2)
+    """Shares of the classes to train on and to validate on; the rest are tested on."""
+
+    size: int = Field(default=84, ge=4, le=1024)
+    """Height and width of an input, in pixels."""
+
+    colour: bool = True
+    """Three channels; one if not."""
+
+    fit: Fit = "crop"
+    """What is done to other aspect ratios: cut out the middle, stretch, or pad."""
+
+    invert: bool = False
+    """Make dark ink on paper bright on dark."""
+
+    unreadable: Unreadable = "error"
+    """Whether pictures that cannot be read end the run, or are named and left out."""
+
+    def open(self, split: Split) -> ImageSource:
+        """The pictures of a split's classes."""
+        if self.root is None:
+            raise DataError(
+                "image-folder needs the folder of the pictures: -s dataset.root=PATH"
+            )
+        folders = ClassFolders(
+            "image-folder",
+            find_roots(self.root, "*"),
+            ImageEncoder(
+                height=self.size,
+                width=self.size,
+                channels=3 if self.colour else 1,
+                fit=self.fit,
+                invert=self.invert,
+            ),
+            self.unreadable,
+        )
+        bank = folders.bank()
+        names = self._lists(bank)[split]
+        if not names:
+            raise DataError(
+                f"the split leaves none of the {len(bank.classes)} classes of "
+                f"{self.root} for {split}: give -s dataset.lists=FOLDER, or other "
+                "-s dataset.shares"
+            )
+        return folders.source(bank, names)
+
+    def _lists(self, bank: Bank) -> Lists:
+        if self.split in ("auto", "folders") and (lists := by_folders(bank)):
+            return lists
+        if self.split == "lists" or (self.split == "auto" and self.lists):
+            if self.lists is None:
+                raise DataError(
+                    "dataset.split = 'lists' needs their folder: -s dataset.lists=PATH"
+                )
+            return by_lists(bank, self.lists.expanduser())
+        if self.split == "folders":
+            raise DataError(f"{self.root} has no folders train, val and test")
+        return by_chance(bank, self.split_seed, self.shares)
+
+
+@hookimpl
+def register_datasets(register: Register) -> None:
+    """Offer folders of pictures."""
+    register("image-folder", ImageFolder)

@@ -1,0 +1,55 @@
+"""mini-ImageNet, from files you have: ImageNet may not be handed on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from metapipe import DataError, Dataset, Register, Split, hookimpl
+from metapipe.classification import ImageSource
+from metapipe.images import ImageEncoder
+from metapipe_plugins.parts.class_folders import ClassFolders, by_lists, find_roots
+
+
+class MiniImageNet(Dataset):
+    """100 classes of ImageNet with 600 pictures each; Ravi & Larochelle's split."""
+
+    paper: ClassVar[str] = (
+        "Vinyals et al., NIPS 2016, https://arxiv.org/abs/1606.04080; split of Ravi & "
+        "Larochelle, ICLR 2017"
+    )
+
+    root: Path | None = None
+    """Folder with a folder a class, named by its WordNet id (n01532829), or archives of
+    such folders."""
+
+    lists: Path | None = None
+    """Folder with train, val and test as .txt (a class a line) or .csv (with a column
+    `label`); ROOT if not given."""
+
+    size: int = Field(default=84, ge=4, le=1024)
+    """Height and width of an input, in pixels."""
+
+    def open(self, split: Split) -> ImageSource:
+        """The pictures of a split's classes."""
+        if self.root is None:
+            raise DataError(
+                "mini-imagenet needs its pictures in a folder a class: "
+                "-s dataset.root=PATH (docs/data.md tells how to get them)"
+            )
+        encoder = ImageEncoder(
+            height=self.size, width=self.size, channels=3, fit="stretch"
+        )
+        roots = find_roots(self.root, "*")
+        folders = ClassFolders("mini-imagenet", roots, encoder)
+        bank = folders.bank()
+        lists = (self.lists or self.root).expanduser()
+        return folders.source(bank, by_lists(bank, lists)[split])
+
+
+@hookimpl
+def register_datasets(register: Register) -> None:
+    """Offer mini-ImageNet."""
+    register("mini-imagenet", MiniImageNet)

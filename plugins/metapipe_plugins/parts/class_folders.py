@@ -1,0 +1,198 @@
+"""Pictures in a folder a class, as a bank with its classes split in three."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from metapipe import DataError, Split
+from metapipe.bank import Bank, Bytes, identity, open_bank
+from metapipe.classification import ImageClass, ImageSource
+from metapipe.folders import File, is_archive, prefix_of, walk
+from metapipe.images import ImageEncoder
+from metapipe.sampling import choose
+
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+NAMED: Mapping[str, Split] = {
+    "train": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+}
+"""Names of folders that are splits."""
+
+SHOWN = 5
+"""How many examples a message names."""
+
+Unreadable = Literal["error", "skip"]
+Lists = Mapping[Split, Sequence[str]]
+
+logger = logging.getLogger("metapipe")
+
+
+@dataclass(frozen=True)
+class ClassFolders:
+    """Roots with a folder a class, and what their pictures become."""
+
+    name: str
+    roots: tuple[Path, ...]
+    encoder: ImageEncoder
+    unreadable: Unreadable = "error"
+
+    def bank(self) -> Bank:
+        """All pictures; classes are `CLASS`, or `SPLIT/CLASS` below split folders."""
+        made_from = {
+            "files": [identity(root) for root in self.roots],
+            "encoder": self.encoder.model_dump(),
+            "unreadable": self.unreadable,
+        }
+        return open_bank(self.name, made_from, self._build)
+
+    def source(self, bank: Bank, names: Sequence[str]) -> ImageSource:
+        """Episodes of the classes with these names."""
+        index = {name: number for number, name in enumerate(bank.classes)}
+        members = tuple(ImageClass(index[name]) for name in names)
+        return ImageSource(bank, members, encoder=self.encoder)
+
+    def _build(self) -> Iterator[tuple[str, Bytes]]:
+        classes: dict[str, dict[str, Bytes]] = defaultdict(dict)
+        broken: list[str] = []
+        for root in self.roots:
+            for label, name, file in labelled(root):
+                try:
+                    pixels = self.encoder.pixels(file.read(), file.origin)
+                except DataError as error:
+                    broken.append(str(error).removeprefix("cannot read "))
+                    continue
+                classes[label][name] = pixels
+        self._report(broken)
+        if not classes:
+            raise DataError(
+                f"{self.roots[0]} has no pictures: a folder a class is wanted, as in "
+                "ROOT/rose/1.jpg"
+            )
+        _report_duplicates(classes)
+        for label in sorted(classes):
+            files = classes[label]
+            yield label, np.stack([files[name] for name in sorted(files)])
+
+    def _report(self, broken: list[str]) -> None:
+        if not broken:
+            return
+        more = f" and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
+        text = f"{len(broken)} unreadable: {'; '.join(broken[:SHOWN])}{more}"
+        if self.unreadable == "error":
+            raise DataError(
+                f"{text}. Mend or remove them, or leave them out with "
+                "-s dataset.unreadable=skip"
+            )
+        logger.warning("left out %s", text)
+
+
+def labelled(root: Path) -> Iterator[tuple[str, str, File]]:
+    """(class, name in the class, file) of all pictures under a root."""
+    suffixes = tuple(Image.registered_extensions())
+    paths = [file.parts for file in walk(root, suffixes)]
+    skip = prefix_of(paths)
+    # A folder that is called `train` is a split only if another one is there too.
+    tops = {path[skip] for path in paths if len(path) > skip + 2}
+    split = len(tops) > 1 and all(top.lower() in NAMED for top in tops)
+    depth = 2 if split else 1
+    for file in walk(root, suffixes):
+        parts = file.parts[skip:]
+        if len(parts) > depth:
+            yield "/".join(parts[:depth]), "/".join(parts[depth:]), file
+
+
+def find_roots(root: Path, archives: str) -> tuple[Path, ...]:
+    """The folder or archive itself, or those of its archives that match a pattern."""
+    root = root.expanduser()
+    if root.is_dir():
+        found = sorted(path for path in root.glob(archives) if is_archive(path))
+        if found:
+            return tuple(found)
+    if not root.exists():
+        raise DataError(
+            f"dataset.root = '{root}' does not exist: give a folder that has a folder "
+            "a class, or a zip or tar of it"
+        )
+    return (root,)
+
+
+def by_folders(bank: Bank) -> Lists | None:
+    """The split that folders called train, val and test make; None without them."""
+    tops = [name.split("/")[0].lower() for name in bank.classes if "/" in name]
+    if len(tops) < len(bank.classes) or not set(tops) <= set(NAMED):
+        return None
+    return {
+        split: [n for n in bank.classes if NAMED[n.split("/")[0].lower()] == split]
+        for split in SPLITS
+    }
+
+
+def by_lists(bank: Bank, folder: Path) -> Lists:
+    """Of train.txt, val.txt and test.txt (a class a line), or .csv with `label`."""
+    lists: dict[Split, list[str]] = {split: _list(folder, split) for split in SPLITS}
+    seen: dict[str, str] = {}
+    for split, names in lists.items():
+        for name in names:
+            if name not in bank.classes:
+                raise DataError(
+                    f"{folder} lists '{name}' for {split}, which is none of the "
+                    f"{len(bank.classes)} classes found"
+                )
+            if seen.setdefault(name, split) != split:
+                raise DataError(f"{folder} has '{name}' in {seen[name]} and {split}")
+    return lists
+
+
+def by_chance(bank: Bank, seed: int, fractions: tuple[float, float]) -> Lists:
+    """Classes shuffled by a seed: shares for training and validation, then the rest."""
+    count = len(bank.classes)
+    order = choose(np.array([seed], np.uint64), "class split", count, count)[0]
+    first = round(fractions[0] * count)
+    second = first + round(fractions[1] * count)
+    names = [bank.classes[i] for i in order.tolist()]
+    return {
+        "train": sorted(names[:first]),
+        "val": sorted(names[first:second]),
+        "test": sorted(names[second:]),
+    }
+
+
+def _list(folder: Path, split: str) -> list[str]:
+    text, table = folder / f"{split}.txt", folder / f"{split}.csv"
+    try:
+        if table.exists() and not text.exists():
+            with table.open(newline="", encoding="utf-8") as file:
+                return sorted({row["label"] for row in csv.DictReader(file)})
+        lines = text.read_text(encoding="utf-8").splitlines()
+    except (OSError, KeyError) as error:
+        raise DataError(
+            f"cannot read the classes of {split}: {folder} needs {split}.txt with a "
+            f"class a line, or {split}.csv with a column 'label' ({error})"
+        ) from error
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _report_duplicates(classes: Mapping[str, Mapping[str, Bytes]]) -> None:
+    """Pictures that are in more than one class, and so perhaps in two splits."""
+    owners: dict[bytes, dict[str, str]] = defaultdict(dict)
+    for label, files in classes.items():
+        for name, pixels in files.items():
+            digest = hashlib.blake2b(pixels.tobytes(), digest_size=16).digest()
+            owners[digest].setdefault(label, f"{label}/{name}")
+    shared = [list(found.values()) for found in owners.values() if len(found) > 1]
+    if shared:
+        examples = "; ".join(" = ".join(names) for names in shared[:SHOWN])
+        logger.warning("%d pictures are in several classes: %s", len(shared), examples)

@@ -1,0 +1,92 @@
+"""The scikit-learn baseline: what it predicts is what the library predicts."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import NearestCentroid
+from sklearn.svm import SVC
+
+from metapipe import Problem, Samples, UsageError
+from metapipe.errors import SettingError
+from metapipe.registry import load
+from metapipe.testing import AlgorithmContract, TinyModel, blobs
+
+REGISTRY = load()
+CASES = {
+    "LogisticRegression": (LogisticRegression(C=3.0), {"C": 3.0}),
+    "NearestCentroid": (NearestCentroid(), {}),
+    "SVC": (SVC(kernel="linear", random_state=0), {"kernel": "linear"}),
+}
+
+
+def algorithm(**settings):
+    return REGISTRY.create("algorithm", "sklearn", settings)
+
+
+class TestScikitOnFeatures(AlgorithmContract):
+    algorithm = algorithm()
+    exact_gradient = False  # the classifier of all classes is descended
+
+    # What is descended says nothing of the loss on classes never trained on.
+    test_it_learns_a_toy_problem = None
+
+
+class TestScikitOnInputs(AlgorithmContract):
+    algorithm = algorithm(features="inputs", classifier="NearestCentroid")
+    exact_gradient = False  # the classifier of all classes is descended
+    test_it_learns_a_toy_problem = None  # nothing is learned before a task
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("ways", [2, 3])
+def test_predictions_are_the_librarys(name, ways):
+    reference, options = CASES[name]
+    method = algorithm(
+        classifier=name, options=options, features="inputs", normalise=False
+    )
+    episodes = blobs(ways=ways)
+    network = method.build(TinyModel(), Problem("classification", (6,), ways, 12))
+    meta = method.init(network)
+    inputs, labels = (t[0] for t in episodes.support)
+    query = episodes.query.inputs[0]
+    adapted = method.adapt(network, meta, Samples(inputs, labels), ways)
+    found = method.predict(network, meta, adapted, query)
+    reference.fit(inputs.numpy(), labels.numpy())
+    assert np.array_equal(found.argmax(-1).numpy(), reference.predict(query.numpy()))
+    assert found.shape == (len(query), ways)
+
+
+def test_the_step_is_that_of_a_plain_classifier():
+    """The gradient of the cross-entropy over all classes, by autograd."""
+    from metapipe.mapping import TaskMap
+
+    method, episodes = algorithm(), blobs()
+    network = method.build(TinyModel(), Problem("classification", (6,), 3, 12)).double()
+    step = method.meta_gradient(
+        network, method.init(network), episodes, TaskMap("loop")
+    )
+    inputs = torch.cat([episodes.support.inputs, episodes.query.inputs], 1).flatten(
+        0, 1
+    )
+    labels = torch.cat([episodes.support.targets, episodes.query.targets], 1)
+    targets = episodes.classes.gather(1, labels).flatten()
+    logits = network.features(inputs) @ network.classifier["weight"].mT
+    loss = torch.nn.functional.cross_entropy(
+        logits + network.classifier["bias"], targets
+    )
+    names = list(step.gradients)
+    wanted = torch.autograd.grad(loss, [network.get_parameter(n) for n in names])
+    for name, want in zip(names, wanted, strict=True):
+        torch.testing.assert_close(step.gradients[name], want, msg=name)
+
+
+def test_an_unknown_classifier_is_refused():
+    with pytest.raises(SettingError, match="no classifier 'LogReg'"):
+        algorithm(classifier="LogReg")
+
+
+def test_options_it_does_not_take_are_refused():
+    problem = Problem("classification", (6,), 3, 12)
+    with pytest.raises(UsageError, match="options"):
+        algorithm(options={"depth": 3}).check(problem, problem)
