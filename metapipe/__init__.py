@@ -5,9 +5,12 @@ Everything a plugin needs is here, in `metapipe.functional` (the numerical core)
 `metapipe.download` and `metapipe.testing`. Importing this module does not import torch.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from .contracts import (
     Algorithm,
     Dataset,
+    Encoder,
     Kind,
     Meta,
     Model,
@@ -29,15 +32,31 @@ from .errors import (
 from .events import CheckpointInfo, RunInfo
 from .hookspecs import hookimpl
 
+if TYPE_CHECKING:
+    from .estimators import FewShotClassifier, FewShotRegressor
+
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """The estimators, imported when asked for: they need torch and scikit-learn."""
+    if name in ("FewShotClassifier", "FewShotRegressor"):
+        from . import estimators
+
+        return getattr(estimators, name)
+    raise AttributeError(f"module 'metapipe' has no attribute '{name}'")
+
 
 __all__ = [
     "Algorithm",
     "CheckpointInfo",
     "DataError",
     "Dataset",
+    "Encoder",
     "EpisodeRecord",
     "Episodes",
+    "FewShotClassifier",
+    "FewShotRegressor",
     "Kind",
     "Meta",
     "MetapipeError",

@@ -48,7 +48,7 @@ class FilterError(UsageError):
     """A filter or sort expression does not parse."""
 
 
-class UnsupportedError(UsageError):
+class UnsupportedError(UsageError, ValueError):
     """The chosen algorithm, model or data set cannot do what was asked."""
 
 

@@ -125,6 +125,15 @@ def mean_ci95(values: Sequence[float]) -> tuple[float, float]:
     return mean, 1.96 * math.sqrt(variance / len(values))
 
 
+def wilson(right: int, count: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a proportion (JASA 1927): of items, not of episodes."""
+    z, share = 1.96, right / count
+    middle = share + z * z / (2 * count)
+    half = z * math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
+    scale = 1 + z * z / count
+    return max((middle - half) / scale, 0.0), min((middle + half) / scale, 1.0)
+
+
 def _figures(
     learner: Learner, meta: Meta, episodes: Episodes, prediction: Prediction
 ) -> Metrics:

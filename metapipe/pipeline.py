@@ -7,7 +7,7 @@ import os
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ def train(
             iterations=experiment.training.iterations,
             config=experiment.to_dict(),
             plugins=registry.versions(experiment),
-            environment=environment() | {"data": prepared.sources["train"].fingerprint},
+            environment=environment() | _facts_of_data(prepared),
             git_commit=commit,
             git_dirty=dirty,
             device=prepared.learner.device,
@@ -226,6 +226,18 @@ def _run(
         device=session.learner.device,
         mapping=str(session.learner.mapping),
     )
+
+
+def _facts_of_data(prepared: Prepared) -> dict[str, Any]:
+    """What a run needs of its data ever after: to be adapted, the data need not be
+    there."""
+    source = prepared.sources["train"]
+    encoder = source.encoder
+    return {
+        "data": source.fingerprint,
+        "problem": asdict(prepared.learner.problem),
+        "encoder": None if encoder is None else encoder.model_dump(mode="json"),
+    }
 
 
 def _mapped(session: Session, checkpoint: Checkpoint | None) -> Learner:

@@ -32,6 +32,8 @@ def headline(evaluation: NewEvaluation) -> dict[str, Any]:
     if evaluation.purpose == "test":
         names = ("accuracy", "accuracy_ci95", "loss")
         return {name: getattr(evaluation, name) for name in names}
+    if evaluation.purpose != "validation":
+        return {}
     best, new = schema.Run.val_accuracy, evaluation.accuracy
     if new is None:
         return {"val_accuracy": best}

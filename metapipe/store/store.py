@@ -166,7 +166,8 @@ class TaskStore:
                 session.execute(
                     insert(schema.Episode), episode_rows(run_id, row.id, episodes)
                 )
-            _change(session, run_id, **headline(evaluation))
+            if figures := headline(evaluation):
+                _change(session, run_id, **figures)
             return row.id
 
     def save_checkpoint(self, run_id: int, checkpoint: CheckpointInfo) -> Path | None:

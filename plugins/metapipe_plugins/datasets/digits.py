@@ -17,12 +17,17 @@ import numpy as np
 from metapipe import Dataset, Register, Split, hookimpl
 from metapipe.bank import Bytes, open_bank
 from metapipe.classification import ImageClass, ImageSource, with_rotations
+from metapipe.images import ImageEncoder
 
 DIGITS: dict[Split, tuple[int, ...]] = {
     "train": (0, 1, 2, 6, 8, 9),
     "val": (5, 7),
     "test": (3, 4),
 }
+
+
+ENCODER = ImageEncoder(height=8, width=8, channels=1, fit="stretch")
+"""Ink is bright and paper dark, as the library has it."""
 
 
 class Digits(Dataset):
@@ -41,7 +46,7 @@ class Digits(Dataset):
         members = [ImageClass(digit) for digit in DIGITS[split]]
         if self.rotations:
             members = with_rotations(members)
-        return ImageSource(bank, tuple(members))
+        return ImageSource(bank, tuple(members), encoder=ENCODER)
 
 
 def _build() -> Iterator[tuple[str, Bytes]]:

@@ -36,6 +36,7 @@ from pydantic import Field
 from metapipe import Dataset, Register, Split, hookimpl
 from metapipe.bank import Bank, Bytes, open_bank
 from metapipe.classification import ImageClass, ImageSource, with_rotations
+from metapipe.images import ImageEncoder
 from metapipe.sampling import uniform
 
 SIZE = 28
@@ -82,6 +83,10 @@ FINE = 4
 
 Grey = NDArray[np.float32]
 Floats = NDArray[np.float64]
+
+
+ENCODER = ImageEncoder(height=SIZE, width=SIZE, channels=1, fit="pad", invert=True)
+"""What makes inputs of pictures of dark letters on white."""
 
 
 class Glyphs(Dataset):
@@ -134,7 +139,7 @@ class Glyphs(Dataset):
         members = _members(bank, split)
         if self.rotations and split == "train":
             members = with_rotations(members)
-        return ImageSource(bank, tuple(members))
+        return ImageSource(bank, tuple(members), encoder=ENCODER)
 
     def _build(self) -> Iterator[tuple[str, Bytes]]:
         for script, letter in distinct_letters():

@@ -8,22 +8,20 @@ alphabets (harder).
 
 from __future__ import annotations
 
-import io
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import ClassVar, Literal
 
 import numpy as np
-from PIL import Image
 from pydantic import Field, NonNegativeInt
 
 from metapipe import DataError, Dataset, Register, Split, hookimpl
 from metapipe.bank import Bank, Bytes, identity, open_bank
 from metapipe.classification import ImageClass, ImageSource, with_rotations
 from metapipe.download import download_all
+from metapipe.images import UNREADABLE, ImageEncoder
 from metapipe.sampling import choose
 
 OFFICIAL = "https://github.com/brendenlake/omniglot/raw/master/python"
@@ -35,16 +33,6 @@ PARTS = ("images_background", "images_evaluation")
 INSTEAD = "Point -s dataset.root=PATH at a folder or zip that has Omniglot"
 OFFICIAL_VALIDATION = 5
 """Background alphabets that the official split validates on: the last, by name."""
-
-UNREADABLE = (
-    OSError,
-    RuntimeError,  # an encrypted member, or an unknown compression
-    SyntaxError,  # what Pillow raises for a broken PNG
-    zipfile.BadZipFile,
-    zlib.error,
-    Image.DecompressionBombError,
-)
-"""What reading a damaged or hostile image raises."""
 
 Rotations = Literal["none", "classes", "random"]
 ReadFile = Callable[[], bytes]
@@ -101,7 +89,18 @@ class Omniglot(Dataset):
             )
         if rotations == "classes":
             members = with_rotations(members)
-        return ImageSource(bank, tuple(members), rotations == "random")
+        return ImageSource(
+            bank, tuple(members), rotations == "random", encoder=self._encoder()
+        )
+
+    def _encoder(self) -> ImageEncoder:
+        return ImageEncoder(
+            height=self.size,
+            width=self.size,
+            channels=1,
+            fit="stretch",
+            invert=self.invert,
+        )
 
     def _bank(self) -> Bank:
         if self.root is None:
@@ -127,12 +126,10 @@ class Omniglot(Dataset):
 
     def _image(self, name: str, read: ReadFile) -> Bytes:
         try:
-            image = Image.open(io.BytesIO(read())).convert("L")
-        except UNREADABLE as error:
-            raise DataError(f"cannot read {name}: {error}. {INSTEAD}") from error
-        side = (self.size, self.size)
-        pixels = np.asarray(image.resize(side, Image.Resampling.LANCZOS))
-        return 255 - pixels if self.invert else pixels
+            return self._encoder().pixels(read(), name)
+        except (DataError, *UNREADABLE) as error:
+            reason = str(error).removeprefix(f"cannot read {name}: ")
+            raise DataError(f"cannot read {name}: {reason}. {INSTEAD}") from error
 
     def _members(self, bank: Bank, split: Split) -> list[ImageClass]:
         if self.split == "lists":

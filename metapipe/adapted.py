@@ -1,0 +1,244 @@
+"""A learner that has learned one task: all that predicting takes, in memory or a file.
+
+The file is safetensors with its JSON in the header, as a checkpoint is. Opening it
+needs neither store nor data; no code is read from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .contracts import Encoder, Meta, Problem
+from .encoding import encoder_from
+from .episode import Params, Samples
+from .errors import CheckpointError, UnsupportedError
+from .evaluation import Prediction, predict
+from .learner import Learner, build_learner, choose_device
+from .registry import Registry
+
+FORMAT = 1
+BATCH = 256
+"""Inputs predicted at a time."""
+
+GROUPS: tuple[Literal["params", "state", "adapted"], ...] = (
+    "params",
+    "state",
+    "adapted",
+)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an adapted learner comes from."""
+
+    algorithm: str
+    model: str
+    settings: Mapping[str, Any]
+    """Of `algorithm` and of `model`."""
+
+    run: str
+    """Of which run it was adapted, for people."""
+
+    plugins: Mapping[str, str]
+    """Distribution and version of each."""
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """A learner that has learned one task."""
+
+    learner: Learner
+    meta: Meta
+    params: Params
+    """What `Algorithm.adapt` found."""
+
+    support: Samples
+    classes: tuple[str, ...]
+    """Names by label; empty for regression."""
+
+    encoder: Encoder | None
+    origin: Origin
+
+    def outputs(self, inputs: Tensor, prediction: Prediction = "alone") -> Tensor:
+        """Logits (m, ways), or numbers (m, outputs), of inputs (m, *shape).
+
+        Alone, a prediction does not depend on what else is asked; `together`, all
+        inputs are one batch, as the queries of an episode are.
+        """
+        expected = self.learner.problem.shape
+        if tuple(inputs.shape[1:]) != expected:
+            raise UnsupportedError(
+                f"inputs have the shape {tuple(inputs.shape[1:])}, and the model takes "
+                f"{expected}"
+            )
+        if not len(inputs):
+            return inputs.new_empty(
+                0, len(self.classes) or self.learner.problem.outputs
+            )
+        size = len(inputs) if prediction == "together" else BATCH
+        with torch.no_grad():
+            parts = [
+                predict(
+                    self.learner,
+                    self.meta,
+                    self.params,
+                    self.support,
+                    part.to(self.learner.device),
+                    prediction,
+                ).cpu()
+                for part in torch.split(inputs, size)
+            ]
+        return torch.cat(parts)
+
+    def probabilities(self, inputs: Tensor, prediction: Prediction = "alone") -> Tensor:
+        """(m, ways): the softmax of the outputs."""
+        return self.outputs(inputs, prediction).double().softmax(-1)
+
+
+def adapt(
+    learner: Learner,
+    meta: Meta,
+    support: Samples,
+    classes: Sequence[str],
+    encoder: Encoder | None,
+    origin: Origin,
+) -> Adapted:
+    """Learn a task from its support set: inputs (n, *shape), targets (n,) or (n, k).
+
+    Raises UnsupportedError if the algorithm cannot do that many classes.
+    """
+    trained = learner.problem
+    asked = trained
+    if classes:
+        asked = replace(trained, outputs=len(classes))
+    learner.algorithm.check(trained, asked)
+    support = Samples(*(tensor.to(learner.device) for tensor in support))
+    with torch.no_grad():
+        params = learner.algorithm.adapt(
+            learner.network, meta, support, max(len(classes), 1)
+        )
+    return Adapted(learner, meta, params, support, tuple(classes), encoder, origin)
+
+
+def save(adapted: Adapted, path: Path) -> str:
+    """Write one file, aside and renamed; returns its SHA-256."""
+    groups = {
+        "params": adapted.meta.params,
+        "state": adapted.meta.state,
+        "adapted": adapted.params,
+    }
+    tensors = {
+        f"{group}/{name}": tensor.detach().cpu().contiguous().clone()
+        for group in GROUPS
+        for name, tensor in groups[group].items()
+    }
+    if adapted.learner.normalises_batches:  # a prediction needs the batch it is one of
+        tensors["support"] = adapted.support.inputs.cpu().contiguous()
+    header = {
+        "format": FORMAT,
+        "problem": asdict(adapted.learner.problem),
+        "classes": adapted.classes,
+        "encoder": adapted.encoder and adapted.encoder.model_dump(mode="json"),
+        "origin": asdict(adapted.origin),
+    }
+    aside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, aside, metadata={"metapipe-adapted": json.dumps(header)})
+        with aside.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise CheckpointError(f"cannot write {path}: {error.strerror}") from error
+    return sha256
+
+
+def load(path: Path, registry: Registry, device: str = "auto") -> Adapted:
+    """Read what `save` wrote.
+
+    Raises CheckpointError for a file that is missing, damaged or not ours, and
+    UnknownNameError if it needs a plugin that is not installed.
+    """
+    header, tensors = _read(path)
+    device = choose_device(device)
+    try:
+        origin = Origin(**header["origin"])
+        problem = Problem(**{**header["problem"], "shape": _tuple(header["problem"])})
+        record, classes = header["encoder"], tuple(map(str, header["classes"]))
+        settings = origin.settings
+        algorithm, model = settings["algorithm"], settings["model"]
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{path} is damaged: its header lacks {error}") from error
+    learner, fresh = build_learner(
+        registry.create("algorithm", origin.algorithm, algorithm),
+        registry.create("model", origin.model, model),
+        problem,
+        device,
+        0,
+    )
+    params, state, adapted = (_group(tensors, group, device) for group in GROUPS)
+    if _shapes(fresh.params) != _shapes(params) or _shapes(fresh.state) != _shapes(
+        state
+    ):
+        raise CheckpointError(f"{path} is damaged: its tensors do not fit its network")
+    inputs = tensors.get("support", torch.empty(0, *problem.shape)).to(device)
+    if learner.normalises_batches and not len(inputs):
+        raise CheckpointError(f"{path} is damaged: it lacks the support set")
+    labels = torch.empty(0, dtype=torch.long)
+    encoder = encoder_from(record) if record else None
+    support = Samples(inputs, labels)
+    meta = Meta(params, state)
+    return Adapted(learner, meta, adapted, support, classes, encoder, origin)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    if not path.is_file():
+        raise CheckpointError(f"there is no adapted model at {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if "metapipe-adapted" not in metadata:
+                kind = "a checkpoint of a run" if "metapipe" in metadata else "foreign"
+                raise CheckpointError(
+                    f"{path} is no adapted model but {kind}: make one with "
+                    "metapipe adapt RUN --support DIR --out FILE"
+                )
+            header = json.loads(metadata["metapipe-adapted"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is no adapted model, or damaged: {error}"
+        ) from error
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise CheckpointError(f"{path} is of a format that this metapipe cannot read")
+    return header, tensors
+
+
+def _tuple(problem: Mapping[str, Any]) -> tuple[int, ...]:
+    return tuple(int(side) for side in problem["shape"])
+
+
+def _group(tensors: Mapping[str, Tensor], group: str, device: str) -> Params:
+    prefix = f"{group}/"
+    return {
+        name.removeprefix(prefix): tensor.to(device)
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def _shapes(params: Params) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in params.items()}

@@ -1,0 +1,220 @@
+"""Trained runs as scikit-learn estimators: `fit` adapts to a few examples.
+
+from metapipe import FewShotClassifier
+
+model = FewShotClassifier("latest").fit(paths_of_twenty_pictures, their_labels)
+model.predict(["new.jpg"])
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor
+
+from .adapted import Adapted, save
+from .config import find_project
+from .episode import Samples
+from .errors import UnsupportedError
+from .evaluation import Prediction
+from .registry import load
+from .store import TaskStore, default_url
+from .trained import Trained, open_run
+
+KEPT = 4
+"""Runs kept open, so that fitting again does not read them again."""
+
+
+class _FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """What both estimators are: a run, and inputs it understands."""
+
+    def __init__(
+        self,
+        run: int | str = "latest",
+        *,
+        db: str | None = None,
+        checkpoint: str = "best",
+        prediction: Prediction = "alone",
+        settings: dict[str, Any] | None = None,
+    ) -> None:
+        """
+        run: number or name of a run, or "latest".
+        db: URL of its task store; that of the project around the working directory if
+            not given.
+        checkpoint: "best" or "latest".
+        prediction: whether batch statistics see one query at a time, or all together.
+        settings: settings of the run's algorithm to change, such as {"test_steps": 3}.
+        """
+        self.run = run
+        self.db = db
+        self.checkpoint = checkpoint
+        self.prediction = prediction
+        self.settings = settings
+
+    def save(self, path: str | Path) -> None:
+        """Write the adapted model for `metapipe predict` and `metapipe export`."""
+        check_is_fitted(self)
+        save(self.adapted_, Path(path))
+
+    def _trained(self) -> Trained:
+        url = self.db
+        if url is None:
+            project = find_project()
+            url = project.store_url or default_url(project.directory)
+        run = self.run
+        if run == "latest":  # which that is may change
+            with TaskStore.open(url) as store:
+                run = store.run("latest").id
+        return _opened(url, str(run), self.checkpoint, json.dumps(self.settings or {}))
+
+    def _inputs(self, X: Any, trained: Trained, *, reset: bool) -> Tensor:
+        """Inputs (n, *shape): from rows (n, d) of numbers, arrays (n, *shape), or
+        whatever the run's encoder takes, such as paths and pictures."""
+        shape = trained.learner.problem.shape
+        if _is_items(X):
+            if reset:
+                self.__dict__.pop("n_features_in_", None)
+            return trained.require_encoder().encode(list(X))
+        array = np.asarray(X) if not hasattr(X, "columns") else X
+        if getattr(array, "ndim", 2) > 2:
+            return self._arrays(np.asarray(array), trained)
+        values = validate_data(self, X, reset=reset, dtype=np.float32)
+        if values.shape[1] != np.prod(shape):
+            raise UnsupportedError(
+                f"X has {values.shape[1]} features, and run {trained.row.id} takes "
+                f"inputs of shape {shape}"
+            )
+        return torch.from_numpy(np.ascontiguousarray(values)).reshape(-1, *shape)
+
+    def _arrays(self, array: NDArray[Any], trained: Trained) -> Tensor:
+        """Arrays as they are if they have the shape, else pictures to be encoded."""
+        shape = trained.learner.problem.shape
+        if array.shape[1:] == shape and array.dtype.kind == "f":
+            if not np.isfinite(array).all():
+                raise ValueError("X contains NaN or infinity")
+            return torch.from_numpy(array.astype(np.float32))
+        return trained.require_encoder().encode(list(array))
+
+    def _outputs(self, X: Any) -> Tensor:
+        check_is_fitted(self)
+        inputs = self._inputs(X, self._run, reset=False)
+        outputs: Tensor = self.adapted_.outputs(inputs, self.prediction)
+        return outputs
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True
+        return tags
+
+
+class FewShotClassifier(ClassifierMixin, _FewShot):  # type: ignore[misc]
+    """A classifier that learns from a few examples, by what a run has meta-learned.
+
+    After `fit`: `classes_`, and `adapted_`, the learner that has learned the task.
+    """
+
+    adapted_: Adapted
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Adapt to examples X of classes y; classes may differ in their number.
+
+        Raises UnsupportedError (a ValueError) if the run's algorithm cannot do so many
+        classes.
+        """
+        trained = self._trained()
+        inputs = self._inputs(X, trained, reset=True)
+        labels = _column(y, len(inputs))
+        check_classification_targets(labels)
+        self.classes_, numbers = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"y has one class only, {self.classes_[0]!r}: two are the least"
+            )
+        support = Samples(inputs, torch.from_numpy(numbers.astype(np.int64)))
+        self._run = trained
+        self.adapted_ = trained.adapt(support, [str(name) for name in self.classes_])
+        return self
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """(n, classes): probabilities, in the order of `classes_`."""
+        return self._outputs(X).double().softmax(-1).numpy()
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """(n,): the likeliest class of each."""
+        chosen: NDArray[Any] = self.classes_[self._outputs(X).argmax(-1).numpy()]
+        return chosen
+
+
+class FewShotRegressor(RegressorMixin, _FewShot):  # type: ignore[misc]
+    """A regressor that learns from a few points, by what a run has meta-learned."""
+
+    adapted_: Adapted
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Adapt to points X (n, d) with values y (n,) or (n, outputs)."""
+        trained = self._trained()
+        outputs = trained.learner.problem.outputs
+        if trained.learner.problem.kind != "regression":
+            raise UnsupportedError(
+                f"run {trained.row.id} learned classification: use FewShotClassifier"
+            )
+        inputs = self._inputs(X, trained, reset=True)
+        values = np.asarray(y, np.float32)
+        self._flat = values.ndim == 1
+        values = values.reshape(len(values), -1)
+        if values.shape != (len(inputs), outputs):
+            raise ValueError(
+                f"y has the shape {np.shape(y)}, and ({len(inputs)}, {outputs}) is "
+                "wanted"
+            )
+        if not np.isfinite(values).all():
+            raise ValueError("y contains NaN or infinity")
+        self._run = trained
+        self.adapted_ = trained.adapt(Samples(inputs, torch.from_numpy(values)), ())
+        return self
+
+    def predict(self, X: Any) -> NDArray[np.float32]:
+        """(n,), or (n, outputs) if y had two dimensions."""
+        found: NDArray[np.float32] = self._outputs(X).numpy()
+        return found[:, 0] if self._flat and found.shape[1] == 1 else found
+
+
+@lru_cache(KEPT)
+def _opened(url: str, run: str, kind: str, settings: str) -> Trained:
+    with TaskStore.open(url) as store:
+        return open_run(store, load(()), run, kind, json.loads(settings))
+
+
+def _is_items(X: Any) -> bool:
+    """Whether X is a sequence of things for the encoder, not numbers."""
+    if isinstance(X, np.ndarray):
+        return X.dtype.kind in "UO" and X.ndim == 1
+    if not isinstance(X, list | tuple) or not X:
+        return False
+    first = X[0]
+    return isinstance(first, str | bytes | Path) or hasattr(first, "getexif")
+
+
+def _column(y: Any, count: int) -> NDArray[Any]:
+    if y is None:
+        raise ValueError("requires y to be passed, but the target y is None")
+    labels = np.asarray(y)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        raise ValueError(
+            f"y should be a 1d array, got an array of shape {labels.shape}"
+        )
+    if len(labels) != count:
+        raise ValueError(f"X has {count} examples and y {len(labels)}")
+    return labels

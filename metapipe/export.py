@@ -1,0 +1,130 @@
+"""An adapted model for deployment: a torch.export program, or ONNX."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .adapted import Adapted
+from .errors import CheckpointError, UnsupportedError
+
+CLOSE = 1e-4
+"""How far probabilities of the exported model may be from ours."""
+
+EXAMPLES = 5
+NEEDED = ("onnx", "onnxscript", "onnxruntime")
+
+
+class Predictor(nn.Module):
+    """Inputs (n, *shape) -> probabilities (n, ways), or numbers (n, outputs)."""
+
+    def __init__(self, adapted: Adapted) -> None:
+        super().__init__()
+        self._adapted = adapted
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Each input on its own."""
+        adapted = self._adapted
+        learner = adapted.learner
+        outputs = learner.algorithm.predict(
+            learner.network, adapted.meta, adapted.params, inputs
+        )
+        return outputs.softmax(-1) if adapted.classes else outputs
+
+
+def export_program(adapted: Adapted, path: Path) -> float:
+    """Write a torch.export program; returns the largest difference from our output.
+
+    Raises UnsupportedError if the predictor cannot be exported.
+    """
+    program = _program(adapted)
+    try:
+        torch.export.save(program, path)
+    except OSError as error:
+        raise CheckpointError(f"cannot write {path}: {error.strerror}") from error
+    loaded = torch.export.load(path).module()
+    return _checked(adapted, lambda inputs: loaded(inputs), path)
+
+
+def export_onnx(adapted: Adapted, path: Path) -> float:
+    """Write an ONNX file, run it by onnxruntime, and return the largest difference.
+
+    Raises UnsupportedError if the predictor cannot be exported, or the packages for it
+    are not installed.
+    """
+    if missing := [name for name in NEEDED if find_spec(name) is None]:
+        raise UnsupportedError(
+            f"--onnx needs {', '.join(missing)}: pip install 'metapipe[onnx]', or use "
+            "--torch FILE"
+        )
+    import onnxruntime
+
+    program = _program(adapted)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        try:
+            exported = torch.onnx.export(program, dynamo=True, verbose=False)
+        except Exception as error:  # whatever a converter meets
+            raise UnsupportedError(_cannot("ONNX", error)) from error
+    assert exported is not None
+    exported.save(str(path))
+    session = onnxruntime.InferenceSession(str(path))
+    name = session.get_inputs()[0].name
+
+    def run(inputs: Tensor) -> Tensor:
+        return torch.from_numpy(session.run(None, {name: inputs.numpy()})[0])
+
+    return _checked(adapted, run, path)
+
+
+def _program(adapted: Adapted) -> Any:
+    if adapted.learner.normalises_batches:
+        raise UnsupportedError(
+            f"{adapted.origin.algorithm} predicts with the statistics of a batch, "
+            "which a deployed model does not have: use metapipe predict, or train a "
+            "method with running statistics, for example --plugin protonet"
+        )
+    example = torch.rand(2, *adapted.learner.problem.shape)
+    batch = torch.export.Dim("n")
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.export.export(
+                Predictor(adapted).eval(),
+                (example,),
+                dynamic_shapes=({0: batch},),
+                strict=False,
+            )
+    except Exception as error:  # whatever tracing meets in anybody's algorithm
+        raise UnsupportedError(_cannot("torch.export", error)) from error
+
+
+def _cannot(what: str, error: Exception) -> str:
+    text = " ".join(str(error).split())[:200]
+    return f"{what} cannot take this predictor: {type(error).__name__}: {text}"
+
+
+def _checked(adapted: Adapted, run: Any, path: Path) -> float:
+    """The largest difference over random inputs, of which there is another number than
+    in the example; the file is removed if it is not that of our model."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (EXAMPLES, *adapted.learner.problem.shape)
+    inputs = torch.rand(shape, generator=generator)
+    with torch.no_grad():
+        found = run(inputs)
+    ours = adapted.outputs(inputs)
+    wanted = ours.softmax(-1) if adapted.classes else ours
+    difference = float((found - wanted).abs().max())
+    if difference > CLOSE:
+        path.unlink(missing_ok=True)
+        raise UnsupportedError(
+            f"the exported model differs from ours by {difference:.2g}: not kept"
+        )
+    return difference
