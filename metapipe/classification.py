@@ -87,31 +87,17 @@ class ImageSource(Source):
 
     def check(self, ways: int, shots: int, queries: int) -> None:
         """Enough classes, and enough items in every class."""
-        if ways > len(self.members):
-            raise UnsupportedError(
-                f"this split has {len(self.members)} classes and cannot give {ways} "
-                f"ways: use --ways {len(self.members)} or fewer"
-            )
-        sizes = self._sizes
-        smallest = int(sizes.argmin())
-        if shots + queries > sizes[smallest]:
-            raise UnsupportedError(
-                f"class '{self.classes[smallest]}' has {sizes[smallest]} items and "
-                f"cannot give {shots} shots and {queries} queries: use fewer"
-            )
+        require_items(self.classes, self._sizes, ways, shots, queries)
 
     def draw(self, tasks: Sequence[Task]) -> Episodes:
         """Images in [0, 1]: support (T, ways * shots, C, H, W), query alike."""
-        ways, shots, queries = tasks[0].ways, tasks[0].shots, tasks[0].queries
-        key = keys(tasks)
-        classes = choose(key, "classes", len(self.members), ways)
-        items = choose(key, "items", self._sizes[classes], shots + queries, ways)
-        images = self._images(classes, items, self._turns(key, classes))
-        labels = torch.arange(ways).expand(len(tasks), ways)
+        shots = tasks[0].shots
+        classes, items = choose_items(tasks, self._sizes)
+        images = self._images(classes, items, self._turns(keys(tasks), classes))
         return Episodes(
             tuple(tasks),
-            Samples(_flat(images[:, :, :shots]), labels.repeat_interleave(shots, 1)),
-            Samples(_flat(images[:, :, shots:]), labels.repeat_interleave(queries, 1)),
+            Samples(_flat(images[:, :, :shots]), labels_of(tasks, shots)),
+            Samples(_flat(images[:, :, shots:]), labels_of(tasks, tasks[0].queries)),
             torch.from_numpy(classes),
             torch.from_numpy(items),
         )
@@ -147,6 +133,39 @@ class ImageSource(Source):
             if turned.any():
                 images[turned] = np.rot90(images[turned], quarter, (2, 3))
         return images
+
+
+def require_items(
+    names: Sequence[str], sizes: Integers, ways: int, shots: int, queries: int
+) -> None:
+    """Raise UnsupportedError if classes with these numbers of items are too few or too
+    small for such episodes."""
+    if ways > len(names):
+        raise UnsupportedError(
+            f"this split has {len(names)} classes and cannot give {ways} ways: use "
+            f"--ways {len(names)} or fewer"
+        )
+    smallest = int(sizes.argmin())
+    if shots + queries > sizes[smallest]:
+        raise UnsupportedError(
+            f"class '{names[smallest]}' has {sizes[smallest]} items and cannot give "
+            f"{shots} shots and {queries} queries: use fewer"
+        )
+
+
+def choose_items(tasks: Sequence[Task], sizes: Integers) -> tuple[Integers, Integers]:
+    """Classes (T, ways) of the episodes, in the order of their labels, and which items
+    of each (T, ways, shots + queries), the shots first."""
+    ways, count = tasks[0].ways, tasks[0].shots + tasks[0].queries
+    key = keys(tasks)
+    classes = choose(key, "classes", len(sizes), ways)
+    return classes, choose(key, "items", sizes[classes], count, ways)
+
+
+def labels_of(tasks: Sequence[Task], each: int) -> Tensor:
+    """(T, ways * each): the labels of items that lie class by class."""
+    labels = torch.arange(tasks[0].ways).repeat_interleave(each)
+    return labels.expand(len(tasks), -1).contiguous()
 
 
 def _flat(images: Bytes) -> Tensor:

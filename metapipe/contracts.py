@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Kind = Literal["classification", "regression"]
 Statistics = Literal["batch", "running"]
 Split = Literal["train", "val", "test"]
+Form = Literal["file", "row"]
 
 
 class Plugin(BaseModel, ABC):
@@ -172,7 +173,13 @@ class Encoder(BaseModel, ABC):
     need nothing else of the data set to take new items.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+    form: ClassVar[Form] = "file"
+    """Whether an item is the content of a file, whose folder is its class, or a row of
+    a table that has a column for the class, called by the field `label`."""
 
     @property
     @abstractmethod

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from . import images  # noqa: F401  # so that its encoder is known
+from . import images, tables, texts  # noqa: F401  # so that their encoders are known
 from .contracts import Encoder
 from .errors import DataError
 

@@ -12,9 +12,11 @@ LAYERS = [
     ["errors", "episode"],
     ["contracts", "events", "records", "settings", "validation"],
     ["functional", "hookspecs", "sampling", "bank"],
-    ["images", "folders"],
+    ["images", "folders", "rows"],
+    ["texts", "tables"],
     ["encoding"],
     ["mapping", "classification", "download"],
+    ["arrays"],
     ["registry", "store"],
     ["learner", "experiment"],
     ["config", "training", "evaluation"],
@@ -34,6 +36,7 @@ LAYERS = [
 
 PUBLIC = {
     "metapipe",
+    "metapipe.arrays",
     "metapipe.bank",
     "metapipe.classification",
     "metapipe.download",
@@ -41,8 +44,11 @@ PUBLIC = {
     "metapipe.functional",
     "metapipe.images",
     "metapipe.mapping",
+    "metapipe.rows",
     "metapipe.sampling",
+    "metapipe.tables",
     "metapipe.testing",
+    "metapipe.texts",
 }
 """What a plugin may import: the API."""
 

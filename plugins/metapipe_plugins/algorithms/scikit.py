@@ -5,6 +5,7 @@ On the features of a classifier of all training classes, or on the inputs as the
 
 from __future__ import annotations
 
+import warnings
 from functools import cache
 from typing import Any, ClassVar, Literal, cast
 
@@ -141,8 +142,11 @@ class Fitted(torch.autograd.Function):
         if support.device.type == "meta":
             return query.new_empty(len(query), labels.shape[-1])
         model = algorithm.estimator()
-        model.fit(support.detach().cpu().numpy(), labels.argmax(-1).cpu().numpy())
-        scores = torch.from_numpy(_scores(model, query.detach().cpu().numpy()))
+        with warnings.catch_warnings():
+            # what a task of five examples gives rise to would be said for each task
+            warnings.simplefilter("ignore")
+            model.fit(support.detach().cpu().numpy(), labels.argmax(-1).cpu().numpy())
+            scores = torch.from_numpy(_scores(model, query.detach().cpu().numpy()))
         if scores.ndim == 1:  # two classes: the score of the second
             scores = torch.stack([-scores, scores], 1)
         return scores.to(query)
@@ -189,6 +193,10 @@ def classifiers() -> dict[str, Any]:
 
 def _scores(model: Any, query: Any) -> Any:
     """What is the larger, the likelier: (m, ways), or (m,) for two classes."""
+    if hasattr(model, "centroids_"):  # its own scores divide by a spread: 0 of one
+        from sklearn.metrics import pairwise_distances
+
+        return -pairwise_distances(query, model.centroids_)
     if hasattr(model, "decision_function"):
         return model.decision_function(query)
     if hasattr(model, "predict_log_proba"):

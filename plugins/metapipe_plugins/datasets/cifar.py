@@ -12,7 +12,8 @@ from typing import ClassVar
 from metapipe import DataError, Dataset, Register, Split, hookimpl
 from metapipe.classification import ImageSource
 from metapipe.images import ImageEncoder
-from metapipe_plugins.parts.class_folders import ClassFolders, by_lists, find_roots
+from metapipe_plugins.parts.class_folders import ClassFolders, find_roots
+from metapipe_plugins.parts.class_splits import by_lists
 
 ENCODER = ImageEncoder(height=32, width=32, channels=3, fit="crop")
 
@@ -64,7 +65,7 @@ def _open(
     folders = ClassFolders("cifar100", find_roots(root, "cifar100*"), ENCODER)
     bank = folders.bank()
     lists = lists or root.expanduser() / "splits" / folder
-    return folders.source(bank, by_lists(bank, lists.expanduser())[split])
+    return folders.source(bank, by_lists(bank.classes, lists.expanduser())[split])
 
 
 @hookimpl

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt
 
 from metapipe import DataError, Dataset, Register, Split, hookimpl
-from metapipe.bank import Bank
 from metapipe.classification import ImageSource
 from metapipe.images import Fit, ImageEncoder
 from metapipe_plugins.parts.class_folders import (
     ClassFolders,
-    Lists,
     Unreadable,
-    by_chance,
-    by_folders,
-    by_lists,
     find_roots,
 )
+from metapipe_plugins.parts.class_splits import Lists, by_chance, by_folders, by_lists
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -79,7 +76,7 @@ class ImageFolder(Dataset):
             self.unreadable,
         )
         bank = folders.bank()
-        names = self._lists(bank)[split]
+        names = self._lists(bank.classes)[split]
         if not names:
             raise DataError(
                 f"the split leaves none of the {len(bank.classes)} classes of "
@@ -88,18 +85,18 @@ class ImageFolder(Dataset):
             )
         return folders.source(bank, names)
 
-    def _lists(self, bank: Bank) -> Lists:
-        if self.split in ("auto", "folders") and (lists := by_folders(bank)):
+    def _lists(self, classes: Sequence[str]) -> Lists:
+        if self.split in ("auto", "folders") and (lists := by_folders(classes)):
             return lists
         if self.split == "lists" or (self.split == "auto" and self.lists):
             if self.lists is None:
                 raise DataError(
                     "dataset.split = 'lists' needs their folder: -s dataset.lists=PATH"
                 )
-            return by_lists(bank, self.lists.expanduser())
+            return by_lists(classes, self.lists.expanduser())
         if self.split == "folders":
             raise DataError(f"{self.root} has no folders train, val and test")
-        return by_chance(bank, self.split_seed, self.shares)
+        return by_chance(classes, self.split_seed, self.shares)
 
 
 @hookimpl

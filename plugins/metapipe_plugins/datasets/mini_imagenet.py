@@ -10,7 +10,8 @@ from pydantic import Field
 from metapipe import DataError, Dataset, Register, Split, hookimpl
 from metapipe.classification import ImageSource
 from metapipe.images import ImageEncoder
-from metapipe_plugins.parts.class_folders import ClassFolders, by_lists, find_roots
+from metapipe_plugins.parts.class_folders import ClassFolders, find_roots
+from metapipe_plugins.parts.class_splits import by_lists
 
 
 class MiniImageNet(Dataset):
@@ -46,7 +47,7 @@ class MiniImageNet(Dataset):
         folders = ClassFolders("mini-imagenet", roots, encoder)
         bank = folders.bank()
         lists = (self.lists or self.root).expanduser()
-        return folders.source(bank, by_lists(bank, lists)[split])
+        return folders.source(bank, by_lists(bank.classes, lists)[split])
 
 
 @hookimpl

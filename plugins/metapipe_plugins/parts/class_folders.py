@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import logging
 from collections import defaultdict
@@ -14,28 +13,17 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from metapipe import DataError, Split
+from metapipe import DataError
 from metapipe.bank import Bank, Bytes, identity, open_bank
 from metapipe.classification import ImageClass, ImageSource
 from metapipe.folders import File, is_archive, prefix_of, walk
 from metapipe.images import ImageEncoder
-from metapipe.sampling import choose
-
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
-NAMED: Mapping[str, Split] = {
-    "train": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-}
-"""Names of folders that are splits."""
+from metapipe_plugins.parts.class_splits import NAMED
 
 SHOWN = 5
 """How many examples a message names."""
 
 Unreadable = Literal["error", "skip"]
-Lists = Mapping[Split, Sequence[str]]
 
 logger = logging.getLogger("metapipe")
 
@@ -127,62 +115,6 @@ def find_roots(root: Path, archives: str) -> tuple[Path, ...]:
             "a class, or a zip or tar of it"
         )
     return (root,)
-
-
-def by_folders(bank: Bank) -> Lists | None:
-    """The split that folders called train, val and test make; None without them."""
-    tops = [name.split("/")[0].lower() for name in bank.classes if "/" in name]
-    if len(tops) < len(bank.classes) or not set(tops) <= set(NAMED):
-        return None
-    return {
-        split: [n for n in bank.classes if NAMED[n.split("/")[0].lower()] == split]
-        for split in SPLITS
-    }
-
-
-def by_lists(bank: Bank, folder: Path) -> Lists:
-    """Of train.txt, val.txt and test.txt (a class a line), or .csv with `label`."""
-    lists: dict[Split, list[str]] = {split: _list(folder, split) for split in SPLITS}
-    seen: dict[str, str] = {}
-    for split, names in lists.items():
-        for name in names:
-            if name not in bank.classes:
-                raise DataError(
-                    f"{folder} lists '{name}' for {split}, which is none of the "
-                    f"{len(bank.classes)} classes found"
-                )
-            if seen.setdefault(name, split) != split:
-                raise DataError(f"{folder} has '{name}' in {seen[name]} and {split}")
-    return lists
-
-
-def by_chance(bank: Bank, seed: int, fractions: tuple[float, float]) -> Lists:
-    """Classes shuffled by a seed: shares for training and validation, then the rest."""
-    count = len(bank.classes)
-    order = choose(np.array([seed], np.uint64), "class split", count, count)[0]
-    first = round(fractions[0] * count)
-    second = first + round(fractions[1] * count)
-    names = [bank.classes[i] for i in order.tolist()]
-    return {
-        "train": sorted(names[:first]),
-        "val": sorted(names[first:second]),
-        "test": sorted(names[second:]),
-    }
-
-
-def _list(folder: Path, split: str) -> list[str]:
-    text, table = folder / f"{split}.txt", folder / f"{split}.csv"
-    try:
-        if table.exists() and not text.exists():
-            with table.open(newline="", encoding="utf-8") as file:
-                return sorted({row["label"] for row in csv.DictReader(file)})
-        lines = text.read_text(encoding="utf-8").splitlines()
-    except (OSError, KeyError) as error:
-        raise DataError(
-            f"cannot read the classes of {split}: {folder} needs {split}.txt with a "
-            f"class a line, or {split}.csv with a column 'label' ({error})"
-        ) from error
-    return [line.strip() for line in lines if line.strip()]
 
 
 def _report_duplicates(classes: Mapping[str, Mapping[str, Bytes]]) -> None:

@@ -1,0 +1,163 @@
+"""Episodes from arrays in memory: classes of items, or groups of rows to regress."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .classification import choose_items, labels_of, require_items
+from .contracts import Encoder, Kind, Source
+from .episode import Episodes, Samples, Task
+from .errors import UnsupportedError
+from .sampling import choose, keys
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class ArraySource(Source):
+    """Classes of items, class after class."""
+
+    items: Array
+    """(n, *shape)."""
+
+    names: Sequence[str]
+    """Of the classes, in the order of their items."""
+
+    starts: NDArray[np.int64]
+    """(classes + 1,): class c has the items starts[c] to starts[c + 1]."""
+
+    encoder: Encoder | None = None
+    """What made the items."""
+
+    @property
+    def kind(self) -> Kind:
+        """Classification."""
+        return "classification"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one item."""
+        return tuple(self.items.shape[1:])
+
+    @property
+    def outputs(self) -> None:
+        """As many as an episode has ways."""
+        return
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Names of the classes."""
+        return self.names
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of items, names and starts."""
+        return _fingerprint(self.items, [list(self.classes), self.starts.tolist()])
+
+    def check(self, ways: int, shots: int, queries: int) -> None:
+        """Enough classes, and enough items in every class."""
+        require_items(self.classes, np.diff(self.starts), ways, shots, queries)
+
+    def draw(self, tasks: Sequence[Task]) -> Episodes:
+        """Items: support (T, ways * shots, *shape), query alike."""
+        shots = tasks[0].shots
+        classes, items = choose_items(tasks, np.diff(self.starts))
+        chosen = self.items[self.starts[classes][..., None] + items]
+        return Episodes(
+            tuple(tasks),
+            Samples(_flat(chosen[:, :, :shots]), labels_of(tasks, shots)),
+            Samples(_flat(chosen[:, :, shots:]), labels_of(tasks, tasks[0].queries)),
+            torch.from_numpy(classes),
+            torch.from_numpy(items),
+        )
+
+
+@dataclass(frozen=True)
+class GroupSource(Source):
+    """Groups of rows with numbers to predict: a group is a task."""
+
+    items: Array
+    """(n, *shape), group after group."""
+
+    targets: Array
+    """(n, outputs)."""
+
+    groups: Sequence[str]
+    """Names of the groups, in the order of their items."""
+
+    starts: NDArray[np.int64]
+    """(groups + 1,)."""
+
+    encoder: Encoder | None = None
+    """What made the items."""
+
+    @property
+    def kind(self) -> Kind:
+        """Regression."""
+        return "regression"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one item."""
+        return tuple(self.items.shape[1:])
+
+    @property
+    def outputs(self) -> int:
+        """Numbers to predict."""
+        return int(self.targets.shape[1])
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """None: groups are tasks, not classes."""
+        return ()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of items, targets, names and starts."""
+        facts = [list(self.groups), self.starts.tolist(), self.targets.tolist()]
+        return _fingerprint(self.items, facts)
+
+    def check(self, ways: int, shots: int, queries: int) -> None:
+        """One way, and enough rows in every group."""
+        if ways != 1:
+            raise UnsupportedError(
+                f"regression has no classes: use --ways 1 instead of {ways}"
+            )
+        require_items(self.groups, np.diff(self.starts), 1, shots, queries)
+
+    def draw(self, tasks: Sequence[Task]) -> Episodes:
+        """Rows of one group each: support (T, shots, *shape), query alike."""
+        shots, count = tasks[0].shots, tasks[0].shots + tasks[0].queries
+        key = keys(tasks)
+        group = choose(key, "groups", len(self.groups), 1)[:, 0]
+        rows = choose(key, "rows", np.diff(self.starts)[group], count)
+        places = self.starts[group][:, None] + rows
+        inputs = torch.from_numpy(self.items[places])
+        targets = torch.from_numpy(self.targets[places])
+        return Episodes(
+            tuple(tasks),
+            Samples(inputs[:, :shots], targets[:, :shots]),
+            Samples(inputs[:, shots:], targets[:, shots:]),
+        )
+
+
+def _flat(items: Array) -> Tensor:
+    """(T, N, k, *shape) -> (T, N * k, *shape)."""
+    tasks, ways, count, *shape = items.shape
+    return torch.from_numpy(items.reshape(tasks, ways * count, *shape))
+
+
+def _fingerprint(items: Array, facts: Any) -> str:
+    digest = hashlib.sha256(json.dumps([facts, items.shape]).encode())
+    digest.update(np.ascontiguousarray(items).data)
+    return digest.hexdigest()
