@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .classification import choose_items, labels_of, require_items
+from .classification import choose_items, digest, labels_of, require_items
 from .contracts import Encoder, Kind, Source
 from .episode import Episodes, Samples, Task
 from .errors import UnsupportedError
@@ -63,6 +63,22 @@ class ArraySource(Source):
     def fingerprint(self) -> str:
         """Of items, names and starts."""
         return _fingerprint(self.items, [list(self.classes), self.starts.tolist()])
+
+    @property
+    def sizes(self) -> Sequence[int]:
+        """Items of each class."""
+        return [int(size) for size in np.diff(self.starts)]
+
+    @property
+    def nbytes(self) -> int:
+        """In memory."""
+        return int(self.items.nbytes)
+
+    def digests(self) -> Iterator[tuple[bytes, str]]:
+        """Of the items."""
+        for number, name in enumerate(self.names):
+            for item in self.items[self.starts[number] : self.starts[number + 1]]:
+                yield digest(item), name
 
     def check(self, ways: int, shots: int, queries: int) -> None:
         """Enough classes, and enough items in every class."""
@@ -127,6 +143,22 @@ class GroupSource(Source):
         facts = [list(self.groups), self.starts.tolist(), self.targets.tolist()]
         return _fingerprint(self.items, facts)
 
+    @property
+    def sizes(self) -> Sequence[int]:
+        """Rows of each group."""
+        return [int(size) for size in np.diff(self.starts)]
+
+    @property
+    def nbytes(self) -> int:
+        """In memory."""
+        return int(self.items.nbytes)
+
+    def digests(self) -> Iterator[tuple[bytes, str]]:
+        """Of the items."""
+        for number, name in enumerate(self.groups):
+            for item in self.items[self.starts[number] : self.starts[number + 1]]:
+                yield digest(item), name
+
     def check(self, ways: int, shots: int, queries: int) -> None:
         """One way, and enough rows in every group."""
         if ways != 1:
@@ -158,6 +190,6 @@ def _flat(items: Array) -> Tensor:
 
 
 def _fingerprint(items: Array, facts: Any) -> str:
-    digest = hashlib.sha256(json.dumps([facts, items.shape]).encode())
-    digest.update(np.ascontiguousarray(items).data)
-    return digest.hexdigest()
+    content = hashlib.sha256(json.dumps([facts, items.shape]).encode())
+    content.update(np.ascontiguousarray(items).data)
+    return content.hexdigest()

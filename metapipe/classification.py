@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from .bank import Bank, Bytes
@@ -85,6 +87,25 @@ class ImageSource(Source):
         text = json.dumps([self.bank.fingerprint, members, self.random_turns])
         return hashlib.sha256(text.encode()).hexdigest()
 
+    @property
+    def sizes(self) -> Sequence[int]:
+        """Items of each class."""
+        return [int(size) for size in self._sizes]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the classes' items in the bank."""
+        each = int(np.prod(self.bank.items.shape[1:]))
+        counts = {m.index: int(self.bank.sizes[m.index]) for m in self.members}
+        return each * sum(counts.values())
+
+    def digests(self) -> Iterator[tuple[bytes, str]]:
+        """Of the pictures as the bank has them."""
+        for index in sorted({member.index for member in self.members}):
+            first, last = self.bank.starts[index : index + 2]
+            for item in self.bank.items[first:last]:
+                yield digest(item), self.bank.classes[index]
+
     def check(self, ways: int, shots: int, queries: int) -> None:
         """Enough classes, and enough items in every class."""
         require_items(self.classes, self._sizes, ways, shots, queries)
@@ -133,6 +154,11 @@ class ImageSource(Source):
             if turned.any():
                 images[turned] = np.rot90(images[turned], quarter, (2, 3))
         return images
+
+
+def digest(item: Bytes | NDArray[Any]) -> bytes:
+    """A hash of an item's content."""
+    return hashlib.blake2b(np.ascontiguousarray(item).data, digest_size=16).digest()
 
 
 def require_items(

@@ -8,7 +8,7 @@ record all come from there. The classes here are abstract; a plugin's own are fi
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
@@ -224,6 +224,20 @@ class Source(ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """A hash of the content: equal fingerprints draw equal episodes."""
+
+    @property
+    def sizes(self) -> Sequence[int]:
+        """Items of each class, or rows of each group; empty if there is no end."""
+        return ()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the items as they are kept; 0 if they are made when drawn."""
+        return 0
+
+    def digests(self) -> Iterator[tuple[bytes, str]]:
+        """A hash of each item with its class, to find items that are there twice."""
+        return iter(())
 
     @abstractmethod
     def check(self, ways: int, shots: int, queries: int) -> None:

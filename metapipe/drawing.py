@@ -13,6 +13,8 @@ from .errors import DataError, UnsupportedError
 
 if TYPE_CHECKING:
     from .comparison import Curve, Point
+    from .contracts import Source
+    from .episode import Episodes
     from .replay import Replay
 
 Axis = Literal["minutes", "iterations"]
@@ -38,6 +40,38 @@ def draw_episode(replay: Replay, path: Path) -> None:
         figure = _curve(replay)
     else:
         raise UnsupportedError(f"cannot draw inputs of shape {shape}: leave out --png")
+    _save(figure, path)
+
+
+def draw_samples(source: Source, episodes: Episodes, path: Path) -> None:
+    """Draw episodes of a data set of images: a row a class, its support on the left,
+    its queries on the right.
+
+    Raises UnsupportedError for other inputs, DataError if `path` cannot be written.
+    """
+    images, others = episodes.support.inputs, episodes.query.inputs
+    if images.ndim != 5 or episodes.classes is None:
+        shape = tuple(images.shape[2:])
+        raise UnsupportedError(f"cannot draw inputs of shape {shape}: leave out --png")
+    tasks, ways = episodes.classes.shape
+    both = [part.unflatten(1, (ways, -1)) for part in (images, others)]  # type: ignore[no-untyped-call]
+    shots, columns = both[0].shape[2], both[0].shape[2] + both[1].shape[2]
+    figure = Figure(figsize=(0.8 * columns + 2.2, 0.85 * tasks * ways + 0.7))
+    axes = figure.subplots(tasks * ways, columns, squeeze=False)
+    for row in range(tasks * ways):
+        task, label = divmod(row, ways)
+        for column in range(columns):
+            part, number = (0, column) if column < shots else (1, column - shots)
+            _image(axes[row][column], both[part][task, label, number])
+        name = source.classes[int(episodes.classes[task, label])]
+        axes[row][0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
+    first = episodes.tasks[0]
+    figure.suptitle(
+        f"{first.dataset}/{first.split}: {tasks} episodes, a row a class; the first "
+        f"{shots} of a row are support",
+        fontsize=9,
+    )
+    figure.tight_layout()
     _save(figure, path)
 
 

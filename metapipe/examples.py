@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
+from torch import Tensor
 
-from .contracts import Encoder
+from .contracts import Encoder, Kind
 from .episode import Samples
 from .errors import DataError, UsageError, did_you_mean
 from .folders import File, is_archive, prefix_of, walk
+from .rows import Row, find_tables, read_rows
+
+Read = Callable[[], Any]
 
 SHOWN = 5
 """How many broken files a message names."""
@@ -40,13 +45,16 @@ def suffixes() -> tuple[str, ...]:
 
 
 def read_examples(
-    root: Path, encoder: Encoder, classes: Sequence[str] | None = None
+    root: Path, encoder: Encoder, kind: Kind, classes: Sequence[str] | None = None
 ) -> Examples:
-    """Pictures in a folder a class (or a zip or tar of that).
+    """Pictures in a folder a class (or a zip or tar of that); or rows of tables.
 
-    With `classes` the labels are theirs, and other folders are an error. Raises
-    DataError if nothing is there or files cannot be read, naming them.
+    With `classes` the labels are theirs, and others are an error. For regression the
+    targets are the numbers of the label column. Raises DataError if nothing is there or
+    cannot be read, naming it.
     """
+    if encoder.form == "row":
+        return _rows(root, encoder, kind, classes)
     paths = [file.parts for file in walk(root, suffixes())]
     skip = prefix_of(paths)
     named = [path for path in paths if len(path) > skip + 1]
@@ -56,13 +64,7 @@ def read_examples(
             f"{root} has no pictures in folders: a folder a class is wanted, as in "
             f"{root}/rose/1.jpg"
         )
-    known = list(found if classes is None else classes)
-    for name in found:
-        if name not in known:
-            raise DataError(
-                f"{root} has a folder '{name}', which is no class of the support set; "
-                f"{did_you_mean(name, known)}"
-            )
+    known = _known(root, found, classes)
     rows, broken = [], []
     for file in walk(root, suffixes()):
         if len(file.parts) <= skip + 1:
@@ -82,19 +84,78 @@ def read_examples(
     return Examples(Samples(inputs, labels), tuple(known))
 
 
+def _rows(
+    root: Path, encoder: Encoder, kind: Kind, classes: Sequence[str] | None
+) -> Examples:
+    label = label_column(encoder)
+    tables = find_tables(root)
+    rows = [row for table in tables for row in read_rows(table, (label,))]
+    inputs = encoder.encode(rows)
+    if kind == "regression":
+        return Examples(Samples(inputs, _numbers(root, label, rows)), ())
+    names = [str(row[label]) for row in rows]
+    known = _known(root, sorted(set(names)), classes)
+    labels = torch.tensor([known.index(name) for name in names])
+    order = labels.argsort(stable=True)
+    return Examples(Samples(inputs[order], labels[order]), tuple(known))
+
+
+def _numbers(root: Path, label: str, rows: Sequence[Row]) -> Tensor:
+    try:
+        return torch.tensor([[float(row[label])] for row in rows])
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{root}: column '{label}' is no number: {error}") from error
+
+
+def _known(
+    root: Path, found: Sequence[str], classes: Sequence[str] | None
+) -> list[str]:
+    known = list(found if classes is None else classes)
+    for name in found:
+        if name not in known:
+            raise DataError(
+                f"{root} has '{name}', which is no class of the support set; "
+                f"{did_you_mean(name, known)}"
+            )
+    return known
+
+
+def label_column(encoder: Encoder) -> str:
+    """The column that an encoder of rows calls the class, or what is to predict."""
+    return str(getattr(encoder, "label", "label"))
+
+
+def each_item(paths: Sequence[Path], encoder: Encoder) -> Iterator[tuple[str, Read]]:
+    """A name, and what reads the item, of all items in files, folders, archives or
+    tables, one after the other. What cannot be read is an error when it is read."""
+    if encoder.form == "file":
+        for file in each_file(paths):
+            yield file.origin, file.read
+        return
+    for path in paths:
+        for table in find_tables(path):
+            for number, row in enumerate(read_rows(table), start=1):
+                yield f"{table}:{number}", partial(_same, row)
+
+
+def _same(row: Row) -> Row:
+    return row
+
+
 def each_file(paths: Sequence[Path]) -> Iterator[File]:
     """The files named, and all pictures in the folders and archives named, one after
     the other. A file that is not there is an error when it is read."""
     for path in paths:
         if path.is_dir() or (path.is_file() and is_archive(path)):
-            for file in walk(path, suffixes()):
-                yield File(file.parts, file.origin, file.read)
+            yield from walk(path, suffixes())
         else:
-            yield File((path.name,), str(path), _reader(path))
+            yield File((path.name,), str(path), path.read_bytes)
 
 
 def require_ways(examples: Examples, root: Path) -> None:
     """Raise UsageError for a support set that is no task."""
+    if not examples.classes:
+        return
     empty = [name for name, count in examples.counts.items() if not count]
     if empty:
         raise UsageError(f"{root} has no examples of {empty[0]}")
@@ -102,13 +163,3 @@ def require_ways(examples: Examples, root: Path) -> None:
         raise UsageError(
             f"{root} has one class only, '{examples.classes[0]}': two are the least"
         )
-
-
-def _reader(path: Path) -> Any:
-    def read() -> bytes:
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise DataError(f"cannot read {path}: {error.strerror}") from error
-
-    return read

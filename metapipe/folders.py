@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tarfile
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -26,6 +27,16 @@ MAX_ARCHIVE = 2**30
 IGNORED = ("__MACOSX", "Thumbs.db", "desktop.ini")
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
+UNREADABLE = (
+    OSError,
+    EOFError,
+    RuntimeError,  # an encrypted member of a zip, or an unknown compression
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What reading a damaged file or archive raises."""
+
 Reader = Callable[[], bytes]
 
 
@@ -39,21 +50,15 @@ class File:
     origin: str
     """Where it is, for people."""
 
-    read: Reader
+    source: Reader
 
-    @property
-    def label(self) -> str:
-        """The folder at the top of its path: its class."""
-        return self.parts[0]
-
-    @property
-    def name(self) -> str:
-        """Its path below the root, as text."""
-        return "/".join(self.parts)
-
-    def below(self) -> File:
-        """The same file, seen from one folder further down."""
-        return File(self.parts[1:], self.origin, self.read)
+    def read(self) -> bytes:
+        """Its content; raises DataError if it cannot be read."""
+        try:
+            return self.source()
+        except UNREADABLE as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise DataError(f"cannot read {self.origin}: {reason}") from error
 
 
 def is_archive(path: Path) -> bool:

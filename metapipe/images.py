@@ -103,7 +103,7 @@ def _opened(item: Any) -> Image.Image:
     if isinstance(item, bytes):
         return Image.open(io.BytesIO(item))
     if isinstance(item, str | Path):
-        return Image.open(item)
+        return Image.open(io.BytesIO(Path(item).read_bytes()))
     pixels = np.asarray(item)
     if pixels.dtype.kind == "f":
         if not (np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= 1):

@@ -9,6 +9,7 @@ import torch
 
 from .contracts import Dataset, Split
 from .episode import Episodes, Samples, Task
+from .errors import UnsupportedError
 from .evaluation import Prediction, predict
 from .experiment import Experiment
 from .functional import task_loss
@@ -42,6 +43,11 @@ def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
     """
     episode = store.episode(episode_id)
     row = store.run(episode.run_id)
+    if episode.task.split == "new":
+        raise UnsupportedError(
+            f"episode {episode_id} was handed in as files and cannot be drawn again; "
+            f"its evaluation in metapipe runs show {row.id} tells which"
+        )
     experiment = Experiment.from_dict(row.config, registry)
     task = episode.task
     own = task.dataset == experiment.run.dataset

@@ -16,6 +16,9 @@ from torch import Tensor, nn
 
 from metapipe import Model, Register, Statistics, UnsupportedError, hookimpl
 
+LENGTH = 4.0
+"""Of features: their squared distances are 64 at most, sharp and not too sure."""
+
 
 class NGrams(Model):
     """An embedding of hashed n-grams, an encoder over words, and a linear head."""
@@ -31,7 +34,7 @@ class NGrams(Model):
     width: int = Field(default=128, ge=2)
     """Length of the vectors, and of the features."""
 
-    encoder: Literal["none", "convolution", "transformer"] = "none"
+    encoder: Literal["none", "convolution", "transformer"] = "convolution"
     """What reads the words in their order."""
 
     layers: PositiveInt = 1
@@ -95,7 +98,7 @@ class Network(nn.Module):
         # A word counts as much as its n-grams learn to say; at first all alike.
         share = weight.masked_fill(~present, -30.0).softmax(-1)
         features = (share.unsqueeze(-1) * words).sum(-2)
-        features = F.normalize(features, dim=-1) * math.sqrt(features.shape[-1])
+        features = LENGTH * F.normalize(features, dim=-1)
         head: Tensor = self.head(features) if hasattr(self, "head") else features
         return head
 

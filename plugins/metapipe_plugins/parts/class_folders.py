@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from PIL import Image
 
 from metapipe import DataError
 from metapipe.bank import Bank, Bytes, identity, open_bank
-from metapipe.classification import ImageClass, ImageSource
+from metapipe.classification import ImageClass, ImageSource, digest
 from metapipe.folders import File, is_archive, prefix_of, walk
 from metapipe.images import ImageEncoder
 from metapipe_plugins.parts.class_splits import NAMED
@@ -122,8 +121,7 @@ def _report_duplicates(classes: Mapping[str, Mapping[str, Bytes]]) -> None:
     owners: dict[bytes, dict[str, str]] = defaultdict(dict)
     for label, files in classes.items():
         for name, pixels in files.items():
-            digest = hashlib.blake2b(pixels.tobytes(), digest_size=16).digest()
-            owners[digest].setdefault(label, f"{label}/{name}")
+            owners[digest(pixels)].setdefault(label, f"{label}/{name}")
     shared = [list(found.values()) for found in owners.values() if len(found) > 1]
     if shared:
         examples = "; ".join(" = ".join(names) for names in shared[:SHOWN])

@@ -1,0 +1,141 @@
+"""`metapipe datasets show`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import SettingError
+from .context import App, pass_app
+from .options import json_option, set_option
+from .output import print_facts, print_json, print_table
+
+if TYPE_CHECKING:
+    from ..contracts import Source, Split
+
+SHOWN = 5
+"""Items in two splits that are named."""
+
+EPISODES = 3
+"""Sample episodes in a picture."""
+
+
+@click.group()
+def datasets() -> None:
+    """See what data there are."""
+
+
+@datasets.command()
+@click.argument("name")
+@set_option
+@click.option(
+    "--png",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Draw sample episodes of the training split into a file.",
+)
+@click.option("--ways", type=click.IntRange(1), default=5, help="Of a sample episode.")
+@click.option("--shots", type=click.IntRange(1), default=1, help="Of a sample episode.")
+@click.option("--queries", type=click.IntRange(1), default=5, help="Likewise.")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Of the episodes.")
+@click.option("--classes", "list_classes", is_flag=True, help="List every class.")
+@json_option
+@pass_app
+def show(
+    app: App,
+    /,
+    name: str,
+    assignments: tuple[str, ...],
+    png: Path | None,
+    ways: int,
+    shots: int,
+    queries: int,
+    seed: int,
+    list_classes: bool,
+    as_json: bool,
+) -> None:
+    """Show a data set: splits, classes, items, shapes, sizes, and items in two splits.
+
+    Its settings are given as -s dataset.root=PATH and so on.
+    """
+    dataset = app.registry.create("dataset", name, _settings(assignments))
+    splits: tuple[Split, ...] = ("train", "val", "test")
+    sources = {split: dataset.open(split) for split in splits}
+    if png is not None:
+        from ..drawing import draw_samples
+        from ..sampling import tasks
+
+        source = sources["train"]
+        source.check(ways, shots, queries)
+        recipes = tasks(name, "train", seed, 0, EPISODES, ways, shots, queries)
+        draw_samples(source, source.draw(recipes), png)
+    shared = _shared(sources)
+    rows = [_facts(split, source) for split, source in sources.items()]
+    facts: dict[str, Any] = {
+        "dataset": name,
+        "splits": rows,
+        "shared": shared,
+        "settings": dataset.model_dump(mode="json"),
+        "png": png,
+    }
+    if as_json:
+        names = {split: list(source.classes) for split, source in sources.items()}
+        print_json({**facts, "classes": names})
+        return
+    print_table(rows, ("split", "problem", "classes", "items", "each", "shape", "MiB"))
+    if shared:
+        click.echo(f"\n{len(shared)} items are in more than one split")
+        for members in shared[:SHOWN]:
+            click.echo("  " + " = ".join(members))
+    elif any(source.sizes for source in sources.values()):
+        click.echo("\nno item is in two splits")
+    if list_classes:
+        for split, source in sources.items():
+            sizes = source.sizes or [""] * len(source.classes)
+            click.echo(f"\n{split}")
+            print_facts(zip(source.classes, sizes, strict=True))
+    if png is not None:
+        click.echo(f"drawn to {png}")
+
+
+def _settings(assignments: tuple[str, ...]) -> dict[str, Any]:
+    from ..config import parse_assignment
+
+    settings = {}
+    for name, value in map(parse_assignment, assignments):
+        table, _, field = name.partition(".")
+        if table != "dataset":
+            raise SettingError(f"--set '{name}': this command takes dataset.NAME only")
+        settings[field] = value
+    return settings
+
+
+def _facts(split: str, source: Source) -> dict[str, Any]:
+    sizes = list(source.sizes)
+    least, most = (min(sizes), max(sizes)) if sizes else (0, 0)
+    return {
+        "split": split,
+        "problem": source.kind,
+        "classes": len(source.classes) or None,
+        "items": sum(sizes) or None,
+        "each": f"{least}" if least == most else f"{least} to {most}",
+        "shape": "x".join(map(str, source.shape)),
+        "MiB": round(source.nbytes / 2**20, 1),
+        "fingerprint": source.fingerprint,
+    }
+
+
+def _shared(sources: Mapping[Split, Source]) -> list[list[str]]:
+    """Items whose content is in more than one split, as `split/class` each."""
+    places: dict[bytes, set[str]] = defaultdict(set)
+    splits: dict[bytes, set[str]] = defaultdict(set)
+    for split, source in sources.items():
+        for key, label in source.digests():
+            places[key].add(f"{split}/{label}")
+            splits[key].add(split)
+    return sorted(
+        sorted(places[key]) for key, found in splits.items() if len(found) > 1
+    )
