@@ -17,6 +17,23 @@ COSINE = ("--schedule", "cosine")
 SHARED_HEAD = ("-s", "evaluation.ways=5", "--lr", "0.003", *COSINE)
 
 
+CIFAR = (
+    *("--dataset", "cifar-fs", "--model", "conv4", "-s", "dataset.root={data}"),
+    *("-s", "evaluation.queries=15", "-s", "evaluation.episodes=1000"),
+    *("-s", "evaluation.ways=5", "--validate-every", "500"),
+    *("--validation-episodes", "100", *COSINE),
+)
+BANKING = (
+    *("--dataset", "banking77", "-s", "dataset.root={data}/banking77"),
+    *("-s", "evaluation.queries=15", "-s", "evaluation.episodes=1000"),
+    *("-s", "evaluation.ways=5", "-s", "evaluation.shots=1"),
+)
+TFIDF = (
+    "--plugin sklearn -s algorithm.features=inputs -s dataset.inputs=tfidf --model mlp "
+    "--iterations 1 --tasks 1 --ways 5 --shots 1 --queries 5 --validate-every 0"
+)
+
+
 @dataclass(frozen=True)
 class Test:
     """One evaluation of a run, and its published counterpart."""
@@ -64,6 +81,32 @@ def _maml_omniglot(
     )
 
 
+def _five_shot(
+    name: str, method: str, options: str, test: Test, iterations: int = 1500
+) -> Reproduction:
+    """A gradient method with five examples a class."""
+    shape = "--ways 5 --shots 5 --queries 5 --tasks 16 --lr 0.005 --schedule cosine"
+    often = f"--iterations {iterations} --validate-every 500 --validation-episodes 100"
+    train = (*options.split(), *OMNIGLOT, *shape.split(), *often.split())
+    return Reproduction(name, "Omniglot", method, train, (test,))
+
+
+def _cifar(
+    name: str, method: str, options: str, shape: str, tests: tuple[Test, ...]
+) -> Reproduction:
+    """200 images a class instead of 600."""
+    train = (*options.split(), *CIFAR, *shape.split())
+    group = "CIFAR-FS, 200 images a class instead of 600 (conv4, 64 channels)"
+    return Reproduction(name, group, method, train, tests)
+
+
+def _banking(name: str, method: str, options: str) -> Reproduction:
+    """Both shots of one run; the classes of the test are 25 intents never seen."""
+    tests = (Test(), Test(("--shots", "5")))
+    train = (*options.split(), *BANKING)
+    return Reproduction(name, "Banking77, 25 unseen intents", method, train, tests)
+
+
 def _head(
     name: str, method: str, options: str, shape: str, tests: tuple[Test, ...]
 ) -> Reproduction:
@@ -109,6 +152,19 @@ REPRODUCTIONS = [
         98.7,
         98.7,
     ),
+    _five_shot(
+        "omniglot-maml-5s",
+        "MAML",
+        "--plugin maml -s algorithm.test_steps=3",
+        Test(published=99.9, within=1.5),
+    ),
+    _five_shot(
+        "omniglot-meta-sgd-5s",
+        "Meta-SGD",
+        "--plugin meta-sgd",
+        Test(published=99.93, within=1.5),
+    ),
+    _five_shot("omniglot-anil-5s", "ANIL", "--plugin anil", Test(), 1000),
     _maml_omniglot(
         "omniglot-meta-sgd-1s", "Meta-SGD", ("--plugin", "meta-sgd"), 99.53, 99.53
     ),
@@ -118,7 +174,7 @@ REPRODUCTIONS = [
         "Reptile",
         (
             *("--plugin", "reptile", *OMNIGLOT, "--shots", "10", "--queries", "1"),
-            *("--iterations", "8000", "--validate-every", "1000"),
+            *("--iterations", "24000", "--validate-every", "3000"),
             *("--validation-episodes", "40"),
         ),
         (
@@ -152,8 +208,8 @@ REPRODUCTIONS = [
         "MetaNet, 32 channels",
         (
             *("--plugin", "metanet", *OMNIGLOT, "-s", "model.width=32", "--ways", "5"),
-            *("--shots", "1", "--queries", "5", "--tasks", "2", "--iterations", "400"),
-            *("--lr", "0.001", "--validate-every", "200"),
+            *("--shots", "1", "--queries", "3", "--tasks", "1", "--iterations", "9000"),
+            *("--lr", "0.001", *COSINE, "--validate-every", "1500"),
             *("--validation-episodes", "40", "--mapping", "loop"),
         ),
         (Test(published=98.95, within=2.0),),
@@ -176,8 +232,8 @@ REPRODUCTIONS = [
         "SNAIL",
         (
             *("--plugin", "snail", *OMNIGLOT, "--ways", "5", "--shots", "1"),
-            *("--queries", "15", "--tasks", "8", "--iterations", "2000"),
-            *("--lr", "0.001", *COSINE, "--validate-every", "250"),
+            *("--queries", "3", "--tasks", "32", "--iterations", "3000"),
+            *("--lr", "0.001", *COSINE, "--validate-every", "500"),
             *("--validation-episodes", "60"),
         ),
         (Test(published=99.07, within=2.0),),
@@ -211,6 +267,91 @@ REPRODUCTIONS = [
         "--plugin r2d2",
         FIVE_SHOT,
         (Test(published=99.67, within=1.0),),
+    ),
+    _head(
+        "omniglot-metaoptnet-svm-5s",
+        "MetaOptNet, SVM",
+        "--plugin metaoptnet -s algorithm.scale=10",
+        "--ways 20 --shots 5 --queries 5 --tasks 2 --iterations 300 "
+        "--validate-every 150 --validation-episodes 40",
+        (Test(),),
+    ),
+    Reproduction(
+        "omniglot-snail-5s",
+        "Omniglot",
+        "SNAIL",
+        (
+            *("--plugin", "snail", *OMNIGLOT, "--ways", "5", "--shots", "5"),
+            *("--queries", "3", "--tasks", "16", "--iterations", "1500"),
+            *("--lr", "0.001", *COSINE, "--validate-every", "500"),
+            *("--validation-episodes", "60"),
+        ),
+        (Test(published=99.78, within=2.0),),
+    ),
+    _cifar(
+        "cifar-protonet-1s",
+        "ProtoNet",
+        "--plugin protonet",
+        "--ways 20 --shots 1 --queries 9 --tasks 2 --iterations 1200 --lr 0.003",
+        (Test(published=55.5),),
+    ),
+    _cifar(
+        "cifar-protonet-5s",
+        "ProtoNet",
+        "--plugin protonet",
+        "--ways 20 --shots 5 --queries 5 --tasks 2 --iterations 1200 --lr 0.003",
+        (Test(published=72.0),),
+    ),
+    _cifar(
+        "cifar-r2d2",
+        "R2-D2, trained with 5 shots",
+        "--plugin r2d2 -s evaluation.shots=5",
+        "--ways 20 --shots 5 --queries 5 --tasks 2 --iterations 1500 --lr 0.003",
+        (Test(), Test(("--shots", "1"))),
+    ),
+    _cifar(
+        "cifar-metaoptnet-ridge",
+        "MetaOptNet, ridge, trained with 5 shots",
+        "--plugin metaoptnet -s algorithm.head=ridge -s evaluation.shots=5",
+        "--ways 20 --shots 5 --queries 5 --tasks 2 --iterations 1200 --lr 0.003",
+        (Test(), Test(("--shots", "1"))),
+    ),
+    _cifar(
+        "cifar-metaoptnet-svm",
+        "MetaOptNet, SVM, trained with 15 shots",
+        "--plugin metaoptnet -s evaluation.shots=5",
+        "--ways 5 --shots 15 --queries 6 --tasks 4 --iterations 1200 --lr 0.003",
+        (Test(), Test(("--shots", "1"))),
+    ),
+    *(
+        _cifar(
+            f"cifar-maml-{shots}s",
+            "MAML, 5 steps",
+            "--plugin maml -s model.pooling=max -s model.features=flatten "
+            "-s algorithm.inner_lr=0.01 -s algorithm.inner_steps=5 "
+            "-s algorithm.test_steps=10",
+            f"--ways 5 --shots {shots} --queries 5 --tasks 4 --iterations 1000 "
+            "--lr 0.001",
+            (Test(published=published),),
+        )
+        for shots, published in ((1, 58.9), (5, 71.5))
+    ),
+    _banking(
+        "banking-tfidf-logistic",
+        "TF-IDF, logistic regression",
+        f"{TFIDF} -s algorithm.options={{{{C=100.0}}}}",
+    ),
+    _banking(
+        "banking-tfidf-centroid",
+        "TF-IDF, nearest centroid",
+        f"{TFIDF} -s algorithm.classifier=NearestCentroid",
+    ),
+    _banking(
+        "banking-protonet",
+        "ProtoNet on hashed n-grams",
+        "--plugin protonet --ways 20 --shots 2 --queries 5 --tasks 2 --lr 0.002 "
+        "--schedule cosine --iterations 500 --validate-every 100 "
+        "--validation-episodes 100",
     ),
     _sinusoid(
         "sinusoid-maml",

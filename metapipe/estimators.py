@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 from torch import Tensor
 
 from .adapted import Adapted, save
@@ -131,10 +132,12 @@ class FewShotClassifier(ClassifierMixin, _FewShot):  # type: ignore[misc]
         Raises UnsupportedError (a ValueError) if the run's algorithm cannot do so many
         classes.
         """
+        labels = _column(y)
+        check_classification_targets(labels)
         trained = self._trained()
         inputs = self._inputs(X, trained, reset=True)
-        labels = _column(y, len(inputs))
-        check_classification_targets(labels)
+        if len(labels) != len(inputs):
+            raise ValueError(f"X has {len(inputs)} examples and y {len(labels)}")
         self.classes_, numbers = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
@@ -151,7 +154,8 @@ class FewShotClassifier(ClassifierMixin, _FewShot):  # type: ignore[misc]
 
     def predict(self, X: Any) -> NDArray[Any]:
         """(n,): the likeliest class of each."""
-        chosen: NDArray[Any] = self.classes_[self._outputs(X).argmax(-1).numpy()]
+        likeliest = self._outputs(X).argmax(-1).numpy()
+        chosen: NDArray[Any] = self.classes_[likeliest]
         return chosen
 
 
@@ -205,16 +209,9 @@ def _is_items(X: Any) -> bool:
     return isinstance(first, str | bytes | Path) or hasattr(first, "getexif")
 
 
-def _column(y: Any, count: int) -> NDArray[Any]:
+def _column(y: Any) -> NDArray[Any]:
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None")
-    labels = np.asarray(y)
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1:
-        raise ValueError(
-            f"y should be a 1d array, got an array of shape {labels.shape}"
-        )
-    if len(labels) != count:
-        raise ValueError(f"X has {count} examples and y {len(labels)}")
+    labels: NDArray[Any] = column_or_1d(y, warn=True)
+    assert_all_finite(labels, input_name="y")
     return labels

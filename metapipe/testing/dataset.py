@@ -40,7 +40,7 @@ class DatasetContract(PluginContract):
             sets = ((episodes.support, self.shots), (episodes.query, self.queries))
             for samples, each in sets:
                 assert samples.inputs.shape == (4, self.ways * each, *source.shape)
-                assert samples.inputs.dtype == torch.float32
+                assert samples.inputs.dtype in (torch.float32, torch.int64)
                 assert samples.targets.shape[:2] == (4, self.ways * each)
                 if source.kind == "classification":
                     assert samples.targets.dtype == torch.int64

@@ -18,6 +18,7 @@ from metapipe.texts import TextEncoder, TfidfEncoder
 from metapipe_plugins.parts.class_splits import Lists, by_chance, by_lists
 
 SHOWN = 3
+RECOMMENDED = {"run.model": "ngrams", "model.dropout": 0.6}
 Share = Annotated[float, Field(ge=0, le=1)]
 Inputs = Literal["ngrams", "tfidf"]
 logger = logging.getLogger("metapipe")
@@ -26,7 +27,7 @@ logger = logging.getLogger("metapipe")
 class Text(Dataset):
     """Texts of your own: a table with a column of texts and one of classes."""
 
-    recommended: ClassVar[dict[str, object]] = {"run.model": "ngrams"}
+    recommended: ClassVar[dict[str, object]] = RECOMMENDED
 
     root: Path | None = None
     """CSV, TSV (both may be gzipped) or Parquet, or a folder of them."""
@@ -80,7 +81,7 @@ class Banking77(Dataset):
         "Casanueva, Temcinas, Gerz, Henderson & Vulic, NLP for ConvAI 2020, "
         "https://arxiv.org/abs/2003.04807"
     )
-    recommended: ClassVar[dict[str, object]] = {"run.model": "ngrams"}
+    recommended: ClassVar[dict[str, object]] = RECOMMENDED
 
     root: Path | None = None
     """Folder with train.csv and test.csv, gzipped or not, of PolyAI's
