@@ -4,10 +4,11 @@ from metapipe import Problem, UnsupportedError
 from metapipe.registry import load
 from metapipe.testing import AlgorithmContract
 
-SHAPE = (1, 8, 8)
+IMAGE, TEXT = (1, 8, 8), (3, 4)
 MODELS = {
     "conv4": {"width": 4, "blocks": 2, "features": "flatten"},
     "mlp": {"layers": (8,)},
+    "ngrams": {"buckets": 16, "width": 4},
     "resnet12": {"widths": (4, 4), "block_size": 2},
 }
 """Cheap settings of each model; a model that is not here has to be added."""
@@ -21,12 +22,17 @@ INEXACT = {
     "reptile": "what it follows is the gradient of no loss",
 }
 
-UNSUPPORTED = [("metanet", "resnet12")]
-"""MetaNet augments layers that follow one another; a residual block is more."""
+UNSUPPORTED = [("metanet", "ngrams"), ("metanet", "resnet12")]
+"""MetaNet augments layers that follow one another; residual blocks and embeddings are
+more."""
 
 REGISTRY = load()
 ALGORITHMS = REGISTRY.names("algorithm")
-IMAGES = Problem("classification", SHAPE, 3, 30)
+
+
+def shape_of(model: str) -> tuple[int, ...]:
+    """Of an input that the model takes."""
+    return TEXT if model == "ngrams" else IMAGE
 
 
 def test_every_model_has_cheap_settings() -> None:
@@ -43,7 +49,7 @@ def contract(algorithm: str, model: str) -> type[AlgorithmContract]:
     members = {
         "algorithm": REGISTRY.create("algorithm", algorithm, {}),
         "model": REGISTRY.create("model", model, MODELS[model]),
-        "shape": SHAPE,
+        "shape": shape_of(model),
         "exact_gradient": algorithm not in INEXACT,
         # Each algorithm learns the toy problem in its own file, at its own rate.
         "test_it_learns_a_toy_problem": None,
@@ -55,7 +61,7 @@ def supported(algorithm: str, model: str) -> bool:
     """Whatever cannot be built has to say so, and not otherwise."""
     case = contract(algorithm, model)
     try:
-        case.algorithm.build(case.model, IMAGES)
+        case.algorithm.build(case.model, Problem("classification", case.shape, 3, 30))
     except UnsupportedError:
         return False
     return True

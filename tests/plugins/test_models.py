@@ -7,6 +7,7 @@ from metapipe import UnsupportedError
 from metapipe.functional import apply, meta_of
 from metapipe.testing import ModelContract
 from metapipe_plugins.models.conv4 import Conv4
+from metapipe_plugins.models.ngrams import NGrams
 from metapipe_plugins.models.resnet12 import DropBlock, ResNet12
 
 
@@ -16,6 +17,36 @@ class TestResNet12(ModelContract):
 
 class TestResNet12OfMeans(ModelContract):
     model = ResNet12(widths=(4, 8), features="mean")
+
+
+class TestNGrams(ModelContract):
+    model = NGrams(buckets=32, width=8)
+    shape = (5, 3)
+
+
+class TestNGramsReadByATransformer(ModelContract):
+    model = NGrams(buckets=32, width=8, encoder="transformer", layers=2)
+    shape = (5, 3)
+
+
+@pytest.mark.parametrize("encoder", ["none", "convolution", "transformer"])
+def test_padding_says_nothing(encoder):
+    """Words and n-grams that are not there change nothing; the order of words does."""
+    torch.manual_seed(0)
+    model = NGrams(buckets=64, width=8, encoder=encoder, layers=2)
+    network = model.build((3, 2), None, "running").eval()
+    short = torch.tensor([[[5, 6], [7, 0], [0, 0]]])
+    long = torch.nn.functional.pad(short, (0, 3, 0, 4))
+    torch.testing.assert_close(network(long), network(short))
+    turned = network(short[:, [1, 0, 2]])
+    assert torch.allclose(turned, network(short), atol=1e-3) == (encoder == "none")
+
+
+def test_ngrams_takes_texts_only():
+    with pytest.raises(UnsupportedError, match="conv4"):
+        NGrams().build((1, 28, 28), 5, "batch")
+    with pytest.raises(UnsupportedError, match="multiple"):
+        NGrams(width=10, encoder="transformer").build((3, 2), 5, "batch")
 
 
 class TestConv4WithoutNormalisation(ModelContract):

@@ -70,6 +70,7 @@ class Network(nn.Module):
         super().__init__()
         width = settings.width
         self.dropout = settings.dropout
+        self.ordered = settings.encoder == "transformer"  # attention knows no order
         self.vectors = nn.Embedding(settings.buckets, width)
         self.weights = nn.Embedding(settings.buckets, 1)
         nn.init.normal_(self.vectors.weight, std=1 / math.sqrt(width))
@@ -93,6 +94,8 @@ class Network(nn.Module):
         places = hashes.long() % self.vectors.num_embeddings
         words, weight = self._words(places, there)
         present = there.any(-1)
+        if self.ordered:
+            words = words + positions(words)
         for layer in self.encoder:
             words = layer(words, present)
         # A word counts as much as its n-grams learn to say; at first all alike.
@@ -109,6 +112,16 @@ class Network(nn.Module):
         share = (mask / mask.sum(-1, keepdim=True).clamp(min=1)).unsqueeze(-1)
         words = (share * self.vectors(places)).sum(-2)
         return words, (share * self.weights(places)).sum((-2, -1))
+
+
+def positions(words: Tensor) -> Tensor:
+    """(words, width): sines and cosines of the place, as long as a word's vector is at
+    first (Vaswani et al. 2017, section 3.5)."""
+    count, width = words.shape[-2:]
+    place = torch.arange(count, device=words.device, dtype=words.dtype)
+    wave = torch.arange(width, device=words.device, dtype=words.dtype)
+    angles = place[:, None] / 100 ** (wave // 2 * 2 / width)
+    return (angles + wave % 2 * math.pi / 2).sin() * math.sqrt(2 / width)
 
 
 class Convolution(nn.Module):
