@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from .contracts import Algorithm, Meta, Model, Problem, Source
 from .errors import UnsupportedError, UsageError, did_you_mean
 from .mapping import TaskMap
+from .memory import keep_freed_memory
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def build_learner(
 
     Parameters are made on the CPU, so that they are the same whatever the device.
     """
+    keep_freed_memory()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = algorithm.build(model, problem).to(device)

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = [
-    ["errors", "episode"],
+    ["errors", "episode", "memory"],
     ["contracts", "events", "records", "settings", "validation"],
     ["functional", "hookspecs", "sampling", "bank"],
     ["images", "folders", "rows"],
