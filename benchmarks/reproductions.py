@@ -9,6 +9,9 @@ OMNIGLOT = (
     *("-s", "dataset.root={data}/omniglot.zip"),
     *("-s", "evaluation.queries=15", "-s", "evaluation.episodes=1000"),
 )
+UPRIGHT = ("-s", "dataset.test_rotations=none")
+"""Test characters as drawn, as in the papers of Reptile and MetaNet."""
+
 SINUSOID = (
     *("--dataset", "sinusoid", "--validate-every", "2500", "--log-every", "50"),
     *("--checkpoint-every", "2500", "--iterations", "20000"),
@@ -182,6 +185,7 @@ REPRODUCTIONS = [
             Test(("--queries", "1"), 97.68, 1.0),
             Test(("--prediction", "alone", "--queries", "1"), 95.39, 1.0),
             Test(("--shots", "5", "-s", "algorithm.test_batch=15"), 99.48, 1.0),
+            Test(("--queries", "1", *UPRIGHT), 97.68, 1.0),
         ),
     ),
     _head(
@@ -212,7 +216,10 @@ REPRODUCTIONS = [
             *("--lr", "0.001", *COSINE, "--validate-every", "1500"),
             *("--validation-episodes", "40", "--mapping", "loop"),
         ),
-        (Test(published=98.95, within=2.0),),
+        (
+            Test(published=98.95, within=2.0),
+            Test(("--queries", "10", *UPRIGHT), 98.95, 2.0),
+        ),
     ),
     Reproduction(
         "omniglot-anil-1s",

@@ -123,12 +123,14 @@ def evaluate(
     *,
     dataset: Dataset | None = None,
     dataset_name: str | None = None,
+    dataset_settings: Mapping[str, Any] | None = None,
     algorithm: Mapping[str, Any] | None = None,
 ) -> EvaluationRow:
     """Evaluate a run on unseen episodes and store the result.
 
-    `dataset` replaces the run's own; `algorithm` changes settings of its algorithm that
-    matter after training (`test_steps`).
+    `dataset` replaces the run's own, of which `dataset_settings` were changed;
+    `algorithm` changes settings of its algorithm that matter after training
+    (`test_steps`). Both are kept with the result.
     """
     row = store.run(run_id)
     experiment = _with_algorithm(
@@ -158,7 +160,10 @@ def evaluate(
         source,
         summarise(records),
         dataset=name,
-        changes=algorithm,
+        changes={
+            **(algorithm or {}),
+            **{f"dataset.{k}": v for k, v in (dataset_settings or {}).items()},
+        },
         purpose="test",
         step=checkpoint.step,
         checkpoint=checkpoint.sha256,

@@ -103,7 +103,8 @@ class NewEvaluation:
     """SHA-256 of the checkpoint; None while training."""
 
     settings: Mapping[str, Any]
-    """Algorithm settings that were changed for this evaluation."""
+    """What was changed for this evaluation: settings of the algorithm, and of the data
+    set as `dataset.NAME`; of an adaptation, its files and counts."""
 
     prediction: str
     statistics: str

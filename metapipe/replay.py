@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
 
-from .contracts import Dataset, Split
+from .contracts import Split
 from .episode import Episodes, Samples, Task
 from .errors import UnsupportedError
 from .evaluation import Prediction, predict
 from .experiment import Experiment
 from .functional import task_loss
 from .preparation import require_same_data, stored_checkpoint, trained
+from .records import EvaluationRow, RunRow
 from .registry import Registry
 from .store import TaskStore
 
@@ -48,20 +49,15 @@ def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
             f"episode {episode_id} was handed in as files and cannot be drawn again; "
             f"its evaluation in metapipe runs show {row.id} tells which"
         )
-    experiment = Experiment.from_dict(row.config, registry)
     task = episode.task
-    own = task.dataset == experiment.run.dataset
-    dataset: Dataset = (
-        experiment.dataset if own else registry.create("dataset", task.dataset, {})
-    )
-    source = dataset.open(cast(Split, task.split))
+    recorded = None
     if episode.evaluation_id is not None:
         recorded = store.evaluation(episode.evaluation_id)
-        require_same_data(recorded.fingerprint, source)
-        prediction = cast(Prediction, recorded.prediction)
-    else:
-        require_same_data(row.environment.get("data"), source)
-        prediction = "together"
+    experiment = _as_evaluated(row, recorded, task, registry)
+    source = experiment.dataset.open(cast(Split, task.split))
+    known = recorded.fingerprint if recorded else row.environment.get("data")
+    require_same_data(known, source)
+    prediction = cast(Prediction, recorded.prediction if recorded else "together")
     learner, meta = trained(experiment, stored_checkpoint(store, row, "best"), row)
     episodes = source.draw([task])
     moved = episodes.to(learner.device)
@@ -80,3 +76,23 @@ def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
     return Replay(
         task, episodes, classes, outputs.tolist(), accuracy, float(metrics["loss"])
     )
+
+
+def _as_evaluated(
+    row: RunRow, recorded: EvaluationRow | None, task: Task, registry: Registry
+) -> Experiment:
+    """The run's experiment, with what was changed for the evaluation."""
+    experiment = Experiment.from_dict(row.config, registry)
+    changes = recorded.settings if recorded else {}
+    of_data = {
+        name.removeprefix("dataset."): value
+        for name, value in changes.items()
+        if name.startswith("dataset.")
+    }
+    others = {k: v for k, v in changes.items() if not k.startswith("dataset.")}
+    own = task.dataset == row.dataset
+    known = experiment.dataset.model_dump() if own else {}
+    dataset = registry.create("dataset", task.dataset, {**known, **of_data})
+    settings = {**experiment.algorithm.model_dump(), **others}
+    algorithm = registry.create("algorithm", row.algorithm, settings)
+    return replace(experiment, dataset=dataset, algorithm=algorithm)

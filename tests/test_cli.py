@@ -112,6 +112,22 @@ def test_evaluations_are_seeded_and_say_what_they_depend_on(project: Path) -> No
     assert "±" in out
 
 
+def test_an_episode_of_changed_settings_is_drawn_as_it_was(project: Path) -> None:
+    """Settings of the data set and of the algorithm are kept with an evaluation."""
+    one = metapipe_json(
+        *("evaluate", "first", "--split", "train", "--episodes", "4"),
+        *("-s", "dataset.rotations=false", "-s", "algorithm.test_steps=3"),
+        cwd=project,
+    )
+    assert one["settings"] == {"test_steps": 3, "dataset.rotations": False}
+    found = metapipe_json("episodes", "list", "first", "--limit", "500", cwd=project)
+    episode = next(e for e in found if e["evaluation_id"] == one["id"])
+    shown = metapipe_json("episodes", "show", str(episode["id"]), cwd=project)
+    assert shown["accuracy_now"] == pytest.approx(shown["accuracy"], abs=1e-6)
+    assert shown["loss_now"] == pytest.approx(shown["loss"], rel=1e-4)
+    assert not any("rot" in name for name in shown["classes"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

@@ -56,6 +56,7 @@ def evaluate(
         _settings(experiment, given_settings(settings)),
         dataset=_dataset(app, experiment, name, changes["dataset"]),
         dataset_name=name,
+        dataset_settings=changes["dataset"],
         algorithm=changes["algorithm"],
     )
     if as_json:
