@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import SettingError
+from ..errors import DataError, SettingError
 from .context import App, pass_app
 from .options import json_option, set_option
 from .output import print_facts, print_json, print_table
@@ -63,7 +63,14 @@ def show(
     """
     dataset = app.registry.create("dataset", name, _settings(assignments))
     splits: tuple[Split, ...] = ("train", "val", "test")
-    sources = {split: dataset.open(split) for split in splits}
+    sources: dict[Split, Source] = {}
+    for split in splits:
+        try:
+            sources[split] = dataset.open(split)
+        except DataError as error:
+            if split == "train":
+                raise
+            click.echo(f"{split}: {error}", err=True)
     if png is not None:
         from ..drawing import draw_samples
         from ..sampling import tasks
@@ -94,7 +101,7 @@ def show(
         click.echo("\nno item is in two splits")
     if list_classes:
         for split, source in sources.items():
-            sizes = source.sizes or [""] * len(source.classes)
+            sizes: list[Any] = list(source.sizes) or [""] * len(source.classes)
             click.echo(f"\n{split}")
             print_facts(zip(source.classes, sizes, strict=True))
     if png is not None:
