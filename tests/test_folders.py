@@ -15,6 +15,12 @@ from metapipe.registry import load
 REGISTRY = load()
 
 
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch, tmp_path_factory):
+    """Banks of folders that will be gone."""
+    monkeypatch.setenv("METAPIPE_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
 @pytest.fixture(params=["folder", "zip", "zip in a folder", "tar", "tar.gz"])
 def root(request, tmp_path):
     """The same pictures, kept in every way."""
