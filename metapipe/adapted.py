@@ -6,9 +6,7 @@ needs neither store nor data; no code is read from it.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,7 +14,6 @@ from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from .contracts import Encoder, Meta, Problem
@@ -26,6 +23,7 @@ from .errors import CheckpointError, UnsupportedError
 from .evaluation import Prediction, predict
 from .learner import Learner, build_learner, choose_device
 from .registry import Registry
+from .tensorfile import named, shapes, write_tensors
 
 FORMAT = 1
 BATCH = 256
@@ -139,12 +137,12 @@ def save(adapted: Adapted, path: Path) -> str:
         "adapted": adapted.params,
     }
     tensors = {
-        f"{group}/{name}": tensor.detach().cpu().contiguous().clone()
+        f"{group}/{name}": tensor.detach().cpu().clone()
         for group in GROUPS
         for name, tensor in groups[group].items()
     }
     if adapted.learner.normalises_batches:  # a prediction needs the batch it is one of
-        tensors["support"] = adapted.support.inputs.cpu().contiguous()
+        tensors["support"] = adapted.support.inputs.cpu()
     header = {
         "format": FORMAT,
         "problem": asdict(adapted.learner.problem),
@@ -152,18 +150,10 @@ def save(adapted: Adapted, path: Path) -> str:
         "encoder": adapted.encoder and adapted.encoder.model_dump(mode="json"),
         "origin": asdict(adapted.origin),
     }
-    aside = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, aside, metadata={"metapipe-adapted": json.dumps(header)})
-        with aside.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            os.fsync(file.fileno())
-        aside.replace(path)
+        return write_tensors(path, tensors, {"metapipe-adapted": json.dumps(header)})
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise CheckpointError(f"cannot write {path}: {error.strerror}") from error
-    return sha256
 
 
 def load(path: Path, registry: Registry, device: str = "auto") -> Adapted:
@@ -189,10 +179,8 @@ def load(path: Path, registry: Registry, device: str = "auto") -> Adapted:
         device,
         0,
     )
-    params, state, adapted = (_group(tensors, group, device) for group in GROUPS)
-    if _shapes(fresh.params) != _shapes(params) or _shapes(fresh.state) != _shapes(
-        state
-    ):
+    params, state, adapted = (named(tensors, f"{g}/", device) for g in GROUPS)
+    if (shapes(fresh.params), shapes(fresh.state)) != (shapes(params), shapes(state)):
         raise CheckpointError(f"{path} is damaged: its tensors do not fit its network")
     inputs = tensors.get("support", torch.empty(0, *problem.shape)).to(device)
     if learner.normalises_batches and not len(inputs):
@@ -229,16 +217,3 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 def _tuple(problem: Mapping[str, Any]) -> tuple[int, ...]:
     return tuple(int(side) for side in problem["shape"])
-
-
-def _group(tensors: Mapping[str, Tensor], group: str, device: str) -> Params:
-    prefix = f"{group}/"
-    return {
-        name.removeprefix(prefix): tensor.to(device)
-        for name, tensor in tensors.items()
-        if name.startswith(prefix)
-    }
-
-
-def _shapes(params: Params) -> dict[str, torch.Size]:
-    return {name: tensor.shape for name, tensor in params.items()}

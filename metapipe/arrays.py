@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -24,49 +24,37 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class ArraySource(Source):
-    """Classes of items, class after class."""
+class Stacked(Source):
+    """Items class after class, or group after group, in one array."""
 
     items: Array
     """(n, *shape)."""
 
     names: Sequence[str]
-    """Of the classes, in the order of their items."""
+    """Of the classes or groups, in the order of their items."""
 
     starts: NDArray[np.int64]
-    """(classes + 1,): class c has the items starts[c] to starts[c + 1]."""
+    """(names + 1,): number c has the items starts[c] to starts[c + 1]."""
 
     encoder: Encoder | None = None
     """What made the items."""
-
-    @property
-    def kind(self) -> Kind:
-        """Classification."""
-        return "classification"
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Of one item."""
         return tuple(self.items.shape[1:])
 
-    @property
-    def outputs(self) -> None:
-        """As many as an episode has ways."""
-        return
-
-    @property
-    def classes(self) -> Sequence[str]:
-        """Names of the classes."""
-        return self.names
-
     @cached_property
     def fingerprint(self) -> str:
-        """Of items, names and starts."""
-        return _fingerprint(self.items, [list(self.classes), self.starts.tolist()])
+        """Of items, names and starts, and of what else there is."""
+        facts = [list(self.names), self.starts.tolist(), *self._facts()]
+        content = hashlib.sha256(json.dumps([facts, self.items.shape]).encode())
+        content.update(np.ascontiguousarray(self.items).data)
+        return content.hexdigest()
 
     @property
     def sizes(self) -> Sequence[int]:
-        """Items of each class."""
+        """Items of each."""
         return [int(size) for size in np.diff(self.starts)]
 
     @property
@@ -79,6 +67,29 @@ class ArraySource(Source):
         for number, name in enumerate(self.names):
             for item in self.items[self.starts[number] : self.starts[number + 1]]:
                 yield digest(item), name
+
+    def _facts(self) -> list[Any]:
+        return []
+
+
+@dataclass(frozen=True)
+class ArraySource(Stacked):
+    """Classes of items, class after class."""
+
+    @property
+    def kind(self) -> Kind:
+        """Classification."""
+        return "classification"
+
+    @property
+    def outputs(self) -> None:
+        """As many as an episode has ways."""
+        return
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Names of the classes."""
+        return self.names
 
     def check(self, ways: int, shots: int, queries: int) -> None:
         """Enough classes, and enough items in every class."""
@@ -99,33 +110,16 @@ class ArraySource(Source):
 
 
 @dataclass(frozen=True)
-class GroupSource(Source):
+class GroupSource(Stacked):
     """Groups of rows with numbers to predict: a group is a task."""
 
-    items: Array
-    """(n, *shape), group after group."""
-
-    targets: Array
+    targets: Array = field(kw_only=True)
     """(n, outputs)."""
-
-    groups: Sequence[str]
-    """Names of the groups, in the order of their items."""
-
-    starts: NDArray[np.int64]
-    """(groups + 1,)."""
-
-    encoder: Encoder | None = None
-    """What made the items."""
 
     @property
     def kind(self) -> Kind:
         """Regression."""
         return "regression"
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of one item."""
-        return tuple(self.items.shape[1:])
 
     @property
     def outputs(self) -> int:
@@ -137,27 +131,13 @@ class GroupSource(Source):
         """None: groups are tasks, not classes."""
         return ()
 
-    @cached_property
-    def fingerprint(self) -> str:
-        """Of items, targets, names and starts."""
-        facts = [list(self.groups), self.starts.tolist(), self.targets.tolist()]
-        return _fingerprint(self.items, facts)
-
     @property
-    def sizes(self) -> Sequence[int]:
-        """Rows of each group."""
-        return [int(size) for size in np.diff(self.starts)]
+    def groups(self) -> Sequence[str]:
+        """Names of the groups."""
+        return self.names
 
-    @property
-    def nbytes(self) -> int:
-        """In memory."""
-        return int(self.items.nbytes)
-
-    def digests(self) -> Iterator[tuple[bytes, str]]:
-        """Of the items."""
-        for number, name in enumerate(self.groups):
-            for item in self.items[self.starts[number] : self.starts[number + 1]]:
-                yield digest(item), name
+    def _facts(self) -> list[Any]:
+        return [self.targets.tolist()]
 
     def check(self, ways: int, shots: int, queries: int) -> None:
         """One way, and enough rows in every group."""
@@ -187,9 +167,3 @@ def _flat(items: Array) -> Tensor:
     """(T, N, k, *shape) -> (T, N * k, *shape)."""
     tasks, ways, count, *shape = items.shape
     return torch.from_numpy(items.reshape(tasks, ways * count, *shape))
-
-
-def _fingerprint(items: Array, facts: Any) -> str:
-    content = hashlib.sha256(json.dumps([facts, items.shape]).encode())
-    content.update(np.ascontiguousarray(items).data)
-    return content.hexdigest()

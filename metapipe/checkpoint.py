@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from .contracts import Meta
 from .errors import CheckpointError
+from .tensorfile import named, shapes, write_tensors
 from .training import TrainingState
 
 FORMAT = 1
@@ -44,8 +43,8 @@ class Checkpoint:
     def meta(self, device: str) -> Meta:
         """The meta-parameters and state."""
         return Meta(
-            _named(self.tensors, "params/", device),
-            _named(self.tensors, "state/", device),
+            named(self.tensors, "params/", device),
+            named(self.tensors, "state/", device),
         )
 
     def restore(self, state: TrainingState) -> None:
@@ -55,7 +54,10 @@ class Checkpoint:
         """
         device = str(next(iter(state.meta.params.values())).device)
         meta = self.meta(device)
-        _require_same(state.meta.params, meta.params)
+        if shapes(state.meta.params) != shapes(meta.params):
+            raise CheckpointError(
+                "the checkpoint's parameters do not fit the network of this experiment"
+            )
         with torch.no_grad():
             for name, p in state.meta.params.items():
                 p.copy_(meta.params[name])
@@ -93,18 +95,7 @@ def save(path: Path, state: TrainingState, extra: Mapping[str, Any]) -> str:
         "first_loss": state.first_loss,
         **extra,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    save_file(
-        {name: tensor.contiguous() for name, tensor in tensors.items()},
-        aside,
-        metadata={"metapipe": json.dumps(header)},
-    )
-    with aside.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        os.fsync(file.fileno())
-    aside.replace(path)
-    return sha256
+    return write_tensors(path, tensors, {"metapipe": json.dumps(header)})
 
 
 def load(path: Path, sha256: str | None = None) -> Checkpoint:
@@ -130,20 +121,3 @@ def load(path: Path, sha256: str | None = None) -> Checkpoint:
             f"{path} has format {header.get('format')}, this metapipe reads {FORMAT}"
         )
     return Checkpoint(tensors, header, found)
-
-
-def _named(
-    tensors: Mapping[str, Tensor], prefix: str, device: str
-) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(prefix): tensor.to(device)
-        for name, tensor in tensors.items()
-        if name.startswith(prefix)
-    }
-
-
-def _require_same(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> None:
-    if {k: v.shape for k, v in ours.items()} != {k: v.shape for k, v in theirs.items()}:
-        raise CheckpointError(
-            "the checkpoint's parameters do not fit the network of this experiment"
-        )

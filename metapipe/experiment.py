@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from pydantic import ValidationError
@@ -47,6 +47,14 @@ class Experiment:
             name: getattr(self, name).model_dump(mode="json")
             for name in (*SECTIONS, *KINDS)
         }
+
+    def with_algorithm(self, registry: Registry, changes: Mapping[str, Any]) -> Self:
+        """The same with some settings of the algorithm changed."""
+        if not changes:
+            return self
+        settings = {**self.algorithm.model_dump(), **changes}
+        algorithm = registry.create("algorithm", self.run.algorithm, settings)
+        return replace(self, algorithm=algorithm)
 
     @classmethod
     def from_dict(

@@ -133,9 +133,8 @@ def evaluate(
     (`test_steps`). Both are kept with the result.
     """
     row = store.run(run_id)
-    experiment = _with_algorithm(
-        Experiment.from_dict(row.config, registry), registry, algorithm or {}
-    )
+    experiment = Experiment.from_dict(row.config, registry)
+    experiment = experiment.with_algorithm(registry, algorithm or {})
     source = (dataset or experiment.dataset).open(settings.split)
     checkpoint = stored_checkpoint(store, row, settings.checkpoint)
     learner, meta = trained(experiment, checkpoint, row)
@@ -257,16 +256,6 @@ def _mapped(session: Session, checkpoint: Checkpoint | None) -> Learner:
     )
     best = choose_mapping(session.learner, session.state, maps, session.draw)
     return replace(session.learner, mapping=best)
-
-
-def _with_algorithm(
-    experiment: Experiment, registry: Registry, changes: Mapping[str, Any]
-) -> Experiment:
-    if not changes:
-        return experiment
-    name = experiment.run.algorithm
-    settings = {**experiment.algorithm.model_dump(), **changes}
-    return replace(experiment, algorithm=registry.create("algorithm", name, settings))
 
 
 def _figures(evaluation: EvaluationRow | None) -> dict[str, float]:

@@ -93,6 +93,4 @@ def _as_evaluated(
     own = task.dataset == row.dataset
     known = experiment.dataset.model_dump() if own else {}
     dataset = registry.create("dataset", task.dataset, {**known, **of_data})
-    settings = {**experiment.algorithm.model_dump(), **others}
-    algorithm = registry.create("algorithm", row.algorithm, settings)
-    return replace(experiment, dataset=dataset, algorithm=algorithm)
+    return replace(experiment, dataset=dataset).with_algorithm(registry, others)

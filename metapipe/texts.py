@@ -88,12 +88,9 @@ class TfidfEncoder(Encoder):
         if not len(items):
             return torch.empty(0, *self.shape)
         texts = [_text(item, self.text) for item in items]
-        vectors = self._vectoriser.transform(texts).toarray().astype(np.float32)
+        fitted = _vectoriser(self.vocabulary, self.idf)
+        vectors = fitted.transform(texts).toarray().astype(np.float32)
         return torch.from_numpy(vectors)
-
-    @property
-    def _vectoriser(self) -> Any:
-        return _vectoriser(self.vocabulary, self.idf)
 
 
 def _text(item: Any, column: str) -> str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from .adapted import Adapted, Origin, adapt
 from .checkpoint import Checkpoint
@@ -18,7 +17,7 @@ from .episode import EpisodeRecord, Samples, Task
 from .errors import UsageError
 from .evaluation import Prediction, wilson
 from .experiment import Experiment
-from .functional import task_loss
+from .functional import accuracy, task_loss
 from .learner import Learner, build_learner, choose_device, problem_of
 from .preparation import stored_checkpoint
 from .records import NewEvaluation, RunRow
@@ -92,10 +91,7 @@ def open_run(
     """
     row = store.run(run)
     experiment = Experiment.from_dict(row.config, registry)
-    if changes:
-        settings = {**experiment.algorithm.model_dump(), **changes}
-        algorithm = registry.create("algorithm", row.algorithm, settings)
-        experiment = replace(experiment, algorithm=algorithm)
+    experiment = experiment.with_algorithm(registry, changes or {})
     checkpoint = stored_checkpoint(store, row, kind)
     problem, encoder = _recorded(row, experiment)
     device = choose_device(experiment.run.device)
@@ -194,8 +190,7 @@ def _before(adapted: Adapted, samples: Samples, prediction: Prediction) -> float
     if unadapted is None:
         return None
     outputs = replace(adapted, params=unadapted).outputs(samples.inputs, prediction)
-    right: Tensor = outputs.argmax(-1) == samples.targets
-    return float(right.double().mean())
+    return float(accuracy(outputs, samples.targets))
 
 
 def _fingerprint(support: Samples) -> str:

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAYERS = [
     ["errors", "episode", "memory"],
-    ["contracts", "events", "records", "settings", "validation"],
+    ["contracts", "events", "records", "settings", "tensorfile", "validation"],
     ["functional", "hookspecs", "sampling", "bank"],
     ["images", "folders", "rows"],
     ["texts", "tables"],

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import SettingError
 from .context import App, pass_app
-from .options import json_option, set_option
+from .options import by_table, json_option, set_option
 from .output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def adapt(
     from ..trained import evaluation_of, judge, open_run
 
     begun = time.perf_counter()
-    changes = _algorithm_settings(assignments)
+    changes = by_table(assignments, ("algorithm",), "adapting")["algorithm"]
     trained = open_run(app.store, app.registry, run, checkpoint, changes)
     encoder = trained.require_encoder()
     kind = trained.learner.problem.kind
@@ -119,18 +118,6 @@ def adapt(
         print_json(facts)
     else:
         _print(facts, adapted)
-
-
-def _algorithm_settings(assignments: tuple[str, ...]) -> dict[str, Any]:
-    from ..config import parse_assignment
-
-    changes = {}
-    for name, value in map(parse_assignment, assignments):
-        table, _, field = name.partition(".")
-        if table != "algorithm":
-            raise SettingError(f"--set '{name}': adapting takes algorithm.NAME only")
-        changes[field] = value
-    return changes
 
 
 def _print(facts: dict[str, Any], adapted: Adapted) -> None:

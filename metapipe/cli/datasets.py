@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import DataError, SettingError
+from ..errors import DataError
 from .context import App, pass_app
-from .options import json_option, set_option
+from .options import by_table, json_option, set_option
 from .output import print_facts, print_json, print_table
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ def show(
 
     Its settings are given as -s dataset.root=PATH and so on.
     """
-    dataset = app.registry.create("dataset", name, _settings(assignments))
+    settings = by_table(assignments, ("dataset",), "this command")["dataset"]
+    dataset = app.registry.create("dataset", name, settings)
     splits: tuple[Split, ...] = ("train", "val", "test")
     sources: dict[Split, Source] = {}
     for split in splits:
@@ -106,18 +107,6 @@ def show(
             print_facts(zip(source.classes, sizes, strict=True))
     if png is not None:
         click.echo(f"drawn to {png}")
-
-
-def _settings(assignments: tuple[str, ...]) -> dict[str, Any]:
-    from ..config import parse_assignment
-
-    settings = {}
-    for name, value in map(parse_assignment, assignments):
-        table, _, field = name.partition(".")
-        if table != "dataset":
-            raise SettingError(f"--set '{name}': this command takes dataset.NAME only")
-        settings[field] = value
-    return settings
 
 
 def _facts(split: str, source: Source) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from ..errors import SettingError
 from ..settings import EvaluationSettings
 from ..validation import first_error
 from .context import App, pass_app
-from .options import given_settings, json_option, set_option, setting_options
+from .options import by_table, given_settings, json_option, set_option, setting_options
 from .output import print_facts, print_json
 from .train import evaluation_facts
 
@@ -41,13 +41,12 @@ def evaluate(
     experiment. -s dataset.NAME=VALUE and -s algorithm.NAME=VALUE change settings for
     this evaluation only, for example -s algorithm.test_steps=3.
     """
-    from ..config import parse_assignment
     from ..experiment import Experiment
     from ..pipeline import evaluate as run_evaluation
 
     row = app.store.run(run)
     experiment = Experiment.from_dict(row.config, app.registry)
-    changes = _by_table(dict(map(parse_assignment, assignments)))
+    changes = by_table(assignments, ("dataset", "algorithm"), "an evaluation")
     name = dataset or experiment.run.dataset
     found = run_evaluation(
         row.id,
@@ -64,18 +63,6 @@ def evaluate(
     else:
         click.echo(f"run {row.id}, step {found.step}: evaluation {found.id}")
         print_facts(evaluation_facts(found))
-
-
-def _by_table(assignments: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    tables: dict[str, dict[str, Any]] = {"dataset": {}, "algorithm": {}}
-    for name, value in assignments.items():
-        table, _, field = name.partition(".")
-        if table not in tables:
-            raise SettingError(
-                f"--set '{name}': an evaluation takes dataset.NAME and algorithm.NAME"
-            )
-        tables[table][field] = value
-    return tables
 
 
 def _settings(

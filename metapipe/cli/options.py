@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 import click
 from pydantic.fields import FieldInfo
 
+from ..errors import SettingError
 from ..settings import Section
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -37,6 +38,22 @@ def given_settings(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
         for name, value in values.items()
         if "__" in name and value is not None
     ]
+
+
+def by_table(
+    assignments: Sequence[str], tables: Sequence[str], what: str
+) -> dict[str, dict[str, Any]]:
+    """Values of --set by table and name; `what` is what takes no other tables."""
+    from ..config import parse_assignment
+
+    found: dict[str, dict[str, Any]] = {table: {} for table in tables}
+    for name, value in map(parse_assignment, assignments):
+        table, _, field = name.partition(".")
+        if table not in found:
+            known = " and ".join(f"{table}.NAME" for table in tables)
+            raise SettingError(f"--set '{name}': {what} takes {known} only")
+        found[table][field] = value
+    return found
 
 
 def _option(section: str, name: str, field: FieldInfo) -> Decorator:

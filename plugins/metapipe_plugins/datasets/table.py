@@ -70,7 +70,7 @@ class Table(Dataset):
         if self.group is None:
             return ArraySource(items, tuple(names), starts, encoder)
         targets = self._targets(rows)
-        return GroupSource(items, targets, tuple(names), starts, encoder)
+        return GroupSource(items, tuple(names), starts, encoder, targets=targets)
 
     def _members(self, root: Path, by: str) -> Mapping[str, list[Row]]:
         columns = (*(self.features or ()), self.label, by)
