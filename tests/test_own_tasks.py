@@ -100,6 +100,11 @@ def test_a_regression_is_adapted_to_and_predicted(tmp_path):
     found = metapipe_json(
         "adapt", "slopes", "--support", support, "--out", "r.metapipe", cwd=tmp_path
     )
+    told, _ = metapipe(
+        "adapt", "slopes", "--support", support, "--query", support, cwd=tmp_path
+    )
+    assert f"support error     {found['support']['loss']:.4g}" in told
+    assert f"query error       {found['support']['loss']:.4g}" in told
     rows = metapipe_json("predict", "r.metapipe", support, cwd=tmp_path)
     errors = [
         (row["prediction"][0] - y) ** 2 for row, y in zip(rows, (-2, 2), strict=True)

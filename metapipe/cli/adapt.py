@@ -128,6 +128,12 @@ def _print(facts: dict[str, Any], adapted: Adapted) -> None:
         f"{support.count} examples in {facts['seconds']:.2f} s: evaluation "
         f"{facts['evaluation']}"
     )
+    if support.accuracy is None:
+        click.echo(f"support error     {support.loss:.4g} (mean squared)")
+        if query is not None:
+            click.echo(f"query error       {query.loss:.4g} (mean squared)")
+        _print_out(facts)
+        return
     before = (
         "" if support.before is None else f" (before: {100 * support.before:.1f} %)"
     )
