@@ -141,10 +141,7 @@ class GroupSource(Stacked):
 
     def check(self, ways: int, shots: int, queries: int) -> None:
         """One way, and enough rows in every group."""
-        if ways != 1:
-            raise UnsupportedError(
-                f"regression has no classes: use --ways 1 instead of {ways}"
-            )
+        require_one_way(ways)
         require_items(self.groups, np.diff(self.starts), 1, shots, queries)
 
     def draw(self, tasks: Sequence[Task]) -> Episodes:
@@ -160,6 +157,14 @@ class GroupSource(Stacked):
             tuple(tasks),
             Samples(inputs[:, :shots], targets[:, :shots]),
             Samples(inputs[:, shots:], targets[:, shots:]),
+        )
+
+
+def require_one_way(ways: int) -> None:
+    """Raise UnsupportedError for a regression that is asked for classes."""
+    if ways != 1:
+        raise UnsupportedError(
+            f"regression has no classes: use --ways 1 instead of {ways}"
         )
 
 

@@ -9,19 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from .contracts import Encoder, Kind
 from .episode import Samples
 from .errors import DataError, UsageError, did_you_mean
-from .folders import File, is_archive, prefix_of, walk
+from .folders import File, first_few, is_archive, labelled, walk
+from .images import picture_suffixes
 from .rows import Row, find_tables, read_rows
 
 Read = Callable[[], Any]
-
-SHOWN = 5
-"""How many broken files a message names."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +36,6 @@ class Examples:
         return dict(zip(self.classes, sizes.tolist(), strict=True))
 
 
-def suffixes() -> tuple[str, ...]:
-    """Of the files that may be pictures."""
-    return tuple(Image.registered_extensions())
-
-
 def read_examples(
     root: Path, encoder: Encoder, kind: Kind, classes: Sequence[str] | None = None
 ) -> Examples:
@@ -55,31 +47,23 @@ def read_examples(
     """
     if encoder.form == "row":
         return _rows(root, encoder, kind, classes)
-    paths = [file.parts for file in walk(root, suffixes())]
-    skip = prefix_of(paths)
-    named = [path for path in paths if len(path) > skip + 1]
-    found = sorted({path[skip] for path in named})
+    rows, broken, found = [], [], set()
+    for label, name, file in labelled(root, picture_suffixes()):
+        found.add(label)
+        try:
+            rows.append((label, name, encoder.encode([file.read()])))
+        except DataError as error:
+            broken.append(f"{file.origin} ({error})")
     if not found:
         raise DataError(
             f"{root} has no pictures in folders: a folder a class is wanted, as in "
             f"{root}/rose/1.jpg"
         )
-    known = _known(root, found, classes)
-    rows, broken = [], []
-    for file in walk(root, suffixes()):
-        if len(file.parts) <= skip + 1:
-            continue
-        try:
-            inputs = encoder.encode([file.read()])
-        except DataError as error:
-            broken.append(f"{file.origin} ({error})")
-            continue
-        rows.append((known.index(file.parts[skip]), file.parts, inputs))
+    known = _known(root, sorted(found), classes)
     if broken:
-        more = f" and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
-        raise DataError(f"unreadable: {'; '.join(broken[:SHOWN])}{more}")
-    rows.sort(key=lambda row: row[:2])
-    labels = torch.tensor([label for label, _, _ in rows])
+        raise DataError(f"unreadable: {first_few(broken)}")
+    rows.sort(key=lambda row: (known.index(row[0]), row[1].split("/")))
+    labels = torch.tensor([known.index(label) for label, _, _ in rows])
     inputs = torch.cat([inputs for _, _, inputs in rows])
     return Examples(Samples(inputs, labels), tuple(known))
 
@@ -147,7 +131,7 @@ def each_file(paths: Sequence[Path]) -> Iterator[File]:
     the other. A file that is not there is an error when it is read."""
     for path in paths:
         if path.is_dir() or (path.is_file() and is_archive(path)):
-            yield from walk(path, suffixes())
+            yield from walk(path, picture_suffixes())
         else:
             yield File((path.name,), str(path), path.read_bytes)
 

@@ -10,7 +10,7 @@ import tarfile
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -24,6 +24,9 @@ MAX_GROWTH = 200
 size is a bomb."""
 
 MAX_ARCHIVE = 2**30
+SHOWN = 5
+"""How many files a message names."""
+
 IGNORED = ("__MACOSX", "Thumbs.db", "desktop.ini")
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
@@ -87,6 +90,33 @@ def walk(root: Path, suffixes: Iterable[str]) -> Iterator[File]:
         hidden = any(part.startswith(".") or part in IGNORED for part in file.parts)
         if not hidden and file.parts[-1].lower().endswith(known):
             yield file
+
+
+def labelled(
+    root: Path, suffixes: Iterable[str], splits: Iterable[str] = ()
+) -> Iterator[tuple[str, str, File]]:
+    """(class, name in the class, file) of all files in folders under a root.
+
+    A class is the folder at the top, below whatever folders all files share; or, if the
+    folders at the top are all called like `splits`, that and the one below it.
+    """
+    known = tuple(suffixes)
+    paths = [file.parts for file in walk(root, known)]
+    skip = prefix_of(paths)
+    # A folder that is called `train` is a split only if another one is there too.
+    tops = {path[skip] for path in paths if len(path) > skip + 2}
+    split = len(tops) > 1 and {top.lower() for top in tops} <= set(splits)
+    depth = 2 if split else 1
+    for file in walk(root, known):
+        parts = file.parts[skip:]
+        if len(parts) > depth:
+            yield "/".join(parts[:depth]), "/".join(parts[depth:]), file
+
+
+def first_few(texts: Sequence[str]) -> str:
+    """The first of them, and how many more there are."""
+    more = f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
+    return "; ".join(texts[:SHOWN]) + more
 
 
 def prefix_of(names: Iterable[tuple[str, ...]]) -> int:

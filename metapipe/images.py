@@ -33,6 +33,7 @@ UNREADABLE = (
 )
 """What reading a damaged or hostile image raises."""
 
+
 Fit = Literal["crop", "stretch", "pad"]
 
 
@@ -89,6 +90,11 @@ class ImageEncoder(Encoder):
             image = ImageOps.pad(image, size, method, color=white)
         pixels: Bytes = np.asarray(image)
         return 255 - pixels if self.invert else pixels
+
+
+def picture_suffixes() -> tuple[str, ...]:
+    """Of the files that may be pictures."""
+    return tuple(Image.registered_extensions())
 
 
 def unit_floats(images: Bytes) -> Tensor:

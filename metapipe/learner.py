@@ -33,6 +33,10 @@ class Learner:
         uses_batch = any(layer.running_mean is None for layer in layers)
         return uses_batch and self.algorithm.statistics == "batch"
 
+    def transductive(self, prediction: str) -> bool:
+        """Whether queries predicted "together", or "alone", see each other."""
+        return self.normalises_batches and prediction == "together"
+
 
 def problem_of(source: Source, ways: int) -> Problem:
     """The problem that episodes of `source` with that many ways pose."""

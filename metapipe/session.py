@@ -240,7 +240,6 @@ def evaluation_row(
 ) -> NewEvaluation:
     """An evaluation as the store takes it, from settings, learner and summary."""
     task = experiment.task
-    batched = learner.normalises_batches
     return NewEvaluation(
         dataset=dataset or experiment.run.dataset,
         fingerprint=source.fingerprint,
@@ -252,7 +251,7 @@ def evaluation_row(
         queries=settings.queries or task.queries,
         prediction=settings.prediction,
         statistics=learner.algorithm.statistics,
-        transductive=batched and settings.prediction == "together",
+        transductive=learner.transductive(settings.prediction),
         loss=summary.loss,
         loss_ci95=summary.loss_ci95,
         loss_before=summary.loss_before,

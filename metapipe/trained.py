@@ -158,7 +158,7 @@ def evaluation_of(
         settings=settings,
         prediction=prediction,
         statistics=learner.algorithm.statistics,
-        transductive=learner.normalises_batches and prediction == "together",
+        transductive=learner.transductive(prediction),
         loss=judged.loss,
         loss_ci95=0.0,
         loss_before=None,

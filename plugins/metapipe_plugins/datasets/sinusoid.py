@@ -26,9 +26,9 @@ from metapipe import (
     Source,
     Split,
     Task,
-    UnsupportedError,
     hookimpl,
 )
+from metapipe.arrays import require_one_way
 from metapipe.sampling import keys, uniform
 
 Numbers = NDArray[np.float64]
@@ -111,10 +111,7 @@ class Waves(Source):
 
     def check(self, ways: int, shots: int, queries: int) -> None:
         """Regression has one way."""
-        if ways != 1:
-            raise UnsupportedError(
-                f"regression has no classes: use --ways 1 instead of {ways}"
-            )
+        require_one_way(ways)
 
     def draw(self, tasks: Sequence[Task]) -> Episodes:
         """x and y: support (T, shots, 1), query (T, queries, 1)."""

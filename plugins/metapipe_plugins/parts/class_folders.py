@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image
 
 from metapipe import DataError
 from metapipe.bank import Bank, Bytes, identity, open_bank
 from metapipe.classification import ImageClass, ImageSource, digest
-from metapipe.folders import File, is_archive, prefix_of, walk
-from metapipe.images import ImageEncoder
+from metapipe.folders import first_few, is_archive, labelled
+from metapipe.images import ImageEncoder, picture_suffixes
 from metapipe_plugins.parts.class_splits import NAMED
 
 SHOWN = 5
@@ -55,7 +54,7 @@ class ClassFolders:
         classes: dict[str, dict[str, Bytes]] = defaultdict(dict)
         broken: list[str] = []
         for root in self.roots:
-            for label, name, file in labelled(root):
+            for label, name, file in labelled(root, picture_suffixes(), NAMED):
                 try:
                     pixels = self.encoder.pixels(file.read(), file.origin)
                 except DataError as error:
@@ -76,29 +75,13 @@ class ClassFolders:
     def _report(self, broken: list[str]) -> None:
         if not broken:
             return
-        more = f" and {len(broken) - SHOWN} more" if len(broken) > SHOWN else ""
-        text = f"{len(broken)} unreadable: {'; '.join(broken[:SHOWN])}{more}"
+        text = f"{len(broken)} unreadable: {first_few(broken)}"
         if self.unreadable == "error":
             raise DataError(
                 f"{text}. Mend or remove them, or leave them out with "
                 "-s dataset.unreadable=skip"
             )
         logger.warning("left out %s", text)
-
-
-def labelled(root: Path) -> Iterator[tuple[str, str, File]]:
-    """(class, name in the class, file) of all pictures under a root."""
-    suffixes = tuple(Image.registered_extensions())
-    paths = [file.parts for file in walk(root, suffixes)]
-    skip = prefix_of(paths)
-    # A folder that is called `train` is a split only if another one is there too.
-    tops = {path[skip] for path in paths if len(path) > skip + 2}
-    split = len(tops) > 1 and all(top.lower() in NAMED for top in tops)
-    depth = 2 if split else 1
-    for file in walk(root, suffixes):
-        parts = file.parts[skip:]
-        if len(parts) > depth:
-            yield "/".join(parts[:depth]), "/".join(parts[depth:]), file
 
 
 def find_roots(root: Path, archives: str) -> tuple[Path, ...]:
