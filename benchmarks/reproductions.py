@@ -212,8 +212,8 @@ REPRODUCTIONS = [
         "MetaNet, 32 channels",
         (
             *("--plugin", "metanet", *OMNIGLOT, "-s", "model.width=32", "--ways", "5"),
-            *("--shots", "1", "--queries", "3", "--tasks", "1", "--iterations", "9000"),
-            *("--lr", "0.001", *COSINE, "--validate-every", "1500"),
+            *("--shots", "1", "--queries", "3", "--tasks", "1", "--iterations", "16000"),
+            *("--lr", "0.001", *COSINE, "--validate-every", "2000"),
             *("--validation-episodes", "40", "--mapping", "loop"),
         ),
         (
@@ -295,6 +295,18 @@ REPRODUCTIONS = [
         ),
         (Test(published=99.78, within=2.0),),
     ),
+    Reproduction(
+        "omniglot-snail-20w",
+        "Omniglot",
+        "SNAIL, trained 20-way",
+        (
+            *("--plugin", "snail", *OMNIGLOT, "--ways", "20", "--shots", "1"),
+            *("--queries", "1", "--tasks", "16", "--iterations", "2000"),
+            *("--lr", "0.001", *COSINE, "--validate-every", "500"),
+            *("--validation-episodes", "40"),
+        ),
+        (Test(published=97.64),),
+    ),
     _cifar(
         "cifar-protonet-1s",
         "ProtoNet",
@@ -326,22 +338,21 @@ REPRODUCTIONS = [
     _cifar(
         "cifar-metaoptnet-svm",
         "MetaOptNet, SVM, trained with 15 shots",
-        "--plugin metaoptnet -s evaluation.shots=5",
+        "--plugin metaoptnet -s algorithm.scale=10 -s evaluation.shots=5",
         "--ways 5 --shots 15 --queries 6 --tasks 4 --iterations 1200 --lr 0.003",
         (Test(), Test(("--shots", "1"))),
     ),
     *(
         _cifar(
             f"cifar-maml-{shots}s",
-            "MAML, 5 steps",
+            "MAML",
             "--plugin maml -s model.pooling=max -s model.features=flatten "
-            "-s algorithm.inner_lr=0.01 -s algorithm.inner_steps=5 "
-            "-s algorithm.test_steps=10",
-            f"--ways 5 --shots {shots} --queries 5 --tasks 4 --iterations 1000 "
-            "--lr 0.001",
+            "-s algorithm.inner_lr=0.1",
+            f"--ways 5 --shots {shots} --queries 5 --tasks 4 "
+            f"--iterations {iterations} --lr 0.003",
             (Test(published=published),),
         )
-        for shots, published in ((1, 58.9), (5, 71.5))
+        for shots, iterations, published in ((1, 3000, 58.9), (5, 1500, 71.5))
     ),
     _banking(
         "banking-tfidf-logistic",

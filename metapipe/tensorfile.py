@@ -33,9 +33,13 @@ def write_tensors(
 
 
 def named(tensors: Mapping[str, Tensor], prefix: str, device: str) -> Params:
-    """Those whose name begins with `prefix`, without it, on a device."""
+    """Those whose name begins with `prefix`, without it, on a device.
+
+    Copied, since a tensor in a file lies at any address: where torch's own begin at
+    multiples of 64 bytes, a matrix product can round otherwise.
+    """
     return {
-        name.removeprefix(prefix): tensor.to(device)
+        name.removeprefix(prefix): tensor.to(device, copy=True)
         for name, tensor in tensors.items()
         if name.startswith(prefix)
     }
