@@ -212,7 +212,16 @@ REPRODUCTIONS = [
         "MetaNet, 32 channels",
         (
             *("--plugin", "metanet", *OMNIGLOT, "-s", "model.width=32", "--ways", "5"),
-            *("--shots", "1", "--queries", "3", "--tasks", "1", "--iterations", "16000"),
+            *(
+                "--shots",
+                "1",
+                "--queries",
+                "3",
+                "--tasks",
+                "1",
+                "--iterations",
+                "16000",
+            ),
             *("--lr", "0.001", *COSINE, "--validate-every", "2000"),
             *("--validation-episodes", "40", "--mapping", "loop"),
         ),

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from . import images, tables, texts  # noqa: F401  # so that their encoders are known
+from . import images, sentences, tables, texts  # noqa: F401  # their encoders
 from .contracts import Encoder
 from .errors import DataError
 

@@ -50,7 +50,9 @@ class TextEncoder(Encoder):
         hashes = np.zeros((len(items), *self.shape), np.int64)
         for number, item in enumerate(items):
             before = "<"
-            for place, word in enumerate(_words(_text(item, self.text))[: self.words]):
+            for place, word in enumerate(
+                _words(text_of(item, self.text))[: self.words]
+            ):
                 found = _grams(before, word)[: self.grams]
                 hashes[number, place, : len(found)] = found
                 before = word
@@ -87,13 +89,14 @@ class TfidfEncoder(Encoder):
         """Texts, or rows that have one -> (n, vocabulary)."""
         if not len(items):
             return torch.empty(0, *self.shape)
-        texts = [_text(item, self.text) for item in items]
+        texts = [text_of(item, self.text) for item in items]
         fitted = _vectoriser(self.vocabulary, self.idf)
         vectors = fitted.transform(texts).toarray().astype(np.float32)
         return torch.from_numpy(vectors)
 
 
-def _text(item: Any, column: str) -> str:
+def text_of(item: Any, column: str) -> str:
+    """The text itself, or that of a row. Raises DataError if there is none."""
     if isinstance(item, dict):
         if column not in item:
             raise DataError(f"a row has no column '{column}'")

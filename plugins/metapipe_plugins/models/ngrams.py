@@ -51,9 +51,10 @@ class NGrams(Model):
     ) -> nn.Module:
         """(n, words, grams) hashes -> (n, outputs), or features (n, width)."""
         if len(shape) != 2:
+            other = "mlp" if len(shape) == 1 else "conv4"
             raise UnsupportedError(
                 f"ngrams takes hashed texts (words, grams), not inputs of shape {shape}"
-                ": choose another model, for example --model conv4"
+                f": choose another model, for example --model {other}"
             )
         if self.encoder == "transformer" and self.width % self.heads:
             raise UnsupportedError(

@@ -41,7 +41,7 @@ class ExampleGenerator(nn.Module):
 
     def forward(self, gradients: Tensor) -> Tensor:
         """(..., coordinates) -> (..., coordinates)."""
-        blocks = log_sign(gradients).split(BLOCK, -2)
+        blocks = torch.split(log_sign(gradients), BLOCK, -2)
         return torch.cat([self.layers(block).squeeze(-1) for block in blocks], -1)
 
 
@@ -59,7 +59,7 @@ class TaskGenerator(nn.Module):
 
     def forward(self, gradients: Tensor) -> Tensor:
         """(steps, coordinates) -> (coordinates,), what is said after the last step."""
-        blocks = log_sign(gradients).mT.split(BLOCK, -1)
+        blocks = torch.split(log_sign(gradients).mT, BLOCK, -1)
         return torch.cat([self._last(block) for block in blocks], -1)
 
     def _last(self, features: Tensor) -> Tensor:
