@@ -27,10 +27,11 @@ from .preparation import (
     prepare,
     require_same_data,
     stored_checkpoint,
-    trained,
+    trained_learner,
 )
 from .records import EvaluationRow, NewRun
 from .registry import Registry
+from .resized import fitted
 from .run import Reporter, environment, git_state, heartbeat, host, interruptible
 from .session import Session, evaluation_row, evaluation_tasks
 from .settings import EvaluationSettings
@@ -128,17 +129,19 @@ def evaluate(
 ) -> EvaluationRow:
     """Evaluate a run on unseen episodes and store the result.
 
-    `dataset` replaces the run's own, of which `dataset_settings` were changed;
+    `dataset` replaces the run's own, of which `dataset_settings` were changed, and its
+    images are resized to those of the run;
     `algorithm` changes settings of its algorithm that matter after training
     (`test_steps`). Both are kept with the result.
     """
     row = store.run(run_id)
     experiment = Experiment.from_dict(row.config, registry)
     experiment = experiment.with_algorithm(registry, algorithm or {})
-    source = (dataset or experiment.dataset).open(settings.split)
     checkpoint = stored_checkpoint(store, row, settings.checkpoint)
-    learner, meta = trained(experiment, checkpoint, row)
+    learner, meta = trained_learner(experiment, checkpoint, row)
     name = dataset_name or experiment.run.dataset
+    opened = (dataset or experiment.dataset).open(settings.split)
+    source = fitted(opened, learner.problem, name)
     tasks = evaluation_tasks(experiment, settings, name)
     check_asked(learner, source, tasks[0])
     begun = time.perf_counter()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .checkpoint import Checkpoint, load
-from .contracts import Meta, Source, Split
+from .contracts import Meta, Problem, Source, Split
 from .episode import Task
 from .errors import DataError, NotFoundError, UnsupportedError
 from .experiment import Experiment
@@ -49,18 +49,25 @@ def prepare(experiment: Experiment) -> Prepared:
     return Prepared(experiment, sources, learner, meta)
 
 
-def trained(
+def trained_learner(
     experiment: Experiment, checkpoint: Checkpoint, row: RunRow
 ) -> tuple[Learner, Meta]:
     """The learner of a run with the meta-parameters of a checkpoint."""
     device = choose_device(experiment.run.device)
-    source = experiment.dataset.open("train")
-    problem = problem_of(source, experiment.task.ways)
+    problem = recorded_problem(experiment, row)
     learner, _ = build_learner(
         experiment.algorithm, experiment.model, problem, device, experiment.run.seed
     )
     mapping = TaskMap.parse(row.mapping or "loop")
     return replace(learner, mapping=mapping), checkpoint.meta(device)
+
+
+def recorded_problem(experiment: Experiment, row: RunRow) -> Problem:
+    """What a run learned to do; its data are opened only if it was not recorded."""
+    known = row.environment.get("problem")
+    if known is None:
+        return problem_of(experiment.dataset.open("train"), experiment.task.ways)
+    return Problem(**{**known, "shape": tuple(known["shape"])})
 
 
 def stored_checkpoint(store: TaskStore, row: RunRow, kind: str) -> Checkpoint:

@@ -13,9 +13,10 @@ from .errors import UnsupportedError
 from .evaluation import Prediction, predict
 from .experiment import Experiment
 from .functional import task_loss
-from .preparation import require_same_data, stored_checkpoint, trained
+from .preparation import require_same_data, stored_checkpoint, trained_learner
 from .records import EvaluationRow, RunRow
 from .registry import Registry
+from .resized import fitted
 from .store import TaskStore
 
 
@@ -54,11 +55,14 @@ def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
     if episode.evaluation_id is not None:
         recorded = store.evaluation(episode.evaluation_id)
     experiment = _as_evaluated(row, recorded, task, registry)
-    source = experiment.dataset.open(cast(Split, task.split))
+    opened = experiment.dataset.open(cast(Split, task.split))
     known = recorded.fingerprint if recorded else row.environment.get("data")
-    require_same_data(known, source)
+    require_same_data(known, opened)
     prediction = cast(Prediction, recorded.prediction if recorded else "together")
-    learner, meta = trained(experiment, stored_checkpoint(store, row, "best"), row)
+    learner, meta = trained_learner(
+        experiment, stored_checkpoint(store, row, "best"), row
+    )
+    source = fitted(opened, learner.problem, task.dataset)
     episodes = source.draw([task])
     moved = episodes.to(learner.device)
     support = Samples(*(t[0] for t in moved.support))

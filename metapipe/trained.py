@@ -11,15 +11,15 @@ import torch
 
 from .adapted import Adapted, Origin, adapt
 from .checkpoint import Checkpoint
-from .contracts import Encoder, Meta, Problem
+from .contracts import Encoder, Meta
 from .encoding import encoder_from
 from .episode import EpisodeRecord, Samples, Task
 from .errors import UsageError
 from .evaluation import Prediction, wilson
 from .experiment import Experiment
 from .functional import accuracy, task_loss
-from .learner import Learner, build_learner, choose_device, problem_of
-from .preparation import stored_checkpoint
+from .learner import Learner
+from .preparation import stored_checkpoint, trained_learner
 from .records import NewEvaluation, RunRow
 from .registry import Registry
 from .store import TaskStore
@@ -93,12 +93,8 @@ def open_run(
     experiment = Experiment.from_dict(row.config, registry)
     experiment = experiment.with_algorithm(registry, changes or {})
     checkpoint = stored_checkpoint(store, row, kind)
-    problem, encoder = _recorded(row, experiment)
-    device = choose_device(experiment.run.device)
-    learner, _ = build_learner(
-        experiment.algorithm, experiment.model, problem, device, experiment.run.seed
-    )
-    meta = checkpoint.meta(device)
+    learner, meta = trained_learner(experiment, checkpoint, row)
+    encoder = _encoder(row, experiment)
     return Trained(row, experiment, learner, meta, checkpoint, encoder)
 
 
@@ -173,14 +169,12 @@ def evaluation_of(
     return new, [record]
 
 
-def _recorded(row: RunRow, experiment: Experiment) -> tuple[Problem, Encoder | None]:
-    known = row.environment.get("problem")
-    if known is None:
-        source = experiment.dataset.open("train")
-        return problem_of(source, experiment.task.ways), source.encoder
+def _encoder(row: RunRow, experiment: Experiment) -> Encoder | None:
+    """That recorded with the run; of its data, for a run recorded without."""
+    if "problem" not in row.environment:
+        return experiment.dataset.open("train").encoder
     record = row.environment.get("encoder")
-    problem = Problem(**{**known, "shape": tuple(known["shape"])})
-    return problem, encoder_from(record) if record else None
+    return encoder_from(record) if record else None
 
 
 def _before(adapted: Adapted, samples: Samples, prediction: Prediction) -> float | None:

@@ -16,7 +16,7 @@ LAYERS = [
     ["texts", "tables"],
     ["sentences"],
     ["encoding"],
-    ["mapping", "classification", "download"],
+    ["mapping", "classification", "download", "resized"],
     ["arrays"],
     ["registry", "store"],
     ["learner", "experiment"],
