@@ -220,7 +220,7 @@ REPRODUCTIONS = [
                 "--tasks",
                 "1",
                 "--iterations",
-                "16000",
+                "12000",
             ),
             *("--lr", "0.001", *COSINE, "--validate-every", "2000"),
             *("--validation-episodes", "40", "--mapping", "loop"),

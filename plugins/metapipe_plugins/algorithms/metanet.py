@@ -181,17 +181,23 @@ class MetaNet(Algorithm):
 
 def read_memory(memory: Params, attention: Tensor) -> Fast:
     """Fast weights read for each input: the sum over memories (n, *shape) weighted by
-    `attention` (m, n).
+    `attention` (m, n), as eq. 8 has it.
 
-    A layer is linear in its weights, so the weighted sum of the outputs is the output
-    of the weighted sum, and the memories go through as one large layer.
+    A layer is linear in its weights, so that the outputs of the n memories could be
+    summed as well; that is n times the work.
     """
 
     def fast(name: str, module: nn.Module, hidden: Tensor) -> Tensor:
-        outputs = torch.func.vmap(lambda weights: apply(module, weights, hidden))(
-            within(memory, name)
-        )
-        return torch.einsum("mn,nm...->m...", attention, outputs)
+        read = {
+            key: torch.einsum("mn,n...->m...", attention, weights)
+            for key, weights in within(memory, name).items()
+        }
+
+        def one(weights: Params, single: Tensor) -> Tensor:
+            return apply(module, weights, single[None])[0]
+
+        outputs: Tensor = torch.func.vmap(one)(read, hidden)
+        return outputs
 
     return fast
 
