@@ -9,6 +9,7 @@ MODELS = {
     "conv4": {"width": 4, "blocks": 2, "features": "flatten"},
     "mlp": {"layers": (8,)},
     "ngrams": {"buckets": 16, "width": 4},
+    "r2d2net": {"widths": (4, 4)},
     "resnet12": {"widths": (4, 4), "block_size": 2},
 }
 """Cheap settings of each model; a model that is not here has to be added."""
@@ -22,7 +23,7 @@ INEXACT = {
     "reptile": "what it follows is the gradient of no loss",
 }
 
-UNSUPPORTED = [("metanet", "ngrams"), ("metanet", "resnet12")]
+UNSUPPORTED = [("metanet", "ngrams"), ("metanet", "r2d2net"), ("metanet", "resnet12")]
 """MetaNet augments layers that follow one another; residual blocks and embeddings are
 more."""
 

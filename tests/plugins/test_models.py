@@ -8,6 +8,7 @@ from metapipe.functional import apply, meta_of
 from metapipe.testing import ModelContract
 from metapipe_plugins.models.conv4 import Conv4
 from metapipe_plugins.models.ngrams import NGrams
+from metapipe_plugins.models.r2d2net import R2D2Net
 from metapipe_plugins.models.resnet12 import DropBlock, ResNet12
 
 
@@ -17,6 +18,10 @@ class TestResNet12(ModelContract):
 
 class TestResNet12OfMeans(ModelContract):
     model = ResNet12(widths=(4, 8), features="mean")
+
+
+class TestR2D2Net(ModelContract):
+    model = R2D2Net(widths=(4, 8, 8))
 
 
 class TestNGrams(ModelContract):
@@ -100,7 +105,23 @@ def test_resnet12_has_metaoptnets_16000_features_and_12_convolutions() -> None:
     assert len(kernels) == 12
 
 
+@pytest.mark.parametrize(("side", "length"), [(84, 72_576), (28, 3_584)])
+def test_r2d2net_has_the_papers_features(side, length) -> None:
+    with torch.device("meta"):
+        network = R2D2Net().build((3, side, side), None, "running")
+        assert network(torch.zeros(2, 3, side, side)).shape == (2, length)
+
+
+def test_r2d2net_drops_in_training_only() -> None:
+    network = R2D2Net(widths=(4, 4), dropout=0.5).build((1, 8, 8), None, "running")
+    images = torch.rand(16, 1, 8, 8)
+    assert (network.train()(images) == 0).float().mean() > 0.2
+    assert (network.eval()(images) == 0).float().mean() < 0.01
+
+
 def test_images_that_vanish_are_refused() -> None:
+    with pytest.raises(UnsupportedError, match="8x8 vanish in 4 blocks"):
+        R2D2Net().build((1, 8, 8), 5, "batch")
     with pytest.raises(UnsupportedError, match="8x8 vanish in 4 blocks"):
         ResNet12().build((1, 8, 8), 5, "batch")
     with pytest.raises(UnsupportedError, match="takes images"):
