@@ -1,16 +1,16 @@
 """Matching networks: a vote of the support examples, by their cosine to the query.
 
 Vinyals, Blundell, Lillicrap, Kavukcuoglu & Wierstra, "Matching Networks for One Shot
-Learning", NIPS 2016; equation numbers are those of the paper. Without its full context
-embeddings.
+Learning", NIPS 2016; equation numbers are those of the paper.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 import torch.nn.functional as F
-from pydantic import PositiveFloat
+from pydantic import NonNegativeInt, PositiveFloat
 from torch import Tensor, nn
 
 from metapipe import (
@@ -26,8 +26,10 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.functional import apply, head_step, meta_of
+from metapipe.functional import apply, head_step, meta_of, within
 from metapipe.mapping import TaskMap
+from metapipe.sampling import fixed_order
+from metapipe_plugins.parts.full_context import QueryContext, SupportContext
 
 TINY = 1e-6
 """Added to probabilities before their logarithm."""
@@ -40,7 +42,10 @@ class MatchingNet(Algorithm):
         "Vinyals, Blundell, Lillicrap, Kavukcuoglu & Wierstra, NIPS 2016, "
         "https://arxiv.org/abs/1606.04080"
     )
-    equations: ClassVar[str] = "eq. 1 and the attention of section 2.1.1, without FCE"
+    equations: ClassVar[str] = (
+        "eq. 1 and the attention of section 2.1.1; with `context`, the full context "
+        "embeddings of section 2.1.2 and appendix A"
+    )
     recommended: ClassVar[dict[str, object]] = {
         "model.pooling": "max",
         "model.features": "flatten",
@@ -50,6 +55,10 @@ class MatchingNet(Algorithm):
     sharpness: PositiveFloat = 10.0
     """Multiplies the cosines; the paper's 1 is too flat to train well."""
 
+    context: NonNegativeInt = 0
+    """Times that a query reads the support set for its full context embedding (FCE),
+    whose examples then know each other too; 0 for features by themselves."""
+
     statistics: Statistics = "running"
     """Statistics of normalisation layers when predicting: running averages, so that
     each query is on its own; or those of the batch at hand."""
@@ -58,8 +67,11 @@ class MatchingNet(Algorithm):
         """Any number of classes will do, whatever it was trained with."""
 
     def build(self, model: Model, problem: Problem) -> nn.Module:
-        """The model without its head."""
-        return model.build(problem.shape, None, self.statistics)
+        """The model without its head, and what makes context of its features."""
+        features = model.build(problem.shape, None, self.statistics)
+        if not self.context:
+            return features
+        return WithContext(features, problem.shape, self.context)
 
     def init(self, network: nn.Module) -> Meta:
         """The network's own parameters and running statistics."""
@@ -71,6 +83,7 @@ class MatchingNet(Algorithm):
         """Features of the support set (n, d), and its labels, one-hot (n, ways)."""
         features = apply(network, meta.params, support.inputs, state=meta.state)
         votes = F.one_hot(support.targets, ways).to(features.dtype)
+        features, votes = self._in_context(network, meta.params, features, votes)
         return {"features": features, "votes": votes}
 
     def unadapted(self, network: nn.Module, meta: Meta) -> Params | None:
@@ -82,7 +95,8 @@ class MatchingNet(Algorithm):
     ) -> Tensor:
         """Logarithms of the votes' shares (eq. 1): (m, ways)."""
         features = apply(network, meta.params, inputs, state=meta.state)
-        return self._logits(adapted["features"], adapted["votes"], features)
+        known = (adapted["features"], adapted["votes"])
+        return self._logits(network, meta.params, *known, features)
 
     def meta_gradient(
         self, network: nn.Module, meta: Meta, episodes: Episodes, over: TaskMap
@@ -90,17 +104,57 @@ class MatchingNet(Algorithm):
         """Of the queries' negative log-probability (eq. 6)."""
         ways = episodes.tasks[0].ways
 
-        def head(_: Params, support: Tensor, labels: Tensor, query: Tensor) -> Tensor:
+        def head(
+            params: Params, support: Tensor, labels: Tensor, query: Tensor
+        ) -> Tensor:
             votes = F.one_hot(labels, ways).to(support.dtype)
-            return self._logits(support, votes, query)
+            support, votes = self._in_context(network, params, support, votes)
+            return self._logits(network, params, support, votes, query)
 
         return head_step(network, meta, episodes, head)
 
-    def _logits(self, support: Tensor, votes: Tensor, query: Tensor) -> Tensor:
+    def _in_context(
+        self, network: nn.Module, params: Params, features: Tensor, votes: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """(..., n, d) and (..., n, ways) -> g's features, and the votes in their order:
+        a shuffled one, since it must not tell the classes."""
+        if not isinstance(network, WithContext):
+            return features, votes
+        order = torch.from_numpy(fixed_order(features.shape[-2])).to(features.device)
+        features, votes = features[..., order, :], votes[..., order, :]
+        return apply(network.support, within(params, "support"), features), votes
+
+    def _logits(
+        self,
+        network: nn.Module,
+        params: Params,
+        support: Tensor,
+        votes: Tensor,
+        query: Tensor,
+    ) -> Tensor:
         """(..., n, d), (..., n, ways) and (..., m, d) -> (..., m, ways)."""
+        if isinstance(network, WithContext):
+            query = apply(network.query, within(params, "query"), query, support)
         cosines = F.normalize(query, dim=-1) @ F.normalize(support, dim=-1).mT
         attention = (self.sharpness * cosines).softmax(-1)
         return (attention @ votes + TINY).log()
+
+
+class WithContext(nn.Module):
+    """Features, and the context embeddings that fit them; called, it gives features."""
+
+    def __init__(self, features: nn.Module, shape: tuple[int, ...], steps: int) -> None:
+        super().__init__()
+        self.features = features
+        with torch.no_grad():
+            width = features.eval()(torch.zeros(2, *shape)).shape[1]
+        self.support = SupportContext(width)
+        self.query = QueryContext(width, steps)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(n, *shape) -> (n, d)."""
+        found: Tensor = self.features(inputs)
+        return found
 
 
 @hookimpl
