@@ -117,9 +117,16 @@ class Algorithm(Plugin):
     kinds: ClassVar[frozenset[Kind]] = frozenset({"classification"})
     """The kinds of problem the method is defined for."""
 
+    undecayed: ClassVar[tuple[str, ...]] = ()
+    """How the names of meta-parameters begin that weight decay leaves alone: learned
+    step sizes."""
+
     statistics: Statistics
     """Where normalisation layers take their statistics from when predicting: the batch
-    at hand (predictions then depend on the other queries), or running averages."""
+    at hand (predictions then depend on the other queries), or running averages.
+
+    In training, a method that embeds a whole meta-batch in one call normalises over all
+    of it."""
 
     @abstractmethod
     def check(self, trained: Problem, asked: Problem) -> None:

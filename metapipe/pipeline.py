@@ -184,7 +184,8 @@ def _run(
     """Train from `checkpoint` to the end, evaluate, and close the run's books."""
     experiment = prepared.experiment
     row = store.run(run_id)
-    state = start(prepared.meta, experiment.training)
+    undecayed = experiment.algorithm.undecayed
+    state = start(prepared.meta, experiment.training, undecayed)
     info = RunInfo(
         id=run_id,
         name=row.name,

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from .contracts import Meta, Step
 from .episode import Episodes, Metrics, Params, Task
 from .errors import DivergedError
+from .functional import partition
 from .learner import Learner
 from .mapping import TaskMap, fastest
 from .settings import TrainingSettings
@@ -58,13 +58,16 @@ class Iteration:
     lr: float
 
 
-def start(meta: Meta, settings: TrainingSettings) -> TrainingState:
-    """The state before the first iteration."""
+def start(
+    meta: Meta, settings: TrainingSettings, undecayed: tuple[str, ...] = ()
+) -> TrainingState:
+    """The state before the first iteration. Weight decay leaves alone the parameters
+    whose names begin with one of `undecayed`."""
     meta = Meta(
         {name: p.clone().requires_grad_() for name, p in meta.params.items()},
         {name: b.clone() for name, b in meta.state.items()},
     )
-    return TrainingState(meta, _optimiser(meta.params, settings))
+    return TrainingState(meta, _optimiser(meta.params, settings, undecayed))
 
 
 def train(
@@ -159,16 +162,21 @@ def _check(state: TrainingState, loss: float, norm: float) -> None:
         )
 
 
-def _optimiser(params: Params, settings: TrainingSettings) -> torch.optim.Optimizer:
-    tensors: list[Tensor] = list(params.values())
+def _optimiser(
+    params: Params, settings: TrainingSettings, undecayed: tuple[str, ...]
+) -> torch.optim.Optimizer:
+    free, decayed = partition(params, (n for n in params if n.startswith(undecayed)))
+    groups: list[dict[str, Any]] = [{"params": list(decayed.values())}]
+    if free:
+        groups.append({"params": list(free.values()), "weight_decay": 0.0})
     common: dict[str, Any] = {"lr": settings.lr, "weight_decay": settings.weight_decay}
     if settings.optimiser == "sgd":
         momentum = settings.momentum
         return torch.optim.SGD(
-            tensors, momentum=momentum, nesterov=momentum > 0, **common
+            groups, momentum=momentum, nesterov=momentum > 0, **common
         )
     kind = torch.optim.Adam if settings.optimiser == "adam" else torch.optim.AdamW
-    return kind(tensors, **common)
+    return kind(groups, **common)
 
 
 def _mix(seed: int, step: int) -> int:

@@ -117,3 +117,16 @@ def test_a_finite_but_exploding_loss_stops_training() -> None:
     with pytest.raises(DivergedError, match="the loss grew from"):
         for _ in train(ours, state, settings, draw, seed=0):
             pass
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adam", "adamw"])
+def test_learned_step_sizes_are_not_decayed(optimiser) -> None:
+    """5.5: without a gradient, weights shrink and rates stay."""
+    settings = TrainingSettings(optimiser=optimiser, weight_decay=0.1, lr=0.5)
+    meta = Meta({"weight": torch.ones(2), "rate.weight": torch.ones(2)})
+    state = start(meta, settings, ("rate.",))
+    for p in state.meta.params.values():
+        p.grad = torch.zeros_like(p)
+    state.optimiser.step()
+    assert (state.meta.params["weight"] < 1).all()
+    assert torch.equal(state.meta.params["rate.weight"], torch.ones(2))

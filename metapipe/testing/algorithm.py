@@ -181,6 +181,23 @@ class AlgorithmContract(PluginContract):
                     assert out.shape == (len(query), learner.problem.outputs)
                     assert torch.isfinite(out).all()
 
+    def test_queries_see_each_other_only_through_batch_statistics(self) -> None:
+        """Half of the queries are predicted as they are among all, unless the batch at
+        hand normalises them: then not."""
+        episodes = self._episodes()
+        learner, meta = self._learner(episodes)
+        query = episodes.query.inputs[0]
+        half = len(query) // 2
+        with torch.no_grad():
+            adapted = self.algorithm.adapt(
+                learner.network, meta, _first(episodes.support), episodes.tasks[0].ways
+            )
+            args = (learner.network, meta, adapted)
+            whole = self.algorithm.predict(*args, query)[:half]
+            alone = self.algorithm.predict(*args, query[:half])
+        same = torch.allclose(whole, alone, rtol=1e-9, atol=1e-9)
+        assert same != learner.normalises_batches
+
     def test_the_result_does_not_depend_on_the_mapping(self) -> None:
         """Loop, vmap, chunks and threads agree to 1e-10."""
         episodes = self._episodes()

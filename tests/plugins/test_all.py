@@ -14,6 +14,9 @@ MODELS = {
 }
 """Cheap settings of each model; a model that is not here has to be added."""
 
+SPECIAL = {("metanet", "conv4"): {"normalise": False}}
+"""What a method needs a model to be."""
+
 INEXACT = {
     "imaml": "it is that of the inner problem's end, not of a number of steps",
     "maml++": "the losses after all steps count, the last is reported",
@@ -47,9 +50,10 @@ def test_every_algorithm_says_what_it_implements() -> None:
 
 
 def contract(algorithm: str, model: str) -> type[AlgorithmContract]:
+    settings = {**MODELS[model], **SPECIAL.get((algorithm, model), {})}
     members = {
         "algorithm": REGISTRY.create("algorithm", algorithm, {}),
-        "model": REGISTRY.create("model", model, MODELS[model]),
+        "model": REGISTRY.create("model", model, settings),
         "shape": shape_of(model),
         "exact_gradient": algorithm not in INEXACT,
         # Each algorithm learns the toy problem in its own file, at its own rate.

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from metapipe import Model, Problem
+from metapipe import Meta, Model, Problem, Samples
 from metapipe.functional import meta_of
 from metapipe.mapping import TaskMap
 from metapipe.testing import AlgorithmContract, TinyModel, blobs
@@ -75,6 +75,26 @@ def test_features_learn_through_the_support_set_too() -> None:
 
 def test_first_order_does_not() -> None:
     assert difference(ANIL(inner_steps=3, first_order=True)) > 1e-3
+
+
+def test_the_fixture() -> None:
+    """23.1, with the second coordinate as the head: phi = (1, -0.75)."""
+    matrix = torch.tensor([[2.0, 1], [1, 3]], dtype=torch.float64)
+    root = torch.linalg.cholesky(matrix).T
+    centre = torch.tensor([0.5, 0], dtype=torch.float64)
+    # With the first coordinate 1 and fixed, the head's weight w has the loss
+    # 1/2 |root (1, w) - root centre|^2, a mean squared error of two points.
+    support = Samples(root[:, 1:], (root @ centre - root[:, 0])[:, None])
+    anil = ANIL(inner_lr=0.1, inner_steps=1)
+    network = nn.ModuleDict({"body": nn.Identity(), "head": nn.Linear(1, 1)}).double()
+    meta = Meta(
+        {
+            "head.weight": torch.tensor([[-1.0]], dtype=torch.float64),
+            "head.bias": torch.zeros(1, dtype=torch.float64),
+        }
+    )
+    adapted = anil.adapt(network, meta, support, 1)
+    assert abs(adapted["weight"].item() + 0.75) < 1e-12
 
 
 def test_only_the_head_is_adapted() -> None:

@@ -40,8 +40,8 @@ class TestBaselinePlusPlus(BaselineContract):
 
 
 def test_fitted_to_the_end_it_is_logistic_regression() -> None:
-    """C = 1 / (n * decay), in scikit-learn's terms; its bias is not decayed, so none
-    is needed here: the features have mean zero and the classes the same size."""
+    """C = 1 / (n * decay), in scikit-learn's terms; ours decays the bias, theirs does
+    not: there it is one more feature, which is 1."""
     support = Samples(*(t[0] for t in blobs(tasks=1, shots=6).support))
     baseline = Baseline(test_lr=1.0, test_steps=4000, test_decay=0.01)
     network = nn.Identity()
@@ -53,6 +53,19 @@ def test_fitted_to_the_end_it_is_logistic_regression() -> None:
     reference.fit(np.hstack([support.inputs.numpy(), ones]), support.targets)
     got = torch.cat([fitted["weight"], fitted["bias"][:, None]], 1).numpy()
     assert np.abs(got - reference.coef_).max() < 1e-5
+
+
+@pytest.mark.parametrize("baseline", [Baseline(), BaselinePlusPlus()])
+@pytest.mark.parametrize("length", [64, 1600])
+def test_a_tasks_layer_tells_its_classes_apart(baseline, length) -> None:
+    """Of queries, in features of any length: directions that turn too slowly do not."""
+    episodes = blobs(ways=5, shots=5, shape=(length,))
+    for task in range(len(episodes.tasks)):
+        support = Samples(*(t[task] for t in episodes.support))
+        adapted = baseline.adapt(nn.Identity(), Meta({}), support, 5)
+        query = episodes.query.inputs[task]
+        logits = baseline.predict(nn.Identity(), Meta({}), adapted, query)
+        assert (logits.argmax(-1) == episodes.query.targets[task]).double().mean() > 0.9
 
 
 def test_cosines_ignore_lengths_of_features() -> None:

@@ -6,7 +6,7 @@ from quadratic import quadratic_episode
 from torch import nn
 
 from metapipe import Episodes, Meta, Problem, Samples, Task, UnsupportedError
-from metapipe.functional import apply, meta_of, task_loss
+from metapipe.functional import apply, inner_loop, meta_of, task_loss
 from metapipe.mapping import TaskMap
 from metapipe_plugins.algorithms.maml import MAML
 from metapipe_plugins.models.mlp import MLP
@@ -140,3 +140,23 @@ def test_other_ways_than_trained_are_refused() -> None:
     MAML().check(trained, trained)
     with pytest.raises(UnsupportedError, match="--ways 20"):
         MAML().check(trained, Problem("classification", (1, 28, 28), 20))
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_without_curvature_first_order_is_exact(steps) -> None:
+    """4.6: a support loss that is linear in the parameters has no second derivative."""
+
+    def linear(params):
+        loss = sum(
+            (c * p).sum() for c, p in zip((0.3, -2.0), params.values(), strict=True)
+        )
+        return loss, {}
+
+    params = {n: torch.randn(3, dtype=torch.float64).requires_grad_() for n in "ab"}
+    grads = []
+    for second_order in (True, False):
+        phi = inner_loop(linear, params, lr=0.1, steps=steps, second_order=second_order)
+        query = sum((p**3).sum() for p in phi.values())
+        grads.append(torch.autograd.grad(query, list(params.values())))
+    for exact, first in zip(*grads, strict=True):
+        assert torch.equal(exact, first)

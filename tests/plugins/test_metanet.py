@@ -3,12 +3,17 @@
 import pytest
 import torch
 
-from metapipe import Problem, Samples
-from metapipe.functional import apply, meta_of, task_loss
+from metapipe import Problem, Samples, UnsupportedError
+from metapipe.functional import apply, meta_of, task_loss, within
 from metapipe.mapping import TaskMap
 from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, TinyModel, blobs
-from metapipe_plugins.algorithms.metanet import MetaNet, _example_gradients, _modules
+from metapipe_plugins.algorithms.metanet import (
+    MetaNet,
+    _example_gradients,
+    _generate,
+    _modules,
+)
 from metapipe_plugins.algorithms.metanet import read_memory as read
 from metapipe_plugins.models.conv4 import Conv4
 from metapipe_plugins.parts.augmented import Augmented
@@ -106,6 +111,33 @@ def test_one_memory_is_read_as_it_is_and_sums_of_outputs_are_outputs_of_sums() -
     one = {k: v[:1] for k, v in memory.items()}
     got = read(one, torch.ones(7, 1, dtype=DOUBLE))("l", layer, hidden)
     assert torch.allclose(got, hidden @ one["l.weight"][0].T + one["l.bias"][0])
+
+
+def test_a_memory_of_one_is_read_whatever_the_query() -> None:
+    """8.6 (d): with one example attention is 1, for queries that are unlike it too."""
+    algorithm, network, meta, episodes = built()
+    support = Samples(*(t[0, :1] for t in episodes.support))
+    adapted = algorithm.adapt(network, meta, support, 3)
+    query = episodes.query.inputs[0]
+    other = {**adapted, "keys": torch.randn_like(adapted["keys"])}
+    first = algorithm.predict(network, meta, adapted, query)
+    assert torch.allclose(algorithm.predict(network, meta, other, query), first)
+
+
+def test_without_gradients_all_examples_have_the_same_fast_weights() -> None:
+    """8.6 (c): they come from the support gradients and from nothing else."""
+    _, network, meta, _ = built()
+    slow = within(meta.params, "base")
+    zero = {k: torch.zeros(4, *p.shape, dtype=DOUBLE) for k, p in slow.items()}
+    made = _generate(_modules(network), meta.params, "example", zero)
+    for weights in made.values():
+        assert torch.equal(weights, weights[:1].expand_as(weights))
+
+
+def test_normalisation_is_refused() -> None:
+    model = Conv4(width=4, dense=(8,), **CONV5)
+    with pytest.raises(UnsupportedError, match=r"-s model.normalise=false"):
+        MetaNet().build(model, Problem("classification", (1, 28, 28), 3))
 
 
 def test_support_gradients_are_of_each_example_and_constants() -> None:

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from metapipe import UnsupportedError
+from metapipe import Problem, UnsupportedError
 from metapipe.functional import apply, meta_of
+from metapipe.registry import load
 from metapipe.testing import ModelContract
 from metapipe_plugins.models.conv4 import Conv4
 from metapipe_plugins.models.ngrams import NGrams
@@ -149,3 +150,20 @@ def test_dropblock_grows_and_its_counter_is_state() -> None:
         apply(network, meta.params, inputs, state=state, training=True)
     assert state["drop2.passes"].item() == 2
     assert meta.state["drop2.passes"].item() == 0
+
+
+@pytest.mark.parametrize(
+    "algorithm", ["protonet", "r2d2", "metaoptnet", "snail", "baseline", "sklearn"]
+)
+def test_methods_that_want_vectors_refuse_maps(algorithm) -> None:
+    problem = Problem("classification", (1, 28, 28), 5, 50)
+    method = load().create("algorithm", algorithm, {})
+    with pytest.raises(UnsupportedError, match=r"-s model.features=flatten"):
+        method.build(Conv4(width=4, features="maps"), problem)
+
+
+def test_smoothing_leaves_the_true_class_the_most() -> None:
+    method = load().create("algorithm", "metaoptnet", {"smoothing": 0.6})
+    problem = Problem("classification", (1, 28, 28), 2, 50)
+    with pytest.raises(UnsupportedError, match=r"give less than 0.5"):
+        method.check(problem, problem)

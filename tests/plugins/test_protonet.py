@@ -3,8 +3,9 @@
 import pytest
 import torch
 from sklearn.neighbors import NearestCentroid
+from torch import nn
 
-from metapipe import Problem, Samples
+from metapipe import Meta, Problem, Samples
 from metapipe.functional import apply
 from metapipe.learner import build_learner
 from metapipe.mapping import TaskMap
@@ -90,3 +91,13 @@ def test_training_moves_the_running_statistics_and_only_a_copy(learned) -> None:
     name = next(k for k in meta.state if k.endswith("running_mean"))
     assert not torch.equal(step.state[name], meta.state[name])
     assert torch.equal(meta.state[name], torch.zeros_like(meta.state[name]))
+
+
+def test_two_prototypes_alike_are_equally_likely() -> None:
+    protonet, network = ProtoNet(), nn.Flatten()
+    inputs = torch.tensor([[1.0, 2], [1, 2]], dtype=torch.float64)
+    support = Samples(inputs, torch.tensor([0, 1]))
+    adapted = protonet.adapt(network, Meta({}), support, 2)
+    query = torch.randn(5, 2, dtype=torch.float64)
+    shares = protonet.predict(network, Meta({}), adapted, query).softmax(-1)
+    torch.testing.assert_close(shares, torch.full_like(shares, 0.5))

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from metapipe import Problem, UnsupportedError
+from metapipe.mapping import TaskMap
 from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, blobs
 from metapipe_plugins.algorithms.snail import SNAIL, _unlabelled
@@ -116,6 +117,20 @@ def test_changing_the_querys_label_changes_nothing_but_the_loss() -> None:
     other = algorithm.adapt(network, meta, relabelled, 3)
     second = algorithm.predict(network, meta, other, episodes.query.inputs[0])
     assert not torch.allclose(first, second)  # the support's labels do matter
+    losses = []
+    for targets in (episodes.query.targets, (episodes.query.targets + 1) % 3):
+        relabelled_queries = episodes.query._replace(targets=targets)
+        torch.manual_seed(0)
+        step = algorithm.meta_gradient(
+            network,
+            meta,
+            episodes._replace(query=relabelled_queries),
+            TaskMap("loop"),
+        )
+        losses.append(step.metrics)
+    # The logits are the same, so each query is right under one label at the most.
+    assert (losses[0]["accuracy"] + losses[1]["accuracy"] <= 1).all()
+    assert not torch.allclose(losses[0]["loss"], losses[1]["loss"])
 
 
 def test_random_shots_keep_every_class() -> None:

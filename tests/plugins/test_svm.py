@@ -84,14 +84,32 @@ def test_two_classes_by_hand(c, ridge, alpha, slope) -> None:
 def test_the_conditions_of_the_optimum_hold_after_15_iterations() -> None:
     features, labels = problem(5, 5, 64)
     onehot = one_hot(labels).to(DOUBLE)
-    alpha = crammer_singer(features @ features.mT, onehot, 0.1, iterations=15)
+    kernel = features @ features.mT
+    alpha = crammer_singer(kernel, onehot, 0.1, ridge=0.0, iterations=15)
     assert alpha.sum(-1).abs().max() < 1e-9
     assert (alpha - 0.1 * onehot).max() < 1e-9
+    # Stationary: for each example, y - K alpha = bound + balance, where the bound's
+    # multiplier is positive and zero off the bound.
+    slope = onehot - kernel @ alpha
+    free = 0.1 * onehot - alpha > 1e-6
+    assert free.any(-1).all()
+    balance = slope.masked_fill(~free, torch.inf).min(-1, keepdim=True).values
+    assert (slope - balance)[free].abs().max() < 1e-6
+    assert (slope - balance)[~free].min() > -1e-6
+
+
+def test_two_iterations_are_not_the_optimum() -> None:
+    """So that the test above can fail."""
+    features, labels = problem(5, 5, 64)
+    kernel, onehot = features @ features.mT, one_hot(labels).to(DOUBLE)
+    early, late = (crammer_singer(kernel, onehot, 0.1, iterations=n) for n in (2, 15))
+    assert (early - late).abs().max() > 1e-3
 
 
 def test_the_gradient_is_that_of_differences() -> None:
     features, labels = problem(2, 3, 8)
-    direction = torch.randn(8, 3, dtype=DOUBLE)
+    seeded = torch.Generator().manual_seed(0)
+    direction = torch.randn(8, 3, dtype=DOUBLE, generator=seeded)
 
     def value(x: Tensor) -> Tensor:
         return (weights(x, labels, 0.3, ridge=1.0, iterations=30) * direction).sum()

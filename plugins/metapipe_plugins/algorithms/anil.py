@@ -35,7 +35,7 @@ from metapipe.functional import (
     within,
 )
 from metapipe.mapping import TaskMap
-from metapipe_plugins.parts.features import feature_length
+from metapipe_plugins.parts.features import feature_length, vector_features
 
 
 class ANIL(Algorithm):
@@ -73,7 +73,7 @@ class ANIL(Algorithm):
 
     def build(self, model: Model, problem: Problem) -> nn.Module:
         """The model without its head, and a linear head."""
-        body = model.build(problem.shape, None, self.statistics)
+        body = vector_features(model, problem, self.statistics)
         length = feature_length(body, problem.shape)
         head = nn.Linear(length, problem.outputs)
         return nn.ModuleDict({"body": body, "head": head})

@@ -37,6 +37,7 @@ from metapipe_plugins.parts.classifier import (
     features_of,
     require_classes,
 )
+from metapipe_plugins.parts.features import vector_features
 
 
 class Baseline(Algorithm):
@@ -74,7 +75,7 @@ class Baseline(Algorithm):
 
     def build(self, model: Model, problem: Problem) -> nn.Module:
         """The model without its head, and a layer over all training classes."""
-        features = model.build(problem.shape, None, self.statistics)
+        features = vector_features(model, problem, self.statistics)
         return Classifier(features, self.last, problem)
 
     def init(self, network: nn.Module) -> Meta:

@@ -36,7 +36,7 @@ from metapipe.functional import (
     task_loss,
 )
 from metapipe.mapping import TaskMap
-from metapipe_plugins.parts.features import feature_length
+from metapipe_plugins.parts.features import feature_length, vector_features
 
 
 class CAVIA(Algorithm):
@@ -78,7 +78,7 @@ class CAVIA(Algorithm):
             return Concatenated(
                 model.build(wide, problem.outputs, self.statistics), self.context
             )
-        body = model.build(problem.shape, None, self.statistics)
+        body = vector_features(model, problem, self.statistics)
         return Modulated(body, feature_length(body, problem.shape), problem, self)
 
     def init(self, network: nn.Module) -> Meta:

@@ -54,6 +54,7 @@ LEAST = 0.03
 class MAMLPlusPlus(Algorithm):
     """MAML that is easier to train: learned rates and a loss after every step."""
 
+    undecayed: ClassVar[tuple[str, ...]] = (RATE,)
     paper: ClassVar[str] = (
         "Antoniou, Edwards & Storkey, ICLR 2019, https://arxiv.org/abs/1810.09502"
     )
@@ -79,8 +80,9 @@ class MAMLPlusPlus(Algorithm):
     multi_step: bool = True
     """Whether the query loss after every step counts, annealed to the last alone."""
 
-    multi_step_iterations: PositiveInt = 5000
-    """Meta-iterations after which the last step's loss counts alone."""
+    multi_step_iterations: PositiveInt = 500
+    """Meta-iterations after which the last step's loss counts alone; the reference's
+    are a tenth of a training of 50,000."""
 
     first_order_iterations: NonNegativeInt = 0
     """Meta-iterations at the beginning without second derivatives."""

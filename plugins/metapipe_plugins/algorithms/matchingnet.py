@@ -29,6 +29,7 @@ from metapipe import (
 from metapipe.functional import apply, head_step, meta_of, within
 from metapipe.mapping import TaskMap
 from metapipe.sampling import fixed_order
+from metapipe_plugins.parts.features import vector_features
 from metapipe_plugins.parts.full_context import QueryContext, SupportContext
 
 TINY = 1e-6
@@ -68,7 +69,7 @@ class MatchingNet(Algorithm):
 
     def build(self, model: Model, problem: Problem) -> nn.Module:
         """The model without its head, and what makes context of its features."""
-        features = model.build(problem.shape, None, self.statistics)
+        features = vector_features(model, problem, self.statistics)
         if not self.context:
             return features
         return WithContext(features, problem.shape, self.context)

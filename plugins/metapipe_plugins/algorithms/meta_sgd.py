@@ -46,6 +46,7 @@ RATE = "rate."
 class MetaSGD(Algorithm):
     """One gradient step with a learned, possibly negative, rate for every element."""
 
+    undecayed: ClassVar[tuple[str, ...]] = (RATE,)
     paper: ClassVar[str] = "Li, Zhou, Chen & Li, 2017, https://arxiv.org/abs/1707.09835"
     equations: ClassVar[str] = "eq. 3 and 4, algorithm 1"
     kinds: ClassVar[frozenset[Kind]] = frozenset({"classification", "regression"})

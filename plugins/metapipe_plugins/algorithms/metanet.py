@@ -24,11 +24,13 @@ from metapipe import (
     Register,
     Samples,
     Step,
+    UnsupportedError,
     hookimpl,
 )
 from metapipe.functional import (
     apply,
     meta_of,
+    normalisation_names,
     require_same_outputs,
     task_loss,
     within,
@@ -71,8 +73,8 @@ class MetaNet(Algorithm):
     task-level fast weights."""
 
     statistics: Literal["batch"] = "batch"
-    """Normalisation layers, which the paper's network has none of, use the batch at
-    hand."""
+    """Without meaning: the network has no normalisation layers, as the paper's for
+    Omniglot has none."""
 
     def check(self, trained: Problem, asked: Problem) -> None:
         """The head has as many outputs as the training tasks had classes."""
@@ -85,6 +87,11 @@ class MetaNet(Algorithm):
             for name in ("base", "representation")
         }
         Augmented(parts["base"])  # refuses what is no sequence of layers
+        if normalisation_names(parts["base"]):
+            raise UnsupportedError(
+                "metanet takes gradients of single examples, which have no statistics "
+                "to normalise by: use -s model.normalise=false"
+            )
         for kind in ("convolution", "dense"):
             parts[f"example_{kind}"] = ExampleGenerator()
             if self.task_level:

@@ -23,10 +23,12 @@ from metapipe import (
     Samples,
     Statistics,
     Step,
+    UnsupportedError,
     hookimpl,
 )
 from metapipe.functional import apply, head_step, meta_of, own
 from metapipe.mapping import TaskMap
+from metapipe_plugins.parts.features import vector_features
 from metapipe_plugins.parts.ridge import ridge_regression
 from metapipe_plugins.parts.svm import crammer_singer
 
@@ -82,11 +84,19 @@ class MetaOptNet(Algorithm):
     each query is on its own; or those of the batch at hand."""
 
     def check(self, trained: Problem, asked: Problem) -> None:
-        """Any number of classes will do, whatever it was trained with."""
+        """Any number of classes will do; label smoothing leaves the true class the
+        largest share."""
+        most = 1 - 1 / trained.outputs
+        if self.smoothing and self.smoothing >= most:
+            raise UnsupportedError(
+                f"algorithm.smoothing = {self.smoothing} leaves the true one of "
+                f"{trained.outputs} classes no more than the others: give less than "
+                f"{most:.2g}"
+            )
 
     def build(self, model: Model, problem: Problem) -> nn.Module:
         """The model without its head."""
-        return model.build(problem.shape, None, self.statistics)
+        return vector_features(model, problem, self.statistics)
 
     def init(self, network: nn.Module) -> Meta:
         """The network's parameters, and the scale of the logits (gamma)."""

@@ -26,6 +26,7 @@ from metapipe import (
 )
 from metapipe.functional import apply, head_step, meta_of
 from metapipe.mapping import TaskMap
+from metapipe_plugins.parts.features import vector_features
 
 
 class ProtoNet(Algorithm):
@@ -50,7 +51,7 @@ class ProtoNet(Algorithm):
 
     def build(self, model: Model, problem: Problem) -> nn.Module:
         """The model without its head."""
-        return model.build(problem.shape, None, self.statistics)
+        return vector_features(model, problem, self.statistics)
 
     def init(self, network: nn.Module) -> Meta:
         """The network's own parameters and running statistics."""

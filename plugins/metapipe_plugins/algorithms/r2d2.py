@@ -29,6 +29,7 @@ from metapipe import (
 )
 from metapipe.functional import apply, head_step, meta_of, own
 from metapipe.mapping import TaskMap
+from metapipe_plugins.parts.features import vector_features
 from metapipe_plugins.parts.ridge import ridge_regression
 
 SCALE, SHIFT, PENALTY = "adjust.scale", "adjust.shift", "adjust.log_penalty"
@@ -68,7 +69,7 @@ class R2D2(Algorithm):
 
     def build(self, model: Model, problem: Problem) -> nn.Module:
         """The model without its head."""
-        return model.build(problem.shape, None, self.statistics)
+        return vector_features(model, problem, self.statistics)
 
     def init(self, network: nn.Module) -> Meta:
         """The network's parameters, and three scalars of the head."""

@@ -2,6 +2,10 @@
 
 Sung, Yang, Zhang, Xiang, Torr & Hospedales, "Learning to Compare: Relation Network for
 Few-Shot Learning", CVPR 2018; equation numbers are those of the paper.
+
+Other than in the authors' code, the encoder has two pooled blocks (theirs two more that
+do not pool), weights begin as torch's do, both modules' gradients are clipped together,
+and predictions use running statistics unless asked otherwise.
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ from metapipe_plugins.parts.classifier import (
     features_of,
     require_classes,
 )
+from metapipe_plugins.parts.features import vector_features
 
 
 class Scikit(Algorithm):
@@ -87,7 +88,7 @@ class Scikit(Algorithm):
         features = (
             nn.Flatten()
             if self.features == "inputs"
-            else model.build(problem.shape, None, self.statistics)
+            else vector_features(model, problem, self.statistics)
         )
         return Classifier(features, Linear(), problem)
 
@@ -147,9 +148,10 @@ class Fitted(torch.autograd.Function):
             warnings.simplefilter("ignore")
             model.fit(support.detach().cpu().numpy(), labels.argmax(-1).cpu().numpy())
             scores = torch.from_numpy(_scores(model, query.detach().cpu().numpy()))
+            said = torch.from_numpy(model.predict(query.detach().cpu().numpy()))
         if scores.ndim == 1:  # two classes: the score of the second
             scores = torch.stack([-scores, scores], 1)
-        return scores.to(query)
+        return _agreeing(scores, said).to(query)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Tensor) -> None:
@@ -196,12 +198,22 @@ def _scores(model: Any, query: Any) -> Any:
     if hasattr(model, "centroids_"):  # its own scores divide by a spread: 0 of one
         from sklearn.metrics import pairwise_distances
 
-        return -pairwise_distances(query, model.centroids_)
+        return -pairwise_distances(query, model.centroids_, metric=model.metric)
     if hasattr(model, "decision_function"):
         return model.decision_function(query)
     if hasattr(model, "predict_log_proba"):
         return model.predict_log_proba(query).clip(min=-100)
     return model.predict_proba(query)
+
+
+def _agreeing(scores: Tensor, said: Tensor) -> Tensor:
+    """Scores (m, ways) whose largest is that of the class (m,) the library predicts,
+    which may go by votes or by priors that the scores do not know."""
+    place = said[:, None].long()
+    top = scores.max(-1, keepdim=True).values
+    wins = torch.nextafter(top, torch.full_like(top, torch.inf))
+    other = scores.argmax(-1, keepdim=True) != place
+    return scores.scatter(1, place, torch.where(other, wins, scores.gather(1, place)))
 
 
 @hookimpl

@@ -36,7 +36,7 @@ from metapipe.functional import (
 )
 from metapipe.mapping import TaskMap
 from metapipe.sampling import fixed_order
-from metapipe_plugins.parts.features import feature_length
+from metapipe_plugins.parts.features import feature_length, vector_features
 from metapipe_plugins.parts.temporal import Snail
 
 
@@ -86,7 +86,7 @@ class SNAIL(Algorithm):
 
     def build(self, model: Model, problem: Problem) -> nn.Module:
         """The model without its head, a linear layer, and the stack."""
-        features = model.build(problem.shape, None, self.statistics)
+        features = vector_features(model, problem, self.statistics)
         return Network(features, self, problem)
 
     def init(self, network: nn.Module) -> Meta:

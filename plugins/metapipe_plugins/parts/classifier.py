@@ -49,8 +49,9 @@ class Cosine:
     """Scaled cosines to a vector per class, whose length is learned apart."""
 
     def start(self, ways: int, like: Tensor) -> Params:
-        """Directions from a fixed sequence, of length 1."""
-        weight = _spread(ways, like)
+        """Directions from a fixed sequence. They turn the faster the shorter they are:
+        as long as the reference's, about 0.58."""
+        weight = _spread(ways, like) / math.sqrt(len(like))
         return {"weight": weight, "length": weight.new_ones(ways)}
 
     def logits(self, params: Params, features: Tensor) -> Tensor:
