@@ -10,13 +10,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from .contracts import Encoder, Meta, Problem
+from .contracts import Encoder, Kind, Meta, Problem
 from .encoding import encoder_from
 from .episode import Params, Samples
 from .errors import CheckpointError, UnsupportedError
@@ -170,8 +170,11 @@ def load(path: Path, registry: Registry, device: str = "auto") -> Adapted:
         record, classes = header["encoder"], tuple(map(str, header["classes"]))
         settings = origin.settings
         algorithm, model = settings["algorithm"], settings["model"]
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} is damaged: its header lacks {error}") from error
+        _check_header(origin, problem, classes)
+        encoder = encoder_from(record) if record else None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"{path} has a damaged header: {reason}") from error
     learner, fresh = build_learner(
         registry.create("algorithm", origin.algorithm, algorithm),
         registry.create("model", origin.model, model),
@@ -186,10 +189,26 @@ def load(path: Path, registry: Registry, device: str = "auto") -> Adapted:
     if learner.normalises_batches and not len(inputs):
         raise CheckpointError(f"{path} is damaged: it lacks the support set")
     labels = torch.empty(0, dtype=torch.long)
-    encoder = encoder_from(record) if record else None
     support = Samples(inputs, labels)
     meta = Meta(params, state)
     return Adapted(learner, meta, adapted, support, classes, encoder, origin)
+
+
+def _check_header(origin: Origin, problem: Problem, classes: Sequence[str]) -> None:
+    """Raise ValueError for what no header of ours says."""
+    names = (origin.algorithm, origin.model)
+    tables = (origin.settings["algorithm"], origin.settings["model"])
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError(f"no plugins are called {names}")
+    if not all(isinstance(table, dict) for table in tables):
+        raise ValueError("the settings of its plugins are no tables")
+    if problem.kind not in get_args(Kind) or problem.outputs < 1:
+        raise ValueError(f"no problem is {problem.kind} with {problem.outputs} outputs")
+    if any(side < 1 for side in problem.shape):
+        raise ValueError(f"no input has the shape {problem.shape}")
+    wanted = 2 if problem.kind == "classification" else 0
+    if len(set(classes)) < len(classes) or len(classes) < wanted:
+        raise ValueError(f"its classes are {list(classes)}")
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

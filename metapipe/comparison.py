@@ -64,9 +64,9 @@ def _curve(store: TaskStore, row: RunRow) -> Curve:
     def point(evaluation: EvaluationRow) -> Point:
         step = evaluation.step
         figure, ci95 = evaluation.accuracy, evaluation.accuracy_ci95
-        if figure is None or ci95 is None:
+        if figure is None:
             figure, ci95 = evaluation.loss, evaluation.loss_ci95
-        return Point(step, float(np.interp(step, steps, minutes)), figure, ci95)
+        return Point(step, float(np.interp(step, steps, minutes)), figure, ci95 or 0.0)
 
     return Curve(
         name,

@@ -9,9 +9,10 @@ model.predict(["new.jpg"])
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from torch import Tensor
 from .adapted import Adapted, save
 from .config import find_project
 from .episode import Samples
-from .errors import UnsupportedError
+from .errors import UnsupportedError, did_you_mean
 from .evaluation import Prediction
 from .registry import load
 from .store import TaskStore, default_url
@@ -67,6 +68,8 @@ class _FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         save(self.adapted_, Path(path))
 
     def _trained(self) -> Trained:
+        _require_known("checkpoint", self.checkpoint, ("best", "latest"))
+        _require_known("prediction", self.prediction, get_args(Prediction))
         url = self.db
         if url is None:
             project = find_project()
@@ -81,6 +84,8 @@ class _FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         """Inputs (n, *shape): from rows (n, d) of numbers, arrays (n, *shape), or
         whatever the run's encoder takes, such as paths and pictures."""
         shape = trained.learner.problem.shape
+        if isinstance(X, str | bytes | Path):
+            raise ValueError(f"X is one {type(X).__name__}: a list of them is wanted")
         if _is_items(X):
             if reset:
                 self.__dict__.pop("n_features_in_", None)
@@ -120,6 +125,11 @@ class _FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
 
 class FewShotClassifier(ClassifierMixin, _FewShot):  # type: ignore[misc]
     """A classifier that learns from a few examples, by what a run has meta-learned.
+
+    X are things for the run's encoder: paths, bytes of files, Pillow images, texts, or
+    arrays (H, W), (H, W, C), (C, H, W) of integers in [0, 255] or floats in [0, 1]. Or
+    they are inputs as the network takes them, without any transform: rows (n, d), or
+    floats (n, *shape) of the run's own shape.
 
     After `fit`: `classes_`, and `adapted_`, the learner that has learned the task.
     """
@@ -201,17 +211,31 @@ def _opened(url: str, run: str, kind: str, settings: str) -> Trained:
 
 def _is_items(X: Any) -> bool:
     """Whether X is a sequence of things for the encoder, not numbers."""
+    if hasattr(X, "to_numpy") and getattr(X, "ndim", 0) == 1:  # a pandas Series
+        return _is_items(X.to_list())
     if isinstance(X, np.ndarray):
         return X.dtype.kind in "UO" and X.ndim == 1
-    if not isinstance(X, list | tuple) or not X:
+    if not isinstance(X, list | tuple):
         return False
-    first = X[0]
-    return isinstance(first, str | bytes | Path) or hasattr(first, "getexif")
+    return any(_is_item(item) for item in X)
+
+
+def _is_item(item: Any) -> bool:
+    """A file's name or content, a picture, or an array that is one."""
+    known = isinstance(item, str | bytes | Path) or hasattr(item, "getexif")
+    return known or (isinstance(item, np.ndarray) and item.ndim > 1)
+
+
+def _require_known(name: str, value: Any, known: Sequence[str]) -> None:
+    if value not in known:
+        raise ValueError(f"{name} = {value!r}; {did_you_mean(str(value), known)}")
 
 
 def _column(y: Any) -> NDArray[Any]:
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None")
+    if isinstance(y, list | tuple) and len({isinstance(v, str) for v in y}) > 1:
+        raise ValueError("y mixes names and numbers: make all of them names")
     labels: NDArray[Any] = column_or_1d(y, warn=True)
     assert_all_finite(labels, input_name="y")
     return labels

@@ -107,6 +107,8 @@ def summarise(records: Sequence[EpisodeRecord]) -> Summary:
         r.accuracy_before for r in records if r.accuracy_before is not None
     ]
     accuracy, accuracy_ci95 = mean_ci95(accuracies) if accuracies else (None, None)
+    if len(accuracies) == 1:  # one episode has no interval
+        accuracy_ci95 = None
     return Summary(
         episodes=len(records),
         loss=loss,

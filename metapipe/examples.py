@@ -14,7 +14,7 @@ from torch import Tensor
 from .contracts import Encoder, Kind
 from .episode import Samples
 from .errors import DataError, UsageError, did_you_mean
-from .folders import File, first_few, is_archive, labelled, walk
+from .folders import File, first_few, is_archive, labelled, walk, without_pictures
 from .images import picture_suffixes
 from .rows import Row, find_tables, read_rows
 
@@ -53,11 +53,16 @@ def read_examples(
         try:
             rows.append((label, name, encoder.encode([file.read()])))
         except DataError as error:
-            broken.append(f"{file.origin} ({error})")
+            broken.append(named_reason(error, file.origin))
     if not found:
         raise DataError(
             f"{root} has no pictures in folders: a folder a class is wanted, as in "
             f"{root}/rose/1.jpg"
+        )
+    if others := without_pictures(root, picture_suffixes()):
+        raise DataError(
+            f"{root} has folders without a picture of a known format: "
+            f"{first_few(others)}. Remove them, or convert their files"
         )
     known = _known(root, sorted(found), classes)
     if broken:
@@ -73,7 +78,7 @@ def _rows(
 ) -> Examples:
     label = label_column(encoder)
     tables = find_tables(root)
-    rows = [row for table in tables for row in read_rows(table, (label,))]
+    rows = [row for table in tables for row in read_rows(table, (label,), (label,))]
     inputs = encoder.encode(rows)
     if kind == "regression":
         return Examples(Samples(inputs, _numbers(root, label, rows)), ())
@@ -130,10 +135,34 @@ def each_file(paths: Sequence[Path]) -> Iterator[File]:
     """The files named, and all pictures in the folders and archives named, one after
     the other. A file that is not there is an error when it is read."""
     for path in paths:
-        if path.is_dir() or (path.is_file() and is_archive(path)):
-            yield from walk(path, picture_suffixes())
-        else:
+        if not (path.is_dir() or (path.is_file() and is_archive(path))):
             yield File((path.name,), str(path), path.read_bytes)
+            continue
+        some = False
+        try:
+            for file in walk(path, picture_suffixes()):
+                some = True
+                yield file
+        except DataError as error:
+            yield _unreadable(path, str(error))
+            continue
+        if not some:
+            yield _unreadable(path, f"{path} has no picture of a known format")
+
+
+def _unreadable(path: Path, reason: str) -> File:
+    """What cannot be read, with the others."""
+
+    def read() -> bytes:
+        raise DataError(reason)
+
+    return File((path.name,), str(path), read)
+
+
+def named_reason(error: DataError, name: str) -> str:
+    """What is wrong with the file called `name`, which is told once."""
+    text = str(error).replace("the image", name)
+    return text.removeprefix("cannot read ") if name in text else f"{name}: {text}"
 
 
 def require_ways(examples: Examples, root: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -44,10 +46,8 @@ def export_program(adapted: Adapted, path: Path) -> float:
     Raises UnsupportedError if the predictor cannot be exported.
     """
     program = _program(adapted)
-    try:
+    with _writing(path):
         torch.export.save(program, path)
-    except OSError as error:
-        raise CheckpointError(f"cannot write {path}: {error.strerror}") from error
     loaded = torch.export.load(path).module()
     return _checked(adapted, lambda inputs: loaded(inputs), path)
 
@@ -74,7 +74,8 @@ def export_onnx(adapted: Adapted, path: Path) -> float:
         except Exception as error:  # whatever a converter meets
             raise UnsupportedError(_cannot("ONNX", error)) from error
     assert exported is not None
-    exported.save(str(path))
+    with _writing(path):
+        exported.save(str(path))
     session = onnxruntime.InferenceSession(str(path))
     name = session.get_inputs()[0].name
 
@@ -82,6 +83,17 @@ def export_onnx(adapted: Adapted, path: Path) -> float:
         return torch.from_numpy(session.run(None, {name: inputs.numpy()})[0])
 
     return _checked(adapted, run, path)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Make the folder; what goes wrong is a CheckpointError with the file's name."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise CheckpointError(f"cannot write {path}: {reason}") from error
 
 
 def _program(adapted: Adapted) -> Any:

@@ -6,6 +6,7 @@ reach outside, and what it would grow to is bounded before it is read.
 
 from __future__ import annotations
 
+import os
 import tarfile
 import zipfile
 import zlib
@@ -60,7 +61,8 @@ class File:
         try:
             return self.source()
         except UNREADABLE as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
+            text = getattr(error, "strerror", None) or str(error)
+            reason = " ".join(text.split()) or type(error).__name__
             raise DataError(f"cannot read {self.origin}: {reason}") from error
 
 
@@ -73,8 +75,9 @@ def walk(root: Path, suffixes: Iterable[str]) -> Iterator[File]:
     """All files under a folder or in an archive that end in one of `suffixes` (lower
     case, with a dot), in the order in which they are best read.
 
-    A file is good to read until the next one is asked for. Hidden files and what
-    desktops leave behind are passed over. Raises DataError if the root is not there,
+    A file is good to read until the next one is asked for. Links in folders are
+    followed, in archives not. Hidden files and what desktops leave behind are passed
+    over. Raises DataError if the root is not there,
     not readable, or an archive is hostile.
     """
     known = tuple(suffixes)
@@ -113,6 +116,23 @@ def labelled(
             yield "/".join(parts[:depth]), "/".join(parts[depth:]), file
 
 
+def without_pictures(
+    root: Path, suffixes: Iterable[str], splits: Iterable[str] = ()
+) -> list[str]:
+    """Folders beside the classes of `labelled` in which no file ends in one of
+    `suffixes`: each with a file that it has instead, if it has one."""
+    known = tuple(suffixes)
+    found = {label for label, _, _ in labelled(root, known, splits)}
+    depth = max((label.count("/") for label in found), default=0) + 1
+    skip = prefix_of([file.parts for file in walk(root, known)])
+    others: dict[str, str] = {}
+    for parts in (*(f.parts for f in walk(root, ("",))), *_empty_folders(root)):
+        label = "/".join(parts[skip : skip + depth])
+        if len(parts) > skip + depth and label not in found:
+            others.setdefault(label, parts[-1])
+    return [f"{label} ({name})" if name else label for label, name in others.items()]
+
+
 def first_few(texts: Sequence[str]) -> str:
     """The first of them, and how many more there are."""
     more = f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
@@ -134,12 +154,31 @@ def prefix_of(names: Iterable[tuple[str, ...]]) -> int:
 
 
 def _folder(root: Path) -> Iterator[File]:
-    try:
-        paths = sorted(path for path in root.rglob("*") if path.is_file())
-    except OSError as error:
-        raise DataError(f"cannot read {root}: {error.strerror}") from error
-    for path in paths:
+    paths = [folder / name for folder, names in _folders(root) for name in names]
+    for path in sorted(path for path in paths if path.is_file()):
         yield File(path.relative_to(root).parts, str(path), _bounded(path))
+
+
+def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Each folder with its files' names; links are followed, but not in circles."""
+
+    def refuse(error: OSError) -> None:
+        raise DataError(f"cannot read {error.filename}: {error.strerror}") from error
+
+    for where, below, names in os.walk(root, followlinks=True, onerror=refuse):
+        folder = Path(where)
+        above = {folder.resolve(), *folder.resolve().parents}
+        below[:] = [name for name in below if (folder / name).resolve() not in above]
+        yield folder, names
+
+
+def _empty_folders(root: Path) -> list[tuple[str, ...]]:
+    """The paths of folders with nothing in them, with an empty name at the end."""
+    if not root.is_dir():
+        return []
+    folders = [folder for folder, _ in _folders(root)]
+    empty = [f for f in folders if not any(f.iterdir()) and not f.name.startswith(".")]
+    return [(*folder.relative_to(root).parts, "") for folder in empty]
 
 
 def _bounded(path: Path) -> Reader:
@@ -181,9 +220,9 @@ def _tar(root: Path) -> Iterator[File]:
                 parts = bound.admit(info.name, info.size)
                 yield File(parts, f"{root}:{info.name}", _tar_member(archive, info))
     except (OSError, EOFError, tarfile.TarError) as error:
-        raise DataError(f"cannot read {root} as a folder, zip or tar: {error}") from (
-            error
-        )
+        raise DataError(
+            f"cannot read {root}: it is no folder, zip or tar, or is cut short"
+        ) from error
 
 
 def _tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Reader:
@@ -206,6 +245,8 @@ class _Bound:
     def admit(self, name: str, size: int) -> tuple[str, ...]:
         """The parts of a member's path."""
         path = PurePosixPath(name.replace("\\", "/"))
+        if not path.parts:
+            raise DataError(f"{self._root} has a member without a name ('{name}')")
         if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
             raise DataError(f"{self._root} has '{name}', which points outside of it")
         self._total += size

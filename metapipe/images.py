@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import warnings
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from pydantic import Field
 from torch import Tensor
@@ -20,19 +19,9 @@ from .bank import Bytes
 from .contracts import Encoder
 from .errors import DataError
 
-UNREADABLE = (
-    OSError,
-    EOFError,
-    RuntimeError,  # an encrypted member of a zip, or an unknown compression
-    SyntaxError,  # what Pillow raises for a broken PNG
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-)
-"""What reading a damaged or hostile image raises."""
-
+MOST_CHANNELS = 4
+BYTE, WORD = 255, 65535
+"""Largest values of a channel of eight and of sixteen bits."""
 
 Fit = Literal["crop", "stretch", "pad"]
 
@@ -59,7 +48,8 @@ class ImageEncoder(Encoder):
     def encode(self, items: Sequence[Any]) -> Tensor:
         """Paths, bytes of files, Pillow images or arrays -> (n, C, H, W) in [0, 1].
 
-        Arrays (H, W) or (H, W, C) are bytes, or floats in [0, 1].
+        Arrays (H, W), (H, W, C) or (C, H, W) are integers in [0, 255], floats in
+        [0, 1], or booleans.
         """
         if not len(items):
             return torch.empty(0, *self.shape)
@@ -73,7 +63,7 @@ class ImageEncoder(Encoder):
                 image = _flat(ImageOps.exif_transpose(_opened(item)))
                 grey = self.channels == 1
                 return self._resized(image.convert("L" if grey else "RGB"))
-        except UNREADABLE as error:
+        except Exception as error:  # Pillow's readers raise what they will
             reason = _reason(error)
             what = name or (item if isinstance(item, str | Path) else "the image")
             raise DataError(f"cannot read {what}: {reason}") from error
@@ -93,8 +83,9 @@ class ImageEncoder(Encoder):
 
 
 def picture_suffixes() -> tuple[str, ...]:
-    """Of the files that may be pictures."""
-    return tuple(Image.registered_extensions())
+    """Of the files that may be pictures: of formats that Pillow reads."""
+    known = Image.registered_extensions()
+    return tuple(suffix for suffix, name in known.items() if name in Image.OPEN)
 
 
 def unit_floats(images: Bytes) -> Tensor:
@@ -110,20 +101,43 @@ def _opened(item: Any) -> Image.Image:
         return Image.open(io.BytesIO(item))
     if isinstance(item, str | Path):
         return Image.open(io.BytesIO(Path(item).read_bytes()))
-    pixels = np.asarray(item)
-    if pixels.dtype.kind == "f":
-        if not (np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= 1):
-            raise ValueError("floats have to be in [0, 1]")
-        pixels = np.round(pixels * 255)
-    return Image.fromarray(pixels.astype(np.uint8))
+    return Image.fromarray(_bytes(_channels_last(np.asarray(item))))
+
+
+def _channels_last(pixels: NDArray[Any]) -> NDArray[Any]:
+    """(H, W), (H, W, C) or (C, H, W) -> (H, W) or (H, W, C)."""
+    few = range(1, MOST_CHANNELS + 1)
+    if pixels.ndim == 3 and pixels.shape[0] in few and pixels.shape[-1] not in few:
+        pixels = np.moveaxis(pixels, 0, -1)
+    if pixels.ndim == 3 and pixels.shape[-1] == 1:
+        pixels = pixels[..., 0]
+    if pixels.ndim != 2 and not (pixels.ndim == 3 and pixels.shape[-1] in (3, 4)):
+        raise ValueError(
+            f"an array of shape {pixels.shape} is no picture: (H, W), (H, W, C) or "
+            "(C, H, W) is wanted"
+        )
+    return pixels
+
+
+def _bytes(pixels: NDArray[Any]) -> Bytes:
+    """Integers in [0, 255], floats in [0, 1], or booleans, as bytes."""
+    if pixels.dtype.kind not in "biuf":
+        raise ValueError(f"an array of {pixels.dtype} is no picture")
+    most = BYTE if pixels.dtype.kind in "iu" else 1
+    if not (np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= most):
+        kind = "integers" if most == BYTE else "floats"
+        raise ValueError(f"{kind} have to be in [0, {most}]")
+    scaled = pixels if most == BYTE else np.round(pixels * np.float64(BYTE))
+    return scaled.astype(np.uint8)
 
 
 def _flat(image: Image.Image) -> Image.Image:
     """Eight bits a channel, and white where the image is transparent."""
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         values = np.asarray(image, np.float64)
-        most = 65535 if values.max(initial=0) > 255 else 255
-        return Image.fromarray((values.clip(0, most) * (255 / most)).astype(np.uint8))
+        most = _largest(image.mode, values.max(initial=0))
+        scaled = (values.clip(0, most) * (BYTE / most)).astype(np.uint8)
+        return Image.fromarray(scaled)
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
@@ -131,7 +145,18 @@ def _flat(image: Image.Image) -> Image.Image:
     return image
 
 
+def _largest(mode: str, found: float) -> int:
+    """The value that is white. Of 16 bits it is known; of others it is the least usual
+    one that nothing in the picture exceeds."""
+    if mode.startswith("I;16"):
+        return WORD
+    if mode == "F" and found <= 1:
+        return 1
+    return BYTE if found <= BYTE else WORD
+
+
 def _reason(error: BaseException) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "not an image of a known format"
-    return " ".join(str(error).split()) or type(error).__name__
+    text = getattr(error, "strerror", None) or str(error)
+    return " ".join(text.split()) or type(error).__name__

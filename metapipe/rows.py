@@ -14,26 +14,37 @@ Row = dict[str, Any]
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 
 
-def read_rows(path: Path, columns: Sequence[str] = ()) -> list[Row]:
-    """All rows as dictionaries by column; `columns` have to be there.
+def read_rows(
+    path: Path, columns: Sequence[str] = (), filled: Sequence[str] = ()
+) -> list[Row]:
+    """All rows as dictionaries by column; `columns` have to be there, and those of
+    `filled` to say something in every row.
 
-    Raises DataError for a file that cannot be read, has no such column, or has a row of
-    another length.
+    Raises DataError for a file that cannot be read, has no such column or one twice, or
+    has a row of another length.
     """
     name = path.name.lower()
     if not name.endswith(SUFFIXES):
         raise DataError(f"{path} is none of {', '.join(SUFFIXES)}")
     try:
         rows = _parquet(path) if name.endswith(".parquet") else _csv(path)
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"cannot read {path}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text: save it as UTF-8") from error
+    except (OSError, EOFError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"cannot read {path}: {reason}") from error
     if not rows:
         raise DataError(f"{path} has no rows")
     for column in columns:
         if column not in rows[0]:
-            raise DataError(
-                f"{path} has no column '{column}'; {did_you_mean(column, rows[0])}"
-            )
+            hint = did_you_mean(column, rows[0])
+            if len(rows[0]) == 1 and ";" in next(iter(rows[0])):
+                hint = "its columns are separated by ';': use ',', or tabs in a .tsv"
+            raise DataError(f"{path} has no column '{column}'; {hint}")
+    for number, row in enumerate(rows, start=1):
+        for column in filled:
+            if not str(row[column]).strip():
+                raise DataError(f"{path}: row {number} says nothing in '{column}'")
     return rows
 
 
@@ -54,11 +65,25 @@ def _csv(path: Path) -> list[Row]:
     opener: Any = gzip.open if name.endswith(".gz") else open
     delimiter = "\t" if ".tsv" in name else ","
     with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
-        rows: list[Row] = list(csv.DictReader(file, delimiter=delimiter, strict=True))
-    for number, row in enumerate(rows, start=1):
-        if None in row or None in row.values():
-            raise DataError(f"{path}: row {number} has another length than the header")
+        reader = csv.DictReader(file, delimiter=delimiter, strict=True)
+        names = list(reader.fieldnames or ())
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise DataError(f"{path} has a column '{twice[0]}' twice")
+        rows: list[Row] = []
+        for row in reader:
+            if None in row or None in row.values():
+                raise DataError(
+                    f"{path}: line {reader.line_num} has {_length(row)} values, and "
+                    f"the header {len(names)}"
+                )
+            rows.append(row)
     return rows
+
+
+def _length(row: Row) -> int:
+    """How many values a row had that fits no header."""
+    more = row.get(None, [])  # type: ignore[call-overload]  # csv's place for them
+    return sum(value is not None for key, value in row.items() if key) + len(more)
 
 
 def _parquet(path: Path) -> list[Row]:

@@ -57,6 +57,8 @@ class TableEncoder(Encoder):
         from sklearn.impute import SimpleImputer
         from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+        if not features:
+            raise DataError("there are no columns to learn from beside the label's")
         numbers, categories = [], []
         for name in features:
             values = [row[name] for row in rows]
@@ -109,7 +111,9 @@ class TableEncoder(Encoder):
         except KeyError as error:
             raise DataError(f"a row has no column {error}") from error
         except (TypeError, ValueError) as error:
-            raise DataError(f"a row has a value that is no number: {error}") from error
+            raise DataError(
+                f"a row has a value that is no number: {error}; the row is {dict(item)}"
+            ) from error
         return values
 
 

@@ -22,7 +22,10 @@ def write_tensors(
     aside = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        aside.touch()
+        mode = aside.stat().st_mode  # as the umask has it; the library's own is 0600
         save_file(contiguous, aside, metadata=metadata)
+        aside.chmod(mode)
         with aside.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             os.fsync(file.fileno())

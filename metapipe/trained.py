@@ -137,9 +137,8 @@ def evaluation_of(
     shots, queries = len(support.inputs) // ways, judged.count // ways
     task = Task(dataset[:100], "new", 0, 0, ways, shots, queries)
     learner = adapted.learner
-    spread = None
-    if judged.low is not None and judged.high is not None:
-        spread = (judged.high - judged.low) / 2
+    if judged.low is not None:  # over items, and not of one width to both sides
+        settings = {**settings, "interval": [judged.low, judged.high]}
     new = NewEvaluation(
         purpose="adaptation",
         dataset=task.dataset,
@@ -159,7 +158,7 @@ def evaluation_of(
         loss_ci95=0.0,
         loss_before=None,
         accuracy=judged.accuracy,
-        accuracy_ci95=spread,
+        accuracy_ci95=None,
         accuracy_before=judged.before,
         seconds=seconds,
     )

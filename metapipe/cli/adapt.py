@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,9 +101,9 @@ def adapt(
         settings,
         seconds,
     )
-    number = app.store.record_evaluation(trained.row.id, *new)
     if out is not None:
         save(adapted, out)
+    number = app.store.record_evaluation(trained.row.id, *new)
     facts = {
         "run": trained.row.id,
         "evaluation": number,
@@ -145,7 +146,9 @@ def _print(facts: dict[str, Any], adapted: Adapted) -> None:
 
 def _print_out(facts: dict[str, Any]) -> None:
     if facts["out"] is not None:
-        click.echo(f"written to {facts['out']}: metapipe predict {facts['out']} FILES")
+        name = str(facts["out"])
+        shown = shlex.quote(f"./{name}" if name.startswith("-") else name)
+        click.echo(f"written to {name}: metapipe predict {shown} FILES")
     else:
         click.echo("not kept: give --out FILE to predict with it")
 

@@ -50,9 +50,19 @@ class App:
 
         return self.db or self.project.store_url or default_url(self.project.directory)
 
-    @cached_property
+    @property
     def store(self) -> TaskStore:
-        """The task store; closed when the command ends."""
+        """The task store, for a command that reads: one that was named by --db has to
+        be there."""
+        from ..store import require_file
+
+        if self.db is not None:
+            require_file(self.db)
+        return self.new_store
+
+    @cached_property
+    def new_store(self) -> TaskStore:
+        """The task store, made if it is not there; closed when the command ends."""
         from ..store import TaskStore
 
         store = TaskStore.open(self.url)

@@ -110,6 +110,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _reraise_for_debugging()
         click.echo(f"Error: {error}", err=True)
         code = error.exit_code
+    except OSError as error:
+        _reraise_for_debugging()
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"Error: {where}{error.strerror or error}", err=True)
+        code = 1
     except Exception as error:
         _reraise_for_debugging()
         text = " ".join(str(error).split())

@@ -103,6 +103,8 @@ def format_cell(value: Any, column: str = "") -> str:
 
 def accuracy_text(accuracy: float | None, ci95: float | None) -> str | None:
     """`82.47 ± 0.61 %`."""
+    if accuracy is not None and ci95 is None:
+        return f"{100 * accuracy:.2f} %"
     if accuracy is None or ci95 is None:
         return None
     return f"{100 * accuracy:.2f} ± {100 * ci95:.2f} %"

@@ -26,6 +26,7 @@ TOP = 3
 """Classes told of each file on the terminal."""
 
 file_type = click.Path(path_type=Path)
+new_file = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
@@ -44,6 +45,8 @@ def predict(
     """
     from ..adapted import load
 
+    if as_csv and as_json:
+        raise click.UsageError("give either --csv or --json")
     adapted = load(model, app.registry)
     failures: list[str] = []
     rows = _predictions(adapted, paths, failures)
@@ -61,14 +64,15 @@ def predict(
             text = "  ".join(f"{name} {100 * p:.1f} %" for name, p in ranked[:TOP])
             click.echo(f"{row['path']}: {text}")
     if failures:
-        click.echo(f"{len(failures)} files could not be read", err=True)
+        plural = "s" if len(failures) > 1 else ""
+        click.echo(f"{len(failures)} file{plural} could not be read", err=True)
         sys.exit(1)
 
 
 @click.command()
 @click.argument("model", type=file_type)
-@click.option("--onnx", type=file_type, help="Write an ONNX file.")
-@click.option("--torch", "program", type=file_type, help="Write a torch.export file.")
+@click.option("--onnx", type=new_file, help="Write an ONNX file.")
+@click.option("--torch", "program", type=new_file, help="Write a torch.export file.")
 @json_option
 @pass_app
 def export(
@@ -109,7 +113,7 @@ def _predictions(
     """A row a file, in order; a batch is held at a time."""
     import torch
 
-    from ..examples import each_item
+    from ..examples import each_item, named_reason
 
     if adapted.encoder is None:
         raise DataError("this model does not tell how files become inputs")
@@ -119,8 +123,7 @@ def _predictions(
             batch.append((name, adapted.encoder.encode([read()])))
         except DataError as error:
             failures.append(name)
-            text = str(error).replace("the image", name)
-            click.echo(f"skipped: {text}", err=True)
+            click.echo(f"skipped: {named_reason(error, name)}", err=True)
         if len(batch) == BATCH:
             yield from _batch(adapted, batch, torch.cat([t for _, t in batch]))
             batch.clear()

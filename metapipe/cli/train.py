@@ -61,7 +61,7 @@ def train(
         outcome = run_training(
             resolved.experiment,
             app.registry,
-            app.store,
+            app.new_store,
             app.project.directory,
             parent=None if parent is None else parent.id,
         )
@@ -143,13 +143,19 @@ def _print_outcome(outcome: Outcome) -> None:
     click.echo(f"next: metapipe {verb} {outcome.run_id}")
 
 
+def _loss_text(found: Any) -> str:
+    """With its interval, which one episode does not have."""
+    spread = f" ± {found.loss_ci95:.4f}" if found.episodes > 1 else ""
+    return f"{found.loss:.4f}{spread}"
+
+
 def evaluation_facts(found: Any) -> list[tuple[str, Any]]:
     """An evaluation as names and values, with all that its figure depends on."""
     before = found.accuracy_before
     return [
         ("accuracy", accuracy_text(found.accuracy, found.accuracy_ci95)),
         ("before adaptation", None if before is None else f"{100 * before:.2f} %"),
-        ("loss", f"{found.loss:.4f} ± {found.loss_ci95:.4f}"),
+        ("loss", _loss_text(found)),
         (
             "episodes",
             f"{found.episodes} of {found.dataset}/{found.split}, {found.ways}-way "

@@ -32,12 +32,27 @@ def mask(url: str) -> str:
     return masked.replace("%2A%2A%2A", "***")
 
 
+def require_file(url: str) -> None:
+    """Raise StoreError if `url` is a SQLite file that is not there."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        return  # told of when it is opened
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        return
+    if parsed.database != ":memory:" and not Path(parsed.database).exists():
+        raise StoreError(
+            f"there is no task store at {parsed.database}: check --db, or train a run"
+        )
+
+
 def connect(url: str) -> Engine:
     """An engine for `url`; nothing is opened yet. Raises StoreError."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:
-        raise StoreError(f"the store's URL cannot be read: {NEEDED}") from error
+        hint = f" (for a file: sqlite:///{url})" if set("@:").isdisjoint(url) else ""
+        raise StoreError(f"the store's URL cannot be read: {NEEDED}{hint}") from error
     family = parsed.get_backend_name()
     if family == "sqlite":
         return _sqlite(parsed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, NonNegativeInt
 
@@ -16,9 +16,13 @@ from metapipe_plugins.parts.class_folders import (
     Unreadable,
     find_roots,
 )
-from metapipe_plugins.parts.class_splits import Lists, by_chance, by_folders, by_lists
-
-Share = Annotated[float, Field(ge=0, le=1)]
+from metapipe_plugins.parts.class_splits import (
+    Lists,
+    Shares,
+    by_chance,
+    by_folders,
+    by_lists,
+)
 
 
 class ImageFolder(Dataset):
@@ -39,7 +43,7 @@ class ImageFolder(Dataset):
     split_seed: NonNegativeInt = 0
     """Seed of the random split."""
 
-    shares: tuple[Share, Share] = (0.6, 0.2)
+    shares: Shares = (0.6, 0.2)
     """Shares of the classes to train on and to validate on; the rest are tested on."""
 
     size: int = Field(default=84, ge=4, le=1024)

@@ -21,7 +21,8 @@ from metapipe import DataError, Dataset, Register, Split, hookimpl
 from metapipe.bank import Bank, Bytes, identity, open_bank
 from metapipe.classification import ImageClass, ImageSource, with_rotations
 from metapipe.download import download_all
-from metapipe.images import UNREADABLE, ImageEncoder
+from metapipe.folders import UNREADABLE
+from metapipe.images import ImageEncoder
 from metapipe.sampling import choose
 
 OFFICIAL = "https://github.com/brendenlake/omniglot/raw/master/python"

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeInt
+from pydantic import NonNegativeInt
 
 from metapipe import DataError, Dataset, Register, Source, Split, hookimpl
 from metapipe.arrays import ArraySource, GroupSource
 from metapipe.rows import Row, find_tables, read_rows
 from metapipe.tables import TableEncoder
-from metapipe_plugins.parts.class_splits import Lists, by_chance, by_lists
-
-Share = Annotated[float, Field(ge=0, le=1)]
+from metapipe_plugins.parts.class_splits import Lists, Shares, by_chance, by_lists
 
 
 class Table(Dataset):
@@ -46,7 +44,7 @@ class Table(Dataset):
     split_seed: NonNegativeInt = 0
     """Seed of the random split."""
 
-    shares: tuple[Share, Share] = (0.6, 0.2)
+    shares: Shares = (0.6, 0.2)
     """Shares of the classes or groups to train on and to validate on; the rest are
     tested on."""
 
@@ -76,7 +74,7 @@ class Table(Dataset):
         columns = (*(self.features or ()), self.label, by)
         found: dict[str, list[Row]] = defaultdict(list)
         for table in find_tables(root):
-            for row in read_rows(table, columns):
+            for row in read_rows(table, columns, (by,)):
                 found[str(row[by])].append(row)
         return found
 

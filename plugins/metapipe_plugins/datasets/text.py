@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar
-
-from pydantic import Field
+from typing import ClassVar
 
 from metapipe import DataError, Register, Source, Split, hookimpl
-from metapipe_plugins.parts.class_splits import by_chance, by_lists
+from metapipe_plugins.parts.class_splits import Shares, by_chance, by_lists
 from metapipe_plugins.parts.labelled_texts import LabelledTexts, read_texts
-
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Text(LabelledTexts):
@@ -30,7 +26,7 @@ class Text(LabelledTexts):
     """Folder with train.txt, val.txt and test.txt: a class a line; classes are split
     by chance if not given."""
 
-    shares: tuple[Share, Share] = (0.6, 0.15)
+    shares: Shares = (0.6, 0.15)
     """Shares of the classes to train on and to validate on; the rest are tested on."""
 
     def open(self, split: Split) -> Source:

@@ -14,7 +14,7 @@ import numpy as np
 from metapipe import DataError
 from metapipe.bank import Bank, Bytes, identity, open_bank
 from metapipe.classification import ImageClass, ImageSource, digest
-from metapipe.folders import first_few, is_archive, labelled
+from metapipe.folders import first_few, is_archive, labelled, without_pictures
 from metapipe.images import ImageEncoder, picture_suffixes
 from metapipe_plugins.parts.class_splits import NAMED
 
@@ -61,6 +61,11 @@ class ClassFolders:
                     broken.append(str(error).removeprefix("cannot read "))
                     continue
                 classes[label][name] = pixels
+            if others := without_pictures(root, picture_suffixes(), NAMED):
+                text = (
+                    f"folders without a picture of a known format: {first_few(others)}"
+                )
+                logger.warning("%s has %s", root, text)
         self._report(broken)
         if not classes:
             raise DataError(

@@ -5,11 +5,24 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import AfterValidator, Field
 
 from metapipe import DataError, Split
 from metapipe.sampling import choose
+
+
+def _at_most_all(shares: tuple[float, float]) -> tuple[float, float]:
+    if sum(shares) > 1:
+        raise ValueError("shares are more than 1 together")
+    return shares
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Shares = Annotated[tuple[Share, Share], AfterValidator(_at_most_all)]
+"""Of the classes to train on and to validate on."""
 
 Lists = Mapping[Split, Sequence[str]]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")

@@ -94,7 +94,7 @@ def read_texts(root: Path, text: str, label: str, stems: Sequence[str] = ()) -> 
     found: dict[str, list[str]] = defaultdict(list)
     for table in find_tables(root):
         if not stems or table.name.split(".")[0] in stems:
-            for row in read_rows(table, (text, label)):
+            for row in read_rows(table, (text, label), (label,)):
                 found[str(row[label])].append(str(row[text]))
     if not found:
         raise DataError(f"{root} has none of the tables {' and '.join(stems)}")
