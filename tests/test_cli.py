@@ -285,16 +285,21 @@ def test_the_store_can_be_looked_after(tmp_path: Path) -> None:
 def test_a_store_elsewhere_is_named_by_option_or_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = f"sqlite:///{tmp_path / 'other.db'}"
-    assert (
-        json.loads(metapipe("--db", url, "runs", "list", "--json", cwd=tmp_path)[0])
-        == []
-    )
-    assert (tmp_path / "other.db").is_file()
-    monkeypatch.setenv("METAPIPE_DB", f"sqlite:///{tmp_path / 'third.db'}")
+    other = f"sqlite:///{tmp_path / 'other.db'}"
+    metapipe("--db", other, "db", "upgrade", cwd=tmp_path)
+    found, _ = metapipe("--db", other, "runs", "list", "--json", cwd=tmp_path)
+    assert json.loads(found) == []
+    monkeypatch.setenv("METAPIPE_DB", other)
     out, _ = metapipe("runs", "list", cwd=tmp_path)
     assert "no runs yet" in out
-    assert (tmp_path / "third.db").is_file()
+    assert not (tmp_path / ".metapipe").exists()
+
+
+def test_a_store_named_by_mistake_is_not_made_by_looking(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'mistyped.db'}"
+    _, err = metapipe("--db", url, "runs", "list", cwd=tmp_path, code=1)
+    assert "there is no task store at" in err
+    assert not (tmp_path / "mistyped.db").exists()
 
 
 def test_another_data_set_is_seen_in_the_shape_of_the_runs_own(project: Path) -> None:
