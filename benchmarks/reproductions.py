@@ -228,6 +228,7 @@ REPRODUCTIONS = [
         (
             Test(published=98.95, within=2.0),
             Test(("--queries", "10", *UPRIGHT), 98.95, 2.0),
+            Test(("--shots", "5")),
         ),
     ),
     Reproduction(
@@ -298,8 +299,8 @@ REPRODUCTIONS = [
         "SNAIL",
         (
             *("--plugin", "snail", *OMNIGLOT, "--ways", "5", "--shots", "5"),
-            *("--queries", "3", "--tasks", "16", "--iterations", "1500"),
-            *("--lr", "0.001", *COSINE, "--validate-every", "500"),
+            *("--queries", "3", "--tasks", "16", "--iterations", "3000"),
+            *("--lr", "0.001", *COSINE, "--validate-every", "1000"),
             *("--validation-episodes", "60"),
         ),
         (Test(published=99.78, within=2.0),),
