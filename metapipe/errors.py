@@ -5,6 +5,7 @@ MetapipeError                  failure: exit code 1
 │   ├── SettingError           an unknown or invalid setting
 │   ├── UnknownNameError       no plugin, column or option of that name
 │   ├── FilterError            a `--where` or `--sort` that does not parse
+│   ├── StoreUrlError          a task store's URL that means nothing; a StoreError too
 │   └── UnsupportedError       the algorithm cannot do what was asked
 ├── NotFoundError              no such run, episode, evaluation or checkpoint
 ├── PluginError                a plugin that cannot be loaded or breaks its contract
@@ -66,6 +67,10 @@ class DataError(MetapipeError):
 
 class StoreError(MetapipeError):
     """The task store cannot be reached or used."""
+
+
+class StoreUrlError(StoreError, UsageError):
+    """A task store's URL that cannot be read, or is of no kind of store we know."""
 
 
 class OutdatedSchemaError(StoreError):

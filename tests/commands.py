@@ -13,6 +13,9 @@ TINY = (
 )
 """Options that make a training take a second."""
 
+PATIENCE = 300
+"""Seconds that a command may take: of a busy machine, not of a free one."""
+
 
 def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
     """A `metapipe` process, not waited for."""
@@ -30,7 +33,7 @@ def metapipe(*arguments: str, cwd: Path, code: int = 0) -> tuple[str, str]:
     """What a finished command printed, on stdout and stderr; the exit code is checked,
     and that no traceback was shown."""
     with start(*arguments, cwd=cwd) as process:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == code, (
         f"{arguments}: {process.returncode}\n{out}\n{err}"
     )

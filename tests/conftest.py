@@ -10,6 +10,8 @@ import pytest
 from sqlalchemy import create_engine, text
 
 os.environ.setdefault("METAPIPE_CACHE", str(Path.home() / ".cache" / "metapipe-tests"))
+# Tests run side by side: one thread each, also for the processes that they start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)

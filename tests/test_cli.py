@@ -168,7 +168,7 @@ def test_an_episode_of_changed_settings_is_drawn_as_it_was(project: Path) -> Non
         (["evaluate", "1", "--dataset", "sinusoid"], 2, "run learned classification"),
         (["evaluate", "1", "-s", "training.lr=1"], 2, "takes dataset.NAME"),
         (["plugins", "show", "mamll"], 2, "did you mean 'maml'?"),
-        (["--db", "mysql://me:secret@x/y", "runs", "list"], 1, "no store for 'mysql'"),
+        (["--db", "mysql://me:secret@x/y", "runs", "list"], 2, "no store for 'mysql'"),
         (["--config", "none.toml", "train"], 2, "cannot read"),
         (["episodes", "show", "1", "--png", "/none/x.png"], 1, "cannot write /none"),
     ],

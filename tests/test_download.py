@@ -35,8 +35,8 @@ class Handler(BaseHTTPRequestHandler):
         if type(self).break_off:
             type(self).break_off = False
             body = body[: len(body) // 2]
-        self.wfile.write(body)
         type(self).served.append((start, len(body)))
+        self.wfile.write(body)
 
     def log_message(self, *arguments: object) -> None:
         """Keep the test's output quiet."""

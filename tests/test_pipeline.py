@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import TINY, error_line, metapipe, metapipe_json, start
+from commands import PATIENCE, TINY, error_line, metapipe, metapipe_json, start
 
 from metapipe.checkpoint import load
 from metapipe.store import TaskStore, default_url
@@ -27,14 +27,14 @@ def final(folder: Path, run_id: int) -> dict[str, torch.Tensor]:
 
 def wait_for_step(folder: Path, step: int) -> None:
     """Until the store says that the newest run has done so many iterations."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     with TaskStore.open(default_url(folder)) as store:
         while time.monotonic() < deadline:
             rows = store.runs(limit=1)
             if rows and rows[0].step >= step:
                 return
             time.sleep(0.01)
-    raise AssertionError(f"step {step} was not reached in a minute")
+    raise AssertionError(f"step {step} was not reached in {PATIENCE} s")
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_a_run_killed_at_random_moments_ends_the_same(
         with TaskStore.open(default_url(tmp_path)) as store:
             assert store.run(1).status == "lost"
         process = start("resume", "1", cwd=tmp_path)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     assert "completed after 150 iterations" in out
     assert_same_run(whole, tmp_path)
@@ -108,7 +108,7 @@ def test_an_interrupted_run_leaves_a_checkpoint_and_goes_on(
     process = start(*LONG, cwd=tmp_path)
     wait_for_step(tmp_path, 10)
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert "metapipe resume 1" in out
     assert "Traceback" not in err
@@ -127,7 +127,7 @@ def test_a_running_run_is_not_resumed_by_another(tmp_path: Path) -> None:
     line = error_line("resume", "1", cwd=tmp_path, code=2)
     assert "run 1 is running" in line
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
 
 
 def test_a_damaged_checkpoint_is_refused(whole: Path) -> None:

@@ -388,19 +388,22 @@ def test_passwords_are_never_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "message"),
+    ("url", "message", "code"),
     [
-        ("nonsense", "cannot be read"),
-        ("postgresql://me@h:port/d", "cannot be read"),
-        ("mysql://x/y", "no store for 'mysql'"),
-        ("sqlite://", "outlive the process"),
-        ("sqlite:////proc/none/x.db", "cannot create the folder"),
+        ("nonsense", "cannot be read", 2),
+        ("postgresql://me@h:port/d", "cannot be read", 2),
+        ("mysql://x/y", "no store for 'mysql'", 2),
+        ("sqlite://", "outlive the process", 2),
+        ("sqlite:////proc/none/x.db", "cannot create the folder", 1),
     ],
 )
-def test_a_url_that_cannot_work_is_refused_in_one_line(url: str, message: str) -> None:
+def test_a_url_that_cannot_work_is_refused_in_one_line(
+    url: str, message: str, code: int
+) -> None:
     with pytest.raises(StoreError, match=message) as caught:
         TaskStore.open(url)
     assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == code
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from ..errors import StoreError
+from ..errors import StoreError, StoreUrlError
 
 BUSY_SECONDS = 30
 """How long a SQLite writer waits for another."""
@@ -47,18 +47,23 @@ def require_file(url: str) -> None:
 
 
 def connect(url: str) -> Engine:
-    """An engine for `url`; nothing is opened yet. Raises StoreError."""
+    """An engine for `url`; nothing is opened yet.
+
+    Raises StoreUrlError, or StoreError where a folder or a driver is missing.
+    """
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:
         hint = f" (for a file: sqlite:///{url})" if set("@:").isdisjoint(url) else ""
-        raise StoreError(f"the store's URL cannot be read: {NEEDED}{hint}") from error
+        raise StoreUrlError(
+            f"the store's URL cannot be read: {NEEDED}{hint}"
+        ) from error
     family = parsed.get_backend_name()
     if family == "sqlite":
         return _sqlite(parsed)
     if family in ("postgresql", "postgres"):
         return _postgres(parsed)
-    raise StoreError(f"no store for '{family}' URLs: {NEEDED}")
+    raise StoreUrlError(f"no store for '{family}' URLs: {NEEDED}")
 
 
 def writing(engine: Engine) -> Engine:
@@ -81,7 +86,7 @@ def migrating(engine: Engine) -> Engine:
 
 def _sqlite(url: URL) -> Engine:
     if not url.database or url.database == ":memory:":
-        raise StoreError("the store has to outlive the process: use sqlite:///FILE")
+        raise StoreUrlError("the store has to outlive the process: use sqlite:///FILE")
     try:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
