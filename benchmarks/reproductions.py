@@ -347,9 +347,9 @@ REPRODUCTIONS = [
     ),
     _cifar(
         "cifar-metaoptnet-svm",
-        "MetaOptNet, SVM, trained with 15 shots",
-        "--plugin metaoptnet -s algorithm.scale=10 -s evaluation.shots=5",
-        "--ways 5 --shots 15 --queries 6 --tasks 4 --iterations 1200 --lr 0.003",
+        "MetaOptNet, SVM, trained with 5 shots",
+        "--plugin metaoptnet -s evaluation.shots=5",
+        "--ways 20 --shots 5 --queries 5 --tasks 2 --iterations 1200 --lr 0.003",
         (Test(), Test(("--shots", "1"))),
     ),
     *(
