@@ -6,7 +6,7 @@ For each algorithm, in a process of its own: the time of a meta-iteration over t
 forward and backward pass of the same images through the same model (median of rounds
 that alternate the two), the same for floating-point operations (torch's counter), and
 how much the peak of resident memory grew. Time over operations tells overhead: above 2
-is marked.
+is marked. Memory is allocated as in a training.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -27,10 +28,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from metapipe import Episodes, Problem, Samples, Task
 from metapipe.mapping import TaskMap, fastest
+from metapipe.memory import keep_freed_memory
 from metapipe.registry import load
 
 TABLE = Path(__file__).parent / "COST.md"
 MAPS = [TaskMap("loop"), TaskMap("vmap")]
+GIB = 24
+"""Memory of the machine that all this is to run on."""
 
 
 def main() -> None:
@@ -39,6 +43,7 @@ def main() -> None:
     parser.add_argument("--algorithm", help="measure this one, here; print JSON")
     for name, default in (("ways", 5), ("shots", 1), ("queries", 15), ("tasks", 4)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--head", help="of metaoptnet")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--write", action="store_true", help="append to COST.md")
     arguments = parser.parse_args()
@@ -57,7 +62,8 @@ HEADER = (
     "of the same 28x28 images through the same model (conv4 as the algorithm "
     "recommends it), one thread, float32. Over: time over operations; above 2 is "
     "overhead. Memory: growth of the peak of resident memory in a fresh process; the "
-    "plain pass's own is in brackets."
+    "plain pass's own is in brackets. A head's share of an iteration is what is not "
+    "the plain pass."
 )
 
 
@@ -72,30 +78,61 @@ def table(arguments: argparse.Namespace) -> str:
     ]
     numbers = ("ways", "shots", "queries", "tasks", "rounds")
     options = [f"--{n}={getattr(arguments, n)}" for n in numbers]
-    for name in load().names("algorithm"):
-        command = [sys.executable, __file__, f"--algorithm={name}", *options]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            reason = done.stderr.strip().splitlines()[-1][:80]
-            lines.append(f"| {name} | failed: {reason} | | | | |")
-            continue
-        f = json.loads(done.stdout)
-        over = f["time"] / f["operations"]
-        lines.append(
-            f"| {name} | {f['time']:.2f} | {f['operations']:.2f} | {over:.2f}"
-            f"{' **high**' if over > 2 else ''} | {f['memory']:.0f} ({f['plain']:.0f}) "
-            f"| {f['mapping']} |"
-        )
+    names = load().names("algorithm")
+    found = {name: in_process(["--algorithm", name, *options]) for name in names}
+    found["metaoptnet, ridge"] = in_process(
+        ["--algorithm", "metaoptnet", "--head", "ridge", *options]
+    )
+    lines += [line(name, figures) for name, figures in sorted(found.items())]
+    heads = [
+        f"{name.removeprefix('metaoptnet, ') if ',' in name else 'svm'} "
+        f"{max(0.0, 1 - 1 / figures['time']):.0%}"
+        for name, figures in sorted(found.items())
+        if name.startswith("metaoptnet") and "time" in figures
+    ]
+    lines += ["", f"MetaOptNet's head, of its iteration: {', '.join(heads)}."]
+    beyond = [n for n, f in found.items() if f.get("peak", 0) > GIB * 1024]
+    beyond += [n for n, f in found.items() if "failed" in f]
+    lines.append(
+        f"Within {GIB} GiB: "
+        + (f"all but {', '.join(beyond)}." if beyond else "all of them.")
+    )
     return "\n".join(lines) + "\n"
+
+
+def in_process(options: list[str]) -> dict[str, Any]:
+    """What a fresh process measured, or why it failed."""
+    command = [sys.executable, __file__, *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        told = done.stderr.strip().splitlines() or [f"signal {-done.returncode}"]
+        return {"failed": told[-1][:80]}
+    figures: dict[str, Any] = json.loads(done.stdout)
+    return figures
+
+
+def line(name: str, figures: dict[str, Any]) -> str:
+    """One row of the table."""
+    if "failed" in figures:
+        return f"| {name} | failed: {figures['failed']} | | | | |"
+    over = figures["time"] / figures["operations"]
+    high = " **high**" if over > 2 else ""
+    return (
+        f"| {name} | {figures['time']:.2f} | {figures['operations']:.2f} "
+        f"| {over:.2f}{high} | {figures['memory']:.0f} ({figures['plain']:.0f}) "
+        f"| {figures['mapping']} |"
+    )
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, float | str]:
     """The figures of one algorithm."""
+    keep_freed_memory()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     registry = load()
     cls = registry.entry("algorithm", arguments.algorithm).cls
-    algorithm = registry.create("algorithm", arguments.algorithm, {})
+    chosen = {} if arguments.head is None else {"head": arguments.head}
+    algorithm = registry.create("algorithm", arguments.algorithm, chosen)
     prefix = "model."
     settings = {
         key.removeprefix(prefix): value
@@ -120,16 +157,17 @@ def measure(arguments: argparse.Namespace) -> dict[str, float | str]:
     before = peak()
     plain()
     between = peak()
-    chosen = fastest(MAPS, whole, rounds=1)
+    mapping = fastest(MAPS, whole, rounds=1)
     after = peak()
     pairs = range(max(1, arguments.rounds))
-    seconds = [(clock(plain), clock(lambda: whole(chosen))) for _ in pairs]
+    seconds = [(clock(plain), clock(lambda: whole(mapping))) for _ in pairs]
     return {
         "time": statistics.median(mine / theirs for theirs, mine in seconds),
-        "operations": operations(lambda: whole(chosen)) / operations(plain),
+        "operations": operations(lambda: whole(mapping)) / operations(plain),
         "plain": between - before,
         "memory": after - before,
-        "mapping": str(chosen),
+        "peak": after,
+        "mapping": str(mapping),
     }
 
 
