@@ -409,6 +409,5 @@ REPRODUCTIONS = [
         "--lr 1.0 -s algorithm.inner_lr=0.01 -s algorithm.inner_steps=10 "
         "-s algorithm.test_steps=20 -s algorithm.inner_batch=10 "
         "-s algorithm.test_batch=10 --mapping vmap",
-        (Test(published=1.3),),
     ),
 ]

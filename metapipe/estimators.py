@@ -84,7 +84,7 @@ class _FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         """Inputs (n, *shape): from rows (n, d) of numbers, arrays (n, *shape), or
         whatever the run's encoder takes, such as paths and pictures."""
         shape = trained.learner.problem.shape
-        if isinstance(X, str | bytes | Path):
+        if isinstance(X, str | bytes | Path) or hasattr(X, "getexif"):
             raise ValueError(f"X is one {type(X).__name__}: a list of them is wanted")
         if _is_items(X):
             if reset:
@@ -107,7 +107,17 @@ class _FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         if array.shape[1:] == shape and array.dtype.kind == "f":
             if not np.isfinite(array).all():
                 raise ValueError("X contains NaN or infinity")
+            pictures = trained.encoder is not None and trained.encoder.form == "file"
+            if pictures and array.size and not 0 <= array.min() <= array.max() <= 1:
+                raise ValueError(
+                    f"X has values from {array.min():g} to {array.max():g}: pictures "
+                    "in floats are within [0, 1]; in [0, 255] they are uint8"
+                )
             return torch.from_numpy(array.astype(np.float32))
+        if array.ndim == 3 and array.shape[-1] in (3, 4) and array.shape[1] > 4:
+            raise ValueError(
+                f"X of shape {array.shape} is one picture: a list of them is wanted"
+            )
         return trained.require_encoder().encode(list(array))
 
     def _outputs(self, X: Any) -> Tensor:

@@ -122,9 +122,12 @@ def each_item(paths: Sequence[Path], encoder: Encoder) -> Iterator[tuple[str, Re
             yield file.origin, file.read
         return
     for path in paths:
-        for table in find_tables(path):
-            for number, row in enumerate(read_rows(table), start=1):
-                yield f"{table}:{number}", partial(_same, row)
+        try:
+            for table in find_tables(path):
+                for number, row in enumerate(read_rows(table), start=1):
+                    yield f"{table}:{number}", partial(_same, row)
+        except DataError as error:
+            yield str(path), _unreadable(path, str(error)).read
 
 
 def _same(row: Row) -> Row:

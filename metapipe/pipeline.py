@@ -23,9 +23,11 @@ from .learner import Learner
 from .mapping import TaskMap, candidates
 from .preparation import (
     Prepared,
+    changed_after_training,
     check_asked,
     prepare,
     require_same_data,
+    require_unseen,
     stored_checkpoint,
     trained_learner,
 )
@@ -136,11 +138,14 @@ def evaluate(
     """
     row = store.run(run_id)
     experiment = Experiment.from_dict(row.config, registry)
-    experiment = experiment.with_algorithm(registry, algorithm or {})
+    as_run = settings == experiment.evaluation
     checkpoint = stored_checkpoint(store, row, settings.checkpoint)
+    experiment = changed_after_training(experiment, registry, algorithm or {}, row)
     learner, meta = trained_learner(experiment, checkpoint, row)
     name = dataset_name or experiment.run.dataset
     opened = (dataset or experiment.dataset).open(settings.split)
+    if name == experiment.run.dataset and settings.split != "train":
+        require_unseen(row.environment.get("classes") or (), opened, name)
     source = fitted(opened, learner.problem, name)
     tasks = evaluation_tasks(experiment, settings, name)
     check_asked(learner, source, tasks[0])
@@ -171,7 +176,11 @@ def evaluate(
         checkpoint=checkpoint.sha256,
         seconds=time.perf_counter() - begun,
     )
-    return store.evaluation(store.record_evaluation(run_id, new, records))
+    # The figures of a run are those of the evaluation that ends it, as it was set up.
+    own = name == experiment.run.dataset and not new.settings
+    of_the_run = own and as_run and row.loss is None
+    added = store.record_evaluation(run_id, new, records, of_the_run=of_the_run)
+    return store.evaluation(added)
 
 
 def _run(
@@ -243,6 +252,7 @@ def _facts_of_data(prepared: Prepared) -> dict[str, Any]:
     encoder = source.encoder
     return {
         "data": source.fingerprint,
+        "classes": list(source.classes),
         "problem": asdict(prepared.learner.problem),
         "encoder": None if encoder is None else encoder.model_dump(mode="json"),
     }

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from .checkpoint import Checkpoint, load
 from .contracts import Meta, Problem, Source, Split
@@ -14,8 +17,10 @@ from .experiment import Experiment
 from .learner import Learner, build_learner, check_problem, choose_device, problem_of
 from .mapping import TaskMap
 from .records import CheckpointRow, RunRow
+from .registry import Registry
 from .session import evaluation_tasks
 from .store import TaskStore
+from .tensorfile import shapes
 
 
 @dataclass(frozen=True)
@@ -55,11 +60,64 @@ def trained_learner(
     """The learner of a run with the meta-parameters of a checkpoint."""
     device = choose_device(experiment.run.device)
     problem = recorded_problem(experiment, row)
-    learner, _ = build_learner(
+    learner, meta = build_learner(
         experiment.algorithm, experiment.model, problem, device, experiment.run.seed
     )
     mapping = TaskMap.parse(row.mapping or "loop")
+    require_parameters(meta, checkpoint)
     return replace(learner, mapping=mapping), checkpoint.meta(device)
+
+
+def require_parameters(fresh: Meta, checkpoint: Checkpoint) -> None:
+    """Raise UnsupportedError if a learner has other parameters than a checkpoint."""
+    names = ("params", "state")
+    mine = {name: shapes(getattr(fresh, name)) for name in names}
+    theirs = {name: shapes(getattr(checkpoint.meta("cpu"), name)) for name in names}
+    if mine != theirs:
+        raise UnsupportedError(
+            "these settings need other parameters than those that were trained: they "
+            "can be changed for a new run only"
+        )
+
+
+def changed_after_training(
+    experiment: Experiment,
+    registry: Registry,
+    changes: Mapping[str, Any],
+    row: RunRow,
+) -> Experiment:
+    """The experiment with settings of its algorithm changed.
+
+    Raises UnsupportedError for one that says only where a learned value begins: once
+    it is learned, the setting means nothing.
+    """
+    if not changes:
+        return experiment
+    problem, seed = recorded_problem(experiment, row), experiment.run.seed
+    changed = experiment.with_algorithm(registry, changes)
+
+    def begun(given: Experiment) -> Meta:
+        return build_learner(given.algorithm, given.model, problem, "cpu", seed)[1]
+
+    before, after = begun(experiment).params, begun(changed).params
+    if shapes(before) == shapes(after) and not all(
+        torch.equal(before[name], after[name]) for name in before
+    ):
+        raise UnsupportedError(
+            f"{', '.join(sorted(changes))}: where a value begins that this run has "
+            "learned since; it can be changed for a new run only"
+        )
+    return changed
+
+
+def require_unseen(trained_on: Collection[str], source: Source, name: str) -> None:
+    """Raise DataError if classes of a split to be tested on were trained on."""
+    if known := sorted(set(trained_on) & set(source.classes)):
+        raise DataError(
+            f"{len(known)} of the {len(source.classes)} classes of {name} were trained "
+            f"on, such as '{known[0]}': the data or the way to split them have changed "
+            "since the run; split by lists, or use another data set"
+        )
 
 
 def recorded_problem(experiment: Experiment, row: RunRow) -> Problem:

@@ -19,7 +19,7 @@ from .evaluation import Prediction, wilson
 from .experiment import Experiment
 from .functional import accuracy, task_loss
 from .learner import Learner
-from .preparation import stored_checkpoint, trained_learner
+from .preparation import changed_after_training, stored_checkpoint, trained_learner
 from .records import NewEvaluation, RunRow
 from .registry import Registry
 from .store import TaskStore
@@ -91,7 +91,7 @@ def open_run(
     """
     row = store.run(run)
     experiment = Experiment.from_dict(row.config, registry)
-    experiment = experiment.with_algorithm(registry, changes or {})
+    experiment = changed_after_training(experiment, registry, changes or {}, row)
     checkpoint = stored_checkpoint(store, row, kind)
     learner, meta = trained_learner(experiment, checkpoint, row)
     encoder = _encoder(row, experiment)

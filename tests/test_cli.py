@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import pytest
 from commands import TINY, error_line, metapipe, metapipe_json
+from pictures import write_classes
 
 from metapipe.cli.main import main
 from metapipe.cli.output import print_table
@@ -313,3 +314,34 @@ def test_another_data_set_is_seen_in_the_shape_of_the_runs_own(project: Path) ->
     for row in rows:
         shown = metapipe_json("episodes", "show", str(row["id"]), cwd=project)
         assert shown["accuracy_now"] == row["accuracy"]
+
+
+def test_a_later_evaluation_leaves_the_runs_own_figures(project: Path) -> None:
+    before = metapipe_json("runs", "show", "1", cwd=project)
+    metapipe("evaluate", "1", "--episodes", "3", cwd=project)
+    after = metapipe_json("runs", "show", "1", cwd=project)
+    assert after["accuracy"] == before["accuracy"] is not None
+    assert after["loss"] == before["loss"]
+
+
+def test_classes_that_were_trained_on_are_no_test(tmp_path: Path) -> None:
+    write_classes(tmp_path / "data", {f"c{i:02}": 3 for i in range(12)})
+    root = f"dataset.root={tmp_path / 'data'}"
+    options = ("--plugin", "protonet", "--dataset", "image-folder", "--model", "mlp")
+    shape = ("--ways", "2", "--queries", "1", "--tasks", "1", "--validate-every", "0")
+    few = ("-s", "evaluation.episodes=2", "-s", "evaluation.queries=1")
+    split = ("-s", root, "-s", "dataset.size=8")
+    train = (*options, *shape, *few, *split, "--iterations", "1")
+    metapipe("train", *train, cwd=tmp_path)
+    other = ("evaluate", "1", "-s", "dataset.split_seed=1")
+    _, err = metapipe(*other, cwd=tmp_path, code=1)
+    assert "were trained on, such as" in err
+
+
+def test_where_a_learned_value_begins_cannot_be_changed_later(tmp_path: Path) -> None:
+    train = ("train", "--plugin", "r2d2", *TINY, "--iterations", "1")
+    metapipe(*train, "--validate-every", "0", cwd=tmp_path)
+    _, err = metapipe(
+        "evaluate", "1", "-s", "algorithm.penalty=0.5", cwd=tmp_path, code=2
+    )
+    assert "has learned since" in err

@@ -147,11 +147,17 @@ class TaskStore:
                 )
 
     def record_evaluation(
-        self, run_id: int, evaluation: NewEvaluation, episodes: Sequence[EpisodeRecord]
+        self,
+        run_id: int,
+        evaluation: NewEvaluation,
+        episodes: Sequence[EpisodeRecord],
+        *,
+        of_the_run: bool = True,
     ) -> int:
         """Write an evaluation with its episodes; returns its id.
 
-        The run's own figures follow: the newest test, and the best validation.
+        The run's own figures follow, the test and the best validation, unless this is
+        not `of_the_run` as its settings have it but on other data or tasks.
         """
         row = schema.Evaluation(
             **columns(evaluation),
@@ -166,7 +172,7 @@ class TaskStore:
                 session.execute(
                     insert(schema.Episode), episode_rows(run_id, row.id, episodes)
                 )
-            if figures := headline(evaluation):
+            if of_the_run and (figures := headline(evaluation)):
                 _change(session, run_id, **figures)
             return row.id
 

@@ -41,7 +41,8 @@ class NGrams(Model):
     """Layers of that."""
 
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the n-grams that are left out at random in training."""
+    """Share of the n-grams that are left out at random in training, by the algorithms
+    that train features and a head; MAML and its kin adapt without."""
 
     heads: PositiveInt = 4
     """Heads of the transformer's attention."""
