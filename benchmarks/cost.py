@@ -85,18 +85,17 @@ def table(arguments: argparse.Namespace) -> str:
     )
     lines += [line(name, figures) for name, figures in sorted(found.items())]
     heads = [
-        f"{name.removeprefix('metaoptnet, ') if ',' in name else 'svm'} "
-        f"{max(0.0, 1 - 1 / figures['time']):.0%}"
-        for name, figures in sorted(found.items())
-        if name.startswith("metaoptnet") and "time" in figures
+        f"{head} {max(0.0, 1 - 1 / found[name]['time']):.0%}"
+        for head, name in (("svm", "metaoptnet"), ("ridge", "metaoptnet, ridge"))
+        if "time" in found[name]
     ]
-    lines += ["", f"MetaOptNet's head, of its iteration: {', '.join(heads)}."]
-    beyond = [n for n, f in found.items() if f.get("peak", 0) > GIB * 1024]
-    beyond += [n for n, f in found.items() if "failed" in f]
-    lines.append(
-        f"Within {GIB} GiB: "
-        + (f"all but {', '.join(beyond)}." if beyond else "all of them.")
-    )
+    beyond = [n for n, f in found.items() if "failed" in f or f["peak"] > GIB * 1024]
+    all_but = f"all but {', '.join(beyond)}" if beyond else "all of them"
+    lines += [
+        "",
+        f"MetaOptNet's head, of its iteration: {', '.join(heads)}.",
+        f"Within {GIB} GiB: {all_but}.",
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -15,6 +15,8 @@ import json
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -43,12 +45,13 @@ def main() -> None:
     chosen = names if arguments.only is None else arguments.only
     if unknown := set(chosen) - set(names):
         parser.error(f"no reproduction is called {sorted(unknown)}; there are {names}")
+    data = arguments.data.resolve()
     with TaskStore.open(default_url(arguments.project)) as store:
         for reproduction in REPRODUCTIONS:
             if reproduction.name in chosen:
-                run(reproduction, store, arguments.project, arguments.data.resolve())
+                run(reproduction, store, arguments.project, data)
         figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
-        figures |= collected(store)
+        figures |= collected(store, arguments.project, data)
     kept = {name: figures[name] for name in names if name in figures}
     FIGURES.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     RESULTS.write_text(tables(kept), encoding="utf-8")
@@ -59,16 +62,65 @@ def run(
     reproduction: Reproduction, store: TaskStore, project: Path, data: Path
 ) -> None:
     """Train, resume or leave alone; then evaluate what is not evaluated yet."""
-    rows = store.runs(f"name='{reproduction.name}' and status!=failed")
-    if not rows:
-        options = [part.format(data=data) for part in reproduction.train]
+    made = runs_of(reproduction, store, project, data)
+    if not made:
+        options = options_of(reproduction, data)
         metapipe(project, "train", *options, "--name", reproduction.name)
-    elif rows[0].status != "completed":
-        metapipe(project, "resume", str(rows[0].id))
-    row = store.run(reproduction.name)
+    elif made[0].status != "completed":
+        metapipe(project, "resume", str(made[0].id))
+    row = runs_of(reproduction, store, project, data)[0]
     done = len(tests_of(store, row))
     for test in reproduction.tests[max(done, 1) :]:
         metapipe(project, "evaluate", str(row.id), *test.options)
+
+
+def runs_of(
+    reproduction: Reproduction, store: TaskStore, project: Path, data: Path
+) -> list[RunRow]:
+    """Runs of that name and of that recipe, the newest first: a run that was made
+    before the recipe changed is of another experiment. A setting that is newer than
+    the run had its default."""
+    rows = store.runs(f"name='{reproduction.name}' and status!=failed")
+    if not rows:
+        return []
+    wanted = settings_of(reproduction, project, data)
+    return [
+        row
+        for row in rows
+        if wanted.items() <= (wanted | _settings(row.config)).items()
+    ]
+
+
+def options_of(reproduction: Reproduction, data: Path) -> list[str]:
+    """Of the command that trains it."""
+    return [part.format(data=data) for part in reproduction.train]
+
+
+@cache
+def settings_of(
+    reproduction: Reproduction, project: Path, data: Path
+) -> dict[str, Any]:
+    """What the recipe means, by setting, as the command line resolves it."""
+    options = options_of(reproduction, data)
+    command = [sys.executable, "-m", "metapipe", "train", *options]
+    done = subprocess.run(
+        [*command, "--dry-run", "--json"],
+        cwd=project,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return _settings(json.loads(done.stdout)["experiment"])
+
+
+def _settings(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """`table.setting` -> value, but for the name."""
+    return {
+        f"{table}.{name}": value
+        for table, values in tables.items()
+        for name, value in values.items()
+        if name != "name"
+    }
 
 
 def metapipe(project: Path, *arguments: str) -> None:
@@ -84,11 +136,12 @@ def tests_of(store: TaskStore, row: RunRow) -> list[EvaluationRow]:
     return sorted(tests, key=lambda test: test.id)
 
 
-def collected(store: TaskStore) -> Figures:
+def collected(store: TaskStore, project: Path, data: Path) -> Figures:
     """What the store knows of each reproduction, by its name."""
     found: Figures = {}
     for reproduction in REPRODUCTIONS:
-        for row in store.runs(f"name='{reproduction.name}' and status=completed")[:1]:
+        made = runs_of(reproduction, store, project, data)
+        for row in [row for row in made if row.status == "completed"][:1]:
             found[reproduction.name] = {
                 "seed": row.seed,
                 "iterations": row.step,

@@ -21,9 +21,9 @@ from .encoding import encoder_from
 from .episode import Params, Samples
 from .errors import CheckpointError, UnsupportedError
 from .evaluation import Prediction, predict
-from .learner import Learner, build_learner, choose_device
+from .learner import Learner, build_learner, choose_device, fits
 from .registry import Registry
-from .tensorfile import named, shapes, write_tensors
+from .tensorfile import named, write_tensors
 
 FORMAT = 1
 BATCH = 256
@@ -183,14 +183,14 @@ def load(path: Path, registry: Registry, device: str = "auto") -> Adapted:
         0,
     )
     params, state, adapted = (named(tensors, f"{g}/", device) for g in GROUPS)
-    if (shapes(fresh.params), shapes(fresh.state)) != (shapes(params), shapes(state)):
+    meta = Meta(params, state)
+    if not fits(meta, fresh):
         raise CheckpointError(f"{path} is damaged: its tensors do not fit its network")
     inputs = tensors.get("support", torch.empty(0, *problem.shape)).to(device)
     if learner.normalises_batches and not len(inputs):
         raise CheckpointError(f"{path} is damaged: it lacks the support set")
     labels = torch.empty(0, dtype=torch.long)
     support = Samples(inputs, labels)
-    meta = Meta(params, state)
     return Adapted(learner, meta, adapted, support, classes, encoder, origin)
 
 

@@ -15,14 +15,15 @@ from torch import Tensor, nn
 
 from .adapted import Adapted
 from .errors import CheckpointError, UnsupportedError
+from .texts import HASHES
 
 CLOSE = 1e-4
 """How far probabilities of the exported model may be from ours."""
 
 EXAMPLES = 5
 
-TEXT, LARGEST_HASH = 2, 2**24
-"""Dimensions of a text, words of n-grams, and what their hashes are below."""
+TEXT = 2
+"""Dimensions of a text: words of hashed n-grams."""
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 
@@ -134,7 +135,7 @@ def _checked(adapted: Adapted, run: Any, path: Path) -> float:
     shape = (EXAMPLES, *adapted.learner.problem.shape)
     inputs = torch.rand(shape, generator=generator)
     if len(shape) == TEXT:
-        inputs = (inputs * LARGEST_HASH).floor()
+        inputs = (inputs * HASHES).floor()
     with torch.no_grad():
         found = run(inputs)
     ours = adapted.outputs(inputs)

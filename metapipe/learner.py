@@ -14,6 +14,7 @@ from .contracts import Algorithm, Meta, Model, Problem, Source
 from .errors import UnsupportedError, UsageError, did_you_mean
 from .mapping import TaskMap
 from .memory import keep_freed_memory
+from .tensorfile import shapes
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,12 @@ def build_learner(
         meta = algorithm.init(network)
     learner = Learner(algorithm, network, problem, device, TaskMap("loop"))
     return learner, meta
+
+
+def fits(found: Meta, fresh: Meta) -> bool:
+    """Whether stored meta-parameters have the names and shapes of fresh ones."""
+    kept = shapes(found.params), shapes(found.state)
+    return kept == (shapes(fresh.params), shapes(fresh.state))
 
 
 def choose_device(wanted: str) -> str:

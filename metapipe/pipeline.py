@@ -128,24 +128,25 @@ def evaluate(
     dataset_name: str | None = None,
     dataset_settings: Mapping[str, Any] | None = None,
     algorithm: Mapping[str, Any] | None = None,
+    ends_run: bool = False,
 ) -> EvaluationRow:
     """Evaluate a run on unseen episodes and store the result.
 
     `dataset` replaces the run's own, of which `dataset_settings` were changed, and its
     images are resized to those of the run;
     `algorithm` changes settings of its algorithm that matter after training
-    (`test_steps`). Both are kept with the result.
+    (`test_steps`). Both are kept with the result. That which `ends_run` gives the run
+    its own figures.
     """
     row = store.run(run_id)
     experiment = Experiment.from_dict(row.config, registry)
-    as_run = settings == experiment.evaluation
     checkpoint = stored_checkpoint(store, row, settings.checkpoint)
     experiment = changed_after_training(experiment, registry, algorithm or {}, row)
     learner, meta = trained_learner(experiment, checkpoint, row)
     name = dataset_name or experiment.run.dataset
     opened = (dataset or experiment.dataset).open(settings.split)
     if name == experiment.run.dataset and settings.split != "train":
-        require_unseen(row.environment.get("classes") or (), opened, name)
+        require_unseen(checkpoint.header.get("classes", ()), opened, name)
     source = fitted(opened, learner.problem, name)
     tasks = evaluation_tasks(experiment, settings, name)
     check_asked(learner, source, tasks[0])
@@ -176,10 +177,7 @@ def evaluate(
         checkpoint=checkpoint.sha256,
         seconds=time.perf_counter() - begun,
     )
-    # The figures of a run are those of the evaluation that ends it, as it was set up.
-    own = name == experiment.run.dataset and not new.settings
-    of_the_run = own and as_run and row.loss is None
-    added = store.record_evaluation(run_id, new, records, of_the_run=of_the_run)
+    added = store.record_evaluation(run_id, new, records, of_the_run=ends_run)
     return store.evaluation(added)
 
 
@@ -224,7 +222,7 @@ def _run(
             if status == "completed":
                 try:
                     evaluation = evaluate(
-                        run_id, registry, store, experiment.evaluation
+                        run_id, registry, store, experiment.evaluation, ends_run=True
                     )
                 except KeyboardInterrupt:
                     status = "interrupted"  # resuming has only this left to do
@@ -252,7 +250,6 @@ def _facts_of_data(prepared: Prepared) -> dict[str, Any]:
     encoder = source.encoder
     return {
         "data": source.fingerprint,
-        "classes": list(source.classes),
         "problem": asdict(prepared.learner.problem),
         "encoder": None if encoder is None else encoder.model_dump(mode="json"),
     }

@@ -14,13 +14,19 @@ from .contracts import Meta, Problem, Source, Split
 from .episode import Task
 from .errors import DataError, NotFoundError, UnsupportedError
 from .experiment import Experiment
-from .learner import Learner, build_learner, check_problem, choose_device, problem_of
+from .learner import (
+    Learner,
+    build_learner,
+    check_problem,
+    choose_device,
+    fits,
+    problem_of,
+)
 from .mapping import TaskMap
 from .records import CheckpointRow, RunRow
 from .registry import Registry
 from .session import evaluation_tasks
 from .store import TaskStore
-from .tensorfile import shapes
 
 
 @dataclass(frozen=True)
@@ -60,24 +66,17 @@ def trained_learner(
     """The learner of a run with the meta-parameters of a checkpoint."""
     device = choose_device(experiment.run.device)
     problem = recorded_problem(experiment, row)
-    learner, meta = build_learner(
+    learner, fresh = build_learner(
         experiment.algorithm, experiment.model, problem, device, experiment.run.seed
     )
-    mapping = TaskMap.parse(row.mapping or "loop")
-    require_parameters(meta, checkpoint)
-    return replace(learner, mapping=mapping), checkpoint.meta(device)
-
-
-def require_parameters(fresh: Meta, checkpoint: Checkpoint) -> None:
-    """Raise UnsupportedError if a learner has other parameters than a checkpoint."""
-    names = ("params", "state")
-    mine = {name: shapes(getattr(fresh, name)) for name in names}
-    theirs = {name: shapes(getattr(checkpoint.meta("cpu"), name)) for name in names}
-    if mine != theirs:
+    meta = checkpoint.meta(device)
+    if not fits(meta, fresh):
         raise UnsupportedError(
             "these settings need other parameters than those that were trained: they "
             "can be changed for a new run only"
         )
+    mapping = TaskMap.parse(row.mapping or "loop")
+    return replace(learner, mapping=mapping), meta
 
 
 def changed_after_training(
@@ -93,15 +92,15 @@ def changed_after_training(
     """
     if not changes:
         return experiment
-    problem, seed = recorded_problem(experiment, row), experiment.run.seed
+    problem, run = recorded_problem(experiment, row), experiment.run
+    device = choose_device(run.device)
     changed = experiment.with_algorithm(registry, changes)
-
-    def begun(given: Experiment) -> Meta:
-        return build_learner(given.algorithm, given.model, problem, "cpu", seed)[1]
-
-    before, after = begun(experiment).params, begun(changed).params
-    if shapes(before) == shapes(after) and not all(
-        torch.equal(before[name], after[name]) for name in before
+    before, after = (
+        build_learner(each.algorithm, each.model, problem, device, run.seed)[1]
+        for each in (experiment, changed)
+    )
+    if fits(before, after) and not all(
+        torch.equal(value, after.params[name]) for name, value in before.params.items()
     ):
         raise UnsupportedError(
             f"{', '.join(sorted(changes))}: where a value begins that this run has "

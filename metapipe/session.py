@@ -167,6 +167,7 @@ class Session:
             "mapping": str(self.learner.mapping),
             "best": self.best,
             "seconds": self.seconds,
+            "classes": list(self.sources["train"].classes),
         }
         self.reporter.checkpoint(kind, self.state, extra)
 

@@ -121,6 +121,22 @@ def test_an_interrupted_run_leaves_a_checkpoint_and_goes_on(
     assert_same_run(whole, tmp_path)
 
 
+def test_an_evaluation_half_way_does_not_give_the_run_its_figures(
+    tmp_path: Path,
+) -> None:
+    process = start(*LONG, cwd=tmp_path)
+    wait_for_step(tmp_path, 10)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=PATIENCE)
+    metapipe("evaluate", "1", cwd=tmp_path)
+    assert metapipe_json("runs", "show", "1", cwd=tmp_path)["loss"] is None
+    metapipe("resume", "1", cwd=tmp_path)
+    row = metapipe_json("runs", "show", "1", cwd=tmp_path)
+    tests = [each for each in row["evaluations"] if each["split"] == "test"]
+    by_hand, ending = sorted(tests, key=lambda each: each["id"])
+    assert row["loss"] == ending["loss"] != by_hand["loss"]
+
+
 def test_a_running_run_is_not_resumed_by_another(tmp_path: Path) -> None:
     process = start(*LONG[:-2], "--iterations", "100000", cwd=tmp_path)
     wait_for_step(tmp_path, 5)

@@ -225,7 +225,7 @@ def _facts(row: RunRow) -> list[tuple[str, Any]]:
         ("repeats run", row.parent_id),
         ("git", _git(row)),
         ("plugins", ", ".join(f"{k} ({v})" for k, v in row.plugins.items())),
-        ("environment", ", ".join(_environment(row))),
+        ("environment", ", ".join(f"{k} {v}" for k, v in row.environment.items())),
         ("directory", row.directory),
     ]
 
@@ -234,14 +234,6 @@ def _git(row: RunRow) -> str | None:
     if row.git_commit is None:
         return None
     return row.git_commit + (" with uncommitted changes" if row.git_dirty else "")
-
-
-def _environment(row: RunRow) -> list[str]:
-    """Classes by number: there may be a thousand."""
-    known = dict(row.environment)
-    if classes := known.pop("classes", None):
-        known["classes"] = len(classes)
-    return [f"{name} {value}" for name, value in known.items()]
 
 
 def _print_evaluations(evaluations: list[EvaluationRow]) -> None:

@@ -157,7 +157,7 @@ class TaskStore:
         """Write an evaluation with its episodes; returns its id.
 
         The run's own figures follow, the test and the best validation, unless this is
-        not `of_the_run` as its settings have it but on other data or tasks.
+        not `of_the_run` but of what somebody asked of it later.
         """
         row = schema.Evaluation(
             **columns(evaluation),

@@ -134,6 +134,15 @@ def test_tasks_together_are_tasks_alone() -> None:
         assert torch.allclose(one, weights(alone, labels, 0.1), atol=1e-10)
 
 
+def test_no_task_depends_on_how_long_the_others_take() -> None:
+    """The first is at its optimum before the second."""
+    features = torch.stack([problem(2, 3, 8)[0] / 1000, 10 * problem(2, 3, 8)[0]])
+    labels = torch.arange(3).repeat(2)
+    together = weights(features, labels.expand(2, -1), 0.1)
+    alone = weights(features[0], labels, 0.1)
+    assert torch.allclose(together[0], alone, rtol=1e-13, atol=0)
+
+
 def test_other_names_of_the_classes_change_nothing_else() -> None:
     features, labels = problem()
     order = torch.tensor([3, 1, 4, 0, 2])
