@@ -174,7 +174,8 @@ def tables(figures: Figures) -> str:
         "episodes of one seed. Omniglot: 1,100 / 100 / 423 characters at random, each "
         "turned by a random quarter in each episode, in training and test, the same "
         "test episodes for all of a shape; published figures are of the papers' own "
-        "splits. Transductive: batch statistics over the queries.",
+        "splits, those with a ~ from memory and not checked. Transductive: batch "
+        "statistics over the queries.",
     ]
     known = [r for r in REPRODUCTIONS if r.name in figures]
     for group, members in groupby(known, key=lambda r: r.group):
@@ -193,14 +194,15 @@ def tables(figures: Figures) -> str:
 
 def line(member: Reproduction, row: Figures, test: Test, found: Figures) -> str:
     """One evaluation as a row of the table."""
-    shape = f"{found['ways']}-way {found['shots']}-shot, {found['queries']} queries"
+    each = "query" if found["queries"] == 1 else "queries"
+    shape = f"{found['ways']}-way {found['shots']}-shot, {found['queries']} {each}"
     changed = [f"{name} {value}" for name, value in found["settings"].items()]
     alone = ["each alone"] if found["prediction"] == "alone" else []
     cells = [
         member.method,
         ", ".join([shape, *alone, *changed]),
         *result(found),
-        "" if test.published is None else f"{test.published:g}",
+        published(test),
         difference(test, found),
         "yes" if found["transductive"] else "no",
         str(found["episodes"]),
@@ -218,6 +220,13 @@ def result(found: Figures) -> tuple[str, str]:
     before = found["accuracy_before"]
     ours = f"{100 * found['accuracy']:.2f} ± {100 * found['accuracy_ci95']:.2f} %"
     return ours, "" if before is None else f"{100 * before:.1f} %"
+
+
+def published(test: Test) -> str:
+    """The paper's figure, marked where nobody looked it up."""
+    if test.published is None:
+        return ""
+    return f"{'' if test.checked else '~'}{test.published:g}"
 
 
 def difference(test: Test, found: Figures) -> str:

@@ -50,6 +50,9 @@ class Test:
     within: float | None = None
     """How near to that we expect to be: points below it, where it is an accuracy."""
 
+    checked: bool = True
+    """Whether the published figure was read in a paper, not only remembered."""
+
 
 @dataclass(frozen=True)
 class Reproduction:
@@ -276,14 +279,17 @@ REPRODUCTIONS = [
         "R2-D2, 64 channels",
         "--plugin r2d2",
         ONE_SHOT,
-        (Test(published=98.55, within=1.0), Test(("--ways", "20"), 94.7)),
+        (
+            Test(published=98.55, within=1.0, checked=False),
+            Test(("--ways", "20"), 94.7, checked=False),
+        ),
     ),
     _head(
         "omniglot-r2d2-5s",
         "R2-D2, 64 channels",
         "--plugin r2d2",
         FIVE_SHOT,
-        (Test(published=99.67, within=1.0),),
+        (Test(published=99.67, within=1.0, checked=False),),
     ),
     _head(
         "omniglot-metaoptnet-svm-5s",
@@ -311,7 +317,7 @@ REPRODUCTIONS = [
         "SNAIL, trained 20-way",
         (
             *("--plugin", "snail", *OMNIGLOT, "--ways", "20", "--shots", "1"),
-            *("--queries", "1", "--tasks", "16", "--iterations", "2000"),
+            *("--queries", "1", "--tasks", "16", "--iterations", "3000"),
             *("--lr", "0.001", *COSINE, "--validate-every", "500"),
             *("--validation-episodes", "40"),
         ),
@@ -386,7 +392,7 @@ REPRODUCTIONS = [
         "MAML",
         f"--plugin maml {ADAM}",
         (
-            Test(published=0.77),
+            Test(published=0.77, checked=False),
             Test(("-s", "algorithm.test_steps=5")),
             Test(("-s", "algorithm.test_steps=10")),
         ),
@@ -400,7 +406,7 @@ REPRODUCTIONS = [
         "sinusoid-meta-sgd",
         "Meta-SGD",
         f"--plugin meta-sgd -s algorithm.initial_rate=0.01 {ADAM}",
-        (Test(published=0.53),),
+        (Test(published=0.53, checked=False),),
     ),
     _sinusoid(
         "sinusoid-reptile-adam",
