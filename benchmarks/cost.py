@@ -156,7 +156,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, float | str]:
     before = peak()
     plain()
     between = peak()
-    mapping = fastest(MAPS, whole, rounds=1)
+    mapping = fastest(MAPS, whole, rounds=1, tasks=arguments.tasks)
     after = peak()
     pairs = range(max(1, arguments.rounds))
     seconds = [(clock(plain), clock(lambda: whole(mapping))) for _ in pairs]

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from .episode import Episodes, Metrics, Params, Samples
 from .functional import vectorised
+from .memory import available_memory, resident_memory
 
 Mode = Literal["loop", "vmap", "chunks", "threads"]
 
@@ -86,6 +87,10 @@ class TaskMap:
         parts = self._run(group, episodes)
         return _sum([grads for grads, _ in parts]), _concatenate([m for _, m in parts])
 
+    def alive(self, tasks: int) -> int:
+        """Tasks, of so many, whose graphs are in memory at the same time."""
+        return {"loop": 1, "vmap": tasks}.get(self.mode, min(self.size, tasks))
+
     @contextmanager
     def undisturbed(self) -> Iterator[None]:
         """While worker threads have the cores, keep this thread's operations to one.
@@ -136,23 +141,44 @@ def candidates(mode: str, chunk: int, tasks: int, device: str) -> list[TaskMap]:
 
 
 def fastest(
-    maps: Sequence[TaskMap], work: Callable[[TaskMap], object], rounds: int = 3
+    maps: Sequence[TaskMap],
+    work: Callable[[TaskMap], object],
+    rounds: int = 3,
+    tasks: int = 1,
 ) -> TaskMap:
     """The map with which `work` takes least time: best of interleaved rounds.
 
     One candidate is returned unmeasured. One that cannot do the work (an operation
     without a batching rule, too little memory) is dropped, and so is one whose first
     call takes more than twice the shortest: a large network is not kept waiting.
+    `tasks` of the work, where their graphs are in the machine's own memory: a system
+    that promises more of it than it has does not refuse, it kills.
     """
     if len(maps) == 1:
         return maps[0]
-    times = {task_map: _seconds(work, task_map) for task_map in maps}
+    times = _first_calls(maps, work, tasks)
     limit = 2 * min(times.values())
     times = {m: float("inf") for m, seconds in times.items() if seconds <= limit}
     for _ in range(rounds if len(times) > 1 else 0):
         for task_map in times:
             times[task_map] = min(times[task_map], _seconds(work, task_map))
     return min(times, key=lambda task_map: times[task_map])
+
+
+def _first_calls(
+    maps: Sequence[TaskMap], work: Callable[[TaskMap], object], tasks: int
+) -> dict[TaskMap, float]:
+    """Seconds of the first map, which should need least memory, and of those others
+    whose tasks, going by what the first took, fit what is left."""
+    first, *others = maps
+    before = resident_memory()
+    times = {first: _seconds(work, first)}
+    each = (resident_memory() - before) / first.alive(tasks)
+    for task_map in others:
+        more = task_map.alive(tasks) - first.alive(tasks)
+        if more * each <= available_memory():
+            times[task_map] = _seconds(work, task_map)
+    return times
 
 
 def _seconds(work: Callable[[TaskMap], object], task_map: TaskMap) -> float:

@@ -1,4 +1,5 @@
-"""Memory that is kept for the next iteration instead of given back in between."""
+"""Memory of this process and its machine: how much there is, and that it is kept for
+the next iteration instead of given back in between."""
 
 from __future__ import annotations
 
@@ -6,6 +7,8 @@ import ctypes
 import os
 import sys
 from functools import cache
+
+import psutil
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Parameters of glibc's `mallopt`, from malloc.h."""
@@ -29,3 +32,13 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):  # another C library
         return False
     return bool(mallopt(M_MMAP_MAX, 0)) and bool(mallopt(M_TRIM_THRESHOLD, NEVER))
+
+
+def resident_memory() -> int:
+    """Bytes that this process holds."""
+    return int(psutil.Process().memory_info().rss)
+
+
+def available_memory() -> int:
+    """Bytes that a process can still have without swapping."""
+    return int(psutil.virtual_memory().available)

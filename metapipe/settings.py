@@ -123,7 +123,8 @@ class TrainingSettings(Section):
     """Which training episodes go to the store; sampled: one meta-batch a record."""
 
     mapping: Literal["auto", "loop", "vmap", "chunks", "threads"] = "auto"
-    """How tasks are mapped; auto times the candidates and keeps the fastest."""
+    """How tasks are mapped; auto times those ways that fit in memory and keeps the
+    fastest."""
 
     chunk: PositiveInt = 8
     """Tasks vectorised at a time by `chunks`."""

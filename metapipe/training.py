@@ -100,11 +100,14 @@ def meta_step(
 def choose_mapping(
     learner: Learner, state: TrainingState, maps: list[TaskMap], draw: DrawBatch
 ) -> TaskMap:
-    """The fastest of `maps`, timed on the first meta-batch."""
+    """The fastest of `maps` that fits in memory, timed on the first meta-batch."""
     if len(maps) == 1:
         return maps[0]
     episodes = draw(state.step)
-    return fastest(maps, lambda m: meta_step(learner, state.meta, episodes, m))
+    tasks = len(episodes.tasks) if learner.device == "cpu" else 1
+    return fastest(
+        maps, lambda m: meta_step(learner, state.meta, episodes, m), tasks=tasks
+    )
 
 
 def lr_at(settings: TrainingSettings, step: int) -> float:

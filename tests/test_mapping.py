@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from metapipe import Episodes, Metrics, Samples, Task
+from metapipe import Episodes, Metrics, Samples, Task, mapping
 from metapipe.functional import meta_of
 from metapipe.mapping import TaskMap, candidates, fastest
 from metapipe_plugins.algorithms.maml import MAML
@@ -92,6 +92,20 @@ def test_the_fastest_able_map_is_chosen() -> None:
 
     maps = [TaskMap("loop"), TaskMap("vmap"), TaskMap("chunks", 4)]
     assert fastest(maps, work) == TaskMap("vmap")
+
+
+def test_what_does_not_fit_in_memory_is_not_tried(monkeypatch) -> None:
+    """Each call keeps 64 MB; 32 tasks at once would need more than the 800 MB left."""
+    monkeypatch.setattr(mapping, "available_memory", lambda: 800_000_000)
+    tried, held = [], []
+
+    def work(task_map: TaskMap) -> None:
+        tried.append(task_map)
+        held.append(torch.ones(16_000_000))
+
+    maps = candidates("auto", 8, 32, "cuda")
+    fastest(maps, work, rounds=0, tasks=32)
+    assert tried == [TaskMap("loop"), TaskMap("chunks", 8)]
 
 
 def test_auto_offers_only_what_can_help() -> None:
