@@ -76,7 +76,7 @@ def _maml_omniglot(
             *options,
             *OMNIGLOT,
             *("--ways", "5", "--shots", "1", "--queries", "5", "--tasks", "16"),
-            *("--iterations", "4000", "--lr", "0.005", *COSINE),
+            *("--iterations", "8000", "--lr", "0.005", *COSINE),
             *("--validate-every", "500", "--validation-episodes", "100"),
         ),
         (
