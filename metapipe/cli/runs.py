@@ -225,9 +225,24 @@ def _facts(row: RunRow) -> list[tuple[str, Any]]:
         ("repeats run", row.parent_id),
         ("git", _git(row)),
         ("plugins", ", ".join(f"{k} ({v})" for k, v in row.plugins.items())),
-        ("environment", ", ".join(f"{k} {v}" for k, v in row.environment.items())),
+        *_surroundings(dict(row.environment)),
         ("directory", row.directory),
     ]
+
+
+def _surroundings(known: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The data that a run saw, and what it ran on."""
+    problem, encoder = known.pop("problem", None), known.pop("encoder", None)
+    return [
+        ("data", known.pop("data", None)),
+        ("problem", _words(problem or {})),
+        ("encoder", _words(encoder or {})),
+        ("environment", _words(known)),
+    ]
+
+
+def _words(values: Mapping[str, Any]) -> str | None:
+    return ", ".join(f"{name} {value}" for name, value in values.items()) or None
 
 
 def _git(row: RunRow) -> str | None:
