@@ -4,9 +4,9 @@
 
 For each algorithm, in a process of its own: the time of a meta-iteration over that of a
 forward and backward pass of the same images through the same model (median of rounds
-that alternate the two), the same for floating-point operations (torch's counter), and
-how much the peak of resident memory grew. Time over operations tells overhead: above 2
-is marked. Memory is allocated as in a training.
+that alternate the two), the same for floating-point operations (torch's counter), and,
+in one more process, how much the peak of resident memory grows. Time over operations
+tells overhead: above 2 is marked. Memory is allocated as in a training.
 """
 
 from __future__ import annotations
@@ -19,17 +19,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from metapipe import Episodes, Problem, Samples, Task
+from metapipe import Episodes, Meta, Problem, Samples, Task
+from metapipe.functional import apply, own
 from metapipe.mapping import TaskMap, fastest
 from metapipe.memory import keep_freed_memory
 from metapipe.registry import load
+from metapipe_plugins.algorithms.metaoptnet import MetaOptNet
 
 TABLE = Path(__file__).parent / "COST.md"
 MAPS = [TaskMap("loop"), TaskMap("vmap")]
@@ -44,6 +48,7 @@ def main() -> None:
     for name, default in (("ways", 5), ("shots", 1), ("queries", 15), ("tasks", 4)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--head", help="of metaoptnet")
+    parser.add_argument("--mapping", help="with --algorithm: memory, in this mapping")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--write", action="store_true", help="append to COST.md")
     arguments = parser.parse_args()
@@ -61,9 +66,9 @@ HEADER = (
     "Written by `benchmarks/cost.py --write`. Relative to a forward and backward pass "
     "of the same 28x28 images through the same model (conv4 as the algorithm "
     "recommends it), one thread, float32. Over: time over operations; above 2 is "
-    "overhead. Memory: growth of the peak of resident memory in a fresh process; the "
-    "plain pass's own is in brackets. A head's share of an iteration is what is not "
-    "the plain pass."
+    "overhead. Memory: growth of the peak of resident memory in a fresh process, which "
+    "maps tasks as named; the plain pass's own is in brackets. A head is timed alone, "
+    "forward and back, on the features of the same images."
 )
 
 
@@ -79,15 +84,15 @@ def table(arguments: argparse.Namespace) -> str:
     numbers = ("ways", "shots", "queries", "tasks", "rounds")
     options = [f"--{n}={getattr(arguments, n)}" for n in numbers]
     names = load().names("algorithm")
-    found = {name: in_process(["--algorithm", name, *options]) for name in names}
-    found["metaoptnet, ridge"] = in_process(
+    found = {name: figures(["--algorithm", name, *options]) for name in names}
+    found["metaoptnet, ridge"] = figures(
         ["--algorithm", "metaoptnet", "--head", "ridge", *options]
     )
-    lines += [line(name, figures) for name, figures in sorted(found.items())]
+    lines += [line(name, measured) for name, measured in sorted(found.items())]
     heads = [
-        f"{head} {max(0.0, 1 - 1 / found[name]['time']):.0%}"
+        f"{head} {found[name]['head']:.0%}"
         for head, name in (("svm", "metaoptnet"), ("ridge", "metaoptnet, ridge"))
-        if "time" in found[name]
+        if "head" in found[name]
     ]
     beyond = [n for n, f in found.items() if "failed" in f or f["peak"] > GIB * 1024]
     all_but = f"all but {', '.join(beyond)}" if beyond else "all of them"
@@ -99,6 +104,14 @@ def table(arguments: argparse.Namespace) -> str:
     return "\n".join(lines) + "\n"
 
 
+def figures(options: list[str]) -> dict[str, Any]:
+    """Times, then memory: a process would inherit the peak of one that started it."""
+    times = in_process(options)
+    if "failed" in times:
+        return times
+    return times | in_process([*options, "--mapping", times["mapping"]])
+
+
 def in_process(options: list[str]) -> dict[str, Any]:
     """What a fresh process measured, or why it failed."""
     command = [sys.executable, __file__, *options]
@@ -106,8 +119,8 @@ def in_process(options: list[str]) -> dict[str, Any]:
     if done.returncode:
         told = done.stderr.strip().splitlines() or [f"signal {-done.returncode}"]
         return {"failed": told[-1][:80]}
-    figures: dict[str, Any] = json.loads(done.stdout)
-    return figures
+    measured: dict[str, Any] = json.loads(done.stdout)
+    return measured
 
 
 def line(name: str, figures: dict[str, Any]) -> str:
@@ -123,8 +136,8 @@ def line(name: str, figures: dict[str, Any]) -> str:
     )
 
 
-def measure(arguments: argparse.Namespace) -> dict[str, float | str]:
-    """The figures of one algorithm."""
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The figures of one algorithm: times, or with a mapping its memory."""
     keep_freed_memory()
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -153,21 +166,57 @@ def measure(arguments: argparse.Namespace) -> dict[str, float | str]:
     def whole(task_map: TaskMap) -> object:
         return algorithm.meta_gradient(network, meta, drawn, task_map)
 
+    if arguments.mapping:
+        return memory(plain, partial(whole, TaskMap.parse(arguments.mapping)))
+    plain()
+    mapping = fastest(MAPS, whole, rounds=1, tasks=arguments.tasks)
+    pairs = range(max(1, arguments.rounds))
+    seconds = [(clock(plain), clock(lambda: whole(mapping))) for _ in pairs]
+    found: dict[str, Any] = {
+        "time": statistics.median(mine / theirs for theirs, mine in seconds),
+        "operations": operations(lambda: whole(mapping)) / operations(plain),
+        "mapping": str(mapping),
+    }
+    if isinstance(algorithm, MetaOptNet):
+        head = head_alone(algorithm, network, meta, drawn)
+        shares = [clock(head) / clock(lambda: whole(mapping)) for _ in pairs]
+        found["head"] = statistics.median(shares)
+    return found
+
+
+def memory(plain: Callable[[], object], whole: Callable[[], object]) -> dict[str, Any]:
+    """Growth of the peak of resident memory in MB, and the peak: nothing else may have
+    run in this process."""
     before = peak()
     plain()
     between = peak()
-    mapping = fastest(MAPS, whole, rounds=1, tasks=arguments.tasks)
+    whole()
     after = peak()
-    pairs = range(max(1, arguments.rounds))
-    seconds = [(clock(plain), clock(lambda: whole(mapping))) for _ in pairs]
-    return {
-        "time": statistics.median(mine / theirs for theirs, mine in seconds),
-        "operations": operations(lambda: whole(mapping)) / operations(plain),
-        "plain": between - before,
-        "memory": after - before,
-        "peak": after,
-        "mapping": str(mapping),
-    }
+    return {"plain": between - before, "memory": after - before, "peak": after}
+
+
+def head_alone(
+    algorithm: MetaOptNet, network: nn.Module, meta: Meta, drawn: Episodes
+) -> Callable[[], object]:
+    """What is left of a meta-iteration if the features are there: forward and back."""
+    support, query = (
+        apply(
+            network, own(network, meta.params), s.inputs.flatten(0, 1), state=meta.state
+        )
+        .detach()
+        .unflatten(0, s.targets.shape)
+        .requires_grad_()
+        for s in (drawn.support, drawn.query)
+    )
+    ways = drawn.tasks[0].ways
+
+    def work() -> None:
+        labels = drawn.support.targets
+        weights = algorithm._fit(support, labels, ways, algorithm.iterations)
+        logits = (query @ weights).flatten(0, 1)
+        F.cross_entropy(logits, drawn.query.targets.flatten()).backward()
+
+    return work
 
 
 def episodes(arguments: argparse.Namespace) -> Episodes:

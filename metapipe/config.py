@@ -249,13 +249,21 @@ def _chosen(kind: PluginKind, tables: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _recommended(registry: Registry, names: Mapping[PluginKind, str]) -> list[Given]:
-    """What the chosen plugins recommend: data set, then model, then algorithm."""
+    """What the chosen plugins recommend: data set, then model, then algorithm; then
+    what each recommends beside one of the others."""
     kinds: tuple[PluginKind, ...] = ("dataset", "model", "algorithm")
+    chosen = [(names[kind], registry.entry(kind, names[kind]).cls) for kind in kinds]
+    alone = [(name, cls.recommended) for name, cls in chosen]
+    beside = [
+        (f"{name} with {other}", cls.recommended_with.get(other, {}))
+        for name, cls in chosen
+        for other in names.values()
+    ]
     found = []
-    for kind in kinds:
-        for name, value in registry.entry(kind, names[kind]).cls.recommended.items():
-            source = f"recommended by {names[kind]}"
-            path = _checked(name.split("."), f"{name} ({source})")
+    for name, settings in (*alone, *beside):
+        source = f"recommended by {name}"
+        for setting, value in settings.items():
+            path = _checked(setting.split("."), f"{setting} ({source})")
             found.append(Given(path, value, source))
     return found
 

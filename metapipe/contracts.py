@@ -44,6 +44,10 @@ class Plugin(BaseModel, ABC):
     """Run settings this plugin does well with, by dotted name (`training.lr`). They
     replace the built-in defaults and give way to whatever the user says."""
 
+    recommended_with: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """The same beside a certain other plugin, by its name: on this data set that
+    algorithm wants another step size. Stronger than what either recommends alone."""
+
 
 @dataclass(frozen=True)
 class Problem:

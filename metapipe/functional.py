@@ -81,7 +81,8 @@ def apply(
     batch statistics are used and `state` is updated in place, so hand in a copy.
     """
     network = _of_this_thread(network)
-    if network.training != training:
+    # All of it: a part may have been built, or tried, in the other mode.
+    if any(module.training != training for module in network.modules()):
         network.train(training)
     tensors = {**params, **state} if state else params
     return cast(Tensor, torch.func.functional_call(network, tensors, inputs))

@@ -227,6 +227,16 @@ def test_plugins_are_listed_with_what_failed(project: Path, tmp_path: Path) -> N
     assert all(setting["help"] for setting in settings.values())
 
 
+def test_plugins_tell_where_their_statistics_are_from(project: Path) -> None:
+    told = {
+        name: metapipe_json("plugins", "show", name, cwd=project)[0]["normalisation"]
+        for name in ("maml", "protonet", "metanet")
+    }
+    assert "transductive" in told["maml"]
+    assert "inductive" in told["protonet"]
+    assert told["metanet"] == "no such layers: predictions are inductive"
+
+
 def test_a_dry_run_shows_the_experiment_and_runs_nothing(project: Path) -> None:
     shown = metapipe_json("train", "--dry-run", "--lr", "0.5", cwd=project)
     assert shown["experiment"]["training"]["lr"] == 0.5

@@ -8,6 +8,7 @@ from metapipe.config import Project, find_project, parse_assignment, resolve
 from metapipe.errors import SettingError, UnknownNameError
 from metapipe.experiment import Experiment
 from metapipe.registry import load
+from metapipe_plugins.algorithms.cavia import CAVIA
 
 
 def project(tmp_path: Path, text: str = "") -> Project:
@@ -42,6 +43,18 @@ def test_recommendations_give_way_to_everything_said(tmp_path: Path) -> None:
     assert said.experiment.run.model == "conv4"
     assert said.experiment.task.shots == 5
     assert said.experiment.algorithm.model_dump()["inner_lr"] == 0.02
+
+
+def test_what_is_recommended_beside_another_plugin_is_stronger(tmp_path: Path) -> None:
+    """Reptile wants one example in evaluation, but ten points of a wave."""
+    names = [("run.algorithm", "reptile"), ("run.dataset", "sinusoid")]
+    waves = resolve(project(tmp_path), load(), names)
+    assert waves.experiment.evaluation.shots == 10
+    assert waves.origins["evaluation.shots"] == "recommended by sinusoid with reptile"
+    letters = resolve(project(tmp_path), load(), names[:1])
+    assert letters.experiment.evaluation.shots == 1
+    other = [("run.algorithm", "cavia"), ("run.dataset", "sinusoid")]
+    assert resolve(project(tmp_path), load(), other).experiment.algorithm == CAVIA()
 
 
 def test_tables_of_other_plugins_do_no_harm(tmp_path: Path) -> None:

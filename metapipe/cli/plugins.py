@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -68,15 +69,22 @@ def show(app: App, name: str, as_json: bool) -> None:
 def _print(entry: Entry) -> None:
     facts = _as_dict(entry)
     settings = facts.pop("settings")
-    recommended = facts.pop("recommended")
+    recommended, beside = facts.pop("recommended"), facts.pop("recommended_with")
     print_facts((name, value) for name, value in facts.items() if value)
     click.echo(f"\nsettings: give them as -s {entry.kind}.NAME=VALUE")
     print_table(settings, ("name", "type", "default", "bounds", "help"))
     if recommended:
         click.echo("\nrun settings it recommends, unless you say otherwise")
-        for name, value in recommended.items():
-            click.echo(f"  {name} = {value!r}")
+        _print_assignments(recommended)
+    for other, values in beside.items():
+        click.echo(f"\nand with {other}")
+        _print_assignments(values)
     click.echo()
+
+
+def _print_assignments(values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        click.echo(f"  {name} = {value!r}")
 
 
 def _as_dict(entry: Entry) -> dict[str, Any]:
@@ -92,6 +100,7 @@ def _as_dict(entry: Entry) -> dict[str, Any]:
         "origin": f"{entry.origin} ({entry.origin.module})",
         "settings": _settings(cls),
         "recommended": dict(cls.recommended),
+        "recommended_with": {k: dict(v) for k, v in cls.recommended_with.items()},
     }
 
 
@@ -99,6 +108,8 @@ def _normalisation(entry: Entry) -> str:
     """Where an algorithm's normalisation layers take their statistics from."""
     if entry.kind != "algorithm":
         return ""
+    if entry.cls.recommended.get("model.normalise") is False:
+        return "no such layers: predictions are inductive"
     default = entry.cls.model_fields["statistics"].default
     if default == "running":
         return "running averages: predictions are inductive"

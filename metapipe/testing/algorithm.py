@@ -13,6 +13,7 @@ from torch import Tensor
 from ..checkpoint import load, save
 from ..contracts import Algorithm, Meta, Model, Plugin, Problem
 from ..episode import Episodes, Params, Samples
+from ..functional import task_loss
 from ..learner import Learner, build_learner
 from ..mapping import TaskMap
 from ..settings import TrainingSettings
@@ -32,6 +33,14 @@ class AlgorithmContract(PluginContract):
     shape: ClassVar[tuple[int, ...]] = (6,)
     """Of one input of the toy classification."""
 
+    regression: ClassVar[bool] = False
+    """Whether the toy problem is one of regression, for an algorithm that can do both;
+    one that can do that alone needs not say so."""
+
+    reports_adapted: ClassVar[bool] = True
+    """Whether the loss that training reports is that of `adapt` and `predict`. Not so
+    if training poses other problems than use does: say why there."""
+
     exact_gradient: ClassVar[bool] = True
     """Whether the meta-gradient is that of the reported loss. Not so for first-order
     methods, or if something else than the reported loss is descended: say why there."""
@@ -47,7 +56,7 @@ class AlgorithmContract(PluginContract):
         return self.algorithm
 
     def _episodes(self, seed: int = 0) -> Episodes:
-        regression = "classification" not in self.algorithm.kinds
+        regression = self.regression or "classification" not in self.algorithm.kinds
         return waves(seed=seed) if regression else blobs(shape=self.shape, seed=seed)
 
     def _learner(self, episodes: Episodes) -> tuple[Learner, Meta]:
@@ -93,6 +102,29 @@ class AlgorithmContract(PluginContract):
         assert math.isclose(slope, difference, rel_tol=1e-4, abs_tol=1e-7), (
             f"the gradient says {slope:.8g}, differences say {difference:.8g}"
         )
+
+    def test_training_is_for_what_use_will_do(self) -> None:
+        """The loss that training reports is that of adapting to the support set and
+        predicting the queries. Where running averages replace the batch's statistics in
+        use, the two differ by that."""
+        episodes = self._episodes()
+        learner, meta = self._learner(episodes)
+        if meta.state or not self.reports_adapted:
+            return
+        torch.manual_seed(0)
+        step = self.algorithm.meta_gradient(learner.network, meta, episodes, LOOP)
+        torch.testing.assert_close(
+            step.metrics["loss"], self._adapted_losses(learner, meta, episodes)
+        )
+
+    def test_running_statistics_run(self) -> None:
+        """If there are any: those of an untrained network are of no data."""
+        episodes = self._episodes()
+        learner, meta = self._learner(episodes)
+        step = self.algorithm.meta_gradient(learner.network, meta, episodes, LOOP)
+        for name, before in meta.state.items():
+            if "running" in name:
+                assert not torch.equal(step.state[name], before), name
 
     def test_it_survives_a_file(self) -> None:
         """Meta-parameters and state come back from a checkpoint, bit for bit."""
@@ -250,15 +282,31 @@ class AlgorithmContract(PluginContract):
         assert abs(mean - 1 / 3) < 4 * error + 1e-9
 
     def test_it_learns_a_toy_problem(self) -> None:
-        """A minute part of a training lowers the loss on episodes never seen."""
+        """A minute part of a training lowers the loss after adapting to episodes never
+        seen."""
         episodes = self._episodes()
         learner, meta = self._learner(episodes)
         fresh = self._episodes(seed=10**6)
-        before = self._loss(learner, meta, fresh)
+        before = self._adapted_losses(learner, meta, fresh).mean()
         state = start(meta, self.learning)
         for _ in train(learner, state, self.learning, self._episodes, seed=0):
             pass
-        assert self._loss(learner, state.meta, fresh) < before
+        assert self._adapted_losses(learner, state.meta, fresh).mean() < before
+
+    def _adapted_losses(
+        self, learner: Learner, meta: Meta, episodes: Episodes
+    ) -> Tensor:
+        """(T,): of the queries, after adapting to the support sets."""
+        args, ways = (learner.network, _detached(meta)), episodes.tasks[0].ways
+        losses = []
+        with torch.no_grad():
+            for *support, inputs, targets in zip(
+                *episodes.support, *episodes.query, strict=True
+            ):
+                adapted = self.algorithm.adapt(*args, Samples(*support), ways)
+                outputs = self.algorithm.predict(*args, adapted, inputs)
+                losses.append(task_loss(outputs, targets)[0])
+        return torch.stack(losses)
 
     def _loss(self, learner: Learner, meta: Meta, episodes: Episodes) -> float:
         torch.manual_seed(0)

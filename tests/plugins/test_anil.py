@@ -4,9 +4,9 @@ import torch
 from torch import nn
 
 from metapipe import Meta, Model, Problem, Samples
-from metapipe.functional import meta_of
+from metapipe.functional import apply, meta_of, task_loss, within
 from metapipe.mapping import TaskMap
-from metapipe.testing import AlgorithmContract, TinyModel, blobs
+from metapipe.testing import AlgorithmContract, TinyModel, blobs, waves
 from metapipe_plugins.algorithms.anil import ANIL
 from metapipe_plugins.algorithms.maml import MAML
 
@@ -95,6 +95,56 @@ def test_the_fixture() -> None:
     )
     adapted = anil.adapt(network, meta, support, 1)
     assert abs(adapted["weight"].item() + 0.75) < 1e-12
+
+
+def linear(network: nn.Module, meta: Meta, support: Samples):
+    """A matrix and a vector: k steps on the squared error of the head's outputs take
+    its weights and bias w to end + matrix (w - end), with `end` the least squares."""
+    features = apply(network["body"], within(meta.params, "body"), support.inputs)
+    design = torch.cat([features, torch.ones_like(features[:, :1])], 1)
+    count, size = design.shape
+    eye = torch.eye(size, dtype=design.dtype)
+    matrix = (eye - 0.1 * 2 / count * design.T @ design).matrix_power(3)
+    return matrix, torch.linalg.lstsq(design, support.targets).solution[:, 0]
+
+
+def waves_to_fit():
+    torch.manual_seed(0)
+    anil = ANIL(inner_lr=0.1, inner_steps=3)
+    network = anil.build(TinyModel(width=4), Problem("regression", (1,), 1)).double()
+    return anil, network, meta_of(network), waves(shots=12)
+
+
+def flat(head) -> torch.Tensor:
+    return torch.cat([head["weight"][0], head["bias"]])
+
+
+def test_the_adapted_head_has_a_closed_form() -> None:
+    anil, network, meta, episodes = waves_to_fit()
+    support = Samples(*(t[0] for t in episodes.support))
+    matrix, end = linear(network, meta, support)
+    got = flat(anil.adapt(network, meta, support, 1))
+    want = end + matrix @ (flat(within(meta.params, "head")) - end)
+    torch.testing.assert_close(got, want, rtol=1e-9, atol=1e-9)
+
+
+def test_the_heads_gradient_has_a_closed_form() -> None:
+    anil, network, meta, episodes = waves_to_fit()
+    step = anil.meta_gradient(network, meta, episodes, LOOP)
+    wants = []
+    for *support, inputs, targets in zip(
+        *episodes.support, *episodes.query, strict=True
+    ):
+        matrix, _ = linear(network, meta, Samples(*support))
+        head = anil.adapt(network, meta, Samples(*support), 1)
+        leaves = {name: p.clone().requires_grad_() for name, p in head.items()}
+        features = apply(network["body"], within(meta.params, "body"), inputs)
+        loss, _ = task_loss(apply(network["head"], leaves, features), targets)
+        grads = torch.autograd.grad(loss, tuple(leaves.values()))
+        wants.append(matrix @ flat(dict(zip(leaves, grads, strict=True))))
+    got = flat(within(step.gradients, "head"))
+    want = torch.stack(wants).mean(0)
+    torch.testing.assert_close(got, want, rtol=1e-9, atol=1e-12)
 
 
 def test_only_the_head_is_adapted() -> None:

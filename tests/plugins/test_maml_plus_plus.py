@@ -2,7 +2,10 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torch.func import functional_call
 
+from metapipe import Samples
 from metapipe.functional import meta_of
 from metapipe.mapping import TaskMap
 from metapipe.testing import AlgorithmContract, TinyModel, blobs
@@ -64,6 +67,51 @@ def test_rates_that_are_all_alike_change_nothing_else() -> None:
         torch.testing.assert_close(first.gradients[name], gradient)
     assert first.gradients["rate.head.weight"].shape == (3,)
     assert first.gradients["rate.head.weight"].all()
+
+
+def gradients_after_each_step(network, params, support, query, steps):
+    """Of the query loss, by torch alone; the rates are among the parameters."""
+    leaves = {name: p.clone().requires_grad_() for name, p in params.items()}
+    theta = {k: p for k, p in leaves.items() if not k.startswith("rate.")}
+    found = []
+    for step in range(steps):
+        outputs = functional_call(network, theta, (support.inputs,))
+        loss = F.cross_entropy(outputs, support.targets)
+        slopes = torch.autograd.grad(loss, tuple(theta.values()), create_graph=True)
+        theta = {
+            name: p - leaves[f"rate.{name}"][step] * slope
+            for (name, p), slope in zip(theta.items(), slopes, strict=True)
+        }
+        outputs = functional_call(network, theta, (query.inputs,))
+        grads = torch.autograd.grad(
+            F.cross_entropy(outputs, query.targets),
+            tuple(leaves.values()),
+            retain_graph=True,
+            materialize_grads=True,
+        )
+        found.append(dict(zip(leaves, grads, strict=True)))
+    return found
+
+
+def test_the_gradient_is_the_weighted_sum_of_those_after_each_step() -> None:
+    network, episodes = problem()
+    plus = MAMLPlusPlus(inner_steps=3, multi_step_iterations=10)
+    meta = plus.init(network)
+    meta = type(meta)(meta.params, {"iteration": torch.tensor(4.0)})
+    step = plus.meta_gradient(network, meta, episodes, LOOP)
+    tasks = len(episodes.tasks)
+    want = {name: torch.zeros_like(p) for name, p in meta.params.items()}
+    for task in range(tasks):
+        support, query = (
+            Samples(*(t[task] for t in part))
+            for part in (episodes.support, episodes.query)
+        )
+        steps = gradients_after_each_step(network, meta.params, support, query, 3)
+        for weight, grads in zip((0.2, 0.2, 0.6), steps, strict=True):
+            for name, grad in grads.items():
+                want[name] += weight * grad / tasks
+    for name, gradient in step.gradients.items():
+        torch.testing.assert_close(gradient, want[name], rtol=1e-10, atol=1e-13)
 
 
 def test_the_order_of_derivatives_is_annealed() -> None:

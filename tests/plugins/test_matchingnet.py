@@ -26,6 +26,12 @@ class TestMatchingNetInContext(AlgorithmContract):
     learning = TrainingSettings(iterations=200, tasks=4, lr=0.01)
 
 
+class TestMatchingNetInContextWithNormalisation(AlgorithmContract):
+    algorithm = MatchingNet(context=3)
+    model = MLP(layers=(8,), normalise=True)
+    learning = TrainingSettings(iterations=200, tasks=4, lr=0.01)
+
+
 def logits(algorithm: MatchingNet, support: Samples, query: torch.Tensor):
     network, meta = nn.Flatten(), Meta({})
     adapted = algorithm.adapt(network, meta, support, 3)
@@ -57,6 +63,15 @@ def test_with_one_shot_it_is_a_softmax_of_cosines() -> None:
 def test_shares_sum_to_one() -> None:
     got = logits(MatchingNet(), *episode()).exp().sum(-1)
     torch.testing.assert_close(got, torch.ones_like(got), atol=4e-6, rtol=0)
+
+
+def test_permuting_labels_permutes_logits() -> None:
+    support, query = episode()
+    order = torch.tensor([2, 0, 1])
+    renamed = support._replace(targets=order[support.targets])
+    before = logits(MatchingNet(), support, query)
+    after = logits(MatchingNet(), renamed, query)
+    torch.testing.assert_close(after[:, order], before, rtol=1e-12, atol=0)
 
 
 def torchs(cell, theirs, suffix="") -> None:

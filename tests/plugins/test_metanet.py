@@ -157,6 +157,62 @@ def test_support_gradients_are_of_each_example_and_constants() -> None:
         torch.testing.assert_close(grads["head.weight"][number], want)
 
 
+@pytest.mark.parametrize("level", ["example", "task"])
+@pytest.mark.parametrize(
+    ("model", "shape", "kinds"),
+    [
+        (TinyModel(), (6,), ["dense"]),
+        (
+            Conv4(width=4, blocks=2, normalise=False, features="flatten", dense=(6,)),
+            (1, 8, 8),
+            ["convolution", "dense"],
+        ),
+    ],
+    ids=["dense", "convolutions"],
+)
+def test_the_generators_gradient_is_that_of_differences(
+    model, shape, kinds, level
+) -> None:
+    """Support gradients are constants of theirs, so for them it is exact."""
+    torch.manual_seed(0)
+    algorithm, episodes = MetaNet(), blobs(tasks=1, shape=shape, queries=2)
+    problem = Problem("classification", shape, 3)
+    network = algorithm.build(model, problem).double()
+    meta = meta_of(network)
+    step = algorithm.meta_gradient(network, meta, episodes, TaskMap("loop"))
+
+    def loss(moves) -> float:
+        moved = {name: p + moves.get(name, 0) for name, p in meta.params.items()}
+        there = type(meta)(moved)
+        again = algorithm.meta_gradient(network, there, episodes, TaskMap("loop"))
+        return again.metrics["loss"].item()
+
+    for kind in kinds:
+        along = {
+            name: torch.randn_like(p)
+            for name, p in meta.params.items()
+            if name.startswith(f"{level}_{kind}.")
+        }
+        slope = sum((step.gradients[k] * d).sum().item() for k, d in along.items())
+        h = 1e-7  # small, for the paths of both weights have rectifiers that bend
+        ends = [loss({name: s * d for name, d in along.items()}) for s in (h, -h)]
+        assert slope == pytest.approx((ends[0] - ends[1]) / (2 * h), rel=1e-5)
+
+
+def test_task_gradients_are_of_each_chunk_and_constants() -> None:
+    algorithm, network, meta, episodes = built(chunks=2)
+    leaves = {k: p.clone().requires_grad_() for k, p in meta.params.items()}
+    support = Samples(*(t[0] for t in episodes.support))
+    grads = algorithm._task_gradients(_modules(network), leaves, support)
+    assert not any(grad.requires_grad for grad in grads.values())
+    learner, slow = network["representation"], within(leaves, "representation")
+    halves = zip(*(t.tensor_split(2) for t in support), strict=True)
+    for number, (inputs, labels) in enumerate(halves):
+        loss, _ = task_loss(apply(learner, slow, inputs), labels)
+        (want,) = torch.autograd.grad(loss, slow["head.weight"])
+        torch.testing.assert_close(grads["head.weight"][number], want)
+
+
 def test_the_papers_network() -> None:
     """8.6 (f): coordinates of convolutions and of dense layers; the map is 1x1."""
     model = Conv4(normalise=False, dense=(64,), **CONV5)

@@ -8,6 +8,7 @@ from metapipe.functional import apply, meta_of
 from metapipe.registry import load
 from metapipe.testing import ModelContract
 from metapipe_plugins.models.conv4 import Conv4
+from metapipe_plugins.models.mlp import MLP
 from metapipe_plugins.models.ngrams import NGrams
 from metapipe_plugins.models.r2d2net import R2D2Net
 from metapipe_plugins.models.resnet12 import DropBlock, ResNet12
@@ -77,6 +78,11 @@ def test_parameters_are_the_references(settings, shape, outputs, weights, beta) 
     shifts = sum(n for name, n in counts.items() if "norm" in name)
     assert shifts == beta
     assert sum(counts.values()) - shifts == weights
+
+
+def test_the_sinusoids_network_has_1761_parameters() -> None:
+    params = meta_of(MLP().build((1,), 1, "batch")).params
+    assert sum(p.numel() for p in params.values()) == 1_761
 
 
 @pytest.mark.parametrize(

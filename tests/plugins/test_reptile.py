@@ -5,10 +5,13 @@ import torch
 from quadratic import quadratic_episode
 from torch import nn
 
-from metapipe import Episodes, Meta, Samples
+from metapipe import Episodes, Meta, Problem, Samples, Task
 from metapipe.functional import apply, meta_of, task_loss
+from metapipe.learner import Learner
 from metapipe.mapping import TaskMap
+from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, TinyModel, blobs
+from metapipe.training import start, train
 from metapipe_plugins.algorithms.reptile import Reptile
 from metapipe_plugins.models.mlp import MLP
 
@@ -112,6 +115,46 @@ def test_mini_batches_use_every_example_before_any_comes_again() -> None:
         every = sorted(episodes.support.inputs[task].tolist())
         assert sorted(rows[:12]) == every
         assert sorted(rows[12:24]) == every
+
+
+@pytest.mark.parametrize("epsilon", [1e-300, 0.25, 1.0])
+def test_training_goes_the_part_epsilon_of_the_way(epsilon) -> None:
+    """As good as zero, which settings refuse, it goes nowhere."""
+    network, meta, episodes = quadratic_episode()
+    reptile = Reptile(inner_optimiser="sgd", inner_lr=0.1, inner_steps=3)
+    settings = TrainingSettings(iterations=1, tasks=1, lr=epsilon, optimiser="sgd")
+    state = start(Meta(meta.params, reptile.init(network).state), settings)
+    problem = Problem("regression", (2,), 1)
+    learner = Learner(reptile, network, problem, "cpu", LOOP)
+    for _ in train(learner, state, settings, lambda _: episodes, seed=0):
+        pass
+    way = torch.tensor([[-0.0625, 0.55]], dtype=torch.float64)
+    got, want = state.meta.params["weight"].detach(), meta.params["weight"]
+    torch.testing.assert_close(got, want + epsilon * way, rtol=1e-12, atol=0)
+
+
+class Root(nn.Module):
+    """The square root of w'x, whose squared difference to 0 is linear in w."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((6,), 9.0, dtype=torch.float64))
+
+    def forward(self, inputs):
+        return (inputs @ self.weight).sqrt()[:, None]
+
+
+@pytest.mark.parametrize("steps", [1, 3, 5])
+def test_of_a_linear_loss_k_steps_are_k_gradients(steps) -> None:
+    network, recipe = Root(), Task("none", "train", 0, 0, 1, 4, 4)
+    inputs = 1 + torch.rand(1, 4, 6, dtype=torch.float64)
+    part = Samples(inputs, torch.zeros(1, 4, 1, dtype=torch.float64))
+    reptile = Reptile(inner_optimiser="sgd", inner_lr=0.1, inner_steps=steps)
+    step = reptile.meta_gradient(
+        network, reptile.init(network), Episodes((recipe,), part, part), LOOP
+    )
+    want = 0.1 * steps * inputs[0].mean(0)
+    torch.testing.assert_close(step.gradients["weight"], want, rtol=1e-12, atol=0)
 
 
 def test_epsilon_one_with_one_task_is_where_the_task_ended() -> None:

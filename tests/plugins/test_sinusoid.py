@@ -1,5 +1,7 @@
 """Sinusoid: the distribution of the paper, by its analytic anchors."""
 
+import math
+
 import pytest
 import torch
 from pydantic import ValidationError
@@ -31,6 +33,18 @@ class TestSinusoid(DatasetContract):
         weights = torch.linalg.lstsq(features, ys[..., None]).solution
         fitted = torch.stack([x.sin(), x.cos()], -1) @ weights
         assert ((fitted.squeeze(-1) - y) ** 2).max().item() < 1e-6
+
+    def test_over_whole_turns_nothing_beats_zero(self) -> None:
+        """algorithms.md 2: without adapting, 4.2517 is the least."""
+        turns = Sinusoid(phase=(0.0, 2 * math.pi)).open("test")
+        drawn = turns.draw(tasks("s", "test", 0, 0, 20_000, 1, 10, 10))
+        x, y = (t.double().flatten() for t in drawn.query)
+        features = torch.stack([x.sin(), x.cos()], -1)
+        best = torch.linalg.lstsq(features, y[:, None]).solution
+        assert best.abs().max().item() < 0.1
+        floor = ((y - (features @ best).squeeze(-1)) ** 2).mean().item()
+        assert floor == pytest.approx(4.2517, rel=0.02)
+        assert (y**2).mean().item() == pytest.approx(4.2517, rel=0.02)
 
     def test_the_grid_is_for_evaluation_only(self) -> None:
         grid = Sinusoid(query="grid")

@@ -9,7 +9,7 @@ from sklearn.neighbors import NearestCentroid
 from sklearn.svm import SVC
 
 from metapipe import Problem, Samples, UsageError
-from metapipe.errors import SettingError
+from metapipe.errors import SettingError, UnsupportedError
 from metapipe.registry import load
 from metapipe.testing import AlgorithmContract, TinyModel, blobs
 
@@ -40,6 +40,7 @@ def algorithm(**settings):
 class TestScikitOnFeatures(AlgorithmContract):
     algorithm = algorithm()
     exact_gradient = False  # the classifier of all classes is descended
+    reports_adapted = False  # and it is what is reported
 
     # What is descended says nothing of the loss on classes never trained on.
     test_it_learns_a_toy_problem = None
@@ -48,6 +49,7 @@ class TestScikitOnFeatures(AlgorithmContract):
 class TestScikitOnInputs(AlgorithmContract):
     algorithm = algorithm(features="inputs", classifier="NearestCentroid")
     exact_gradient = False  # the classifier of all classes is descended
+    reports_adapted = False  # and it is what is reported
     test_it_learns_a_toy_problem = None  # nothing is learned before a task
 
 
@@ -75,6 +77,21 @@ def test_predictions_are_the_librarys(name, ways):
     reference.fit(inputs.numpy(), labels.numpy())
     assert np.array_equal(found.argmax(-1).numpy(), reference.predict(query.numpy()))
     assert found.shape == (len(query), ways)
+
+
+def test_permuting_labels_permutes_scores():
+    method = algorithm(classifier="NearestCentroid", features="inputs")
+    network = method.build(TinyModel(), Problem("classification", (6,), 3, 12))
+    meta, episodes = method.init(network), blobs(queries=20)
+    support = Samples(*(t[0] for t in episodes.support))
+    noise = torch.randn(60, 6, generator=torch.manual_seed(0)).double()
+    query, order = episodes.query.inputs[0] + 2 * noise, torch.tensor([2, 0, 1])
+    renamed = support._replace(targets=order[support.targets])
+    before, after = (
+        method.predict(network, meta, method.adapt(network, meta, s, 3), query)
+        for s in (support, renamed)
+    )
+    torch.testing.assert_close(after[:, order], before, rtol=1e-12, atol=1e-12)
 
 
 def test_the_step_is_that_of_a_plain_classifier():
@@ -110,3 +127,19 @@ def test_options_it_does_not_take_are_refused():
     problem = Problem("classification", (6,), 3, 12)
     with pytest.raises(UsageError, match="options"):
         algorithm(options={"depth": 3}).check(problem, problem)
+    with pytest.raises(UsageError, match="'C' parameter of SVC must be a float"):
+        algorithm(classifier="SVC", options={"C": -1.0}).check(problem, problem)
+
+
+def test_a_support_set_that_is_too_small_is_told_of():
+    method = algorithm(
+        features="inputs",
+        classifier="KNeighborsClassifier",
+        options={"n_neighbors": 50},
+    )
+    support = Samples(*(t[0] for t in blobs(tasks=1).support))
+    network = method.build(TinyModel(), Problem("classification", (6,), 3, 12)).double()
+    meta = method.init(network)
+    adapted = method.adapt(network, meta, support, 3)
+    with pytest.raises(UnsupportedError, match=r"set of 6: .*n_neighbors"):
+        method.predict(network, meta, adapted, support.inputs)

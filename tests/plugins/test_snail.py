@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from metapipe import Problem, UnsupportedError
+from metapipe import Problem, Samples, UnsupportedError
 from metapipe.mapping import TaskMap
 from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, blobs
@@ -17,6 +17,7 @@ GENTLY = TrainingSettings(iterations=100, tasks=4, lr=0.003)
 
 class TestSNAIL(AlgorithmContract):
     algorithm = SNAIL(embedding=8, filters=8)
+    reports_adapted = False  # training shuffles the support set
     learning = GENTLY
 
 
@@ -45,6 +46,16 @@ def test_the_future_is_not_seen(number) -> None:
         other, _ = block(changed, nothing(changed))
         assert torch.equal(other[:position], out[:position])
         assert not torch.equal(other[position:], out[position:])
+
+
+def test_what_attention_reads_is_a_mean() -> None:
+    """Weights of each position sum to 1: of values that are all alike, it reads one."""
+    block = AttentionBlock(6, 5, 4).to(DOUBLE)
+    torch.nn.init.zeros_(block.value.weight)
+    support, query = (3 * torch.randn(2, n, 6, dtype=DOUBLE) for n in (9, 5))
+    for out in block(support, query):
+        want = block.value.bias.expand_as(out[..., 6:])
+        torch.testing.assert_close(out[..., 6:], want, rtol=1e-12, atol=1e-12)
 
 
 def test_the_stack_is_causal_and_gradients_do_not_run_back() -> None:
@@ -131,6 +142,26 @@ def test_changing_the_querys_label_changes_nothing_but_the_loss() -> None:
     # The logits are the same, so each query is right under one label at the most.
     assert (losses[0]["accuracy"] + losses[1]["accuracy"] <= 1).all()
     assert not torch.allclose(losses[0]["loss"], losses[1]["loss"])
+
+
+def test_the_shares_of_the_labels_a_query_may_have_sum_to_one() -> None:
+    """As they would not if the logits knew which label it has."""
+    algorithm, episodes = SNAIL(embedding=8, filters=8), blobs()
+    problem = Problem("classification", (6,), 3)
+    network = algorithm.build(MLP(layers=(8,)), problem).double()
+    inputs = episodes.query.inputs[:, :1]
+    shares = []
+    for label in range(3):
+        query = Samples(inputs, torch.full((4, 1), label))
+        torch.manual_seed(0)
+        step = algorithm.meta_gradient(
+            network,
+            algorithm.init(network),
+            episodes._replace(query=query),
+            TaskMap("loop"),
+        )
+        shares.append((-step.metrics["loss"]).exp())
+    torch.testing.assert_close(sum(shares), torch.ones(4, dtype=DOUBLE))
 
 
 def test_random_shots_keep_every_class() -> None:

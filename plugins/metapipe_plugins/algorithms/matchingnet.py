@@ -29,7 +29,7 @@ from metapipe import (
 from metapipe.functional import apply, head_step, meta_of, within
 from metapipe.mapping import TaskMap
 from metapipe.sampling import fixed_order
-from metapipe_plugins.parts.features import vector_features
+from metapipe_plugins.parts.features import feature_length, vector_features
 from metapipe_plugins.parts.full_context import QueryContext, SupportContext
 
 TINY = 1e-6
@@ -147,8 +147,7 @@ class WithContext(nn.Module):
     def __init__(self, features: nn.Module, shape: tuple[int, ...], steps: int) -> None:
         super().__init__()
         self.features = features
-        with torch.no_grad():
-            width = features.eval()(torch.zeros(2, *shape)).shape[1]
+        width = feature_length(features, shape)
         self.support = SupportContext(width)
         self.query = QueryContext(width, steps)
 

@@ -9,8 +9,10 @@ import warnings
 from functools import cache
 from typing import Any, ClassVar, Literal, cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
@@ -25,6 +27,7 @@ from metapipe import (
     Samples,
     Statistics,
     Step,
+    UnsupportedError,
     UsageError,
     hookimpl,
 )
@@ -38,6 +41,11 @@ from metapipe_plugins.parts.classifier import (
     require_classes,
 )
 from metapipe_plugins.parts.features import vector_features
+
+Array = NDArray[Any]
+
+EXAMPLES = 30
+"""Of each class, of the points that a classifier is tried on."""
 
 
 class Scikit(Algorithm):
@@ -76,12 +84,17 @@ class Scikit(Algorithm):
         return name
 
     def check(self, trained: Problem, asked: Problem) -> None:
-        """Any number of classes will do; training needs to know them all."""
+        """Any number of classes will do; training needs to know them all. What the
+        classifier's options mean shows when it is fitted: here to points at random."""
         require_classes(trained)
+        labels = np.arange(asked.outputs).repeat(EXAMPLES)
+        points = np.random.default_rng(0).normal(size=(len(labels), 2))
         try:
-            self.estimator()
-        except TypeError as error:
-            raise UsageError(f"algorithm.options: {error}") from error
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self.estimator().fit(np.abs(points), labels)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"algorithm.options: {_first_line(error)}") from error
 
     def build(self, model: Model, problem: Problem) -> nn.Module:
         """The model without its head, or nothing, and a layer over all classes."""
@@ -142,13 +155,8 @@ class Fitted(torch.autograd.Function):
         """(n, d), one-hot (n, ways) and (m, d) -> (m, ways)."""
         if support.device.type == "meta":
             return query.new_empty(len(query), labels.shape[-1])
-        model = algorithm.estimator()
-        with warnings.catch_warnings():
-            # what a task of five examples gives rise to would be said for each task
-            warnings.simplefilter("ignore")
-            model.fit(support.detach().cpu().numpy(), labels.argmax(-1).cpu().numpy())
-            scores = torch.from_numpy(_scores(model, query.detach().cpu().numpy()))
-            said = torch.from_numpy(model.predict(query.detach().cpu().numpy()))
+        arrays = (t.detach().cpu().numpy() for t in (support, labels.argmax(-1), query))
+        scores, said = map(torch.from_numpy, _outcome(algorithm, *arrays))
         if scores.ndim == 1:  # two classes: the score of the second
             scores = torch.stack([-scores, scores], 1)
         return _agreeing(scores, said).to(query)
@@ -177,6 +185,29 @@ class Fitted(torch.autograd.Function):
 
 def _fitted(*arguments: Any) -> Tensor:
     return cast(Tensor, Fitted.apply(*arguments))  # type: ignore[no-untyped-call]
+
+
+def _outcome(
+    algorithm: Scikit, support: Array, labels: Array, query: Array
+) -> tuple[Array, Array]:
+    """Scores of the queries, (m, ways) or (m,) for two classes, and what the library
+    predicts, (m,). Raises UnsupportedError if the support set is not to its liking."""
+    model = algorithm.estimator()
+    with warnings.catch_warnings():
+        # what a task of five examples gives rise to would be said for each task
+        warnings.simplefilter("ignore")
+        try:
+            model.fit(support, labels)
+            return _scores(model, query), model.predict(query)
+        except ValueError as error:
+            raise UnsupportedError(
+                f"scikit-learn's {algorithm.classifier} cannot be fitted to a support "
+                f"set of {len(labels)}: {_first_line(error)}"
+            ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
 
 
 @cache

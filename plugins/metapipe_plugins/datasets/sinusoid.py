@@ -47,7 +47,22 @@ class Sinusoid(Dataset):
         "task.queries": 10,
         "training.tasks": 25,
         "training.iterations": 10000,
-        "algorithm.inner_lr": 0.01,
+    }
+    recommended_with: ClassVar[dict[str, dict[str, object]]] = {
+        **{
+            name: {"algorithm.inner_lr": 0.01}
+            for name in ("maml", "maml++", "anil", "imaml")
+        },
+        "meta-sgd": {"algorithm.initial_rate": 0.01},
+        "reptile": {
+            "algorithm.inner_lr": 0.01,
+            "algorithm.inner_steps": 10,
+            "algorithm.inner_batch": 10,
+            "algorithm.test_steps": 20,
+            "algorithm.test_batch": 10,
+            "evaluation.shots": 10,
+            "evaluation.queries": 10,
+        },
     }
 
     amplitude: tuple[float, float] = (0.1, 5.0)
