@@ -95,6 +95,7 @@ def _as_dict(entry: Entry) -> dict[str, Any]:
         "what": _summary(cls),
         "paper": cls.paper,
         "implements": getattr(cls, "equations", ""),
+        "departs": getattr(cls, "departures", ""),
         "problems": ", ".join(sorted(getattr(cls, "kinds", ()))),
         "normalisation": _normalisation(entry),
         "origin": f"{entry.origin} ({entry.origin.module})",

@@ -47,6 +47,10 @@ class Baseline(Algorithm):
         "Chen, Liu, Kira, Wang & Huang, ICLR 2019, https://arxiv.org/abs/1904.04232"
     )
     equations: ClassVar[str] = "section 3.2, Baseline: linear layer, frozen features"
+    departures: ClassVar[str] = (
+        "a task's layer is fitted by gradient descent on the whole support set; the "
+        "authors use momentum and batches of 4"
+    )
     recommended: ClassVar[dict[str, object]] = {
         "model.pooling": "max",
         "model.features": "flatten",

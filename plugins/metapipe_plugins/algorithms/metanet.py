@@ -54,6 +54,11 @@ class MetaNet(Algorithm):
         "algorithm 1: task-level (eq. 1-2) and example-level fast weights (eq. 3-4), "
         "memory read by attention (eq. 6-8), layer augmentation (figure 2)"
     )
+    departures: ClassVar[str] = (
+        "the mean loss of several tasks is descended and its gradient clipped to 1, "
+        "where the authors' code takes a task at a time and clips the sum to 10; the "
+        "last layer has a bias"
+    )
     recommended: ClassVar[dict[str, object]] = {
         "model.blocks": 5,
         "model.pooling": "max",

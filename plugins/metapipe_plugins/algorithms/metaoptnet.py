@@ -45,6 +45,10 @@ class MetaOptNet(Algorithm):
         "eq. 10 (dual of the SVM), gradients by the implicit function theorem (section "
         "3.2), eq. 12 (scaled logits)"
     )
+    departures: ClassVar[str] = (
+        "in training, support and query images are normalised as one batch; the "
+        "authors' code embeds them one after the other"
+    )
     recommended: ClassVar[dict[str, object]] = {
         "model.pooling": "max",
         "model.features": "flatten",

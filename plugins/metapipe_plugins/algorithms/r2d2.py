@@ -45,6 +45,9 @@ class R2D2(Algorithm):
     equations: ClassVar[str] = (
         "eq. 4 and 5 (ridge by Woodbury), eq. 6 (adjusted logits)"
     )
+    departures: ClassVar[str] = (
+        "the penalty is learned, from 1 on; the released code keeps it at 50"
+    )
     recommended: ClassVar[dict[str, object]] = {
         "model.pooling": "max",
         "model.features": "flatten",

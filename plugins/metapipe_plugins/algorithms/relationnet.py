@@ -2,10 +2,6 @@
 
 Sung, Yang, Zhang, Xiang, Torr & Hospedales, "Learning to Compare: Relation Network for
 Few-Shot Learning", CVPR 2018; equation numbers are those of the paper.
-
-Other than in the authors' code, the encoder has two pooled blocks (theirs two more that
-do not pool), weights begin as torch's do, both modules' gradients are clipped together,
-and predictions use running statistics unless asked otherwise.
 """
 
 from __future__ import annotations
@@ -44,6 +40,11 @@ class RelationNet(Algorithm):
         "https://arxiv.org/abs/1711.06025"
     )
     equations: ClassVar[str] = "eq. 1 and 2; maps of a class are summed (section 3.2)"
+    departures: ClassVar[str] = (
+        "the encoder has two pooled blocks (the authors' code two more that do not "
+        "pool), weights begin as torch's do, both modules' gradients are clipped "
+        "together, and predictions use running statistics"
+    )
     recommended: ClassVar[dict[str, object]] = {
         "model.pooling": "max",
         "model.features": "maps",
