@@ -66,7 +66,11 @@ class Reproduction:
 
 
 def _maml_omniglot(
-    name: str, method: str, options: tuple[str, ...], published: float, one_query: float
+    name: str,
+    method: str,
+    options: tuple[str, ...],
+    published: float,
+    iterations: int,
 ) -> Reproduction:
     return Reproduction(
         name,
@@ -76,12 +80,12 @@ def _maml_omniglot(
             *options,
             *OMNIGLOT,
             *("--ways", "5", "--shots", "1", "--queries", "5", "--tasks", "16"),
-            *("--iterations", "8000", "--lr", "0.005", *COSINE),
+            *("--iterations", str(iterations), "--lr", "0.005", *COSINE),
             *("--validate-every", "500", "--validation-episodes", "100"),
         ),
         (
             Test(published=published, within=1.5),
-            Test(("--queries", "1"), one_query, 1.5),
+            Test(("--queries", "1"), published, 1.5),
             Test(("--prediction", "alone")),
         ),
     )
@@ -156,7 +160,7 @@ REPRODUCTIONS = [
         "MAML",
         (*("--plugin", "maml", "-s", "algorithm.test_steps=3"),),
         98.7,
-        98.7,
+        8000,
     ),
     _five_shot(
         "omniglot-maml-5s",
@@ -172,7 +176,7 @@ REPRODUCTIONS = [
     ),
     _five_shot("omniglot-anil-5s", "ANIL", "--plugin anil", Test(), 1000),
     _maml_omniglot(
-        "omniglot-meta-sgd-1s", "Meta-SGD", ("--plugin", "meta-sgd"), 99.53, 99.53
+        "omniglot-meta-sgd-1s", "Meta-SGD", ("--plugin", "meta-sgd"), 99.53, 4000
     ),
     Reproduction(
         "omniglot-reptile",
@@ -317,7 +321,7 @@ REPRODUCTIONS = [
         "SNAIL, trained 20-way",
         (
             *("--plugin", "snail", *OMNIGLOT, "--ways", "20", "--shots", "1"),
-            *("--queries", "1", "--tasks", "16", "--iterations", "3000"),
+            *("--queries", "1", "--tasks", "16", "--iterations", "2000"),
             *("--lr", "0.001", *COSINE, "--validate-every", "500"),
             *("--validation-episodes", "40"),
         ),
