@@ -198,15 +198,20 @@ def memory(plain: Callable[[], object], whole: Callable[[], object]) -> dict[str
 def head_alone(
     algorithm: MetaOptNet, network: nn.Module, meta: Meta, drawn: Episodes
 ) -> Callable[[], object]:
-    """What is left of a meta-iteration if the features are there: forward and back."""
-    support, query = (
-        apply(
-            network, own(network, meta.params), s.inputs.flatten(0, 1), state=meta.state
+    """What is left of a meta-iteration if the features are there, normalised as in
+    training: forward and back."""
+    sets = (drawn.support, drawn.query)
+    images = torch.cat([s.inputs.flatten(0, 1) for s in sets])
+    state = {name: tensor.clone() for name, tensor in meta.state.items()}
+    with torch.no_grad():
+        features = apply(
+            network, own(network, meta.params), images, state=state, training=True
         )
-        .detach()
-        .unflatten(0, s.targets.shape)
-        .requires_grad_()
-        for s in (drawn.support, drawn.query)
+    support, query = (
+        part.unflatten(0, s.targets.shape).clone().requires_grad_()
+        for part, s in zip(
+            features.split([s.targets.numel() for s in sets]), sets, strict=True
+        )
     )
     ways = drawn.tasks[0].ways
 

@@ -200,7 +200,8 @@ def _solve(system: System, right: Tensor, excess: Tensor) -> tuple[Tensor, Tenso
 
 
 def _times(matrices: Tensor, vectors: Tensor) -> Tensor:
-    return (matrices @ vectors.unsqueeze(-1)).squeeze(-1)
+    # Not `@`, which takes twice as long for matrices of this size.
+    return (matrices * vectors.unsqueeze(-2)).sum(-1)
 
 
 def _length(point: Iterate, direction: Iterate) -> Tensor:
