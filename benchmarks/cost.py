@@ -25,7 +25,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from metapipe import Episodes, Meta, Problem, Samples, Task
@@ -123,16 +123,16 @@ def in_process(options: list[str]) -> dict[str, Any]:
     return measured
 
 
-def line(name: str, figures: dict[str, Any]) -> str:
+def line(name: str, measured: dict[str, Any]) -> str:
     """One row of the table."""
-    if "failed" in figures:
-        return f"| {name} | failed: {figures['failed']} | | | | |"
-    over = figures["time"] / figures["operations"]
+    if "failed" in measured:
+        return f"| {name} | failed: {measured['failed']} | | | | |"
+    over = measured["time"] / measured["operations"]
     high = " **high**" if over > 2 else ""
     return (
-        f"| {name} | {figures['time']:.2f} | {figures['operations']:.2f} "
-        f"| {over:.2f}{high} | {figures['memory']:.0f} ({figures['plain']:.0f}) "
-        f"| {figures['mapping']} |"
+        f"| {name} | {measured['time']:.2f} | {measured['operations']:.2f} "
+        f"| {over:.2f}{high} | {measured['memory']:.0f} ({measured['plain']:.0f}) "
+        f"| {measured['mapping']} |"
     )
 
 
@@ -178,7 +178,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "mapping": str(mapping),
     }
     if isinstance(algorithm, MetaOptNet):
-        head = head_alone(algorithm, network, meta, drawn)
+        head = head_alone(algorithm, network, meta, drawn, images)
         shares = [clock(head) / clock(lambda: whole(mapping)) for _ in pairs]
         found["head"] = statistics.median(shares)
     return found
@@ -196,12 +196,15 @@ def memory(plain: Callable[[], object], whole: Callable[[], object]) -> dict[str
 
 
 def head_alone(
-    algorithm: MetaOptNet, network: nn.Module, meta: Meta, drawn: Episodes
+    algorithm: MetaOptNet,
+    network: nn.Module,
+    meta: Meta,
+    drawn: Episodes,
+    images: Tensor,
 ) -> Callable[[], object]:
-    """What is left of a meta-iteration if the features are there, normalised as in
-    training: forward and back."""
+    """What is left of a meta-iteration if the features of all `images`, those of
+    `drawn`, are there, normalised as in training: forward and back."""
     sets = (drawn.support, drawn.query)
-    images = torch.cat([s.inputs.flatten(0, 1) for s in sets])
     state = {name: tensor.clone() for name, tensor in meta.state.items()}
     with torch.no_grad():
         features = apply(

@@ -23,7 +23,7 @@ from typing import Any
 
 from reproductions import REPRODUCTIONS, Reproduction, Test
 
-from metapipe.records import EvaluationRow, RunRow
+from metapipe.records import EvaluationRow, RunRow, flat_settings
 from metapipe.store import TaskStore, default_url
 
 HERE = Path(__file__).parent
@@ -113,14 +113,11 @@ def settings_of(
     return _settings(json.loads(done.stdout)["experiment"])
 
 
-def _settings(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """`table.setting` -> value, but for the name."""
-    return {
-        f"{table}.{name}": value
-        for table, values in tables.items()
-        for name, value in values.items()
-        if name != "name"
-    }
+def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """All of a run's settings but its name."""
+    settings = flat_settings(config)
+    del settings["run.name"]
+    return settings
 
 
 def metapipe(project: Path, *arguments: str) -> None:

@@ -253,19 +253,17 @@ def _recommended(registry: Registry, names: Mapping[PluginKind, str]) -> list[Gi
     what each recommends beside one of the others."""
     kinds: tuple[PluginKind, ...] = ("dataset", "model", "algorithm")
     chosen = [(names[kind], registry.entry(kind, names[kind]).cls) for kind in kinds]
-    alone = [(name, cls.recommended) for name, cls in chosen]
-    beside = [
-        (f"{name} with {other}", cls.recommended_with.get(other, {}))
+    told = [(f"recommended by {name}", cls.recommended) for name, cls in chosen]
+    told += [
+        (f"recommended by {name} with {other}", cls.recommended_with.get(other, {}))
         for name, cls in chosen
-        for other in names.values()
+        for other, _ in chosen
     ]
-    found = []
-    for name, settings in (*alone, *beside):
-        source = f"recommended by {name}"
-        for setting, value in settings.items():
-            path = _checked(setting.split("."), f"{setting} ({source})")
-            found.append(Given(path, value, source))
-    return found
+    return [
+        Given(_checked(name.split("."), f"{name} ({source})"), value, source)
+        for source, settings in told
+        for name, value in settings.items()
+    ]
 
 
 def _tell_of_unused(

@@ -160,3 +160,12 @@ class CheckpointRow:
     sha256: str
     bytes: int
     created: datetime
+
+
+def flat_settings(config: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The `config` of a run as one table: `training.lr` -> value."""
+    return {
+        f"{table}.{name}": value
+        for table, values in config.items()
+        for name, value in values.items()
+    }

@@ -128,10 +128,12 @@ def compare(
     app: App, names: tuple[str, ...], png: Path | None, axis: Axis, as_json: bool
 ) -> None:
     """Set runs side by side: figures, and the settings in which they differ."""
+    from ..records import flat_settings
+
     rows = [app.store.run(name) for name in names]
     if png is not None:
         _draw(app, rows, png, axis)
-    flat = [_flat_settings(row) for row in rows]
+    flat = [flat_settings(row.config) for row in rows]
     keys = sorted({key for settings in flat for key in settings})
     different = {
         key: [settings.get(key) for settings in flat]
@@ -268,11 +270,3 @@ def _print_evaluations(evaluations: list[EvaluationRow]) -> None:
     columns = ("id", "purpose", "data", "task", "episodes", "seed", "step")
     figures = ("accuracy", "loss", "transductive", "changed")
     print_table(rows, columns + figures)
-
-
-def _flat_settings(row: RunRow) -> dict[str, Any]:
-    return {
-        f"{table}.{name}": value
-        for table, values in row.config.items()
-        for name, value in values.items()
-    }

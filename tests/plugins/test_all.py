@@ -1,10 +1,9 @@
 """One contract over every registered algorithm and every model it supports."""
 
-from metapipe import Problem, UnsupportedError
+from metapipe import Episodes, Problem, UnsupportedError
 from metapipe.registry import load
 from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract
-from metapipe.training import start, train
 
 IMAGE, TEXT = (1, 8, 8), (3, 4)
 MODELS = {
@@ -70,16 +69,10 @@ class PairContract(AlgorithmContract):
 
     learning = TrainingSettings(iterations=15, tasks=4, lr=0.003)
 
-    def test_it_learns_a_toy_problem(self) -> None:
+    def _episodes(self, seed: int = 0) -> Episodes:
         """One meta-batch, again and again; in its own file each algorithm learns to
         learn, with new ones."""
-        episodes = self._episodes()
-        learner, meta = self._learner(episodes)
-        state = start(meta, self.learning)
-        before = self._adapted_losses(learner, meta, episodes).mean()
-        for _ in train(learner, state, self.learning, lambda _: episodes, seed=0):
-            pass
-        assert self._adapted_losses(learner, state.meta, episodes).mean() < before
+        return super()._episodes()
 
 
 def contract(

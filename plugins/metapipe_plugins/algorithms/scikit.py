@@ -90,8 +90,7 @@ class Scikit(Algorithm):
         labels = np.arange(asked.outputs).repeat(EXAMPLES)
         points = np.random.default_rng(0).normal(size=(len(labels), 2))
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with warnings.catch_warnings(action="ignore"):
                 self.estimator().fit(np.abs(points), labels)
         except (TypeError, ValueError) as error:
             raise UsageError(f"algorithm.options: {_first_line(error)}") from error
@@ -193,9 +192,8 @@ def _outcome(
     """Scores of the queries, (m, ways) or (m,) for two classes, and what the library
     predicts, (m,). Raises UnsupportedError if the support set is not to its liking."""
     model = algorithm.estimator()
-    with warnings.catch_warnings():
-        # what a task of five examples gives rise to would be said for each task
-        warnings.simplefilter("ignore")
+    # What a task of five examples gives rise to would be said for each task.
+    with warnings.catch_warnings(action="ignore"):
         try:
             model.fit(support, labels)
             return _scores(model, query), model.predict(query)

@@ -71,7 +71,7 @@ def crammer_singer(
     eye = torch.eye(gram.shape[-1], dtype=wide, device=gram.device)
     gram = gram + ridge * eye
     with torch.no_grad():
-        best = _opaque(gram.detach(), labels, c, iterations)
+        best = _optimum(gram.detach(), labels, c, iterations)
         weights = best.bound.clamp(min=TINY) / best.slack.clamp(min=TINY)
         system = _factorise(gram.detach(), weights)
     # Zero in value; by the implicit function theorem its gradient is the optimum's.
@@ -86,7 +86,26 @@ class Optimum(torch.autograd.Function):
     @staticmethod
     def forward(gram: Tensor, labels: Tensor, c: float, iterations: int) -> Iterate:
         """Of all tasks at once."""
-        return _optimum(gram, labels, c, iterations)
+        point = _start(gram, labels, c)
+        best, lowest = point, _residual(point, gram, labels, c)
+        for _ in range(iterations):
+            going = lowest >= CLOSE  # no task depends on how long others take
+            if not going.is_meta and not going.any():
+                break
+            point = _step(point, gram, labels, c)
+            residual = _residual(point, gram, labels, c)
+            better = going & (residual < lowest)  # false for what is not a number
+            lowest = torch.where(better, residual, lowest)
+            best = Iterate(
+                *(_choose(better, p, b) for p, b in zip(point, best, strict=True))
+            )
+            point = Iterate(
+                *(
+                    _choose(residual.isfinite(), p, b)
+                    for p, b in zip(point, best, strict=True)
+                )
+            )
+        return best
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -106,37 +125,14 @@ class Optimum(torch.autograd.Function):
             tensor.expand(info.batch_size, *tensor.shape)
             if dim is None
             else tensor.movedim(dim, 0)
-            for tensor, dim in zip((gram, labels), in_dims, strict=False)
+            for tensor, dim in zip((gram, labels), in_dims[:2], strict=True)
         )
-        return tuple(_opaque(gram, labels, c, iterations)), (0, 0, 0, 0)
-
-
-def _opaque(gram: Tensor, labels: Tensor, c: float, iterations: int) -> Iterate:
-    apply: Callable[..., tuple[Tensor, ...]] = Optimum.apply
-    return Iterate(*apply(gram, labels, c, iterations))
+        return tuple(_optimum(gram, labels, c, iterations)), (0, 0, 0, 0)
 
 
 def _optimum(gram: Tensor, labels: Tensor, c: float, iterations: int) -> Iterate:
-    point = _start(gram, labels, c)
-    best, lowest = point, _residual(point, gram, labels, c)
-    for _ in range(iterations):
-        going = lowest >= CLOSE  # no task depends on how long others take
-        if not going.is_meta and not going.any():
-            break
-        point = _step(point, gram, labels, c)
-        residual = _residual(point, gram, labels, c)
-        better = going & (residual < lowest)  # false for what is not a number
-        lowest = torch.where(better, residual, lowest)
-        best = Iterate(
-            *(_choose(better, p, b) for p, b in zip(point, best, strict=True))
-        )
-        point = Iterate(
-            *(
-                _choose(residual.isfinite(), p, b)
-                for p, b in zip(point, best, strict=True)
-            )
-        )
-    return best
+    apply: Callable[..., tuple[Tensor, ...]] = Optimum.apply
+    return Iterate(*apply(gram, labels, c, iterations))
 
 
 def _start(gram: Tensor, labels: Tensor, c: float) -> Iterate:
