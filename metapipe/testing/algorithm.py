@@ -11,97 +11,27 @@ import torch
 from torch import Tensor
 
 from ..checkpoint import load, save
-from ..contracts import Algorithm, Meta, Model, Plugin, Problem
+from ..contracts import Meta
 from ..episode import Episodes, Params, Samples
 from ..functional import task_loss
-from ..learner import Learner, build_learner
-from ..mapping import TaskMap
+from ..learner import Learner
 from ..settings import TrainingSettings
 from ..training import start, train
-from .plugin import PluginContract
-from .toys import TinyModel, blobs, waves
-
-LOOP = TaskMap("loop")
-OTHERS = (TaskMap("vmap"), TaskMap("chunks", 3), TaskMap("threads", 2))
+from .meta_gradient import LOOP, OTHERS, MetaGradientContract, detached
+from .toys import blobs
 
 
-class AlgorithmContract(PluginContract):
+class AlgorithmContract(MetaGradientContract):
     """What metapipe relies on in an algorithm."""
-
-    algorithm: ClassVar[Algorithm]
-    model: ClassVar[Model] = TinyModel()
-    shape: ClassVar[tuple[int, ...]] = (6,)
-    """Of one input of the toy classification."""
-
-    regression: ClassVar[bool] = False
-    """Whether the toy problem is one of regression, for an algorithm that can do both;
-    one that can do that alone needs not say so."""
 
     reports_adapted: ClassVar[bool] = True
     """Whether the loss that training reports is that of `adapt` and `predict`. Not so
     if training poses other problems than use does: say why there."""
 
-    exact_gradient: ClassVar[bool] = True
-    """Whether the meta-gradient is that of the reported loss. Not so for first-order
-    methods, or if something else than the reported loss is descended: say why there."""
-
     learning: ClassVar[TrainingSettings] = TrainingSettings(
         iterations=60, tasks=4, lr=0.02
     )
     """How to train it on the toy problem, where it must learn."""
-
-    @property
-    def plugin(self) -> Plugin:
-        """The algorithm."""
-        return self.algorithm
-
-    def _episodes(self, seed: int = 0) -> Episodes:
-        regression = self.regression or "classification" not in self.algorithm.kinds
-        return waves(seed=seed) if regression else blobs(shape=self.shape, seed=seed)
-
-    def _learner(self, episodes: Episodes) -> tuple[Learner, Meta]:
-        """In double precision: mappings and calls are compared to 1e-10."""
-        problem = _problem(episodes)
-        learner, _ = build_learner(self.algorithm, self.model, problem, "cpu", 0)
-        learner.network.double()
-        return learner, self.algorithm.init(learner.network)
-
-    def test_the_gradient_fits_the_parameters(self) -> None:
-        """Same names and shapes, finite, and something to descend."""
-        episodes = self._episodes()
-        learner, meta = self._learner(episodes)
-        step = self.algorithm.meta_gradient(learner.network, meta, episodes, LOOP)
-        assert _shapes(step.gradients) == _shapes(meta.params)
-        assert _shapes(step.state) == _shapes(meta.state)
-        for name, grad in step.gradients.items():
-            assert torch.isfinite(grad).all(), f"the gradient of {name} is not finite"
-        assert any(bool(grad.any()) for grad in step.gradients.values())
-
-    def test_the_gradient_is_that_of_the_loss(self) -> None:
-        """Along a random direction, against central differences: a gradient that is
-        first order by accident is caught here."""
-        if not self.exact_gradient:
-            return
-        episodes = self._episodes()
-        learner, meta = self._learner(episodes)
-        generator = torch.Generator().manual_seed(0)
-        along = {
-            name: torch.randn(p.shape, generator=generator, dtype=p.dtype)
-            for name, p in meta.params.items()
-        }
-
-        def loss(distance: float) -> float:
-            moved = {k: p + distance * along[k] for k, p in meta.params.items()}
-            return self._loss(learner, Meta(moved, meta.state), episodes)
-
-        torch.manual_seed(0)
-        step = self.algorithm.meta_gradient(learner.network, meta, episodes, LOOP)
-        slope = sum(float((g * along[k]).sum()) for k, g in step.gradients.items())
-        # Smaller than usual: where a rectifier bends, the loss after adapting jumps.
-        difference = (loss(1e-7) - loss(-1e-7)) / 2e-7
-        assert math.isclose(slope, difference, rel_tol=1e-4, abs_tol=1e-7), (
-            f"the gradient says {slope:.8g}, differences say {difference:.8g}"
-        )
 
     def test_training_is_for_what_use_will_do(self) -> None:
         """The loss that training reports is that of adapting to the support set and
@@ -116,15 +46,6 @@ class AlgorithmContract(PluginContract):
         torch.testing.assert_close(
             step.metrics["loss"], self._adapted_losses(learner, meta, episodes)
         )
-
-    def test_running_statistics_run(self) -> None:
-        """If there are any: those of an untrained network are of no data."""
-        episodes = self._episodes()
-        learner, meta = self._learner(episodes)
-        step = self.algorithm.meta_gradient(learner.network, meta, episodes, LOOP)
-        for name, before in meta.state.items():
-            if "running" in name:
-                assert not torch.equal(step.state[name], before), name
 
     def test_it_survives_a_file(self) -> None:
         """Meta-parameters and state come back from a checkpoint, bit for bit."""
@@ -146,32 +67,6 @@ class AlgorithmContract(PluginContract):
             adapted = self.algorithm.adapt(*args, support, ways)
             outputs.append(self.algorithm.predict(*args, adapted, query))
         assert torch.equal(*outputs)
-
-    def test_figures_are_told_task_by_task(self) -> None:
-        """`loss`, and in classification `accuracy`, (T,) each, without a graph."""
-        episodes = self._episodes()
-        learner, meta = self._learner(episodes)
-        step = self.algorithm.meta_gradient(learner.network, meta, episodes, LOOP)
-        expected = {"loss"}
-        if not episodes.query.targets.is_floating_point():
-            expected |= {"accuracy"}
-        assert expected <= set(step.metrics)
-        for name in expected:
-            assert step.metrics[name].shape == (len(episodes.tasks),)
-            assert not step.metrics[name].requires_grad
-
-    def test_the_same_call_gives_the_same_answer(self) -> None:
-        """Given the same torch seed."""
-        episodes = self._episodes()
-        learner, meta = self._learner(episodes)
-        steps = []
-        for _ in range(2):
-            torch.manual_seed(0)
-            steps.append(
-                self.algorithm.meta_gradient(learner.network, meta, episodes, LOOP)
-            )
-        for name, grad in steps[0].gradients.items():
-            assert torch.equal(grad, steps[1].gradients[name])
 
     def test_nothing_is_mutated(self) -> None:
         """Neither meta-parameters, state, network nor episodes."""
@@ -230,22 +125,6 @@ class AlgorithmContract(PluginContract):
         same = torch.allclose(whole, alone, rtol=1e-9, atol=1e-9)
         assert same != learner.normalises_batches
 
-    def test_the_result_does_not_depend_on_the_mapping(self) -> None:
-        """Loop, vmap, chunks and threads agree to 1e-10."""
-        episodes = self._episodes()
-        learner, meta = self._learner(episodes)
-        torch.manual_seed(0)
-        want = self.algorithm.meta_gradient(learner.network, meta, episodes, LOOP)
-        for task_map in OTHERS:
-            torch.manual_seed(0)
-            got = self.algorithm.meta_gradient(
-                learner.network, meta, episodes, task_map
-            )
-            for name, grad in want.gradients.items():
-                torch.testing.assert_close(
-                    got.gradients[name], grad, rtol=1e-10, atol=1e-10
-                )
-
     def test_adapting_does_not_depend_on_the_mapping(self) -> None:
         """What is predicted after adaptation, by loop, vmap, chunks and threads."""
         episodes = self._episodes()
@@ -297,7 +176,7 @@ class AlgorithmContract(PluginContract):
         self, learner: Learner, meta: Meta, episodes: Episodes
     ) -> Tensor:
         """(T,): of the queries, after adapting to the support sets."""
-        args, ways = (learner.network, _detached(meta)), episodes.tasks[0].ways
+        args, ways = (learner.network, detached(meta)), episodes.tasks[0].ways
         losses = []
         with torch.no_grad():
             for *support, inputs, targets in zip(
@@ -307,13 +186,6 @@ class AlgorithmContract(PluginContract):
                 outputs = self.algorithm.predict(*args, adapted, inputs)
                 losses.append(task_loss(outputs, targets)[0])
         return torch.stack(losses)
-
-    def _loss(self, learner: Learner, meta: Meta, episodes: Episodes) -> float:
-        torch.manual_seed(0)
-        step = self.algorithm.meta_gradient(
-            learner.network, _detached(meta), episodes, LOOP
-        )
-        return float(step.metrics["loss"].mean())
 
     def test_shapes_hold_without_data(self) -> None:
         """On torch's `meta` device: nothing in the algorithm insists on the CPU."""
@@ -330,27 +202,9 @@ class AlgorithmContract(PluginContract):
         assert out.device.type == "meta"
 
 
-def _problem(episodes: Episodes) -> Problem:
-    inputs, targets = episodes.query
-    shape = tuple(inputs.shape[2:])
-    if targets.is_floating_point():
-        return Problem("regression", shape, targets.shape[-1])
-    ways, classes = int(targets.max()) + 1, episodes.classes
-    known = 0 if classes is None else int(classes.max()) + 1
-    return Problem("classification", shape, ways, known)
-
-
 def _first(samples: Samples) -> Samples:
     return Samples(*(tensor[0] for tensor in samples))
 
 
-def _shapes(params: Params) -> dict[str, torch.Size]:
-    return {name: tensor.shape for name, tensor in params.items()}
-
-
 def _on_meta(params: Params) -> dict[str, Tensor]:
     return {name: tensor.to("meta") for name, tensor in params.items()}
-
-
-def _detached(meta: Meta) -> Meta:
-    return Meta({name: p.detach() for name, p in meta.params.items()}, meta.state)
