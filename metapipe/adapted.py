@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -21,7 +21,8 @@ from .encoding import encoder_from
 from .episode import Params, Samples
 from .errors import CheckpointError, UnsupportedError
 from .evaluation import Prediction, predict
-from .learner import Learner, build_learner, choose_device, fits
+from .functional import constants_of
+from .learner import Learner, build_learner, choose_device, fit_constants, fits
 from .registry import Registry
 from .tensorfile import named, write_tensors
 
@@ -29,11 +30,7 @@ FORMAT = 1
 BATCH = 256
 """Inputs predicted at a time."""
 
-GROUPS: tuple[Literal["params", "state", "adapted"], ...] = (
-    "params",
-    "state",
-    "adapted",
-)
+GROUPS = ("params", "state", "constants", "adapted")
 
 
 @dataclass(frozen=True)
@@ -134,6 +131,7 @@ def save(adapted: Adapted, path: Path) -> str:
     groups = {
         "params": adapted.meta.params,
         "state": adapted.meta.state,
+        "constants": constants_of(adapted.learner.network, adapted.meta),
         "adapted": adapted.params,
     }
     tensors = {
@@ -182,9 +180,11 @@ def load(path: Path, registry: Registry, device: str = "auto") -> Adapted:
         device,
         0,
     )
-    params, state, adapted = (named(tensors, f"{g}/", device) for g in GROUPS)
+    params, state, constants, adapted = (
+        named(tensors, f"{group}/", device) for group in GROUPS
+    )
     meta = Meta(params, state)
-    if not fits(meta, fresh):
+    if not (fits(meta, fresh) and fit_constants(learner, meta, constants)):
         raise CheckpointError(f"{path} is damaged: its tensors do not fit its network")
     inputs = tensors.get("support", torch.empty(0, *problem.shape)).to(device)
     if learner.normalises_batches and not len(inputs):

@@ -1,7 +1,8 @@
 """A checkpoint: one safetensors file with its JSON in the header.
 
-Tensors are named `params/NAME`, `state/NAME` and `optimiser/KEY/NAME`; the header tells
-the rest. One file, written aside, synced and renamed: it is there whole or not at all.
+Tensors are named `params/NAME`, `state/NAME`, `constants/NAME` and
+`optimiser/KEY/NAME`; the header tells the rest. One file, written aside, synced and
+renamed: it is there whole or not at all.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from .contracts import Meta
+from .episode import Params
 from .errors import CheckpointError
+from .functional import constants_of
+from .learner import Learner, fit_constants
 from .tensorfile import named, shapes, write_tensors
 from .training import TrainingState
 
@@ -47,14 +51,20 @@ class Checkpoint:
             named(self.tensors, "state/", device),
         )
 
-    def restore(self, state: TrainingState) -> None:
-        """Put the stored state in place of a freshly started one.
+    def constants(self, device: str) -> Params:
+        """What the network holds beside them."""
+        return named(self.tensors, "constants/", device)
 
-        Raises CheckpointError if names or shapes are not those of `state`.
+    def restore(self, state: TrainingState, learner: Learner) -> None:
+        """Put the stored state in place of a freshly started one, and the network's
+        constants in place of the learner's.
+
+        Raises CheckpointError if names or shapes are not theirs.
         """
         device = str(next(iter(state.meta.params.values())).device)
         meta = self.meta(device)
-        if shapes(state.meta.params) != shapes(meta.params):
+        fitting = shapes(state.meta.params) == shapes(meta.params)
+        if not fitting or not fit_constants(learner, meta, self.constants(device)):
             raise CheckpointError(
                 "the checkpoint's parameters do not fit the network of this experiment"
             )
@@ -68,13 +78,16 @@ class Checkpoint:
             group, _, rest = path.partition("/")
             if group == "optimiser":
                 key, _, name = rest.partition("/")
-                # torch's optimisers keep their step counters on the CPU
-                value = value.clone().to("cpu" if value.ndim == 0 else device)
+                # torch's optimisers keep their step counters, and only these, there
+                value = value.clone().to("cpu" if key == "step" else device)
                 state.optimiser.state[state.meta.params[name]][key] = value
 
 
-def save(path: Path, state: TrainingState, extra: Mapping[str, Any]) -> str:
-    """Write `state` to `path` and return the file's SHA-256.
+def save(
+    path: Path, state: TrainingState, network: nn.Module, extra: Mapping[str, Any]
+) -> str:
+    """Write `state`, and what `network` holds beside it, to `path`; returns the file's
+    SHA-256.
 
     `extra` is JSON-able and comes back in the header.
     """
@@ -82,6 +95,10 @@ def save(path: Path, state: TrainingState, extra: Mapping[str, Any]) -> str:
     tensors = {
         **{f"params/{name}": p.detach() for name, p in state.meta.params.items()},
         **{f"state/{name}": b for name, b in state.meta.state.items()},
+        **{
+            f"constants/{name}": value
+            for name, value in constants_of(network, state.meta).items()
+        },
         **{
             f"optimiser/{key}/{names[id(p)]}": value
             for p, values in state.optimiser.state.items()

@@ -38,10 +38,27 @@ _replicas = threading.local()
 def meta_of(network: nn.Module) -> Meta:
     """The network's own parameters and buffers, detached, as meta-parameters and state.
 
-    Parameters that do not require a gradient are constants of the network: left out.
+    Parameters that do not require a gradient are constants of the network: see
+    `constants_of`.
     """
     params = {k: p.detach() for k, p in network.named_parameters() if p.requires_grad}
     return Meta(params, {k: b.detach() for k, b in network.named_buffers()})
+
+
+def constants_of(network: nn.Module, meta: Meta) -> Params:
+    """What the network holds and `meta` does not, detached: frozen parameters, and
+    buffers that the method leaves to it. A file that has the one needs the other."""
+    held = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    known = {*meta.params, *meta.state}
+    return {name: t.detach() for name, t in held.items() if name not in known}
+
+
+def install(network: nn.Module, constants: Params) -> None:
+    """Give a network that was just built the constants it had when it was kept."""
+    held = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    with torch.no_grad():
+        for name, value in constants.items():
+            held[name].copy_(value)
 
 
 def require_same_outputs(name: str, trained: Problem, asked: Problem) -> None:

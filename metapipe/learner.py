@@ -11,7 +11,9 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from .contracts import Algorithm, Meta, Model, Problem, Source
+from .episode import Params
 from .errors import UnsupportedError, UsageError, did_you_mean
+from .functional import constants_of, install
 from .mapping import TaskMap
 from .memory import keep_freed_memory
 from .tensorfile import shapes
@@ -76,6 +78,15 @@ def fits(found: Meta, fresh: Meta) -> bool:
     """Whether stored meta-parameters have the names and shapes of fresh ones."""
     kept = shapes(found.params), shapes(found.state)
     return kept == (shapes(fresh.params), shapes(fresh.state))
+
+
+def fit_constants(learner: Learner, meta: Meta, constants: Params) -> bool:
+    """Give the learner's network its constants as they were kept; False, and nothing
+    is changed, if it has others."""
+    if shapes(constants) != shapes(constants_of(learner.network, meta)):
+        return False
+    install(learner.network, constants)
+    return True
 
 
 def choose_device(wanted: str) -> str:

@@ -208,7 +208,7 @@ def _run(
         try:
             reporter.started()
             if checkpoint:
-                checkpoint.restore(state)
+                checkpoint.restore(state, session.learner)
                 session.best = checkpoint.header["best"]
                 session.seconds = checkpoint.header["seconds"]
             session.learner = _mapped(session, checkpoint)

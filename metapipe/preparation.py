@@ -19,6 +19,7 @@ from .learner import (
     build_learner,
     check_problem,
     choose_device,
+    fit_constants,
     fits,
     problem_of,
 )
@@ -70,7 +71,8 @@ def trained_learner(
         experiment.algorithm, experiment.model, problem, device, experiment.run.seed
     )
     meta = checkpoint.meta(device)
-    if not fits(meta, fresh):
+    constants = checkpoint.constants(device)
+    if not (fits(meta, fresh) and fit_constants(learner, meta, constants)):
         raise UnsupportedError(
             "these settings need other parameters than those that were trained: they "
             "can be changed for a new run only"

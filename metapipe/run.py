@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 import pluggy
 import torch
+from torch import nn
 
 from . import __version__
 from .checkpoint import save
@@ -70,11 +71,12 @@ class Reporter:
         self,
         kind: Literal["latest", "best"],
         state: TrainingState,
+        network: nn.Module,
         extra: Mapping[str, Any],
     ) -> CheckpointInfo:
         """Write a checkpoint, then its row, then remove the file it replaces."""
         path = self.run.directory / f"{kind}-{state.step:08d}.safetensors"
-        sha256 = save(path, state, extra)
+        sha256 = save(path, state, network, extra)
         size = path.stat().st_size
         info = CheckpointInfo(path, sha256, size, state.step, kind)
         replaced = self.store.save_checkpoint(self.run.id, info)

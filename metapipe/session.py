@@ -169,7 +169,7 @@ class Session:
             "seconds": self.seconds,
             "classes": list(self.sources["train"].classes),
         }
-        self.reporter.checkpoint(kind, self.state, extra)
+        self.reporter.checkpoint(kind, self.state, self.learner.network, extra)
 
     @contextmanager
     def _clock(self) -> Iterator[_Clock]:

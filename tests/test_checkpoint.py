@@ -25,10 +25,10 @@ def test_training_goes_on_bit_for_bit_from_a_file(tmp_path: Path, optimiser) -> 
         pass
     for _ in islice(train(ours, first, settings, draw, seed=0), 3):
         pass
-    sha256 = save(tmp_path / "c.safetensors", first, {"best": 0.5})
+    sha256 = save(tmp_path / "c.safetensors", first, ours.network, {"best": 0.5})
     second = start(meta, settings)
     checkpoint = load(tmp_path / "c.safetensors", sha256)
-    checkpoint.restore(second)
+    checkpoint.restore(second, ours)
     assert checkpoint.header["best"] == 0.5
     assert checkpoint.step == second.step == 3
     for _ in train(ours, second, settings, draw, seed=0):
@@ -38,16 +38,18 @@ def test_training_goes_on_bit_for_bit_from_a_file(tmp_path: Path, optimiser) -> 
 
 
 def test_equal_states_make_equal_files(tmp_path: Path) -> None:
-    _, meta = learner()
+    ours, meta = learner()
     state = start(meta, TrainingSettings())
-    assert save(tmp_path / "a", state, {}) == save(tmp_path / "b", state, {})
+    assert save(tmp_path / "a", state, ours.network, {}) == save(
+        tmp_path / "b", state, ours.network, {}
+    )
     assert [p.name for p in sorted(tmp_path.iterdir())] == ["a", "b"]
 
 
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
-    _, meta = learner()
+    ours, meta = learner()
     path = tmp_path / "c.safetensors"
-    sha256 = save(path, start(meta, TrainingSettings()), {})
+    sha256 = save(path, start(meta, TrainingSettings()), ours.network, {})
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
@@ -67,9 +69,9 @@ def test_a_missing_or_foreign_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_another_networks_parameters_are_refused(tmp_path: Path) -> None:
-    _, meta = learner()
-    save(tmp_path / "c", start(meta, TrainingSettings()), {})
+    ours, meta = learner()
+    save(tmp_path / "c", start(meta, TrainingSettings()), ours.network, {})
     other = start(meta, TrainingSettings())
     other.meta.params.popitem()
     with pytest.raises(CheckpointError, match="do not fit"):
-        load(tmp_path / "c").restore(other)
+        load(tmp_path / "c").restore(other, ours)

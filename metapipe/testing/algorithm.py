@@ -48,22 +48,25 @@ class AlgorithmContract(MetaGradientContract):
         )
 
     def test_it_survives_a_file(self) -> None:
-        """Meta-parameters and state come back from a checkpoint, bit for bit."""
+        """Meta-parameters, state and the network's constants come back from a
+        checkpoint, bit for bit, into a learner that began otherwise."""
         episodes = self._episodes()
         learner, meta = self._learner(episodes)
-        state = start(meta, self.learning)
+        other, begun = self._learner(episodes, seed=1)
+        again = start(begun, self.learning)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "checkpoint.safetensors"
-            save(path, state, {})
-            found = load(path).meta("cpu")
+            save(path, start(meta, self.learning), learner.network, {})
+            load(path).restore(again, other)
+        found = detached(again.meta)
         for mine, stored in ((meta.params, found.params), (meta.state, found.state)):
             assert set(mine) == set(stored)
             assert all(torch.equal(mine[name], stored[name]) for name in mine)
         support, ways = _first(episodes.support), episodes.tasks[0].ways
         query = episodes.query.inputs[0]
         outputs = []
-        for known in (meta, found):
-            args = (learner.network, known)
+        for which, known in ((learner, meta), (other, found)):
+            args = (which.network, known)
             adapted = self.algorithm.adapt(*args, support, ways)
             outputs.append(self.algorithm.predict(*args, adapted, query))
         assert torch.equal(*outputs)

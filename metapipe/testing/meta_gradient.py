@@ -44,10 +44,10 @@ class MetaGradientContract(PluginContract):
         regression = self.regression or "classification" not in self.algorithm.kinds
         return waves(seed=seed) if regression else blobs(shape=self.shape, seed=seed)
 
-    def _learner(self, episodes: Episodes) -> tuple[Learner, Meta]:
+    def _learner(self, episodes: Episodes, seed: int = 0) -> tuple[Learner, Meta]:
         """In double precision: mappings and calls are compared to 1e-10."""
         problem = _problem(episodes)
-        learner, _ = build_learner(self.algorithm, self.model, problem, "cpu", 0)
+        learner, _ = build_learner(self.algorithm, self.model, problem, "cpu", seed)
         learner.network.double()
         return learner, self.algorithm.init(learner.network)
 
