@@ -29,8 +29,8 @@ RECIPES = {
     "reptile": "--plugin reptile --dataset digits",
     "protonet": "--plugin protonet --dataset digits",
     "metaoptnet": "--plugin metaoptnet --dataset digits",
-    "snail": "--plugin snail --dataset digits",
-    "metanet": "--plugin metanet --dataset digits --tasks 4",
+    "snail": "--plugin snail --dataset digits --tasks 4 --queries 5",
+    "metanet": "--plugin metanet --dataset digits --tasks 1 --queries 5",
     "sinusoid": "--plugin maml --dataset sinusoid",
 }
 COMMON = (
