@@ -10,8 +10,9 @@ import torch
 
 from ..episode import Params
 
-STEP = 1e-7
-"""Smaller than usual: where a rectifier bends, the loss after adapting jumps."""
+STEPS = (1e-7, 1e-8, 1e-9)
+"""Smaller than usual: where a rectifier bends, the loss after adapting jumps. A shorter
+one is tried where there may be a jump between; a wrong gradient agrees with none."""
 
 
 class Slopes(NamedTuple):
@@ -43,7 +44,7 @@ def slopes(gradient: Params, loss: Callable[[Params], float], params: Params) ->
     def moved(distance: float) -> float:
         return loss({name: p + distance * along[name] for name, p in params.items()})
 
-    return Slopes(
-        sum(float((grad * along[name]).sum()) for name, grad in gradient.items()),
-        (moved(STEP) - moved(-STEP)) / (2 * STEP),
-    )
+    slope = sum(float((grad * along[name]).sum()) for name, grad in gradient.items())
+    tried = (Slopes(slope, (moved(h) - moved(-h)) / (2 * h)) for h in STEPS)
+    first = next(tried)
+    return first if first.agree else next((s for s in tried if s.agree), first)
