@@ -1,8 +1,9 @@
 """metapipe: the pipeline for meta-learning.
 
 Everything a plugin needs is here, in `metapipe.functional` (the numerical core),
-`metapipe.mapping`, `metapipe.sampling`, `metapipe.bank`, `metapipe.classification`,
-`metapipe.download` and `metapipe.testing`. Importing this module does not import torch.
+`metapipe.mapping`, `metapipe.normalisation`, `metapipe.sampling`, `metapipe.bank`,
+`metapipe.classification`, `metapipe.download` and `metapipe.testing`. Importing this
+module does not import torch.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     ["errors", "episode", "memory"],
     ["contracts", "events", "records", "settings", "tensorfile", "validation"],
-    ["functional", "hookspecs", "sampling", "bank"],
+    ["functional", "hookspecs", "normalisation", "sampling", "bank"],
     ["images", "folders", "rows"],
     ["texts", "tables"],
     ["sentences"],
@@ -45,6 +45,7 @@ PUBLIC = {
     "metapipe.functional",
     "metapipe.images",
     "metapipe.mapping",
+    "metapipe.normalisation",
     "metapipe.rows",
     "metapipe.sampling",
     "metapipe.sentences",

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..contracts import Model, Statistics
 from ..episode import Episodes, Samples, Task
+from ..normalisation import BatchNorm
 
 
 class TinyModel(Model):
@@ -18,6 +19,9 @@ class TinyModel(Model):
     width: int = 16
     """Hidden units."""
 
+    normalise: bool = False
+    """Batch normalisation, with a learned scale, of the hidden units."""
+
     def build(
         self, shape: tuple[int, ...], outputs: int | None, statistics: Statistics
     ) -> nn.Module:
@@ -25,8 +29,10 @@ class TinyModel(Model):
         layers = OrderedDict[str, nn.Module](
             flatten=nn.Flatten(),
             hidden=nn.Linear(math.prod(shape), self.width),
-            tanh=nn.Tanh(),
         )
+        if self.normalise:
+            layers["norm"] = BatchNorm(self.width, statistics)
+        layers["tanh"] = nn.Tanh()
         if outputs is not None:
             layers["head"] = nn.Linear(self.width, outputs)
         return nn.Sequential(layers)

@@ -30,6 +30,7 @@ from metapipe import (
 )
 from metapipe.functional import apply, batch_loss, gradient, meta_of, within
 from metapipe.mapping import TaskMap
+from metapipe.normalisation import BatchNorm
 
 
 class RelationNet(Algorithm):
@@ -158,8 +159,7 @@ def _on_maps(
     layers = OrderedDict[str, nn.Module]()
     for number, inside in enumerate((2 * width, width), start=1):
         layers[f"conv{number}"] = nn.Conv2d(inside, width, 3, padding=1, bias=False)
-        running = statistics == "running"
-        layers[f"norm{number}"] = nn.BatchNorm2d(width, track_running_stats=running)
+        layers[f"norm{number}"] = BatchNorm(width, statistics)
         layers[f"relu{number}"] = nn.ReLU()
         if min(size) > 1:
             layers[f"pool{number}"] = nn.MaxPool2d(2)

@@ -15,6 +15,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from metapipe import Model, Register, Statistics, UnsupportedError, hookimpl
+from metapipe.normalisation import LayerNorm
 
 LENGTH = 4.0
 """Of features: their squared distances are 64 at most, sharp and not too sure."""
@@ -131,7 +132,7 @@ class Convolution(nn.Module):
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(width)
+        self.norm = LayerNorm(width)
         self.conv = nn.Conv1d(width, width, 3, padding=1)
 
     def forward(self, words: Tensor, present: Tensor) -> Tensor:
@@ -147,10 +148,10 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.norm = nn.LayerNorm(width)
+        self.norm = LayerNorm(width)
         self.into = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
-        self.dense_norm = nn.LayerNorm(width)
+        self.dense_norm = LayerNorm(width)
         self.wide = nn.Linear(width, 2 * width)
         self.narrow = nn.Linear(2 * width, width)
 

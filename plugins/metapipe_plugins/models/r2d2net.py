@@ -15,6 +15,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from metapipe import Model, Register, Statistics, UnsupportedError, hookimpl
+from metapipe.normalisation import BatchNorm
 
 SLOPE = 0.1
 """Of LeakyReLU below zero."""
@@ -103,14 +104,13 @@ class TwoMaps(nn.Module):
 def _block(
     inside: int, outside: int, stride: int, dropout: float, statistics: Statistics
 ) -> nn.Sequential:
-    running = statistics == "running"
     layers = OrderedDict[str, nn.Module](
         conv=nn.Conv2d(inside, outside, 3, padding=1, bias=False),
-        norm=nn.BatchNorm2d(outside, track_running_stats=running),
+        norm=BatchNorm(outside, statistics),
         pool=nn.MaxPool2d(2, stride=stride),
         relu=nn.LeakyReLU(SLOPE),
     )
-    if running and dropout:
+    if statistics == "running" and dropout:
         layers["dropout"] = nn.Dropout(dropout)
     return nn.Sequential(layers)
 

@@ -15,6 +15,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from metapipe import Model, Register, Statistics, UnsupportedError, hookimpl
+from metapipe.normalisation import BatchNorm
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -94,14 +95,13 @@ class Block(nn.Module):
 
     def __init__(self, inside: int, outside: int, statistics: Statistics) -> None:
         super().__init__()
-        running = statistics == "running"
 
         def convolution(channels: int, kernel: int) -> nn.Sequential:
             conv = nn.Conv2d(channels, outside, kernel, padding=kernel // 2, bias=False)
             nn.init.kaiming_normal_(
                 conv.weight, mode="fan_out", nonlinearity="leaky_relu"
             )
-            norm = nn.BatchNorm2d(outside, track_running_stats=running)
+            norm = BatchNorm(outside, statistics)
             return nn.Sequential(OrderedDict(conv=conv, norm=norm))
 
         self.first = convolution(inside, 3)
