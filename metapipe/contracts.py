@@ -207,6 +207,18 @@ class Encoder(BaseModel, ABC):
         Raises DataError for an item that cannot be read.
         """
 
+    def examples(self, count: int, seed: int = 0) -> Tensor:
+        """(count, *shape): inputs such as `encode` gives, to check an exported model
+        with.
+
+        Type, range and what is nought have to be those of `encode`: on other inputs a
+        wrong model may agree with the right one. Here: standard normal numbers.
+        """
+        import torch
+
+        generator = torch.Generator().manual_seed(seed)
+        return torch.randn(count, *self.shape, generator=generator)
+
 
 class Source(ABC):
     """One split of a data set, opened: draws episodes."""
