@@ -129,13 +129,19 @@ def recorded_problem(experiment: Experiment, row: RunRow) -> Problem:
 
 def stored_checkpoint(store: TaskStore, row: RunRow, kind: str) -> Checkpoint:
     """The wanted checkpoint of a run; the latest where there is no best."""
+    chosen = checkpoint_row(store, row, kind)
+    return load(Path(chosen.path), chosen.sha256)
+
+
+def checkpoint_row(store: TaskStore, row: RunRow, kind: str) -> CheckpointRow:
+    """Where that checkpoint is. Raises NotFoundError if the run has none yet."""
     rows: dict[str, CheckpointRow] = {c.kind: c for c in store.checkpoints(row.id)}
     chosen = rows.get(kind) or rows.get("latest")
     if chosen is None:
         raise NotFoundError(
             f"run {row.id} has no checkpoint yet: it stopped before the first one"
         )
-    return load(Path(chosen.path), chosen.sha256)
+    return chosen
 
 
 def check_asked(learner: Learner, source: Source, task: Task) -> None:
