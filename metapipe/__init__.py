@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .contracts import (
     Algorithm,
     Dataset,
+    DropShare,
     Encoder,
     Kind,
     Meta,
@@ -52,6 +53,7 @@ __all__ = [
     "CheckpointInfo",
     "DataError",
     "Dataset",
+    "DropShare",
     "Encoder",
     "EpisodeRecord",
     "Episodes",

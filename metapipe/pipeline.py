@@ -25,6 +25,7 @@ from .preparation import (
     Prepared,
     changed_after_training,
     check_asked,
+    check_dropout,
     prepare,
     require_same_data,
     require_unseen,
@@ -70,6 +71,7 @@ def train(
     Everything that can be refused is refused before the run is entered in the store.
     """
     prepared = prepare(experiment)
+    check_dropout(experiment, prepared.learner.network)
     moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     directory = project / ".metapipe" / "runs" / f"{moment}-{secrets.token_hex(3)}"
     commit, dirty = git_state(project)

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from .checkpoint import Checkpoint, load
-from .contracts import Meta, Problem, Source, Split
+from .contracts import (
+    Meta,
+    Problem,
+    Source,
+    Split,
+    silently_off,
+    stochastic_settings,
+)
 from .episode import Task
 from .errors import DataError, NotFoundError, UnsupportedError
 from .experiment import Experiment
@@ -19,6 +28,7 @@ from .learner import (
     build_learner,
     check_problem,
     choose_device,
+    drops,
     fits,
     problem_of,
 )
@@ -27,6 +37,8 @@ from .records import CheckpointRow, RunRow
 from .registry import Registry
 from .session import evaluation_tasks
 from .store import TaskStore
+
+logger = logging.getLogger("metapipe")
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,23 @@ def prepare(experiment: Experiment) -> Prepared:
         sources.setdefault(split, experiment.dataset.open(split))
         check_asked(learner, sources[split], evaluation_tasks(experiment, settings)[0])
     return Prepared(experiment, sources, learner, meta)
+
+
+def check_dropout(experiment: Experiment, network: nn.Module) -> None:
+    """Refuse dropout that an experiment asks for and training would never do; tell of
+    what no setting turns off."""
+    algorithm, model = experiment.run.algorithm, experiment.model
+    if experiment.algorithm.stochastic or not drops(network):
+        return
+    for name in stochastic_settings(type(model)):
+        if value := getattr(model, name):
+            raise UnsupportedError(silently_off(algorithm, f"model.{name}={value!r}"))
+    logger.warning(
+        "%s never runs the network in training mode: the layers of %s that act at "
+        "random in training do nothing",
+        algorithm,
+        experiment.run.model,
+    )
 
 
 def trained_learner(

@@ -9,11 +9,11 @@ import torch
 
 from ..contracts import Algorithm, Meta, Model, Plugin, Problem
 from ..episode import Episodes
-from ..learner import Learner, build_learner
+from ..learner import Learner, build_learner, drops
 from ..mapping import TaskMap
 from ..tensorfile import shapes
 from .plugin import PluginContract
-from .toys import TinyModel, blobs, waves
+from .toys import DroppingModel, TinyModel, blobs, waves
 
 LOOP = TaskMap("loop")
 OTHERS = (TaskMap("vmap"), TaskMap("chunks", 3), TaskMap("threads", 2))
@@ -44,10 +44,13 @@ class MetaGradientContract(PluginContract):
         regression = self.regression or "classification" not in self.algorithm.kinds
         return waves(seed=seed) if regression else blobs(shape=self.shape, seed=seed)
 
-    def _learner(self, episodes: Episodes) -> tuple[Learner, Meta]:
+    def _learner(
+        self, episodes: Episodes, model: Model | None = None
+    ) -> tuple[Learner, Meta]:
         """In double precision: mappings and calls are compared to 1e-10."""
         problem = _problem(episodes)
-        learner, _ = build_learner(self.algorithm, self.model, problem, "cpu", 0)
+        chosen = model or self.model
+        learner, _ = build_learner(self.algorithm, chosen, problem, "cpu", 0)
         learner.network.double()
         return learner, self.algorithm.init(learner.network)
 
@@ -122,6 +125,21 @@ class MetaGradientContract(PluginContract):
             )
         for name, grad in steps[0].gradients.items():
             assert torch.equal(grad, steps[1].gradients[name])
+
+    def test_dropout_acts_as_declared(self) -> None:
+        """The loss of a network with dropout is another than without, from the same
+        torch seed, if `stochastic` says that training is in training mode; if not, it
+        is the very same. So it is where the method leaves the model out."""
+        episodes = self._episodes()
+        losses = []
+        for share in (0.0, 0.5):
+            learner, meta = self._learner(episodes, DroppingModel(share=share))
+            losses.append(self._loss(learner, meta, episodes))
+        acts = self.algorithm.stochastic and drops(learner.network)
+        assert (losses[0] != losses[1]) == acts, (
+            f"stochastic = {self.algorithm.stochastic}, and the loss is "
+            f"{losses[0]:.8g} without dropout and {losses[1]:.8g} with it"
+        )
 
     def test_the_result_does_not_depend_on_the_mapping(self) -> None:
         """Loop, vmap, chunks and threads agree to 1e-10."""
