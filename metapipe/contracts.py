@@ -283,6 +283,11 @@ class Source(ABC):
         """A hash of the content: equal fingerprints draw equal episodes."""
 
     @property
+    def groups(self) -> Sequence[str]:
+        """Names of the groups a regression's tasks are; empty where they have none."""
+        return ()
+
+    @property
     def sizes(self) -> Sequence[int]:
         """Items of each class, or rows of each group; empty if there is no end."""
         return ()
@@ -293,7 +298,8 @@ class Source(ABC):
         return 0
 
     def digests(self) -> Iterator[tuple[bytes, str]]:
-        """A hash of each item with its class, to find items that are there twice."""
+        """A hash of each item with its class, to find items that are there twice, and
+        those of another data set that were trained on."""
         return iter(())
 
     @abstractmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from .records import CheckpointRow, RunRow
 from .registry import Registry
 from .session import evaluation_tasks
 from .store import TaskStore
+from .unseen import require_unseen, shared_items, shared_names
 
 logger = logging.getLogger("metapipe")
 
@@ -138,14 +139,42 @@ def changed_after_training(
     return changed
 
 
-def require_unseen(trained_on: Collection[str], source: Source, name: str) -> None:
-    """Raise DataError if classes of a split to be tested on were trained on."""
-    if known := sorted(set(trained_on) & set(source.classes)):
-        raise DataError(
-            f"{len(known)} of the {len(source.classes)} classes of {name} were trained "
-            f"on, such as '{known[0]}': the data or the way to split them have changed "
-            "since the run; split by lists, or use another data set"
-        )
+def look_for_trained(
+    experiment: Experiment,
+    checkpoint: Checkpoint,
+    row: RunRow,
+    source: Source,
+    name: str,
+    same: bool,
+) -> dict[str, int]:
+    """What a run may know of a split of the data set called `name`, to be kept with its
+    evaluation: numbers by name, empty if it is all new.
+
+    Of the run's own data set names are enough, unless it has other settings now, and
+    `same` is false: then the content is compared too. Raises DataError for classes that
+    the run was trained on.
+    """
+    header = checkpoint.header
+    trained_on = [*header.get("classes", ()), *header.get("groups", ())]
+    own = name == experiment.run.dataset
+    if own:
+        require_unseen(trained_on, source, name)
+    if own and same:
+        return {}
+    trained = _trained_data(experiment, row, name)
+    items = {} if trained is None else shared_items(trained, source, name)
+    return items | shared_names(trained_on, source, name)
+
+
+def _trained_data(experiment: Experiment, row: RunRow, name: str) -> Source | None:
+    """The training split of a run, if it is still there; if not, that is told."""
+    try:
+        source = experiment.dataset.open("train")
+        require_same_data(row.environment.get("data"), source)
+    except DataError as error:
+        logger.warning("%s: compared with what was trained on by name: %s", name, error)
+        return None
+    return source
 
 
 def recorded_problem(experiment: Experiment, row: RunRow) -> Problem:
