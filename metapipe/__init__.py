@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .contracts import (
     Algorithm,
     Dataset,
+    DropShare,
     Encoder,
     Kind,
     Meta,
@@ -53,6 +54,7 @@ __all__ = [
     "CheckpointInfo",
     "DataError",
     "Dataset",
+    "DropShare",
     "Encoder",
     "EpisodeRecord",
     "Episodes",

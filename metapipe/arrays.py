@@ -141,6 +141,11 @@ class GroupSource(Stacked):
         """Names of the groups."""
         return self.names
 
+    def digests(self) -> Iterator[tuple[bytes, str]]:
+        """Of the rows with their targets: inputs may be the same in every group."""
+        for (key, name), target in zip(super().digests(), self.targets, strict=True):
+            yield key + digest(target), name
+
     def _facts(self) -> list[Any]:
         return [self.targets.tolist()]
 

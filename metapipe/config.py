@@ -18,10 +18,11 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
+from .contracts import Algorithm, silently_off, stochastic_settings
 from .errors import SettingError, did_you_mean
 from .experiment import SECTIONS, Experiment
 from .registry import KINDS, PluginKind, Registry
@@ -31,6 +32,10 @@ from .validation import first_error
 FILE = "metapipe.toml"
 PREFIX = "METAPIPE_"
 COMMAND_LINE = "command line"
+RECOMMENDED, REPEATED, NOBODY = "recommended", "repeated run", "default"
+NOT_THE_USERS = (RECOMMENDED, REPEATED, NOBODY)
+"""How the sources of values begin that the user did not give."""
+
 logger = logging.getLogger("metapipe")
 PROJECT: Mapping[str, type[Section]] = {
     "store": StoreSettings,
@@ -135,6 +140,7 @@ def resolve(
         tables, origins = _merge([*recommended, *given], chosen)
     _tell_of_unused(given, registry, chosen)
     _drop_foreign(tables, origins, registry, chosen)
+    _drop_without_effect(tables, origins, registry, chosen)
     return Resolved(Experiment.from_dict(tables, registry, origins), origins)
 
 
@@ -213,7 +219,7 @@ def _from_base(
         if not (table in KINDS and table in chosen):
             for name, value in values.items():
                 if (table, name) != ("run", "name"):  # the new run's is its own
-                    yield Given((table, name), value, "repeated run")
+                    yield Given((table, name), value, REPEATED)
 
 
 def _checked(path: list[str], shown: str) -> tuple[str, ...]:
@@ -253,9 +259,9 @@ def _recommended(registry: Registry, names: Mapping[PluginKind, str]) -> list[Gi
     what each recommends beside one of the others."""
     kinds: tuple[PluginKind, ...] = ("dataset", "model", "algorithm")
     chosen = [(names[kind], registry.entry(kind, names[kind]).cls) for kind in kinds]
-    told = [(f"recommended by {name}", cls.recommended) for name, cls in chosen]
+    told = [(f"{RECOMMENDED} by {name}", cls.recommended) for name, cls in chosen]
     told += [
-        (f"recommended by {name} with {other}", cls.recommended_with.get(other, {}))
+        (f"{RECOMMENDED} by {name} with {other}", cls.recommended_with.get(other, {}))
         for name, cls in chosen
         for other, _ in chosen
     ]
@@ -296,5 +302,30 @@ def _drop_foreign(
     for kind in KINDS:
         known = registry.entry(kind, names[kind]).cls.model_fields
         for key in [k for k in tables.get(kind, {}) if k not in known]:
-            if origins[f"{kind}.{key}"].startswith("recommended"):
+            if origins[f"{kind}.{key}"].startswith(RECOMMENDED):
                 del tables[kind][key], origins[f"{kind}.{key}"]
+
+
+def _drop_without_effect(
+    tables: dict[str, dict[str, Any]],
+    origins: dict[str, str],
+    registry: Registry,
+    names: Mapping[PluginKind, str],
+) -> None:
+    """Set dropout to 0 beside an algorithm for which it would do nothing, whether it is
+    the model's own, recommended, or that of a repeated run. Raises SettingError if a
+    user asks for it: what was asked for is not left out without a word."""
+    name = names["algorithm"]
+    if cast(type[Algorithm], registry.entry("algorithm", name).cls).stochastic:
+        return
+    model = registry.entry("model", names["model"]).cls
+    values = tables.setdefault("model", {})
+    for key in stochastic_settings(model):
+        value = values.get(key, model.model_fields[key].default)
+        if not (isinstance(value, int | float) and value > 0):
+            continue
+        source = origins.get(f"model.{key}", NOBODY)
+        if not source.startswith(NOT_THE_USERS):
+            raise SettingError(silently_off(name, f"model.{key}={value!r} ({source})"))
+        values[key] = 0.0
+        origins[f"model.{key}"] = f"off: {name} never trains in training mode"

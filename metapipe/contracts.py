@@ -10,9 +10,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from .episode import Episodes, Metrics, Params, Samples, Task
 
@@ -25,6 +25,11 @@ Kind = Literal["classification", "regression"]
 Statistics = Literal["batch", "running"]
 Split = Literal["train", "val", "test"]
 Form = Literal["file", "row"]
+DropShare = Annotated[float, Field(ge=0, lt=1, json_schema_extra={"stochastic": True})]
+"""A setting of a model: the share of something that is dropped at random in training.
+
+Marked, so that where training never runs the network in training mode a default or a
+recommendation of it becomes 0, and a user who asks for more is told."""
 
 
 class Plugin(BaseModel, ABC):
@@ -47,6 +52,29 @@ class Plugin(BaseModel, ABC):
     recommended_with: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """The same beside a certain other plugin, by its name: on this data set that
     algorithm wants another step size. Stronger than what either recommends alone."""
+
+
+def stochastic_settings(cls: type[Plugin]) -> list[str]:
+    """Names of the settings that are a DropShare."""
+    return [
+        name
+        for name, field in cls.model_fields.items()
+        if isinstance(field.json_schema_extra, dict)
+        and field.json_schema_extra.get("stochastic")
+    ]
+
+
+def silently_off(algorithm: str, setting: str) -> str:
+    """The line that refuses a DropShare beside an algorithm for which it does nothing.
+
+    `setting` is NAME=VALUE, with where it was given.
+    """
+    name = setting.partition("=")[0]
+    return (
+        f"{algorithm} never runs the network in training mode, so {setting} would be "
+        f"silently off: use -s {name}=0, or a method for which metapipe plugins show "
+        "says that dropout acts, for example --plugin protonet"
+    )
 
 
 @dataclass(frozen=True)
@@ -123,6 +151,9 @@ class Algorithm(Plugin):
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({"classification"})
     """The kinds of problem the method is defined for."""
+
+    stochastic: ClassVar[bool] = False
+    """Whether training runs the network in training mode, so that dropout acts."""
 
     undecayed: ClassVar[tuple[str, ...]] = ()
     """How the names of meta-parameters begin that weight decay leaves alone: learned
@@ -207,6 +238,18 @@ class Encoder(BaseModel, ABC):
         Raises DataError for an item that cannot be read.
         """
 
+    def examples(self, count: int, seed: int = 0) -> Tensor:
+        """(count, *shape): inputs such as `encode` gives, to check an exported model
+        with.
+
+        Type, range and what is nought have to be those of `encode`: on other inputs a
+        wrong model may agree with the right one. Here: standard normal numbers.
+        """
+        import torch
+
+        generator = torch.Generator().manual_seed(seed)
+        return torch.randn(count, *self.shape, generator=generator)
+
 
 class Source(ABC):
     """One split of a data set, opened: draws episodes."""
@@ -240,6 +283,11 @@ class Source(ABC):
         """A hash of the content: equal fingerprints draw equal episodes."""
 
     @property
+    def groups(self) -> Sequence[str]:
+        """Names of the groups a regression's tasks are; empty where they have none."""
+        return ()
+
+    @property
     def sizes(self) -> Sequence[int]:
         """Items of each class, or rows of each group; empty if there is no end."""
         return ()
@@ -250,7 +298,8 @@ class Source(ABC):
         return 0
 
     def digests(self) -> Iterator[tuple[bytes, str]]:
-        """A hash of each item with its class, to find items that are there twice."""
+        """A hash of each item with its class, to find items that are there twice, and
+        those of another data set that were trained on."""
         return iter(())
 
     @abstractmethod

@@ -28,6 +28,7 @@ from .config import find_project
 from .episode import Samples
 from .errors import UnsupportedError, did_you_mean
 from .evaluation import Prediction
+from .preparation import checkpoint_row
 from .registry import load
 from .store import TaskStore, default_url
 from .trained import Trained, open_run
@@ -74,11 +75,11 @@ class _FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         if url is None:
             project = find_project()
             url = project.store_url or default_url(project.directory)
-        run = self.run
-        if run == "latest":  # which that is may change
-            with TaskStore.open(url) as store:
-                run = store.run("latest").id
-        return _opened(url, str(run), self.checkpoint, json.dumps(self.settings or {}))
+        with TaskStore.open(url) as store:  # which run or checkpoint it is may change
+            row = store.run(self.run)
+            sha256 = checkpoint_row(store, row, self.checkpoint).sha256
+        settings = json.dumps(self.settings or {})
+        return _opened(url, row.id, self.checkpoint, settings, sha256)
 
     def _inputs(self, X: Any, trained: Trained, *, reset: bool) -> Tensor:
         """Inputs (n, *shape): from rows (n, d) of numbers, arrays (n, *shape), or
@@ -214,7 +215,9 @@ class FewShotRegressor(RegressorMixin, _FewShot):  # type: ignore[misc]
 
 
 @lru_cache(KEPT)
-def _opened(url: str, run: str, kind: str, settings: str) -> Trained:
+def _opened(url: str, run: int, kind: str, settings: str, sha256: str) -> Trained:
+    """The run, kept open under the hash of its checkpoint: going on with the run, or
+    another one of its number, is another thing to open."""
     with TaskStore.open(url) as store:
         return open_run(store, load(()), run, kind, json.loads(settings))
 

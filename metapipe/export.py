@@ -15,15 +15,12 @@ from torch import Tensor, nn
 
 from .adapted import Adapted
 from .errors import CheckpointError, UnsupportedError
-from .texts import HASHES
 
 CLOSE = 1e-4
 """How far probabilities of the exported model may be from ours."""
 
-EXAMPLES = 5
-
-TEXT = 2
-"""Dimensions of a text: words of hashed n-grams."""
+EXAMPLES = 16
+"""Inputs on which the exported model is compared with ours."""
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 
@@ -108,7 +105,7 @@ def _program(adapted: Adapted) -> Any:
             "which a deployed model does not have: use metapipe predict, or train a "
             "method with running statistics, for example --plugin protonet"
         )
-    example = torch.rand(2, *adapted.learner.problem.shape)
+    example = _examples(adapted, 2)
     batch = torch.export.Dim("n")
     try:
         with torch.no_grad(), warnings.catch_warnings():
@@ -128,14 +125,19 @@ def _cannot(what: str, error: Exception) -> str:
     return f"{what} cannot take this predictor: {type(error).__name__}: {text}"
 
 
-def _checked(adapted: Adapted, run: Any, path: Path) -> float:
-    """The largest difference over random inputs, of which there is another number than
-    in the example; the file is removed if it is not that of our model."""
+def _examples(adapted: Adapted, count: int) -> Tensor:
+    """(count, *shape): inputs of the kind that the model gets. Where nobody tells how
+    they are made, of the shape, and standard normal."""
+    if adapted.encoder is not None:
+        return adapted.encoder.examples(count)
     generator = torch.Generator().manual_seed(0)
-    shape = (EXAMPLES, *adapted.learner.problem.shape)
-    inputs = torch.rand(shape, generator=generator)
-    if len(shape) == TEXT:
-        inputs = (inputs * HASHES).floor()
+    return torch.randn(count, *adapted.learner.problem.shape, generator=generator)
+
+
+def _checked(adapted: Adapted, run: Any, path: Path) -> float:
+    """The largest difference over examples, of which there is another number than in
+    the one traced; the file is removed if it is not that of our model."""
+    inputs = _examples(adapted, EXAMPLES)
     with torch.no_grad():
         found = run(inputs)
     ours = adapted.outputs(inputs)

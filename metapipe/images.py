@@ -55,6 +55,13 @@ class ImageEncoder(Encoder):
             return torch.empty(0, *self.shape)
         return unit_floats(np.stack([self.pixels(item) for item in items]))
 
+    def examples(self, count: int, seed: int = 0) -> Tensor:
+        """(count, C, H, W): noise of all 256 values, in [0, 1]."""
+        rng = np.random.default_rng(seed)
+        colours = (self.channels,) if self.channels > 1 else ()
+        size = (count, self.height, self.width, *colours)
+        return unit_floats(rng.integers(0, BYTE, size, np.uint8, endpoint=True))
+
     def pixels(self, item: Any, name: str | None = None) -> Bytes:
         """One item as bytes (H, W), or (H, W, 3); `name` is for the message."""
         try:

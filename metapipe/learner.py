@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
 
 from .contracts import Algorithm, Meta, Model, Problem, Source
 from .episode import Params
@@ -72,6 +73,20 @@ def build_learner(
         meta = algorithm.init(network)
     learner = Learner(algorithm, network, problem, device, TaskMap("loop"))
     return learner, meta
+
+
+def drops(network: nn.Module) -> bool:
+    """Whether parts of it act at random in training mode: dropout, or a module that
+    has an attribute `stochastic` and says so."""
+    return any(map(_drops, network.modules()))
+
+
+def _drops(module: nn.Module) -> bool:
+    if isinstance(module, _DropoutNd):
+        return module.p > 0
+    if isinstance(module, nn.MultiheadAttention | nn.RNNBase):
+        return module.dropout > 0
+    return bool(getattr(module, "stochastic", False))
 
 
 def fits(found: Meta, fresh: Meta) -> bool:

@@ -25,9 +25,10 @@ from .preparation import (
     Prepared,
     changed_after_training,
     check_asked,
+    check_dropout,
+    look_for_trained,
     prepare,
     require_same_data,
-    require_unseen,
     stored_checkpoint,
     trained_learner,
 )
@@ -70,6 +71,7 @@ def train(
     Everything that can be refused is refused before the run is entered in the store.
     """
     prepared = prepare(experiment)
+    check_dropout(experiment, prepared.learner.network)
     moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     directory = project / ".metapipe" / "runs" / f"{moment}-{secrets.token_hex(3)}"
     commit, dirty = git_state(project)
@@ -135,8 +137,9 @@ def evaluate(
     `dataset` replaces the run's own, of which `dataset_settings` were changed, and its
     images are resized to those of the run;
     `algorithm` changes settings of its algorithm that matter after training
-    (`test_steps`). Both are kept with the result. That which `ends_run` gives the run
-    its own figures.
+    (`test_steps`). Both are kept with the result, and so is what the run may know of
+    the other data. That which `ends_run` gives the run its own figures. Raises
+    DataError for classes that it was trained on.
     """
     row = store.run(run_id)
     experiment = Experiment.from_dict(row.config, registry)
@@ -144,12 +147,15 @@ def evaluate(
     experiment = changed_after_training(experiment, registry, algorithm or {}, row)
     learner, meta = trained_learner(experiment, checkpoint, row)
     name = dataset_name or experiment.run.dataset
-    opened = (dataset or experiment.dataset).open(settings.split)
-    if name == experiment.run.dataset and settings.split != "train":
-        require_unseen(checkpoint.header.get("classes", ()), opened, name)
+    chosen = dataset or experiment.dataset
+    opened = chosen.open(settings.split)
     source = fitted(opened, learner.problem, name)
     tasks = evaluation_tasks(experiment, settings, name)
     check_asked(learner, source, tasks[0])
+    known: Mapping[str, int] = {}
+    if name != experiment.run.dataset or settings.split != "train":
+        same = chosen == experiment.dataset
+        known = look_for_trained(experiment, checkpoint, row, opened, name, same)
     begun = time.perf_counter()
     records = list(
         evaluate_tasks(
@@ -171,6 +177,7 @@ def evaluate(
         changes={
             **(algorithm or {}),
             **{f"dataset.{k}": v for k, v in (dataset_settings or {}).items()},
+            **known,
         },
         purpose="test",
         step=checkpoint.step,

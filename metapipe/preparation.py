@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from .checkpoint import Checkpoint, load
-from .contracts import Meta, Problem, Source, Split
+from .contracts import (
+    Meta,
+    Problem,
+    Source,
+    Split,
+    silently_off,
+    stochastic_settings,
+)
 from .episode import Task
 from .errors import DataError, NotFoundError, UnsupportedError
 from .experiment import Experiment
@@ -19,6 +28,7 @@ from .learner import (
     build_learner,
     check_problem,
     choose_device,
+    drops,
     fit_constants,
     fits,
     problem_of,
@@ -28,6 +38,9 @@ from .records import CheckpointRow, RunRow
 from .registry import Registry
 from .session import evaluation_tasks
 from .store import TaskStore
+from .unseen import require_unseen, shared_items, shared_names
+
+logger = logging.getLogger("metapipe")
 
 
 @dataclass(frozen=True)
@@ -59,6 +72,23 @@ def prepare(experiment: Experiment) -> Prepared:
         sources.setdefault(split, experiment.dataset.open(split))
         check_asked(learner, sources[split], evaluation_tasks(experiment, settings)[0])
     return Prepared(experiment, sources, learner, meta)
+
+
+def check_dropout(experiment: Experiment, network: nn.Module) -> None:
+    """Refuse dropout that an experiment asks for and training would never do; tell of
+    what no setting turns off."""
+    algorithm, model = experiment.run.algorithm, experiment.model
+    if experiment.algorithm.stochastic or not drops(network):
+        return
+    for name in stochastic_settings(type(model)):
+        if value := getattr(model, name):
+            raise UnsupportedError(silently_off(algorithm, f"model.{name}={value!r}"))
+    logger.warning(
+        "%s never runs the network in training mode: the layers of %s that act at "
+        "random in training do nothing",
+        algorithm,
+        experiment.run.model,
+    )
 
 
 def trained_learner(
@@ -111,14 +141,42 @@ def changed_after_training(
     return changed
 
 
-def require_unseen(trained_on: Collection[str], source: Source, name: str) -> None:
-    """Raise DataError if classes of a split to be tested on were trained on."""
-    if known := sorted(set(trained_on) & set(source.classes)):
-        raise DataError(
-            f"{len(known)} of the {len(source.classes)} classes of {name} were trained "
-            f"on, such as '{known[0]}': the data or the way to split them have changed "
-            "since the run; split by lists, or use another data set"
-        )
+def look_for_trained(
+    experiment: Experiment,
+    checkpoint: Checkpoint,
+    row: RunRow,
+    source: Source,
+    name: str,
+    same: bool,
+) -> dict[str, int]:
+    """What a run may know of a split of the data set called `name`, to be kept with its
+    evaluation: numbers by name, empty if it is all new.
+
+    Of the run's own data set names are enough, unless it has other settings now, and
+    `same` is false: then the content is compared too. Raises DataError for classes that
+    the run was trained on.
+    """
+    header = checkpoint.header
+    trained_on = [*header.get("classes", ()), *header.get("groups", ())]
+    own = name == experiment.run.dataset
+    if own:
+        require_unseen(trained_on, source, name)
+    if own and same:
+        return {}
+    trained = _trained_data(experiment, row, name)
+    items = {} if trained is None else shared_items(trained, source, name)
+    return items | shared_names(trained_on, source, name)
+
+
+def _trained_data(experiment: Experiment, row: RunRow, name: str) -> Source | None:
+    """The training split of a run, if it is still there; if not, that is told."""
+    try:
+        source = experiment.dataset.open("train")
+        require_same_data(row.environment.get("data"), source)
+    except DataError as error:
+        logger.warning("%s: compared with what was trained on by name: %s", name, error)
+        return None
+    return source
 
 
 def recorded_problem(experiment: Experiment, row: RunRow) -> Problem:
@@ -131,13 +189,19 @@ def recorded_problem(experiment: Experiment, row: RunRow) -> Problem:
 
 def stored_checkpoint(store: TaskStore, row: RunRow, kind: str) -> Checkpoint:
     """The wanted checkpoint of a run; the latest where there is no best."""
+    chosen = checkpoint_row(store, row, kind)
+    return load(Path(chosen.path), chosen.sha256)
+
+
+def checkpoint_row(store: TaskStore, row: RunRow, kind: str) -> CheckpointRow:
+    """Where that checkpoint is. Raises NotFoundError if the run has none yet."""
     rows: dict[str, CheckpointRow] = {c.kind: c for c in store.checkpoints(row.id)}
     chosen = rows.get(kind) or rows.get("latest")
     if chosen is None:
         raise NotFoundError(
             f"run {row.id} has no checkpoint yet: it stopped before the first one"
         )
-    return load(Path(chosen.path), chosen.sha256)
+    return chosen
 
 
 def check_asked(learner: Learner, source: Source, task: Task) -> None:

@@ -18,6 +18,7 @@ from .records import EvaluationRow, RunRow
 from .registry import Registry
 from .resized import fitted
 from .store import TaskStore
+from .unseen import FINDINGS
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,11 @@ def _as_evaluated(
         for name, value in changes.items()
         if name.startswith("dataset.")
     }
-    others = {k: v for k, v in changes.items() if not k.startswith("dataset.")}
+    others = {
+        name: value
+        for name, value in changes.items()
+        if not name.startswith("dataset.") and name not in FINDINGS
+    }
     own = task.dataset == row.dataset
     known = experiment.dataset.model_dump() if own else {}
     dataset = registry.create("dataset", task.dataset, {**known, **of_data})

@@ -49,6 +49,11 @@ class ResizedSource(Source):
         return self.source.classes
 
     @property
+    def groups(self) -> Sequence[str]:
+        """The source's."""
+        return self.source.groups
+
+    @property
     def fingerprint(self) -> str:
         """The source's: it decides which items an episode has."""
         return self.source.fingerprint

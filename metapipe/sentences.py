@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor
@@ -77,6 +78,10 @@ class SentenceEncoder(Encoder):
             convert_to_tensor=True,
         )
         return vectors.float().cpu().clone()  # made in inference mode
+
+    def examples(self, count: int, seed: int = 0) -> Tensor:
+        """(count, width): random directions, of length 1 as most such models have."""
+        return F.normalize(super().examples(count, seed), dim=-1)
 
     def bank(
         self, texts: Mapping[str, Sequence[str]]

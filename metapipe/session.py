@@ -168,6 +168,7 @@ class Session:
             "best": self.best,
             "seconds": self.seconds,
             "classes": list(self.sources["train"].classes),
+            "groups": list(self.sources["train"].groups),
         }
         self.reporter.checkpoint(kind, self.state, self.learner.network, extra)
 

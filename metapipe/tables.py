@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
@@ -97,6 +98,17 @@ class TableEncoder(Encoder):
         """Rows by column, or pandas Series -> (n, features)."""
         rows = [self._row(item) for item in items]
         return torch.tensor(rows, dtype=torch.float32).reshape(-1, *self.shape)
+
+    def examples(self, count: int, seed: int = 0) -> Tensor:
+        """(count, features): normal numbers, and of each name one or, for a name never
+        seen, none."""
+        generator = torch.Generator().manual_seed(seed)
+        parts = [torch.randn(count, len(self.numbers), generator=generator)]
+        for category in self.categories:
+            size = len(category.values)
+            chosen = torch.randint(size + 1, (count,), generator=generator)
+            parts.append(F.one_hot(chosen, size + 1)[:, :size].float())
+        return torch.cat(parts, 1)
 
     def _row(self, item: Mapping[str, Any]) -> list[float]:
         values: list[float] = []

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
@@ -18,6 +19,9 @@ from .errors import DataError
 
 HASHES = 2**24
 """Hashes are below this, so that even a float holds them; 0 is no n-gram."""
+
+KNOWN = 12
+"""Words and pairs of an example text that are in the vocabulary."""
 
 WORD = re.compile(r"\w+|[^\w\s]")
 
@@ -58,6 +62,16 @@ class TextEncoder(Encoder):
                 before = word
         return torch.from_numpy(hashes)
 
+    def examples(self, count: int, seed: int = 0) -> Tensor:
+        """(count, words, grams): texts of random words in random number; the rest 0."""
+        rng = np.random.default_rng(seed)
+        hashes = rng.integers(1, HASHES, (count, *self.shape))
+        words = rng.integers(1, self.words, (count, 1, 1), endpoint=True)
+        grams = rng.integers(1, self.grams, (count, self.words, 1), endpoint=True)
+        there = np.arange(self.words)[:, None] < words
+        there = there & (np.arange(self.grams) < grams)
+        return torch.from_numpy(np.where(there, hashes, 0))
+
 
 class TfidfEncoder(Encoder):
     """A text as the TF-IDF of known words and pairs of words, of length 1: what the
@@ -93,6 +107,13 @@ class TfidfEncoder(Encoder):
         fitted = _vectoriser(self.vocabulary, self.idf)
         vectors = fitted.transform(texts).toarray().astype(np.float32)
         return torch.from_numpy(vectors)
+
+    def examples(self, count: int, seed: int = 0) -> Tensor:
+        """(count, vocabulary): a few weights each, none negative, of length 1."""
+        generator = torch.Generator().manual_seed(seed)
+        weights = torch.rand(count, *self.shape, generator=generator)
+        order = torch.rand(count, *self.shape, generator=generator).argsort(-1)
+        return F.normalize(weights.masked_fill(order >= KNOWN, 0), dim=-1)
 
 
 def text_of(item: Any, column: str) -> str:

@@ -1,7 +1,10 @@
 """Runs as scikit-learn estimators."""
 
+import signal
+
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
@@ -10,11 +13,18 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from metapipe import FewShotClassifier, FewShotRegressor, UnsupportedError
+from metapipe import (
+    FewShotClassifier,
+    FewShotRegressor,
+    Samples,
+    UnsupportedError,
+    hookimpl,
+)
 from metapipe.config import Project, resolve
-from metapipe.pipeline import train
+from metapipe.pipeline import resume, train
 from metapipe.registry import load
 from metapipe.store import TaskStore, default_url
+from metapipe.trained import open_run
 
 SETTINGS = {
     "task.queries": 3,
@@ -126,8 +136,6 @@ def test_an_adapted_estimator_can_be_saved(url, digits, tmp_path):
     model = FewShotClassifier("digits", db=url).fit(images[:40], labels[:40])
     model.save(tmp_path / "x.metapipe")
     found = load_adapted(tmp_path / "x.metapipe", load())
-    import torch
-
     again = found.probabilities(torch.from_numpy(images[40:50]))
     np.testing.assert_allclose(again, model.predict_proba(images[40:50]), atol=1e-6)
 
@@ -213,3 +221,58 @@ def test_the_wrong_number_of_features_is_told(url):
     """What all those checks that want another number would run into."""
     with pytest.raises(UnsupportedError, match="X has 3 features"):
         FewShotClassifier("rows2").fit(np.ones((4, 3)), [0, 1, 0, 1])
+
+
+class Stops:
+    """An observer that presses Ctrl-C at the first figures; twice would be a kill."""
+
+    @hookimpl
+    def step_recorded(self, step):
+        if step == 2:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.fixture
+def interrupted(url, tmp_path):
+    """A store with a run that was interrupted, to be gone on with."""
+    registry, mine = load(), default_url(tmp_path)
+    given = {
+        **SETTINGS,
+        "run.algorithm": "protonet",
+        "run.dataset": "digits",
+        "run.model": "mlp",
+        "model.layers": [16],
+        "training.lr": 0.01,
+        "training.iterations": 40,
+        "training.log_every": 2,
+    }
+    with TaskStore.open(mine) as store:
+        experiment = resolve(Project(tmp_path), registry, list(given.items()))
+        registry.manager.register(Stops(), name="stops")
+        try:
+            outcome = train(experiment.experiment, registry, store, tmp_path)
+        finally:
+            registry.manager.unregister(name="stops")
+    assert (outcome.status, outcome.step) == ("interrupted", 3)
+    return mine
+
+
+def test_a_run_that_went_on_is_opened_anew(interrupted, digits):
+    """In a process that has adapted the weights before."""
+    images, labels = digits
+    model = FewShotClassifier(1, db=interrupted, checkpoint="latest")
+    before = model.fit(images[:40], labels[:40]).predict_proba(images[40:])
+    again = clone(model).fit(images[:40], labels[:40])
+    assert again._run is model._run, "nothing has happened: it is not opened again"
+    with TaskStore.open(interrupted) as store:
+        resume(1, load(), store)
+        trained = open_run(store, load(), 1, "latest")
+    after = clone(model).fit(images[:40], labels[:40]).predict_proba(images[40:])
+    support = Samples(
+        torch.from_numpy(images[:40]),
+        torch.from_numpy(np.unique(labels[:40], return_inverse=True)[1]),
+    )
+    wanted = trained.adapt(support, list("defh"))
+    wanted = wanted.probabilities(torch.from_numpy(images[40:])).numpy()
+    np.testing.assert_allclose(after, wanted, atol=1e-6)
+    assert np.abs(after - before).max() > 0.01

@@ -16,7 +16,7 @@ LAYERS = [
     ["texts", "tables"],
     ["sentences"],
     ["encoding"],
-    ["mapping", "classification", "download", "resized"],
+    ["mapping", "classification", "download", "resized", "unseen"],
     ["arrays"],
     ["registry", "store"],
     ["learner", "experiment"],

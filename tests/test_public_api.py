@@ -10,7 +10,7 @@ NAMES = {
     *("EpisodeRecord", "Episodes", "Samples", "Task", "Metrics", "Params"),
     *("Kind", "Split", "Statistics", "Register", "hookimpl"),
     *("CheckpointInfo", "RunInfo"),
-    *("Encoder", "FewShotClassifier", "FewShotRegressor"),
+    *("DropShare", "Encoder", "FewShotClassifier", "FewShotRegressor"),
     *("DataError", "MetapipeError", "UnsupportedError", "UsageError"),
 }
 

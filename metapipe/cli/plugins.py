@@ -98,6 +98,7 @@ def _as_dict(entry: Entry) -> dict[str, Any]:
         "departs": getattr(cls, "departures", ""),
         "problems": ", ".join(sorted(getattr(cls, "kinds", ()))),
         "normalisation": _normalisation(entry),
+        "dropout": _dropout(cls) if entry.kind == "algorithm" else "",
         "origin": f"{entry.origin} ({entry.origin.module})",
         "settings": _settings(cls),
         "recommended": dict(cls.recommended),
@@ -118,6 +119,13 @@ def _normalisation(entry: Entry) -> str:
         "statistics of the batch: predictions are transductive, unless each query is "
         "evaluated alone"
     )
+
+
+def _dropout(cls: Any) -> str:
+    """Whether a network's dropout does anything beside an algorithm."""
+    if cls.stochastic:
+        return "acts: the network is trained in training mode"
+    return "never acts: the network is never in training mode"
 
 
 def _settings(cls: Any) -> list[dict[str, Any]]:

@@ -10,12 +10,12 @@ import torch
 from ..contracts import Algorithm, Meta, Model, Plugin, Problem, Step
 from ..episode import Episodes, Params
 from ..errors import UnsupportedError
-from ..learner import Learner, build_learner
+from ..learner import Learner, build_learner, drops
 from ..mapping import TaskMap
 from ..tensorfile import shapes
 from .plugin import PluginContract
 from .slopes import Slopes, slopes
-from .toys import TinyModel, blobs, waves
+from .toys import DroppingModel, TinyModel, blobs, waves
 from .variants import variants
 
 LOOP = TaskMap("loop")
@@ -53,8 +53,10 @@ class MetaGradientContract(PluginContract):
         regression = self.regression or "classification" not in self.algorithm.kinds
         return waves(seed=seed) if regression else blobs(shape=self.shape, seed=seed)
 
-    def _learner(self, episodes: Episodes, seed: int = 0) -> tuple[Learner, Meta]:
-        return _built(self.algorithm, self.model, episodes, seed)
+    def _learner(
+        self, episodes: Episodes, model: Model | None = None, seed: int = 0
+    ) -> tuple[Learner, Meta]:
+        return _built(self.algorithm, model or self.model, episodes, seed)
 
     def test_the_gradient_fits_the_parameters(self) -> None:
         """Same names and shapes, finite, and something to descend."""
@@ -105,6 +107,23 @@ class MetaGradientContract(PluginContract):
         first, second = (_step(learner, meta, episodes, LOOP) for _ in range(2))
         for name, grad in first.gradients.items():
             assert torch.equal(grad, second.gradients[name])
+
+    def test_dropout_acts_as_declared(self) -> None:
+        """The loss of a network with dropout is another than without, from the same
+        torch seed, if `stochastic` says that training is in training mode; if not, it
+        is the very same. So it is where the method leaves the model out."""
+        episodes = self._episodes()
+        losses = []
+        for share in (0.0, 0.5):
+            learner, meta = self._learner(episodes, DroppingModel(share=share))
+            losses.append(
+                float(_step(learner, meta, episodes, LOOP).metrics["loss"].mean())
+            )
+        acts = self.algorithm.stochastic and drops(learner.network)
+        assert (losses[0] != losses[1]) == acts, (
+            f"stochastic = {self.algorithm.stochastic}, and the loss is "
+            f"{losses[0]:.8g} without dropout and {losses[1]:.8g} with it"
+        )
 
     def test_the_result_does_not_depend_on_the_mapping(self) -> None:
         """Loop, vmap, chunks and threads agree to 1e-10."""

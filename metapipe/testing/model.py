@@ -7,9 +7,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from ..contracts import Model, Plugin
+from ..contracts import Model, Plugin, stochastic_settings
 from ..episode import Metrics, Params, Samples
 from ..functional import apply, inner_loop, meta_of, support_loss, task_loss
+from ..learner import drops
 from ..mapping import TaskLoss, TaskMap
 from .plugin import PluginContract
 from .slopes import slopes
@@ -56,6 +57,19 @@ class ModelContract(PluginContract):
         network = self.model.build(self.shape, 5, "running").eval().double()
         inputs = torch.rand(4, *self.shape, dtype=torch.float64)
         torch.testing.assert_close(network(inputs)[:1], network(inputs[:1]))
+
+    def test_dropout_is_seen(self) -> None:
+        """A network that acts at random in training says so. Where settings are a
+        DropShare, they decide that, all together."""
+        names = stochastic_settings(type(self.model))
+        inputs = torch.rand(4, *self.shape)
+        for share in (0.0, 0.5):
+            model = self.model.model_copy(update=dict.fromkeys(names, share))
+            network = model.build(self.shape, 5, "running").train()
+            outputs = [network(inputs) for _ in range(4)]
+            same = all(torch.equal(outputs[0], other) for other in outputs)
+            assert same or drops(network), "it acts at random and does not say so"
+            assert not names or drops(network) == (share > 0)
 
     def test_the_seed_decides_the_parameters(self) -> None:
         """The same seed, the same network."""

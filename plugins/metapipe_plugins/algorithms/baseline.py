@@ -51,6 +51,7 @@ class Baseline(Algorithm):
         "a task's layer is fitted by gradient descent on the whole support set; the "
         "authors use momentum and batches of 4"
     )
+    stochastic: ClassVar[bool] = True
     recommended: ClassVar[dict[str, object]] = {
         "model.pooling": "max",
         "model.features": "flatten",

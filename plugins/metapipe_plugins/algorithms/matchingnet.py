@@ -47,6 +47,7 @@ class MatchingNet(Algorithm):
         "eq. 1 and the attention of section 2.1.1; with `context`, the full context "
         "embeddings of section 2.1.2 and appendix A"
     )
+    stochastic: ClassVar[bool] = True
     recommended: ClassVar[dict[str, object]] = {
         "model.pooling": "max",
         "model.features": "flatten",

@@ -49,6 +49,7 @@ class MetaOptNet(Algorithm):
         "in training, support and query images are normalised as one batch; the "
         "authors' code embeds them one after the other"
     )
+    stochastic: ClassVar[bool] = True
     recommended: ClassVar[dict[str, object]] = {
         "model.pooling": "max",
         "model.features": "flatten",

@@ -36,6 +36,7 @@ class ProtoNet(Algorithm):
         "Snell, Swersky & Zemel, NIPS 2017, https://arxiv.org/abs/1703.05175"
     )
     equations: ClassVar[str] = "eq. 1 and 2, algorithm 1"
+    stochastic: ClassVar[bool] = True
     recommended: ClassVar[dict[str, object]] = {
         "model.pooling": "max",
         "model.features": "flatten",

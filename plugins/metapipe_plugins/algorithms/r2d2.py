@@ -48,6 +48,7 @@ class R2D2(Algorithm):
     departures: ClassVar[str] = (
         "the penalty is learned, from 1 on; the released code keeps it at 50"
     )
+    stochastic: ClassVar[bool] = True
     recommended: ClassVar[dict[str, object]] = {
         "model.pooling": "max",
         "model.features": "flatten",

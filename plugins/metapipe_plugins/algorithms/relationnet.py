@@ -46,6 +46,7 @@ class RelationNet(Algorithm):
         "pool), weights begin as torch's do, both modules' gradients are clipped "
         "together, and predictions use running statistics"
     )
+    stochastic: ClassVar[bool] = True
     recommended: ClassVar[dict[str, object]] = {
         "model.pooling": "max",
         "model.features": "maps",

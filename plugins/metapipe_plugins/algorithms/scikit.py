@@ -53,6 +53,7 @@ class Scikit(Algorithm):
 
     paper: ClassVar[str] = "Pedregosa et al., JMLR 2011, https://scikit-learn.org"
     equations: ClassVar[str] = "any classifier of the library, fitted per task"
+    stochastic: ClassVar[bool] = True
     recommended: ClassVar[dict[str, object]] = {
         "model.pooling": "max",
         "model.features": "flatten",

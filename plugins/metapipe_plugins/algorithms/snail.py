@@ -50,6 +50,7 @@ class SNAIL(Algorithm):
     equations: ClassVar[str] = (
         "section 3 (DenseBlock, TCBlock, AttentionBlock); the appendix's stack"
     )
+    stochastic: ClassVar[bool] = True
     recommended: ClassVar[dict[str, object]] = {
         "model.pooling": "max",
         "model.features": "flatten",

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from metapipe import Model, Register, Statistics, UnsupportedError, hookimpl
+from metapipe import DropShare, Model, Register, Statistics, UnsupportedError, hookimpl
 from metapipe.normalisation import LayerNorm
 
 LENGTH = 4.0
@@ -41,7 +41,7 @@ class NGrams(Model):
     layers: PositiveInt = 1
     """Layers of that."""
 
-    dropout: float = Field(default=0.0, ge=0, lt=1)
+    dropout: DropShare = 0.0
     """Share of the n-grams that are left out at random in training, by the algorithms
     that train features and a head; MAML and its kin adapt without."""
 
@@ -73,6 +73,7 @@ class Network(nn.Module):
         super().__init__()
         width = settings.width
         self.dropout = settings.dropout
+        self.stochastic = settings.dropout > 0
         self.ordered = settings.encoder == "transformer"  # attention knows no order
         self.vectors = nn.Embedding(settings.buckets, width)
         self.weights = nn.Embedding(settings.buckets, 1)

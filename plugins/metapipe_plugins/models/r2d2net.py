@@ -14,7 +14,7 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from metapipe import Model, Register, Statistics, UnsupportedError, hookimpl
+from metapipe import DropShare, Model, Register, Statistics, UnsupportedError, hookimpl
 from metapipe.normalisation import BatchNorm
 
 SLOPE = 0.1
@@ -39,7 +39,7 @@ class R2D2Net(Model):
     )
     """Channels of each block; 64 each is the paper's small network."""
 
-    dropout: float = Field(default=0.1, ge=0, lt=1)
+    dropout: DropShare = 0.1
     """Share of values dropped after each of the last two blocks, in training: 0.1 for
     mini-ImageNet, 0.4 for CIFAR-FS, 0 for Omniglot. Needs running statistics: with
     batch statistics, which are the same in training and use, there is none."""
