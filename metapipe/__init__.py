@@ -1,7 +1,7 @@
 """metapipe: the pipeline for meta-learning.
 
-Everything a plugin needs is here, in `metapipe.functional` (the numerical core),
-`metapipe.mapping`, `metapipe.normalisation`, `metapipe.sampling`, `metapipe.bank`,
+Everything a plugin needs is here, in `metapipe.numerics.functional` (the numerical core),
+`metapipe.numerics.task_map`, `metapipe.numerics.normalisation`, `metapipe.sampling`, `metapipe.bank`,
 `metapipe.classification`, `metapipe.download` and `metapipe.testing`. Importing this
 module does not import torch.
 """

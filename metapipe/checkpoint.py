@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from .contracts import Meta
 from .episode import Params
 from .errors import CheckpointError
-from .functional import constants_of
 from .learner import Learner, fit_constants
+from .numerics.functional import constants_of
 from .tensorfile import named, shapes, write_tensors
 from .training import TrainingState
 

@@ -19,7 +19,7 @@ from .episode import Episodes, Metrics, Params, Samples, Task
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from .mapping import TaskMap
+    from .numerics.task_map import TaskMap
 
 Kind = Literal["classification", "regression"]
 Statistics = Literal["batch", "running"]
@@ -140,7 +140,7 @@ class Algorithm(Plugin):
     """A meta-learning algorithm: how to learn a task, and how to learn that.
 
     Nothing is mutated: `adapt`, `predict` and `meta_gradient` are functions of their
-    arguments. `network` is only ever called through `metapipe.functional.apply`.
+    arguments. `network` is only ever called through `metapipe.numerics.functional.apply`.
     """
 
     equations: ClassVar[str] = ""

@@ -14,9 +14,9 @@ from torch.nn.modules.dropout import _DropoutNd
 from .contracts import Algorithm, Meta, Model, Problem, Source
 from .episode import Params
 from .errors import UnsupportedError, UsageError, did_you_mean
-from .functional import constants_of, install
-from .mapping import TaskMap
-from .memory import keep_freed_memory
+from .numerics.functional import constants_of, install
+from .numerics.memory import keep_freed_memory
+from .numerics.task_map import TaskMap
 from .tensorfile import shapes
 
 

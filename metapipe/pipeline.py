@@ -20,7 +20,7 @@ from .evaluation import summarise
 from .events import RunInfo
 from .experiment import Experiment
 from .learner import Learner
-from .mapping import TaskMap, candidates
+from .numerics.task_map import TaskMap, candidates
 from .preparation import (
     Prepared,
     changed_after_training,

@@ -33,7 +33,7 @@ from .learner import (
     fits,
     problem_of,
 )
-from .mapping import TaskMap
+from .numerics.task_map import TaskMap
 from .records import CheckpointRow, RunRow
 from .registry import Registry
 from .session import evaluation_tasks

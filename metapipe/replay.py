@@ -12,7 +12,7 @@ from .episode import Episodes, Samples, Task
 from .errors import UnsupportedError
 from .evaluation import Prediction, predict
 from .experiment import Experiment
-from .functional import task_loss
+from .numerics.functional import task_loss
 from .preparation import require_same_data, stored_checkpoint, trained_learner
 from .records import EvaluationRow, RunRow
 from .registry import Registry

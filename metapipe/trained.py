@@ -17,8 +17,8 @@ from .episode import EpisodeRecord, Samples, Task
 from .errors import UsageError
 from .evaluation import Prediction, wilson
 from .experiment import Experiment
-from .functional import accuracy, task_loss
 from .learner import Learner
+from .numerics.functional import accuracy, task_loss
 from .preparation import changed_after_training, stored_checkpoint, trained_learner
 from .records import NewEvaluation, RunRow
 from .registry import Registry

@@ -17,9 +17,9 @@ import torch
 from .contracts import Meta, Step
 from .episode import Episodes, Metrics, Params, Task
 from .errors import DivergedError
-from .functional import partition
 from .learner import Learner
-from .mapping import TaskMap, fastest
+from .numerics.functional import partition
+from .numerics.task_map import TaskMap, fastest
 from .settings import TrainingSettings
 
 DIVERGED = 1000.0

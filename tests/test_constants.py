@@ -12,9 +12,9 @@ from metapipe.adapted import load as load_adapted
 from metapipe.adapted import save as save_adapted
 from metapipe.checkpoint import load, save
 from metapipe.errors import CheckpointError
-from metapipe.functional import constants_of, meta_of
 from metapipe.learner import Learner
-from metapipe.mapping import TaskMap
+from metapipe.numerics.functional import constants_of, meta_of
+from metapipe.numerics.task_map import TaskMap
 from metapipe.registry import load as load_plugins
 from metapipe.settings import TrainingSettings
 from metapipe.store import TaskStore, default_url

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from metapipe.functional import (
+from metapipe.numerics.functional import (
     accuracy,
     apply,
     batch_loss,

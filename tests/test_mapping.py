@@ -5,9 +5,9 @@ import time
 import pytest
 import torch
 
-from metapipe import Episodes, Metrics, Samples, Task, mapping
-from metapipe.functional import meta_of
-from metapipe.mapping import TaskMap, candidates, fastest
+from metapipe import Episodes, Metrics, Samples, Task
+from metapipe.numerics.functional import meta_of
+from metapipe.numerics.task_map import TaskMap, candidates, fastest
 from metapipe_plugins.algorithms.maml import MAML
 from metapipe_plugins.models.conv4 import Conv4
 

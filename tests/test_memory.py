@@ -8,7 +8,7 @@ import pytest
 
 PROGRAM = """
 import resource
-from metapipe.memory import keep_freed_memory
+from metapipe.numerics.memory import keep_freed_memory
 kept = {keep}keep_freed_memory()
 import torch
 def faults():

@@ -5,15 +5,15 @@ import torch
 from torch import Tensor, nn
 
 from metapipe import Meta, Problem
-from metapipe.functional import (
+from metapipe.numerics.functional import (
     apply,
     inner_loop,
     meta_of,
     normalisation_names,
     task_loss,
 )
-from metapipe.mapping import TaskMap
-from metapipe.normalisation import BatchNorm, LayerNorm
+from metapipe.numerics.normalisation import BatchNorm, LayerNorm
+from metapipe.numerics.task_map import TaskMap
 from metapipe.testing import blobs
 from metapipe.testing.slopes import slopes
 from metapipe_plugins.algorithms.maml import MAML

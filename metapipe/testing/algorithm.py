@@ -13,8 +13,8 @@ from torch import Tensor
 from ..checkpoint import load, save
 from ..contracts import Meta
 from ..episode import Episodes, Params, Samples
-from ..functional import task_loss
 from ..learner import Learner
+from ..numerics.functional import task_loss
 from ..settings import TrainingSettings
 from ..training import start, train
 from .meta_gradient import LOOP, OTHERS, MetaGradientContract, detached

@@ -11,7 +11,7 @@ from ..contracts import Algorithm, Meta, Model, Plugin, Problem, Step
 from ..episode import Episodes, Params
 from ..errors import UnsupportedError
 from ..learner import Learner, build_learner, drops
-from ..mapping import TaskMap
+from ..numerics.task_map import TaskMap
 from ..tensorfile import shapes
 from .plugin import PluginContract
 from .slopes import Slopes, slopes

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from ..contracts import Model, Plugin, stochastic_settings
 from ..episode import Metrics, Params, Samples
-from ..functional import apply, inner_loop, meta_of, support_loss, task_loss
 from ..learner import drops
-from ..mapping import TaskLoss, TaskMap
+from ..numerics.functional import apply, inner_loop, meta_of, support_loss, task_loss
+from ..numerics.task_map import TaskLoss, TaskMap
 from .plugin import PluginContract
 from .slopes import slopes
 from .toys import blobs
@@ -19,7 +19,7 @@ from .toys import blobs
 REMEDY = (
     "torch's vmap loses second derivatives through the weight of batch, layer and "
     "instance norm. If there is such a layer, scale outside the library call: use "
-    "metapipe's BatchNorm or LayerNorm (metapipe.normalisation)"
+    "metapipe's BatchNorm or LayerNorm (metapipe.numerics.normalisation)"
 )
 """What to do where the mappings disagree."""
 

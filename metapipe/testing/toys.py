@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..contracts import DropShare, Model, Statistics
 from ..episode import Episodes, Samples, Task
-from ..normalisation import BatchNorm
+from ..numerics.normalisation import BatchNorm
 
 
 class TinyModel(Model):

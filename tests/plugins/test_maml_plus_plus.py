@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from torch.func import functional_call
 
 from metapipe import Samples
-from metapipe.functional import meta_of
-from metapipe.mapping import TaskMap
+from metapipe.numerics.functional import meta_of
+from metapipe.numerics.task_map import TaskMap
 from metapipe.testing import AlgorithmContract, TinyModel, blobs
 from metapipe_plugins.algorithms.maml import MAML
 from metapipe_plugins.algorithms.maml_plus_plus import MAMLPlusPlus, step_weights

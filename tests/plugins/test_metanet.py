@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from metapipe import Problem, Samples, UnsupportedError
-from metapipe.functional import apply, meta_of, task_loss, within
-from metapipe.mapping import TaskMap
+from metapipe.numerics.functional import apply, meta_of, task_loss, within
+from metapipe.numerics.task_map import TaskMap
 from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, TinyModel, blobs
 from metapipe_plugins.algorithms.metanet import (

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from metapipe import Problem, UnsupportedError
-from metapipe.functional import apply, meta_of
+from metapipe.numerics.functional import apply, meta_of
 from metapipe.registry import load
 from metapipe.testing import ModelContract
 from metapipe_plugins.models.conv4 import Conv4

@@ -6,9 +6,9 @@ from quadratic import quadratic_episode
 from torch import nn
 
 from metapipe import Episodes, Meta, Problem, Samples, Task
-from metapipe.functional import apply, meta_of, task_loss
 from metapipe.learner import Learner
-from metapipe.mapping import TaskMap
+from metapipe.numerics.functional import apply, meta_of, task_loss
+from metapipe.numerics.task_map import TaskMap
 from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, TinyModel, blobs
 from metapipe.training import start, train

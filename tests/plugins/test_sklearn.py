@@ -96,7 +96,7 @@ def test_permuting_labels_permutes_scores():
 
 def test_the_step_is_that_of_a_plain_classifier():
     """The gradient of the cross-entropy over all classes, by autograd."""
-    from metapipe.mapping import TaskMap
+    from metapipe.numerics.task_map import TaskMap
 
     method, episodes = algorithm(), blobs()
     network = method.build(TinyModel(), Problem("classification", (6,), 3, 12)).double()

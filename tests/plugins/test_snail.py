@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from metapipe import Problem, Samples, UnsupportedError
-from metapipe.mapping import TaskMap
+from metapipe.numerics.task_map import TaskMap
 from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, blobs
 from metapipe_plugins.algorithms.snail import SNAIL, _unlabelled

@@ -25,7 +25,7 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.functional import (
+from metapipe.numerics.functional import (
     apply,
     inner_loop,
     meta_of,
@@ -34,7 +34,7 @@ from metapipe.functional import (
     task_loss,
     within,
 )
-from metapipe.mapping import TaskMap
+from metapipe.numerics.task_map import TaskMap
 from metapipe_plugins.parts.features import feature_length, vector_features
 
 

@@ -26,8 +26,8 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.functional import inner_loop, meta_of, task_loss
-from metapipe.mapping import TaskMap
+from metapipe.numerics.functional import inner_loop, meta_of, task_loss
+from metapipe.numerics.task_map import TaskMap
 from metapipe_plugins.parts.classifier import (
     Classifier,
     Cosine,

@@ -28,14 +28,14 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.functional import (
+from metapipe.numerics.functional import (
     apply,
     inner_loop,
     meta_of,
     require_same_outputs,
     task_loss,
 )
-from metapipe.mapping import TaskMap
+from metapipe.numerics.task_map import TaskMap
 from metapipe_plugins.parts.features import feature_length, vector_features
 
 

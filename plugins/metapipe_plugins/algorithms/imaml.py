@@ -28,7 +28,7 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.functional import (
+from metapipe.numerics.functional import (
     Loss,
     apply,
     before_adaptation,
@@ -39,7 +39,7 @@ from metapipe.functional import (
     support_loss,
     task_loss,
 )
-from metapipe.mapping import TaskMap
+from metapipe.numerics.task_map import TaskMap
 
 
 class IMAML(Algorithm):

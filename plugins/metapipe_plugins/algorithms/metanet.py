@@ -27,7 +27,7 @@ from metapipe import (
     UnsupportedError,
     hookimpl,
 )
-from metapipe.functional import (
+from metapipe.numerics.functional import (
     apply,
     meta_of,
     normalisation_names,
@@ -35,7 +35,7 @@ from metapipe.functional import (
     task_loss,
     within,
 )
-from metapipe.mapping import TaskMap
+from metapipe.numerics.task_map import TaskMap
 from metapipe.sampling import fixed_order
 from metapipe_plugins.parts.augmented import Augmented, Fast, one_set
 from metapipe_plugins.parts.generators import ExampleGenerator, TaskGenerator

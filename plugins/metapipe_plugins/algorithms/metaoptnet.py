@@ -26,8 +26,8 @@ from metapipe import (
     UnsupportedError,
     hookimpl,
 )
-from metapipe.functional import apply, head_step, meta_of, own
-from metapipe.mapping import TaskMap
+from metapipe.numerics.functional import apply, head_step, meta_of, own
+from metapipe.numerics.task_map import TaskMap
 from metapipe_plugins.parts.features import vector_features
 from metapipe_plugins.parts.ridge import ridge_regression
 from metapipe_plugins.parts.svm import crammer_singer

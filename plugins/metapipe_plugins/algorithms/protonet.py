@@ -24,8 +24,8 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.functional import apply, head_step, meta_of
-from metapipe.mapping import TaskMap
+from metapipe.numerics.functional import apply, head_step, meta_of
+from metapipe.numerics.task_map import TaskMap
 from metapipe_plugins.parts.features import vector_features
 
 

@@ -28,9 +28,9 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.functional import apply, batch_loss, gradient, meta_of, within
-from metapipe.mapping import TaskMap
-from metapipe.normalisation import BatchNorm
+from metapipe.numerics.functional import apply, batch_loss, gradient, meta_of, within
+from metapipe.numerics.normalisation import BatchNorm
+from metapipe.numerics.task_map import TaskMap
 
 
 class RelationNet(Algorithm):

@@ -27,7 +27,7 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.functional import (
+from metapipe.numerics.functional import (
     apply,
     before_adaptation,
     gradient,
@@ -36,7 +36,7 @@ from metapipe.functional import (
     support_loss,
     task_loss,
 )
-from metapipe.mapping import TaskMap
+from metapipe.numerics.task_map import TaskMap
 from metapipe.sampling import fixed_order
 
 MOMENT = "moment."

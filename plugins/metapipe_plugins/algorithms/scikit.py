@@ -31,8 +31,8 @@ from metapipe import (
     UsageError,
     hookimpl,
 )
-from metapipe.functional import meta_of
-from metapipe.mapping import TaskMap
+from metapipe.numerics.functional import meta_of
+from metapipe.numerics.task_map import TaskMap
 from metapipe_plugins.parts.classifier import (
     Classifier,
     Linear,

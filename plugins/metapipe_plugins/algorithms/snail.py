@@ -26,7 +26,7 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.functional import (
+from metapipe.numerics.functional import (
     apply,
     head_step,
     meta_of,
@@ -34,7 +34,7 @@ from metapipe.functional import (
     require_same_outputs,
     within,
 )
-from metapipe.mapping import TaskMap
+from metapipe.numerics.task_map import TaskMap
 from metapipe.sampling import fixed_order
 from metapipe_plugins.parts.features import feature_length, vector_features
 from metapipe_plugins.parts.temporal import Snail

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metapipe import Episodes, Meta, Metrics, Params, Problem, Step, UnsupportedError
-from metapipe.functional import apply, batch_loss, embed, gradient, own, within
+from metapipe.numerics.functional import apply, batch_loss, embed, gradient, own, within
 from metapipe.sampling import fixed_order
 from metapipe_plugins.parts.features import feature_length
 

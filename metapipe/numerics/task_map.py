@@ -20,7 +20,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor
 
-from .episode import Episodes, Metrics, Params, Samples
+from ..episode import Episodes, Metrics, Params, Samples
 from .functional import vectorised
 from .memory import available_memory, resident_memory
 

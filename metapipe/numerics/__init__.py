@@ -1,0 +1,1 @@
+"""Functional calls, gradients, losses, and tasks mapped: what algorithms compute with."""
