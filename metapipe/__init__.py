@@ -1,8 +1,8 @@
 """metapipe: the pipeline for meta-learning.
 
 Everything a plugin needs is here, in `metapipe.numerics.functional` (the numerical core),
-`metapipe.numerics.task_map`, `metapipe.numerics.normalisation`, `metapipe.sampling`, `metapipe.bank`,
-`metapipe.classification`, `metapipe.download` and `metapipe.testing`. Importing this
+`metapipe.numerics.task_map`, `metapipe.numerics.normalisation`, `metapipe.data.sampling`, `metapipe.data.bank`,
+`metapipe.data.image_source`, `metapipe.data.download` and `metapipe.testing`. Importing this
 module does not import torch.
 """
 

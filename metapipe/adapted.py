@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from .contracts import Encoder, Kind, Meta, Problem
-from .encoding import encoder_from
+from .data.encoders import encoder_from
 from .episode import Params, Samples
 from .errors import CheckpointError, UnsupportedError
 from .evaluation import Prediction, predict

@@ -14,6 +14,7 @@ from typing import Any
 
 from .checkpoint import Checkpoint, load
 from .contracts import Dataset
+from .data.resized_source import fitted
 from .errors import UsageError
 from .evaluation import evaluate as evaluate_tasks
 from .evaluation import summarise
@@ -34,7 +35,6 @@ from .preparation import (
 )
 from .records import EvaluationRow, NewRun
 from .registry import Registry
-from .resized import fitted
 from .run import Reporter, environment, git_state, heartbeat, host, interruptible
 from .session import Session, evaluation_row, evaluation_tasks
 from .settings import EvaluationSettings

@@ -8,6 +8,7 @@ from typing import cast
 import torch
 
 from .contracts import Split
+from .data.resized_source import fitted
 from .episode import Episodes, Samples, Task
 from .errors import UnsupportedError
 from .evaluation import Prediction, predict
@@ -16,7 +17,6 @@ from .numerics.functional import task_loss
 from .preparation import require_same_data, stored_checkpoint, trained_learner
 from .records import EvaluationRow, RunRow
 from .registry import Registry
-from .resized import fitted
 from .store import TaskStore
 from .unseen import FINDINGS
 

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .contracts import Source
+from .data.sampling import tasks as task_stream
 from .episode import EpisodeRecord, Episodes, Task
 from .evaluation import Summary, evaluate, summarise
 from .experiment import Experiment
 from .learner import Learner
 from .records import NewEvaluation
 from .run import Interruption, Reporter
-from .sampling import tasks as task_stream
 from .settings import EvaluationSettings
 from .training import Iteration, TrainingState, train
 

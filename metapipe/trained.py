@@ -12,7 +12,7 @@ import torch
 from .adapted import Adapted, Origin, adapt
 from .checkpoint import Checkpoint
 from .contracts import Encoder, Meta
-from .encoding import encoder_from
+from .data.encoders import encoder_from
 from .episode import EpisodeRecord, Samples, Task
 from .errors import UsageError
 from .evaluation import Prediction, wilson

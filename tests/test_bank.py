@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metapipe.bank import Bank, identity, open_bank
+from metapipe.data.bank import Bank, identity, open_bank
 from metapipe.errors import DataError
 
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from metapipe import Task, UnsupportedError
-from metapipe.bank import Bank
-from metapipe.classification import ImageClass, ImageSource, with_rotations
-from metapipe.sampling import tasks
+from metapipe.data.bank import Bank
+from metapipe.data.image_source import ImageClass, ImageSource, with_rotations
+from metapipe.data.sampling import tasks
 
 SIZES = [20, 7, 30, 12, 25, 9]
 

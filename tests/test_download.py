@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from metapipe.download import download
+from metapipe.data.download import download
 from metapipe.errors import DataError
 
 CONTENT = bytes(range(256)) * 8192  # 2 MiB

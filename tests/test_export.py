@@ -10,14 +10,14 @@ from pictures import picture
 
 from metapipe import Problem, Samples
 from metapipe.adapted import Origin, adapt
-from metapipe.encoding import encoder_from
+from metapipe.data.encoders import encoder_from
+from metapipe.data.image_encoder import ImageEncoder
+from metapipe.data.row_encoder import TableEncoder
+from metapipe.data.sentence_encoder import SentenceEncoder
+from metapipe.data.text_encoders import HASHES, TextEncoder, TfidfEncoder
 from metapipe.errors import UnsupportedError
 from metapipe.export import Predictor, export_onnx, export_program
-from metapipe.images import ImageEncoder
 from metapipe.learner import build_learner
-from metapipe.sentences import SentenceEncoder
-from metapipe.tables import TableEncoder
-from metapipe.texts import HASHES, TextEncoder, TfidfEncoder
 from metapipe_plugins.algorithms.maml import MAML
 from metapipe_plugins.algorithms.protonet import ProtoNet
 from metapipe_plugins.models.conv4 import Conv4

@@ -9,7 +9,7 @@ import pytest
 from pictures import write_classes
 
 from metapipe import DataError, UnsupportedError
-from metapipe.folders import prefix_of, walk
+from metapipe.data.files import prefix_of, walk
 from metapipe.registry import load
 
 REGISTRY = load()
@@ -89,7 +89,7 @@ def test_links_in_a_tar_are_passed_over(tmp_path):
 
 
 def test_a_bomb_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("metapipe.folders.MAX_ARCHIVE", 10_000)
+    monkeypatch.setattr("metapipe.data.files.MAX_ARCHIVE", 10_000)
     bomb = zip_with(tmp_path / "x.zip", "rose/1.png", bytes(10**7))
     with pytest.raises(DataError, match="bomb"):
         list(walk(bomb, [".png"]))

@@ -9,8 +9,8 @@ from pictures import picture
 from PIL import Image
 
 from metapipe import DataError
-from metapipe.encoding import encoder_from
-from metapipe.images import ImageEncoder
+from metapipe.data.encoders import encoder_from
+from metapipe.data.image_encoder import ImageEncoder
 
 COLOUR = ImageEncoder(height=8, width=8, channels=3, fit="crop")
 GREY = ImageEncoder(height=8, width=8, channels=1, fit="stretch", invert=True)

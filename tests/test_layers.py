@@ -37,21 +37,21 @@ LAYERS = [
 
 PUBLIC = {
     "metapipe",
-    "metapipe.arrays",
-    "metapipe.bank",
-    "metapipe.classification",
-    "metapipe.download",
-    "metapipe.folders",
+    "metapipe.data.array_source",
+    "metapipe.data.bank",
+    "metapipe.data.image_source",
+    "metapipe.data.download",
+    "metapipe.data.files",
     "metapipe.numerics.functional",
-    "metapipe.images",
+    "metapipe.data.image_encoder",
     "metapipe.numerics.task_map",
     "metapipe.numerics.normalisation",
-    "metapipe.rows",
-    "metapipe.sampling",
-    "metapipe.sentences",
-    "metapipe.tables",
+    "metapipe.data.table_files",
+    "metapipe.data.sampling",
+    "metapipe.data.sentence_encoder",
+    "metapipe.data.row_encoder",
     "metapipe.testing",
-    "metapipe.texts",
+    "metapipe.data.text_encoders",
 }
 """What a plugin may import: the API."""
 

@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from metapipe import DataError
+from metapipe.data.files import labelled, walk, without_pictures
+from metapipe.data.image_encoder import ImageEncoder, picture_suffixes
+from metapipe.data.table_files import read_rows
 from metapipe.errors import StoreError
 from metapipe.examples import each_file, read_examples
-from metapipe.folders import labelled, walk, without_pictures
-from metapipe.images import ImageEncoder, picture_suffixes
-from metapipe.rows import read_rows
 from metapipe.store import require_file
 
 ENCODER = ImageEncoder(height=8, width=8, channels=1, fit="stretch")
@@ -135,7 +135,7 @@ def test_a_damaged_exif_is_a_damaged_picture(pictures, monkeypatch):
     def broken(image):
         raise struct.error("required argument is not an integer")
 
-    monkeypatch.setattr("metapipe.images.ImageOps.exif_transpose", broken)
+    monkeypatch.setattr("metapipe.data.image_encoder.ImageOps.exif_transpose", broken)
     with pytest.raises(DataError, match=r"cannot read .*0.png: required argument"):
         ENCODER.pixels(pictures / "cat" / "0.png")
 

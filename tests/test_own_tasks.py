@@ -8,7 +8,7 @@ import pytest
 from commands import error_line, metapipe, metapipe_json
 from pictures import write_classes
 
-from metapipe.sampling import choose
+from metapipe.data.sampling import choose
 
 
 def write(path, rows):

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from metapipe.sampling import choose, fixed_order, integers, keys, tasks, uniform, words
+from metapipe.data.sampling import (
+    choose,
+    fixed_order,
+    integers,
+    keys,
+    tasks,
+    uniform,
+    words,
+)
 
 
 def key(count: int = 1, seed: int = 0, split: str = "train"):

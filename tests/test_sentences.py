@@ -11,11 +11,11 @@ from sentence_transformers.sentence_transformer.modules import Pooling, Transfor
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, BertTokenizer
 
 from metapipe import DataError, UnsupportedError
-from metapipe.encoding import encoder_from
+from metapipe.data.encoders import encoder_from
+from metapipe.data.sampling import tasks
+from metapipe.data.sentence_encoder import SentenceEncoder
 from metapipe.errors import SettingError
 from metapipe.registry import load
-from metapipe.sampling import tasks
-from metapipe.sentences import SentenceEncoder
 
 WORDS = ["card", "refund", "pin", "transfer", "fee", "limit", "cash", "please"]
 REGISTRY = load()

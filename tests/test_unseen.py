@@ -7,8 +7,8 @@ import pytest
 from pictures import picture
 from shared import DATA, needs_data
 
-from metapipe.arrays import ArraySource, GroupSource
 from metapipe.config import Project, resolve
+from metapipe.data.array_source import ArraySource, GroupSource
 from metapipe.errors import DataError
 from metapipe.pipeline import evaluate, train
 from metapipe.preparation import stored_checkpoint

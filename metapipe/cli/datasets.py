@@ -73,8 +73,8 @@ def show(
                 raise
             click.echo(f"{split}: {error}", err=True)
     if png is not None:
+        from ..data.sampling import tasks
         from ..drawing import draw_samples
-        from ..sampling import tasks
 
         source = sources["train"]
         source.check(ways, shots, queries)

@@ -11,7 +11,7 @@ import pytest
 from shared import DATA, needs_data
 
 from metapipe import Dataset, Task
-from metapipe.sampling import tasks
+from metapipe.data.sampling import tasks
 from metapipe_plugins.datasets.digits import Digits
 from metapipe_plugins.datasets.glyphs import Glyphs
 from metapipe_plugins.datasets.omniglot import Omniglot

@@ -26,9 +26,9 @@ from metapipe import (
     Step,
     hookimpl,
 )
+from metapipe.data.sampling import fixed_order
 from metapipe.numerics.functional import apply, head_step, meta_of, within
 from metapipe.numerics.task_map import TaskMap
-from metapipe.sampling import fixed_order
 from metapipe_plugins.parts.features import feature_length, vector_features
 from metapipe_plugins.parts.full_context import QueryContext, SupportContext
 

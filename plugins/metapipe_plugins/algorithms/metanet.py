@@ -27,6 +27,7 @@ from metapipe import (
     UnsupportedError,
     hookimpl,
 )
+from metapipe.data.sampling import fixed_order
 from metapipe.numerics.functional import (
     apply,
     meta_of,
@@ -36,7 +37,6 @@ from metapipe.numerics.functional import (
     within,
 )
 from metapipe.numerics.task_map import TaskMap
-from metapipe.sampling import fixed_order
 from metapipe_plugins.parts.augmented import Augmented, Fast, one_set
 from metapipe_plugins.parts.generators import ExampleGenerator, TaskGenerator
 

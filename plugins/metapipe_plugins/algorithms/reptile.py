@@ -27,6 +27,7 @@ from metapipe import (
     Step,
     hookimpl,
 )
+from metapipe.data.sampling import fixed_order
 from metapipe.numerics.functional import (
     apply,
     before_adaptation,
@@ -37,7 +38,6 @@ from metapipe.numerics.functional import (
     task_loss,
 )
 from metapipe.numerics.task_map import TaskMap
-from metapipe.sampling import fixed_order
 
 MOMENT = "moment."
 """Prefix of Adam's second moments in the state."""

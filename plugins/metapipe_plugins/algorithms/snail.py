@@ -26,6 +26,7 @@ from metapipe import (
     Step,
     hookimpl,
 )
+from metapipe.data.sampling import fixed_order
 from metapipe.numerics.functional import (
     apply,
     head_step,
@@ -35,7 +36,6 @@ from metapipe.numerics.functional import (
     within,
 )
 from metapipe.numerics.task_map import TaskMap
-from metapipe.sampling import fixed_order
 from metapipe_plugins.parts.features import feature_length, vector_features
 from metapipe_plugins.parts.temporal import Snail
 

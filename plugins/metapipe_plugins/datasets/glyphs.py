@@ -34,10 +34,10 @@ from PIL import __version__ as pillow_version
 from pydantic import Field
 
 from metapipe import Dataset, Register, Split, hookimpl
-from metapipe.bank import Bank, Bytes, open_bank
-from metapipe.classification import ImageClass, ImageSource, with_rotations
-from metapipe.images import ImageEncoder
-from metapipe.sampling import uniform
+from metapipe.data.bank import Bank, Bytes, open_bank
+from metapipe.data.image_encoder import ImageEncoder
+from metapipe.data.image_source import ImageClass, ImageSource, with_rotations
+from metapipe.data.sampling import uniform
 
 SIZE = 28
 SCRIPTS: dict[Split, dict[str, tuple[tuple[int, int], ...]]] = {

@@ -18,12 +18,12 @@ import numpy as np
 from pydantic import Field, NonNegativeInt
 
 from metapipe import DataError, Dataset, Register, Split, hookimpl
-from metapipe.bank import Bank, Bytes, identity, open_bank
-from metapipe.classification import ImageClass, ImageSource, with_rotations
-from metapipe.download import download_all
-from metapipe.folders import UNREADABLE
-from metapipe.images import ImageEncoder
-from metapipe.sampling import choose
+from metapipe.data.bank import Bank, Bytes, identity, open_bank
+from metapipe.data.download import download_all
+from metapipe.data.files import UNREADABLE
+from metapipe.data.image_encoder import ImageEncoder
+from metapipe.data.image_source import ImageClass, ImageSource, with_rotations
+from metapipe.data.sampling import choose
 
 OFFICIAL = "https://github.com/brendenlake/omniglot/raw/master/python"
 ARCHIVES = {

@@ -28,8 +28,8 @@ from metapipe import (
     Task,
     hookimpl,
 )
-from metapipe.arrays import require_one_way
-from metapipe.sampling import keys, uniform
+from metapipe.data.array_source import require_one_way
+from metapipe.data.sampling import keys, uniform
 
 Numbers = NDArray[np.float64]
 

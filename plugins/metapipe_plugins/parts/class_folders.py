@@ -12,10 +12,10 @@ from typing import Literal
 import numpy as np
 
 from metapipe import DataError
-from metapipe.bank import Bank, Bytes, identity, open_bank
-from metapipe.classification import ImageClass, ImageSource, digest
-from metapipe.folders import first_few, is_archive, labelled, without_pictures
-from metapipe.images import ImageEncoder, picture_suffixes
+from metapipe.data.bank import Bank, Bytes, identity, open_bank
+from metapipe.data.files import first_few, is_archive, labelled, without_pictures
+from metapipe.data.image_encoder import ImageEncoder, picture_suffixes
+from metapipe.data.image_source import ImageClass, ImageSource, digest
 from metapipe_plugins.parts.class_splits import NAMED
 
 SHOWN = 5

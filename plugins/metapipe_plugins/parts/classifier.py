@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metapipe import Episodes, Meta, Metrics, Params, Problem, Step, UnsupportedError
+from metapipe.data.sampling import fixed_order
 from metapipe.numerics.functional import apply, batch_loss, embed, gradient, own, within
-from metapipe.sampling import fixed_order
 from metapipe_plugins.parts.features import feature_length
 
 LAST = "classifier"

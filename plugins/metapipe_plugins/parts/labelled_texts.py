@@ -12,10 +12,10 @@ import numpy as np
 from pydantic import NonNegativeInt, PositiveInt
 
 from metapipe import DataError, Dataset, Encoder, Split
-from metapipe.arrays import ArraySource
-from metapipe.rows import find_tables, read_rows
-from metapipe.sentences import SentenceEncoder
-from metapipe.texts import TextEncoder, TfidfEncoder
+from metapipe.data.array_source import ArraySource
+from metapipe.data.sentence_encoder import SentenceEncoder
+from metapipe.data.table_files import find_tables, read_rows
+from metapipe.data.text_encoders import TextEncoder, TfidfEncoder
 from metapipe_plugins.parts.class_splits import Lists
 
 SHOWN = 3

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from .errors import DataError
+from ..errors import DataError
 
 MAX_FILE = 256 * 2**20
 """Bytes; no single picture or text is larger."""

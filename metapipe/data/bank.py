@@ -22,7 +22,7 @@ import platformdirs
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from .errors import DataError
+from ..errors import DataError
 
 Bytes = NDArray[np.uint8]
 Build = Callable[[], Iterable[tuple[str, Bytes]]]

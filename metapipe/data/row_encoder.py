@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from .contracts import Encoder, Form
-from .errors import DataError
-from .rows import Row
+from ..contracts import Encoder, Form
+from ..errors import DataError
+from .table_files import Row
 
 MOST = 100
 """Categories of a column; one with more is an identifier."""

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .episode import Task
+from ..episode import Task
 
 Words = NDArray[np.uint64]
 Integers = NDArray[np.int64]

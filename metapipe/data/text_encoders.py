@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from .contracts import Encoder, Form
-from .errors import DataError
+from ..contracts import Encoder, Form
+from ..errors import DataError
 
 HASHES = 2**24
 """Hashes are below this, so that even a float holds them; 0 is no n-gram."""

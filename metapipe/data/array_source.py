@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .classification import choose_items, digest, labels_of, require_items
-from .contracts import Encoder, Kind, Source
-from .episode import Episodes, Samples, Task
-from .errors import UnsupportedError
+from ..contracts import Encoder, Kind, Source
+from ..episode import Episodes, Samples, Task
+from ..errors import UnsupportedError
+from .image_source import choose_items, digest, labels_of, require_items
 from .sampling import choose, keys
 
 Array = NDArray[Any]

@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..contracts import Kind, Source
+from ..episode import Episodes, Samples, Task
+from ..errors import UnsupportedError
 from .bank import Bank, Bytes
-from .contracts import Kind, Source
-from .episode import Episodes, Samples, Task
-from .errors import UnsupportedError
-from .images import ImageEncoder, unit_floats
+from .image_encoder import ImageEncoder, unit_floats
 from .sampling import Integers, Words, choose, integers, keys
 
 TURNS = (0, 1, 2, 3)

@@ -15,9 +15,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from pydantic import Field
 from torch import Tensor
 
+from ..contracts import Encoder
+from ..errors import DataError
 from .bank import Bytes
-from .contracts import Encoder
-from .errors import DataError
 
 MOST_CHANNELS = 4
 BYTE, WORD = 255, 65535

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor
 
+from ..contracts import Encoder, Form
+from ..errors import DataError
 from .bank import open_bank
-from .contracts import Encoder, Form
-from .errors import DataError
-from .texts import text_of
+from .text_encoders import text_of
 
 BATCH = 64
 PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")

@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from . import images, sentences, tables, texts  # noqa: F401  # their encoders
-from .contracts import Encoder
-from .errors import DataError
+from ..contracts import Encoder
+from ..errors import DataError
+from . import image_encoder, row_encoder, sentence_encoder, text_encoders  # noqa: F401  # their encoders
 
 
 def encoder_from(record: Mapping[str, Any]) -> Encoder:

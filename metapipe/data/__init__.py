@@ -1,0 +1,1 @@
+"""Episodes from files, rows and arrays: what data sets are made of."""
