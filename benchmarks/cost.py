@@ -29,10 +29,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from metapipe import Episodes, Meta, Problem, Samples, Task
+from metapipe.experiment.registry import load
 from metapipe.numerics.functional import apply, own
 from metapipe.numerics.memory import keep_freed_memory
 from metapipe.numerics.task_map import TaskMap, fastest
-from metapipe.registry import load
 from metapipe_plugins.algorithms.metaoptnet import MetaOptNet
 
 TABLE = Path(__file__).parent / "COST.md"

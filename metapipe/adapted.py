@@ -21,9 +21,9 @@ from .data.encoders import encoder_from
 from .episode import Params, Samples
 from .errors import CheckpointError, UnsupportedError
 from .evaluation import Prediction, predict
+from .experiment.registry import Registry
 from .learner import Learner, build_learner, choose_device, fit_constants, fits
 from .numerics.functional import constants_of
-from .registry import Registry
 from .tensorfile import named, write_tensors
 
 FORMAT = 1

@@ -24,12 +24,12 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from torch import Tensor
 
 from .adapted import Adapted, save
-from .config import find_project
 from .episode import Samples
 from .errors import UnsupportedError, did_you_mean
 from .evaluation import Prediction
+from .experiment.registry import load
+from .experiment.resolve import find_project
 from .preparation import checkpoint_row
-from .registry import load
 from .store import TaskStore, default_url
 from .trained import Trained, open_run
 

@@ -19,7 +19,8 @@ from .errors import UsageError
 from .evaluation import evaluate as evaluate_tasks
 from .evaluation import summarise
 from .events import RunInfo
-from .experiment import Experiment
+from .experiment.experiment import Experiment
+from .experiment.registry import Registry
 from .learner import Learner
 from .numerics.task_map import TaskMap, candidates
 from .preparation import (
@@ -34,7 +35,6 @@ from .preparation import (
     trained_learner,
 )
 from .records import EvaluationRow, NewRun
-from .registry import Registry
 from .run import Reporter, environment, git_state, heartbeat, host, interruptible
 from .session import Session, evaluation_row, evaluation_tasks
 from .settings import EvaluationSettings

@@ -22,7 +22,8 @@ from .contracts import (
 )
 from .episode import Task
 from .errors import DataError, NotFoundError, UnsupportedError
-from .experiment import Experiment
+from .experiment.experiment import Experiment
+from .experiment.registry import Registry
 from .learner import (
     Learner,
     build_learner,
@@ -35,7 +36,6 @@ from .learner import (
 )
 from .numerics.task_map import TaskMap
 from .records import CheckpointRow, RunRow
-from .registry import Registry
 from .session import evaluation_tasks
 from .store import TaskStore
 from .unseen import require_unseen, shared_items, shared_names

@@ -17,7 +17,7 @@ from .contracts import Source
 from .data.sampling import tasks as task_stream
 from .episode import EpisodeRecord, Episodes, Task
 from .evaluation import Summary, evaluate, summarise
-from .experiment import Experiment
+from .experiment.experiment import Experiment
 from .learner import Learner
 from .records import NewEvaluation
 from .run import Interruption, Reporter

@@ -16,12 +16,12 @@ from .data.encoders import encoder_from
 from .episode import EpisodeRecord, Samples, Task
 from .errors import UsageError
 from .evaluation import Prediction, wilson
-from .experiment import Experiment
+from .experiment.experiment import Experiment
+from .experiment.registry import Registry
 from .learner import Learner
 from .numerics.functional import accuracy, task_loss
 from .preparation import changed_after_training, stored_checkpoint, trained_learner
 from .records import NewEvaluation, RunRow
-from .registry import Registry
 from .store import TaskStore
 
 

@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 
 from metapipe.adapted import load as load_adapted
 from metapipe.errors import CheckpointError
-from metapipe.experiment import Experiment
-from metapipe.registry import load
+from metapipe.experiment.experiment import Experiment
+from metapipe.experiment.registry import load
 from metapipe.store import TaskStore, default_url
 
 TRAIN = (

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from metapipe.config import Project, find_project, parse_assignment, resolve
 from metapipe.errors import SettingError, UnknownNameError
-from metapipe.experiment import Experiment
-from metapipe.registry import load
+from metapipe.experiment.experiment import Experiment
+from metapipe.experiment.registry import load
+from metapipe.experiment.resolve import Project, find_project, parse_assignment, resolve
 from metapipe_plugins.algorithms.cavia import CAVIA
 
 

@@ -12,10 +12,10 @@ from metapipe.adapted import load as load_adapted
 from metapipe.adapted import save as save_adapted
 from metapipe.checkpoint import load, save
 from metapipe.errors import CheckpointError
+from metapipe.experiment.registry import load as load_plugins
 from metapipe.learner import Learner
 from metapipe.numerics.functional import constants_of, meta_of
 from metapipe.numerics.task_map import TaskMap
-from metapipe.registry import load as load_plugins
 from metapipe.settings import TrainingSettings
 from metapipe.store import TaskStore, default_url
 from metapipe.testing import blobs

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import metapipe
 from metapipe import hookspecs
-from metapipe.registry import load
+from metapipe.experiment.registry import load
 from metapipe.store import schema
 
 ROOT = Path(__file__).parents[1]

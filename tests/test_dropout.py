@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from metapipe.config import Project, find_project, resolve
 from metapipe.errors import SettingError, UnsupportedError
+from metapipe.experiment.registry import load
+from metapipe.experiment.resolve import Project, find_project, resolve
 from metapipe.learner import drops
 from metapipe.pipeline import train
-from metapipe.registry import load
 from metapipe.store import TaskStore, default_url
 from metapipe.testing import AlgorithmContract
 from metapipe.testing.toys import DroppingModel, TinyModel

@@ -20,9 +20,9 @@ from metapipe import (
     UnsupportedError,
     hookimpl,
 )
-from metapipe.config import Project, resolve
+from metapipe.experiment.registry import load
+from metapipe.experiment.resolve import Project, resolve
 from metapipe.pipeline import resume, train
-from metapipe.registry import load
 from metapipe.store import TaskStore, default_url
 from metapipe.trained import open_run
 

@@ -10,7 +10,7 @@ from pictures import write_classes
 
 from metapipe import DataError, UnsupportedError
 from metapipe.data.files import prefix_of, walk
-from metapipe.registry import load
+from metapipe.experiment.registry import load
 
 REGISTRY = load()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from metapipe.errors import SettingError, UnknownNameError
-from metapipe.registry import Registry, load
+from metapipe.experiment.registry import Registry, load
 
 GOOD = """
 from metapipe import hookimpl

@@ -8,7 +8,7 @@ from PIL import Image
 from metapipe.contracts import Problem
 from metapipe.data.resized_source import fitted, resize
 from metapipe.data.sampling import tasks
-from metapipe.registry import load
+from metapipe.experiment.registry import load
 
 REGISTRY = load()
 PHOTOGRAPH = np.random.default_rng(0).integers(0, 256, (24, 18, 3)).astype(np.uint8)

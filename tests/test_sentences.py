@@ -15,7 +15,7 @@ from metapipe.data.encoders import encoder_from
 from metapipe.data.sampling import tasks
 from metapipe.data.sentence_encoder import SentenceEncoder
 from metapipe.errors import SettingError
-from metapipe.registry import load
+from metapipe.experiment.registry import load
 
 WORDS = ["card", "refund", "pin", "transfer", "fee", "limit", "cash", "please"]
 REGISTRY = load()

@@ -7,12 +7,12 @@ import pytest
 from pictures import picture
 from shared import DATA, needs_data
 
-from metapipe.config import Project, resolve
 from metapipe.data.array_source import ArraySource, GroupSource
 from metapipe.errors import DataError
+from metapipe.experiment.registry import load
+from metapipe.experiment.resolve import Project, resolve
 from metapipe.pipeline import evaluate, train
 from metapipe.preparation import stored_checkpoint
-from metapipe.registry import load
 from metapipe.replay import replay
 from metapipe.store import TaskStore, default_url
 from metapipe.unseen import shared_items, shared_names

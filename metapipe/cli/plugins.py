@@ -13,7 +13,7 @@ from .options import json_option
 from .output import print_facts, print_json, print_table
 
 if TYPE_CHECKING:
-    from ..registry import Entry
+    from ..experiment.registry import Entry
 
 
 @click.group()

@@ -14,7 +14,7 @@ from .options import given_settings, json_option, set_option, setting_options
 from .output import accuracy_text, print_facts, print_json
 
 if TYPE_CHECKING:
-    from ..config import Resolved
+    from ..experiment.resolve import Resolved
     from ..pipeline import Outcome
 
 SECTIONS: dict[str, type[Section]] = {
@@ -46,7 +46,7 @@ def train(
     Every setting of a plugin is shown by 'metapipe plugins show NAME' and given by
     --set, for example -s algorithm.inner_lr=0.1 -s dataset.root=PATH.
     """
-    from ..config import parse_assignment, resolve
+    from ..experiment.resolve import parse_assignment, resolve
 
     given = [*given_settings(settings), *map(parse_assignment, assignments)]
     parent = None if from_run is None else app.store.run(from_run)

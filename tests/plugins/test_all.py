@@ -1,7 +1,7 @@
 """One contract over every registered algorithm and every model it supports."""
 
 from metapipe import Episodes, Problem, UnsupportedError
-from metapipe.registry import load
+from metapipe.experiment.registry import load
 from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract
 

@@ -19,7 +19,7 @@ from metapipe.data.row_encoder import TableEncoder
 from metapipe.data.sampling import tasks
 from metapipe.data.table_files import read_rows
 from metapipe.data.text_encoders import TextEncoder
-from metapipe.registry import load
+from metapipe.experiment.registry import load
 from metapipe.testing import DatasetContract
 
 REGISTRY = load()

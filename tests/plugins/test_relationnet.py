@@ -5,8 +5,8 @@ import torch
 from torch.nn import functional as F
 
 from metapipe import Problem, Samples
+from metapipe.experiment.registry import load
 from metapipe.numerics.task_map import TaskMap
-from metapipe.registry import load
 from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, TinyModel, blobs
 

@@ -10,7 +10,7 @@ from sklearn.svm import SVC
 
 from metapipe import Problem, Samples, UsageError
 from metapipe.errors import SettingError, UnsupportedError
-from metapipe.registry import load
+from metapipe.experiment.registry import load
 from metapipe.testing import AlgorithmContract, TinyModel, blobs
 
 REGISTRY = load()

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from .errors import did_you_mean
+from ..errors import did_you_mean
 
 
 def first_error(

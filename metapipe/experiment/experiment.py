@@ -8,17 +8,17 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
-from .contracts import Algorithm, Dataset, Model
-from .errors import SettingError
-from .registry import KINDS, Registry
-from .settings import (
+from ..contracts import Algorithm, Dataset, Model
+from ..errors import SettingError
+from ..settings import (
     EvaluationSettings,
     RunSettings,
     Section,
     TaskSettings,
     TrainingSettings,
 )
-from .validation import first_error
+from .registry import KINDS, Registry
+from .setting_errors import first_error
 
 SECTIONS: Mapping[str, type[Section]] = {
     "run": RunSettings,

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 import pluggy
 from pydantic import ValidationError
 
-from . import hookspecs
-from .contracts import Algorithm, Dataset, Model, Plugin
-from .errors import PluginError, SettingError, UnknownNameError, did_you_mean
-from .validation import first_error
+from .. import hookspecs
+from ..contracts import Algorithm, Dataset, Model, Plugin
+from ..errors import PluginError, SettingError, UnknownNameError, did_you_mean
+from .setting_errors import first_error
 
 if TYPE_CHECKING:
     from .experiment import Experiment

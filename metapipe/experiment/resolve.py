@@ -22,12 +22,12 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from .contracts import Algorithm, silently_off, stochastic_settings
-from .errors import SettingError, did_you_mean
+from ..contracts import Algorithm, silently_off, stochastic_settings
+from ..errors import SettingError, did_you_mean
+from ..settings import PluginSettings, Section, StoreSettings
 from .experiment import SECTIONS, Experiment
 from .registry import KINDS, PluginKind, Registry
-from .settings import PluginSettings, Section, StoreSettings
-from .validation import first_error
+from .setting_errors import first_error
 
 FILE = "metapipe.toml"
 PREFIX = "METAPIPE_"
