@@ -20,11 +20,11 @@ from .contracts import Encoder, Kind, Meta, Problem
 from .data.encoders import encoder_from
 from .episode import Params, Samples
 from .errors import CheckpointError, UnsupportedError
-from .evaluation import Prediction, predict
 from .experiment.registry import Registry
-from .learner import Learner, build_learner, choose_device, fit_constants, fits
 from .numerics.functional import constants_of
-from .tensorfile import named, write_tensors
+from .training.evaluation import Prediction, predict
+from .training.learner import Learner, build_learner, choose_device, fit_constants, fits
+from .training.tensor_file import named, write_tensors
 
 FORMAT = 1
 BATCH = 256

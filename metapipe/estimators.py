@@ -26,12 +26,12 @@ from torch import Tensor
 from .adapted import Adapted, save
 from .episode import Samples
 from .errors import UnsupportedError, did_you_mean
-from .evaluation import Prediction
 from .experiment.registry import load
 from .experiment.resolve import find_project
 from .preparation import checkpoint_row
 from .store import TaskStore, default_url
 from .trained import Trained, open_run
+from .training.evaluation import Prediction
 
 KEPT = 4
 """Runs kept open, so that fitting again does not read them again."""

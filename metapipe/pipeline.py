@@ -12,16 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .checkpoint import Checkpoint, load
 from .contracts import Dataset
 from .data.resized_source import fitted
 from .errors import UsageError
-from .evaluation import evaluate as evaluate_tasks
-from .evaluation import summarise
 from .events import RunInfo
 from .experiment.experiment import Experiment
 from .experiment.registry import Registry
-from .learner import Learner
 from .numerics.task_map import TaskMap, candidates
 from .preparation import (
     Prepared,
@@ -39,7 +35,11 @@ from .run import Reporter, environment, git_state, heartbeat, host, interruptibl
 from .session import Session, evaluation_row, evaluation_tasks
 from .settings import EvaluationSettings
 from .store import TaskStore
-from .training import choose_mapping, start
+from .training.checkpoint import Checkpoint, load
+from .training.evaluation import evaluate as evaluate_tasks
+from .training.evaluation import summarise
+from .training.learner import Learner
+from .training.loop import choose_mapping, start
 
 logger = logging.getLogger("metapipe")
 

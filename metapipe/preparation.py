@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from .checkpoint import Checkpoint, load
 from .contracts import (
     Meta,
     Problem,
@@ -24,7 +23,12 @@ from .episode import Task
 from .errors import DataError, NotFoundError, UnsupportedError
 from .experiment.experiment import Experiment
 from .experiment.registry import Registry
-from .learner import (
+from .numerics.task_map import TaskMap
+from .records import CheckpointRow, RunRow
+from .session import evaluation_tasks
+from .store import TaskStore
+from .training.checkpoint import Checkpoint, load
+from .training.learner import (
     Learner,
     build_learner,
     check_problem,
@@ -34,10 +38,6 @@ from .learner import (
     fits,
     problem_of,
 )
-from .numerics.task_map import TaskMap
-from .records import CheckpointRow, RunRow
-from .session import evaluation_tasks
-from .store import TaskStore
 from .unseen import require_unseen, shared_items, shared_names
 
 logger = logging.getLogger("metapipe")

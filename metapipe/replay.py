@@ -11,13 +11,13 @@ from .contracts import Split
 from .data.resized_source import fitted
 from .episode import Episodes, Samples, Task
 from .errors import UnsupportedError
-from .evaluation import Prediction, predict
 from .experiment.experiment import Experiment
 from .experiment.registry import Registry
 from .numerics.functional import task_loss
 from .preparation import require_same_data, stored_checkpoint, trained_learner
 from .records import EvaluationRow, RunRow
 from .store import TaskStore
+from .training.evaluation import Prediction, predict
 from .unseen import FINDINGS
 
 

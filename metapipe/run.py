@@ -23,12 +23,12 @@ import torch
 from torch import nn
 
 from . import __version__
-from .checkpoint import save
 from .episode import EpisodeRecord
 from .events import CheckpointInfo, RunInfo
 from .records import NewEvaluation
 from .store import TaskStore
-from .training import TrainingState
+from .training.checkpoint import save
+from .training.loop import TrainingState
 
 logger = logging.getLogger("metapipe")
 

@@ -16,13 +16,13 @@ from typing import Any, Literal
 from .contracts import Source
 from .data.sampling import tasks as task_stream
 from .episode import EpisodeRecord, Episodes, Task
-from .evaluation import Summary, evaluate, summarise
 from .experiment.experiment import Experiment
-from .learner import Learner
 from .records import NewEvaluation
 from .run import Interruption, Reporter
 from .settings import EvaluationSettings
-from .training import Iteration, TrainingState, train
+from .training.evaluation import Summary, evaluate, summarise
+from .training.learner import Learner
+from .training.loop import Iteration, TrainingState, train
 
 
 @dataclass

@@ -10,19 +10,19 @@ from typing import Any
 import torch
 
 from .adapted import Adapted, Origin, adapt
-from .checkpoint import Checkpoint
 from .contracts import Encoder, Meta
 from .data.encoders import encoder_from
 from .episode import EpisodeRecord, Samples, Task
 from .errors import UsageError
-from .evaluation import Prediction, wilson
 from .experiment.experiment import Experiment
 from .experiment.registry import Registry
-from .learner import Learner
 from .numerics.functional import accuracy, task_loss
 from .preparation import changed_after_training, stored_checkpoint, trained_learner
 from .records import NewEvaluation, RunRow
 from .store import TaskStore
+from .training.checkpoint import Checkpoint
+from .training.evaluation import Prediction, wilson
+from .training.learner import Learner
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import save_file
 from test_training import draw, learner
 
-from metapipe.checkpoint import load, save
 from metapipe.errors import CheckpointError
 from metapipe.settings import TrainingSettings
-from metapipe.training import start, train
+from metapipe.training.checkpoint import load, save
+from metapipe.training.loop import start, train
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "sgd"])

@@ -9,11 +9,11 @@ from torch import nn
 from metapipe.errors import SettingError, UnsupportedError
 from metapipe.experiment.registry import load
 from metapipe.experiment.resolve import Project, find_project, resolve
-from metapipe.learner import drops
 from metapipe.pipeline import train
 from metapipe.store import TaskStore, default_url
 from metapipe.testing import AlgorithmContract
 from metapipe.testing.toys import DroppingModel, TinyModel
+from metapipe.training.learner import drops
 from metapipe_plugins.algorithms.maml import MAML
 from metapipe_plugins.algorithms.protonet import ProtoNet
 from metapipe_plugins.models.ngrams import NGrams

@@ -9,10 +9,10 @@ import torch
 from metapipe import EpisodeRecord, Meta, Task
 from metapipe.data.sampling import tasks
 from metapipe.errors import DivergedError
-from metapipe.evaluation import evaluate, mean_ci95, predict, summarise
-from metapipe.learner import Learner, build_learner, problem_of
 from metapipe.numerics.functional import apply
 from metapipe.numerics.task_map import TaskMap
+from metapipe.training.evaluation import evaluate, mean_ci95, predict, summarise
+from metapipe.training.learner import Learner, build_learner, problem_of
 from metapipe_plugins.algorithms.maml import MAML
 from metapipe_plugins.datasets.digits import Digits
 from metapipe_plugins.models.mlp import MLP

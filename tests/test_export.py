@@ -17,7 +17,7 @@ from metapipe.data.sentence_encoder import SentenceEncoder
 from metapipe.data.text_encoders import HASHES, TextEncoder, TfidfEncoder
 from metapipe.errors import UnsupportedError
 from metapipe.export import Predictor, export_onnx, export_program
-from metapipe.learner import build_learner
+from metapipe.training.learner import build_learner
 from metapipe_plugins.algorithms.maml import MAML
 from metapipe_plugins.algorithms.protonet import ProtoNet
 from metapipe_plugins.models.conv4 import Conv4

@@ -9,8 +9,8 @@ import pytest
 import torch
 from commands import PATIENCE, TINY, error_line, metapipe, metapipe_json, start
 
-from metapipe.checkpoint import load
 from metapipe.store import TaskStore, default_url
+from metapipe.training.checkpoint import load
 
 LONG = (
     *("train", *TINY, "--iterations", "150", "--checkpoint-every", "7"),

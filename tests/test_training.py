@@ -8,10 +8,10 @@ import torch
 
 from metapipe import Meta, Problem
 from metapipe.errors import DivergedError
-from metapipe.learner import Learner, build_learner
 from metapipe.settings import TrainingSettings
 from metapipe.testing import TinyModel, blobs
-from metapipe.training import lr_at, start, train
+from metapipe.training.learner import Learner, build_learner
+from metapipe.training.loop import lr_at, start, train
 from metapipe_plugins.algorithms.maml import MAML
 
 

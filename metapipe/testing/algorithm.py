@@ -10,13 +10,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..checkpoint import load, save
 from ..contracts import Meta
 from ..episode import Episodes, Params, Samples
-from ..learner import Learner
 from ..numerics.functional import task_loss
 from ..settings import TrainingSettings
-from ..training import start, train
+from ..training.checkpoint import load, save
+from ..training.learner import Learner
+from ..training.loop import start, train
 from .meta_gradient import LOOP, OTHERS, MetaGradientContract, detached
 from .toys import blobs
 

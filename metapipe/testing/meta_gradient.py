@@ -10,9 +10,9 @@ import torch
 from ..contracts import Algorithm, Meta, Model, Plugin, Problem, Step
 from ..episode import Episodes, Params
 from ..errors import UnsupportedError
-from ..learner import Learner, build_learner, drops
 from ..numerics.task_map import TaskMap
-from ..tensorfile import shapes
+from ..training.learner import Learner, build_learner, drops
+from ..training.tensor_file import shapes
 from .plugin import PluginContract
 from .slopes import Slopes, slopes
 from .toys import DroppingModel, TinyModel, blobs, waves

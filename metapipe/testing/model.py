@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from ..contracts import Model, Plugin, stochastic_settings
 from ..episode import Metrics, Params, Samples
-from ..learner import drops
 from ..numerics.functional import apply, inner_loop, meta_of, support_loss, task_loss
 from ..numerics.task_map import TaskLoss, TaskMap
+from ..training.learner import drops
 from .plugin import PluginContract
 from .slopes import slopes
 from .toys import blobs

@@ -8,7 +8,7 @@ from torch import nn
 
 from metapipe import Meta, Problem, Samples, UnsupportedError
 from metapipe.testing import AlgorithmContract, TinyModel, blobs
-from metapipe.training import start, train
+from metapipe.training.loop import start, train
 from metapipe_plugins.algorithms.baseline import (
     Baseline,
     BaselinePlusPlus,

@@ -6,12 +6,12 @@ from quadratic import quadratic_episode
 from torch import nn
 
 from metapipe import Episodes, Meta, Problem, Samples, Task
-from metapipe.learner import Learner
 from metapipe.numerics.functional import apply, meta_of, task_loss
 from metapipe.numerics.task_map import TaskMap
 from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, TinyModel, blobs
-from metapipe.training import start, train
+from metapipe.training.learner import Learner
+from metapipe.training.loop import start, train
 from metapipe_plugins.algorithms.reptile import Reptile
 from metapipe_plugins.models.mlp import MLP
 

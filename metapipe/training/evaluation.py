@@ -14,11 +14,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .contracts import Meta, Source
-from .episode import EpisodeRecord, Episodes, Metrics, Params, Samples, Task
-from .errors import DivergedError
+from ..contracts import Meta, Source
+from ..episode import EpisodeRecord, Episodes, Metrics, Params, Samples, Task
+from ..errors import DivergedError
+from ..numerics.functional import before_adaptation, task_loss, vectorised
 from .learner import Learner
-from .numerics.functional import before_adaptation, task_loss, vectorised
 
 BATCH = 32
 """Episodes drawn at a time."""

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from .episode import Params
+from ..episode import Params
 
 
 def write_tensors(

@@ -18,13 +18,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from .contracts import Meta
-from .episode import Params
-from .errors import CheckpointError
+from ..contracts import Meta
+from ..episode import Params
+from ..errors import CheckpointError
+from ..numerics.functional import constants_of
 from .learner import Learner, fit_constants
-from .numerics.functional import constants_of
-from .tensorfile import named, shapes, write_tensors
-from .training import TrainingState
+from .loop import TrainingState
+from .tensor_file import named, shapes, write_tensors
 
 FORMAT = 1
 

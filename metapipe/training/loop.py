@@ -14,13 +14,13 @@ from typing import Any
 
 import torch
 
-from .contracts import Meta, Step
-from .episode import Episodes, Metrics, Params, Task
-from .errors import DivergedError
+from ..contracts import Meta, Step
+from ..episode import Episodes, Metrics, Params, Task
+from ..errors import DivergedError
+from ..numerics.functional import partition
+from ..numerics.task_map import TaskMap, fastest
+from ..settings import TrainingSettings
 from .learner import Learner
-from .numerics.functional import partition
-from .numerics.task_map import TaskMap, fastest
-from .settings import TrainingSettings
 
 DIVERGED = 1000.0
 """A loss that grows to so many times its first value (at least 1) has diverged."""
