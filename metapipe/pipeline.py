@@ -30,11 +30,11 @@ from .preparation import (
     stored_checkpoint,
     trained_learner,
 )
-from .records import EvaluationRow, NewRun
 from .run import Reporter, environment, git_state, heartbeat, host, interruptible
 from .session import Session, evaluation_row, evaluation_tasks
 from .settings import EvaluationSettings
 from .store import TaskStore
+from .store.records import EvaluationRow, NewRun
 from .training.checkpoint import Checkpoint, load
 from .training.evaluation import evaluate as evaluate_tasks
 from .training.evaluation import summarise

@@ -24,9 +24,9 @@ from .errors import DataError, NotFoundError, UnsupportedError
 from .experiment.experiment import Experiment
 from .experiment.registry import Registry
 from .numerics.task_map import TaskMap
-from .records import CheckpointRow, RunRow
 from .session import evaluation_tasks
 from .store import TaskStore
+from .store.records import CheckpointRow, RunRow
 from .training.checkpoint import Checkpoint, load
 from .training.learner import (
     Learner,

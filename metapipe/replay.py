@@ -15,8 +15,8 @@ from .experiment.experiment import Experiment
 from .experiment.registry import Registry
 from .numerics.functional import task_loss
 from .preparation import require_same_data, stored_checkpoint, trained_learner
-from .records import EvaluationRow, RunRow
 from .store import TaskStore
+from .store.records import EvaluationRow, RunRow
 from .training.evaluation import Prediction, predict
 from .unseen import FINDINGS
 

@@ -25,8 +25,8 @@ from torch import nn
 from . import __version__
 from .episode import EpisodeRecord
 from .events import CheckpointInfo, RunInfo
-from .records import NewEvaluation
 from .store import TaskStore
+from .store.records import NewEvaluation
 from .training.checkpoint import save
 from .training.loop import TrainingState
 

@@ -17,9 +17,9 @@ from .contracts import Source
 from .data.sampling import tasks as task_stream
 from .episode import EpisodeRecord, Episodes, Task
 from .experiment.experiment import Experiment
-from .records import NewEvaluation
 from .run import Interruption, Reporter
 from .settings import EvaluationSettings
+from .store.records import NewEvaluation
 from .training.evaluation import Summary, evaluate, summarise
 from .training.learner import Learner
 from .training.loop import Iteration, TrainingState, train

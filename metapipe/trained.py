@@ -18,8 +18,8 @@ from .experiment.experiment import Experiment
 from .experiment.registry import Registry
 from .numerics.functional import accuracy, task_loss
 from .preparation import changed_after_training, stored_checkpoint, trained_learner
-from .records import NewEvaluation, RunRow
 from .store import TaskStore
+from .store.records import NewEvaluation, RunRow
 from .training.checkpoint import Checkpoint
 from .training.evaluation import Prediction, wilson
 from .training.learner import Learner

@@ -8,8 +8,8 @@ from PIL import Image
 
 from metapipe.comparison import _clock, curves
 from metapipe.errors import UnsupportedError
-from metapipe.records import MetricRow
 from metapipe.store import TaskStore, default_url
+from metapipe.store.records import MetricRow
 
 QUICK = (*TINY, "--plugin", "protonet", "--iterations", "6", "--log-every", "2")
 

@@ -18,8 +18,8 @@ from sqlalchemy import update
 
 from metapipe import CheckpointInfo, EpisodeRecord, Task
 from metapipe.errors import NotFoundError, StoreError, UsageError
-from metapipe.records import NewEvaluation, NewRun
 from metapipe.store import TaskStore, default_url, mask, schema
+from metapipe.store.records import NewEvaluation, NewRun
 
 RUN = NewRun(
     name=None,

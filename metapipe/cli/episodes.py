@@ -13,7 +13,7 @@ from .options import json_option
 from .output import print_csv, print_facts, print_json, print_table
 
 if TYPE_CHECKING:
-    from ..records import EpisodeRow
+    from ..store.records import EpisodeRow
 
 COLUMNS = (
     "id",

@@ -23,7 +23,7 @@ from .output import (
 
 if TYPE_CHECKING:
     from ..drawing import Axis
-    from ..records import EvaluationRow, RunRow
+    from ..store.records import EvaluationRow, RunRow
 
 COLUMNS = (
     "id",
@@ -128,7 +128,7 @@ def compare(
     app: App, names: tuple[str, ...], png: Path | None, axis: Axis, as_json: bool
 ) -> None:
     """Set runs side by side: figures, and the settings in which they differ."""
-    from ..records import flat_settings
+    from ..store.records import flat_settings
 
     rows = [app.store.run(name) for name in names]
     if png is not None:
@@ -193,7 +193,7 @@ def _remove_files(directory: Path) -> None:
 def _columns(text: str | None) -> tuple[str, ...]:
     if text is None:
         return COLUMNS
-    from ..records import RunRow
+    from ..store.records import RunRow
 
     known = [f.name for f in fields(RunRow)]
     chosen = tuple(name.strip() for name in text.split(","))

@@ -9,8 +9,8 @@ from typing import Any, Literal, TypeVar
 from sqlalchemy import ColumnElement, Select, case, literal, select
 
 from ..episode import EpisodeRecord, Task
-from ..records import EpisodeRow, NewEvaluation, NewRun
 from . import schema
+from .records import EpisodeRow, NewEvaluation, NewRun
 
 Row = TypeVar("Row")
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from .episode import Task
+from ..episode import Task
 
 
 @dataclass(frozen=True)
