@@ -28,7 +28,7 @@ from .episode import Samples
 from .errors import UnsupportedError, did_you_mean
 from .experiment.registry import load
 from .experiment.resolve import find_project
-from .preparation import checkpoint_row
+from .runs.preparation import checkpoint_row
 from .store import TaskStore, default_url
 from .trained import Trained, open_run
 from .training.evaluation import Prediction

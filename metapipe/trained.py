@@ -17,7 +17,7 @@ from .errors import UsageError
 from .experiment.experiment import Experiment
 from .experiment.registry import Registry
 from .numerics.functional import accuracy, task_loss
-from .preparation import changed_after_training, stored_checkpoint, trained_learner
+from .runs.preparation import changed_after_training, stored_checkpoint, trained_learner
 from .store import TaskStore
 from .store.records import NewEvaluation, RunRow
 from .training.checkpoint import Checkpoint

@@ -16,7 +16,7 @@ FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
     [
         "metapipe.cli.main",
-        "metapipe.pipeline",
+        "metapipe.runs.pipeline",
         "metapipe.adapted",
         "metapipe.estimators",
     ]

@@ -6,8 +6,8 @@ import pytest
 from commands import TINY, error_line, metapipe
 from PIL import Image
 
-from metapipe.comparison import _clock, curves
 from metapipe.errors import UnsupportedError
+from metapipe.runs.comparison import _clock, curves
 from metapipe.store import TaskStore, default_url
 from metapipe.store.records import MetricRow
 

@@ -9,7 +9,7 @@ from torch import nn
 from metapipe.errors import SettingError, UnsupportedError
 from metapipe.experiment.registry import load
 from metapipe.experiment.resolve import Project, find_project, resolve
-from metapipe.pipeline import train
+from metapipe.runs.pipeline import train
 from metapipe.store import TaskStore, default_url
 from metapipe.testing import AlgorithmContract
 from metapipe.testing.toys import DroppingModel, TinyModel

@@ -22,7 +22,7 @@ from metapipe import (
 )
 from metapipe.experiment.registry import load
 from metapipe.experiment.resolve import Project, resolve
-from metapipe.pipeline import resume, train
+from metapipe.runs.pipeline import resume, train
 from metapipe.store import TaskStore, default_url
 from metapipe.trained import open_run
 

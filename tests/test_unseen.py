@@ -11,11 +11,11 @@ from metapipe.data.array_source import ArraySource, GroupSource
 from metapipe.errors import DataError
 from metapipe.experiment.registry import load
 from metapipe.experiment.resolve import Project, resolve
-from metapipe.pipeline import evaluate, train
-from metapipe.preparation import stored_checkpoint
-from metapipe.replay import replay
+from metapipe.runs.pipeline import evaluate, train
+from metapipe.runs.preparation import stored_checkpoint
+from metapipe.runs.replay import replay
+from metapipe.runs.unseen import shared_items, shared_names
 from metapipe.store import TaskStore, default_url
-from metapipe.unseen import shared_items, shared_names
 
 REGISTRY = load()
 NAMES = [f"c{number:02}" for number in range(10)]

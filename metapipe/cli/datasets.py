@@ -74,7 +74,7 @@ def show(
             click.echo(f"{split}: {error}", err=True)
     if png is not None:
         from ..data.sampling import tasks
-        from ..drawing import draw_samples
+        from ..runs.pictures import draw_samples
 
         source = sources["train"]
         source.check(ways, shots, queries)

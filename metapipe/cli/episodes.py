@@ -86,12 +86,12 @@ def show(app: App, episode: int, png: Path | None, as_json: bool) -> None:
 
     The predictions are those of the run's best checkpoint.
     """
-    from ..replay import replay
+    from ..runs.replay import replay
 
     row = app.store.episode(episode)
     again = replay(episode, app.registry, app.store)
     if png is not None:
-        from ..drawing import draw_episode
+        from ..runs.pictures import draw_episode
 
         draw_episode(again, png)
     facts = {

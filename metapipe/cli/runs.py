@@ -22,7 +22,7 @@ from .output import (
 )
 
 if TYPE_CHECKING:
-    from ..drawing import Axis
+    from ..runs.pictures import Axis
     from ..store.records import EvaluationRow, RunRow
 
 COLUMNS = (
@@ -175,8 +175,8 @@ def delete(app: App, names: tuple[str, ...], yes: bool) -> None:
 
 
 def _draw(app: App, rows: list[RunRow], png: Path, axis: Axis) -> None:
-    from ..comparison import curves
-    from ..drawing import draw_curves
+    from ..runs.comparison import curves
+    from ..runs.pictures import draw_curves
 
     draw_curves(curves(app.store, rows), png, axis)
     click.echo(f"wrote {png}", err=True)

@@ -15,7 +15,7 @@ from .output import accuracy_text, print_facts, print_json
 
 if TYPE_CHECKING:
     from ..experiment.resolve import Resolved
-    from ..pipeline import Outcome
+    from ..runs.pipeline import Outcome
 
 SECTIONS: dict[str, type[Section]] = {
     "run": RunSettings,
@@ -55,7 +55,7 @@ def train(
     if dry_run:
         _show_experiment(resolved, as_json)
         return
-    from ..pipeline import train as run_training
+    from ..runs.pipeline import train as run_training
 
     with _observed(app):
         outcome = run_training(
@@ -74,7 +74,7 @@ def train(
 @pass_app
 def resume(app: App, run: str, as_json: bool) -> None:
     """Go on with a run that did not complete, from its last checkpoint."""
-    from ..pipeline import resume as go_on
+    from ..runs.pipeline import resume as go_on
 
     run_id = app.store.run(run).id
     with _observed(app):

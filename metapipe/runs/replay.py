@@ -7,17 +7,17 @@ from typing import cast
 
 import torch
 
-from .contracts import Split
-from .data.resized_source import fitted
-from .episode import Episodes, Samples, Task
-from .errors import UnsupportedError
-from .experiment.experiment import Experiment
-from .experiment.registry import Registry
-from .numerics.functional import task_loss
+from ..contracts import Split
+from ..data.resized_source import fitted
+from ..episode import Episodes, Samples, Task
+from ..errors import UnsupportedError
+from ..experiment.experiment import Experiment
+from ..experiment.registry import Registry
+from ..numerics.functional import task_loss
+from ..store import TaskStore
+from ..store.records import EvaluationRow, RunRow
+from ..training.evaluation import Prediction, predict
 from .preparation import require_same_data, stored_checkpoint, trained_learner
-from .store import TaskStore
-from .store.records import EvaluationRow, RunRow
-from .training.evaluation import Prediction, predict
 from .unseen import FINDINGS
 
 

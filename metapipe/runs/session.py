@@ -13,16 +13,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .contracts import Source
-from .data.sampling import tasks as task_stream
-from .episode import EpisodeRecord, Episodes, Task
-from .experiment.experiment import Experiment
-from .run import Interruption, Reporter
-from .settings import EvaluationSettings
-from .store.records import NewEvaluation
-from .training.evaluation import Summary, evaluate, summarise
-from .training.learner import Learner
-from .training.loop import Iteration, TrainingState, train
+from ..contracts import Source
+from ..data.sampling import tasks as task_stream
+from ..episode import EpisodeRecord, Episodes, Task
+from ..experiment.experiment import Experiment
+from ..settings import EvaluationSettings
+from ..store.records import NewEvaluation
+from ..training.evaluation import Summary, evaluate, summarise
+from ..training.learner import Learner
+from ..training.loop import Iteration, TrainingState, train
+from .reporter import Interruption, Reporter
 
 
 @dataclass

@@ -12,13 +12,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .contracts import Dataset
-from .data.resized_source import fitted
-from .errors import UsageError
-from .events import RunInfo
-from .experiment.experiment import Experiment
-from .experiment.registry import Registry
-from .numerics.task_map import TaskMap, candidates
+from ..contracts import Dataset
+from ..data.resized_source import fitted
+from ..errors import UsageError
+from ..events import RunInfo
+from ..experiment.experiment import Experiment
+from ..experiment.registry import Registry
+from ..numerics.task_map import TaskMap, candidates
+from ..settings import EvaluationSettings
+from ..store import TaskStore
+from ..store.records import EvaluationRow, NewRun
+from ..training.checkpoint import Checkpoint, load
+from ..training.evaluation import evaluate as evaluate_tasks
+from ..training.evaluation import summarise
+from ..training.learner import Learner
+from ..training.loop import choose_mapping, start
 from .preparation import (
     Prepared,
     changed_after_training,
@@ -30,16 +38,8 @@ from .preparation import (
     stored_checkpoint,
     trained_learner,
 )
-from .run import Reporter, environment, git_state, heartbeat, host, interruptible
+from .reporter import Reporter, environment, git_state, heartbeat, host, interruptible
 from .session import Session, evaluation_row, evaluation_tasks
-from .settings import EvaluationSettings
-from .store import TaskStore
-from .store.records import EvaluationRow, NewRun
-from .training.checkpoint import Checkpoint, load
-from .training.evaluation import evaluate as evaluate_tasks
-from .training.evaluation import summarise
-from .training.learner import Learner
-from .training.loop import choose_mapping, start
 
 logger = logging.getLogger("metapipe")
 

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from .errors import UnsupportedError
-from .store import TaskStore
-from .store.records import EvaluationRow, MetricRow, RunRow
+from ..errors import UnsupportedError
+from ..store import TaskStore
+from ..store.records import EvaluationRow, MetricRow, RunRow
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from matplotlib.figure import Figure
 
-from .errors import DataError, UnsupportedError
+from ..errors import DataError, UnsupportedError
 
 if TYPE_CHECKING:
+    from ..contracts import Source
+    from ..episode import Episodes
     from .comparison import Curve, Point
-    from .contracts import Source
-    from .episode import Episodes
     from .replay import Replay
 
 Axis = Literal["minutes", "iterations"]

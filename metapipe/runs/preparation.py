@@ -11,24 +11,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from .contracts import (
-    Meta,
-    Problem,
-    Source,
-    Split,
-    silently_off,
-    stochastic_settings,
-)
-from .episode import Task
-from .errors import DataError, NotFoundError, UnsupportedError
-from .experiment.experiment import Experiment
-from .experiment.registry import Registry
-from .numerics.task_map import TaskMap
-from .session import evaluation_tasks
-from .store import TaskStore
-from .store.records import CheckpointRow, RunRow
-from .training.checkpoint import Checkpoint, load
-from .training.learner import (
+from ..contracts import Meta, Problem, Source, Split, silently_off, stochastic_settings
+from ..episode import Task
+from ..errors import DataError, NotFoundError, UnsupportedError
+from ..experiment.experiment import Experiment
+from ..experiment.registry import Registry
+from ..numerics.task_map import TaskMap
+from ..store import TaskStore
+from ..store.records import CheckpointRow, RunRow
+from ..training.checkpoint import Checkpoint, load
+from ..training.learner import (
     Learner,
     build_learner,
     check_problem,
@@ -38,6 +30,7 @@ from .training.learner import (
     fits,
     problem_of,
 )
+from .session import evaluation_tasks
 from .unseen import require_unseen, shared_items, shared_names
 
 logger = logging.getLogger("metapipe")

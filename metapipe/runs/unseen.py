@@ -6,8 +6,8 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 
-from .contracts import Source
-from .errors import DataError
+from ..contracts import Source
+from ..errors import DataError
 
 SHARED_CLASSES, SHARED_ITEMS = "shared_classes", "shared_items"
 FINDINGS = (SHARED_CLASSES, SHARED_ITEMS)

@@ -22,13 +22,13 @@ import pluggy
 import torch
 from torch import nn
 
-from . import __version__
-from .episode import EpisodeRecord
-from .events import CheckpointInfo, RunInfo
-from .store import TaskStore
-from .store.records import NewEvaluation
-from .training.checkpoint import save
-from .training.loop import TrainingState
+from .. import __version__
+from ..episode import EpisodeRecord
+from ..events import CheckpointInfo, RunInfo
+from ..store import TaskStore
+from ..store.records import NewEvaluation
+from ..training.checkpoint import save
+from ..training.loop import TrainingState
 
 logger = logging.getLogger("metapipe")
 
