@@ -35,7 +35,7 @@ from .events import CheckpointInfo, RunInfo
 from .hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from .estimators import FewShotClassifier, FewShotRegressor
+    from .adaptation.estimators import FewShotClassifier, FewShotRegressor
 
 __version__ = "0.1.0"
 
@@ -43,7 +43,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     """The estimators, imported when asked for: they need torch and scikit-learn."""
     if name in ("FewShotClassifier", "FewShotRegressor"):
-        from . import estimators
+        from .adaptation import estimators
 
         return getattr(estimators, name)
     raise AttributeError(f"module 'metapipe' has no attribute '{name}'")

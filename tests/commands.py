@@ -17,8 +17,8 @@ FORKS.set_forkserver_preload(
     [
         "metapipe.cli.main",
         "metapipe.runs.pipeline",
-        "metapipe.adapted",
-        "metapipe.estimators",
+        "metapipe.adaptation.adapted_model",
+        "metapipe.adaptation.estimators",
     ]
 )
 

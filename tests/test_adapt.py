@@ -12,7 +12,7 @@ from commands import error_line, metapipe, metapipe_json
 from PIL import Image
 from safetensors.torch import save_file
 
-from metapipe.adapted import load as load_adapted
+from metapipe.adaptation.adapted_model import load as load_adapted
 from metapipe.errors import CheckpointError
 from metapipe.experiment.experiment import Experiment
 from metapipe.experiment.registry import load

@@ -8,8 +8,9 @@ from commands import metapipe_json
 from torch import nn
 
 from metapipe import Meta, Samples
-from metapipe.adapted import load as load_adapted
-from metapipe.adapted import save as save_adapted
+from metapipe.adaptation.adapted_model import load as load_adapted
+from metapipe.adaptation.adapted_model import save as save_adapted
+from metapipe.adaptation.trained_run import open_run
 from metapipe.errors import CheckpointError
 from metapipe.experiment.registry import load as load_plugins
 from metapipe.numerics.functional import constants_of, meta_of
@@ -17,7 +18,6 @@ from metapipe.numerics.task_map import TaskMap
 from metapipe.settings import TrainingSettings
 from metapipe.store import TaskStore, default_url
 from metapipe.testing import blobs
-from metapipe.trained import open_run
 from metapipe.training.checkpoint import load, save
 from metapipe.training.learner import Learner
 from metapipe.training.loop import start

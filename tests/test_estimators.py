@@ -20,11 +20,11 @@ from metapipe import (
     UnsupportedError,
     hookimpl,
 )
+from metapipe.adaptation.trained_run import open_run
 from metapipe.experiment.registry import load
 from metapipe.experiment.resolve import Project, resolve
 from metapipe.runs.pipeline import resume, train
 from metapipe.store import TaskStore, default_url
-from metapipe.trained import open_run
 
 SETTINGS = {
     "task.queries": 3,
@@ -130,7 +130,7 @@ def test_it_works_in_a_pipeline_and_in_cross_validation(url, digits):
 
 
 def test_an_adapted_estimator_can_be_saved(url, digits, tmp_path):
-    from metapipe.adapted import load as load_adapted
+    from metapipe.adaptation.adapted_model import load as load_adapted
 
     images, labels = digits
     model = FewShotClassifier("digits", db=url).fit(images[:40], labels[:40])

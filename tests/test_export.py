@@ -9,14 +9,14 @@ import torch
 from pictures import picture
 
 from metapipe import Problem, Samples
-from metapipe.adapted import Origin, adapt
+from metapipe.adaptation.adapted_model import Origin, adapt
+from metapipe.adaptation.export import Predictor, export_onnx, export_program
 from metapipe.data.encoders import encoder_from
 from metapipe.data.image_encoder import ImageEncoder
 from metapipe.data.row_encoder import TableEncoder
 from metapipe.data.sentence_encoder import SentenceEncoder
 from metapipe.data.text_encoders import HASHES, TextEncoder, TfidfEncoder
 from metapipe.errors import UnsupportedError
-from metapipe.export import Predictor, export_onnx, export_program
 from metapipe.training.learner import build_learner
 from metapipe_plugins.algorithms.maml import MAML
 from metapipe_plugins.algorithms.protonet import ProtoNet

@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from metapipe import DataError
+from metapipe.adaptation.task_files import each_file, read_examples
 from metapipe.data.files import labelled, walk, without_pictures
 from metapipe.data.image_encoder import ImageEncoder, picture_suffixes
 from metapipe.data.table_files import read_rows
 from metapipe.errors import StoreError
-from metapipe.examples import each_file, read_examples
 from metapipe.store import require_file
 
 ENCODER = ImageEncoder(height=8, width=8, channels=1, fit="stretch")

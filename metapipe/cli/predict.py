@@ -17,7 +17,7 @@ from .options import json_option
 from .output import print_facts, print_json
 
 if TYPE_CHECKING:
-    from ..adapted import Adapted
+    from ..adaptation.adapted_model import Adapted
 
 BATCH = 64
 """Files predicted at a time."""
@@ -43,7 +43,7 @@ def predict(
     PATHS are files, folders, or zips and tars. MODEL is what 'metapipe adapt --out'
     wrote. A file that cannot be read is told of on stderr, and the others are done.
     """
-    from ..adapted import load
+    from ..adaptation.adapted_model import load
 
     if as_csv and as_json:
         raise click.UsageError("give either --csv or --json")
@@ -83,8 +83,8 @@ def export(
     It takes inputs as the data set has them: images (n, C, H, W) in [0, 1], already of
     their size. ONNX needs pip install 'metapipe[onnx]'.
     """
-    from ..adapted import load
-    from ..export import export_onnx, export_program
+    from ..adaptation.adapted_model import load
+    from ..adaptation.export import export_onnx, export_program
 
     if (onnx is None) == (program is None):
         raise click.UsageError("give either --onnx FILE or --torch FILE")
@@ -113,7 +113,7 @@ def _predictions(
     """A row a file, in order; a batch is held at a time."""
     import torch
 
-    from ..examples import each_item, named_reason
+    from ..adaptation.task_files import each_item, named_reason
 
     if adapted.encoder is None:
         raise DataError("this model does not tell how files become inputs")

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .adapted import Adapted
-from .errors import CheckpointError, UnsupportedError
+from ..errors import CheckpointError, UnsupportedError
+from .adapted_model import Adapted
 
 CLOSE = 1e-4
 """How far probabilities of the exported model may be from ours."""

@@ -23,15 +23,15 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 from torch import Tensor
 
-from .adapted import Adapted, save
-from .episode import Samples
-from .errors import UnsupportedError, did_you_mean
-from .experiment.registry import load
-from .experiment.resolve import find_project
-from .runs.preparation import checkpoint_row
-from .store import TaskStore, default_url
-from .trained import Trained, open_run
-from .training.evaluation import Prediction
+from ..episode import Samples
+from ..errors import UnsupportedError, did_you_mean
+from ..experiment.registry import load
+from ..experiment.resolve import find_project
+from ..runs.preparation import checkpoint_row
+from ..store import TaskStore, default_url
+from ..training.evaluation import Prediction
+from .adapted_model import Adapted, save
+from .trained_run import Trained, open_run
 
 KEPT = 4
 """Runs kept open, so that fitting again does not read them again."""

@@ -9,20 +9,24 @@ from typing import Any
 
 import torch
 
-from .adapted import Adapted, Origin, adapt
-from .contracts import Encoder, Meta
-from .data.encoders import encoder_from
-from .episode import EpisodeRecord, Samples, Task
-from .errors import UsageError
-from .experiment.experiment import Experiment
-from .experiment.registry import Registry
-from .numerics.functional import accuracy, task_loss
-from .runs.preparation import changed_after_training, stored_checkpoint, trained_learner
-from .store import TaskStore
-from .store.records import NewEvaluation, RunRow
-from .training.checkpoint import Checkpoint
-from .training.evaluation import Prediction, wilson
-from .training.learner import Learner
+from ..contracts import Encoder, Meta
+from ..data.encoders import encoder_from
+from ..episode import EpisodeRecord, Samples, Task
+from ..errors import UsageError
+from ..experiment.experiment import Experiment
+from ..experiment.registry import Registry
+from ..numerics.functional import accuracy, task_loss
+from ..runs.preparation import (
+    changed_after_training,
+    stored_checkpoint,
+    trained_learner,
+)
+from ..store import TaskStore
+from ..store.records import NewEvaluation, RunRow
+from ..training.checkpoint import Checkpoint
+from ..training.evaluation import Prediction, wilson
+from ..training.learner import Learner
+from .adapted_model import Adapted, Origin, adapt
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Trained:
     encoder: Encoder | None
 
     def adapt(self, support: Samples, classes: Sequence[str]) -> Adapted:
-        """Learn a task; see `metapipe.adapted.adapt`."""
+        """Learn a task; see `metapipe.adaptation.adapted_model.adapt`."""
         tables = self.experiment.to_dict()
         origin = Origin(
             algorithm=self.row.algorithm,

@@ -16,15 +16,21 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from .contracts import Encoder, Kind, Meta, Problem
-from .data.encoders import encoder_from
-from .episode import Params, Samples
-from .errors import CheckpointError, UnsupportedError
-from .experiment.registry import Registry
-from .numerics.functional import constants_of
-from .training.evaluation import Prediction, predict
-from .training.learner import Learner, build_learner, choose_device, fit_constants, fits
-from .training.tensor_file import named, write_tensors
+from ..contracts import Encoder, Kind, Meta, Problem
+from ..data.encoders import encoder_from
+from ..episode import Params, Samples
+from ..errors import CheckpointError, UnsupportedError
+from ..experiment.registry import Registry
+from ..numerics.functional import constants_of
+from ..training.evaluation import Prediction, predict
+from ..training.learner import (
+    Learner,
+    build_learner,
+    choose_device,
+    fit_constants,
+    fits,
+)
+from ..training.tensor_file import named, write_tensors
 
 FORMAT = 1
 BATCH = 256
