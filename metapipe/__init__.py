@@ -8,31 +8,21 @@ module does not import torch.
 
 from typing import TYPE_CHECKING, Any
 
-from .contracts import (
-    Algorithm,
-    Dataset,
-    DropShare,
-    Encoder,
-    Kind,
-    Meta,
-    Model,
-    Plugin,
-    Problem,
-    Register,
-    Source,
-    Split,
-    Statistics,
-    Step,
-)
-from .episode import EpisodeRecord, Episodes, Metrics, Params, Samples, Task
+from .algorithm import Algorithm, Meta, Step
+from .dataset import Dataset, Source
+from .encoder import Encoder
+from .episode import Episodes, Metrics, Params, Samples, Task
 from .errors import (
     DataError,
     MetapipeError,
     UnsupportedError,
     UsageError,
 )
-from .events import CheckpointInfo, RunInfo
+from .events import CheckpointInfo, EpisodeRecord, RunInfo
 from .hookspecs import hookimpl
+from .model import Model
+from .plugin import DropShare, Plugin, Register
+from .problem import Kind, Problem, Split, Statistics
 
 if TYPE_CHECKING:
     from .adaptation.estimators import FewShotClassifier, FewShotRegressor

@@ -5,10 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
-from metapipe.contracts import Problem
 from metapipe.data.resized_source import fitted, resize
 from metapipe.data.sampling import tasks
 from metapipe.experiment.registry import load
+from metapipe.problem import Problem
 
 REGISTRY = load()
 PHOTOGRAPH = np.random.default_rng(0).integers(0, 256, (24, 18, 3)).astype(np.uint8)

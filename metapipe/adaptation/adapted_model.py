@@ -16,12 +16,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ..contracts import Encoder, Kind, Meta, Problem
+from ..algorithm import Meta
 from ..data.encoders import encoder_from
+from ..encoder import Encoder
 from ..episode import Params, Samples
 from ..errors import CheckpointError, UnsupportedError
 from ..experiment.registry import Registry
 from ..numerics.functional import constants_of
+from ..problem import Kind, Problem
 from ..training.evaluation import Prediction, predict
 from ..training.learner import (
     Learner,

@@ -11,12 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..contracts import Encoder, Kind
 from ..data.files import File, first_few, is_archive, labelled, walk, without_pictures
 from ..data.image_encoder import picture_suffixes
 from ..data.table_files import Row, find_tables, read_rows
+from ..encoder import Encoder
 from ..episode import Samples
 from ..errors import DataError, UsageError, did_you_mean
+from ..problem import Kind
 
 Read = Callable[[], Any]
 

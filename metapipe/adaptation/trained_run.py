@@ -9,10 +9,12 @@ from typing import Any
 
 import torch
 
-from ..contracts import Encoder, Meta
+from ..algorithm import Meta
 from ..data.encoders import encoder_from
-from ..episode import EpisodeRecord, Samples, Task
+from ..encoder import Encoder
+from ..episode import Samples, Task
 from ..errors import UsageError
+from ..events import EpisodeRecord
 from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
 from ..numerics.functional import accuracy, task_loss

@@ -15,7 +15,8 @@ from .options import by_table, json_option, set_option
 from .output import print_facts, print_json, print_table
 
 if TYPE_CHECKING:
-    from ..contracts import Source, Split
+    from ..dataset import Source
+    from ..problem import Split
 
 SHOWN = 5
 """Items in two splits that are named."""

@@ -14,9 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..contracts import Encoder, Kind, Source
+from ..dataset import Source
+from ..encoder import Encoder
 from ..episode import Episodes, Samples, Task
 from ..errors import UnsupportedError
+from ..problem import Kind
 from .image_source import choose_items, digest, labels_of, require_items
 from .sampling import choose, keys
 

@@ -1,4 +1,4 @@
-"""Encoders by the name they are kept under: see `metapipe.contracts.Encoder`."""
+"""Encoders by the name they are kept under: see `metapipe.algorithm.Encoder`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ..contracts import Encoder
+from ..encoder import Encoder
 from ..errors import DataError
 from . import image_encoder, row_encoder, sentence_encoder, text_encoders  # noqa: F401  # their encoders
 

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from pydantic import Field
 from torch import Tensor
 
-from ..contracts import Encoder
+from ..encoder import Encoder
 from ..errors import DataError
 from .bank import Bytes
 

@@ -14,9 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..contracts import Kind, Source
+from ..dataset import Source
 from ..episode import Episodes, Samples, Task
 from ..errors import UnsupportedError
+from ..problem import Kind
 from .bank import Bank, Bytes
 from .image_encoder import ImageEncoder, unit_floats
 from .sampling import Integers, Words, choose, integers, keys

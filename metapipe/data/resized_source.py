@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..contracts import Kind, Problem, Source
+from ..dataset import Source
 from ..episode import Episodes, Samples, Task
+from ..problem import Kind, Problem
 
 LUMA = (0.299, 0.587, 0.114)
 """Of red, green and blue (ITU-R BT.601), as Pillow makes grey of colours."""

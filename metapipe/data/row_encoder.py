@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from ..contracts import Encoder, Form
+from ..encoder import Encoder, Form
 from ..errors import DataError
 from .table_files import Row
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor
 
-from ..contracts import Encoder, Form
+from ..encoder import Encoder, Form
 from ..errors import DataError
 from .bank import open_bank
 from .text_encoders import text_of

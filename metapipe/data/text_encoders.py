@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from ..contracts import Encoder, Form
+from ..encoder import Encoder, Form
 from ..errors import DataError
 
 HASHES = 2**24

@@ -8,8 +8,10 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
-from ..contracts import Algorithm, Dataset, Model
+from ..algorithm import Algorithm
+from ..dataset import Dataset
 from ..errors import SettingError
+from ..model import Model
 from ..settings import (
     EvaluationSettings,
     RunSettings,

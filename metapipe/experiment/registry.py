@@ -23,8 +23,11 @@ import pluggy
 from pydantic import ValidationError
 
 from .. import hookspecs
-from ..contracts import Algorithm, Dataset, Model, Plugin
+from ..algorithm import Algorithm
+from ..dataset import Dataset
 from ..errors import PluginError, SettingError, UnknownNameError, did_you_mean
+from ..model import Model
+from ..plugin import Plugin
 from .setting_errors import first_error
 
 if TYPE_CHECKING:

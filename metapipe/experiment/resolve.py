@@ -22,8 +22,9 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from ..contracts import Algorithm, silently_off, stochastic_settings
+from ..algorithm import Algorithm
 from ..errors import SettingError, did_you_mean
+from ..plugin import silently_off, stochastic_settings
 from ..settings import PluginSettings, Section, StoreSettings
 from .experiment import SECTIONS, Experiment
 from .registry import KINDS, PluginKind, Registry

@@ -18,9 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..contracts import Meta, Problem, Step
+from ..algorithm import Meta, Step
 from ..episode import Episodes, Metrics, Params, Samples
 from ..errors import UnsupportedError
+from ..problem import Problem
 
 Loss = Callable[[Params], tuple[Tensor, Metrics]]
 """A scalar loss of parameters, with the figures it reports."""

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ..contracts import Statistics
+from ..problem import Statistics
 
 
 class BatchNorm(_BatchNorm):

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from ..errors import DataError, UnsupportedError
 
 if TYPE_CHECKING:
-    from ..contracts import Source
+    from ..dataset import Source
     from ..episode import Episodes
     from .comparison import Curve, Point
     from .replay import Replay

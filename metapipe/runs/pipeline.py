@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..contracts import Dataset
 from ..data.resized_source import fitted
+from ..dataset import Dataset
 from ..errors import UsageError
 from ..events import RunInfo
 from ..experiment.experiment import Experiment

@@ -11,12 +11,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..contracts import Meta, Problem, Source, Split, silently_off, stochastic_settings
+from ..algorithm import Meta
+from ..dataset import Source
 from ..episode import Task
 from ..errors import DataError, NotFoundError, UnsupportedError
 from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
 from ..numerics.task_map import TaskMap
+from ..plugin import silently_off, stochastic_settings
+from ..problem import Problem, Split
 from ..store import TaskStore
 from ..store.records import CheckpointRow, RunRow
 from ..training.checkpoint import Checkpoint, load

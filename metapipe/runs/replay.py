@@ -7,13 +7,13 @@ from typing import cast
 
 import torch
 
-from ..contracts import Split
 from ..data.resized_source import fitted
 from ..episode import Episodes, Samples, Task
 from ..errors import UnsupportedError
 from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
 from ..numerics.functional import task_loss
+from ..problem import Split
 from ..store import TaskStore
 from ..store.records import EvaluationRow, RunRow
 from ..training.evaluation import Prediction, predict

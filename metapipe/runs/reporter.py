@@ -23,8 +23,7 @@ import torch
 from torch import nn
 
 from .. import __version__
-from ..episode import EpisodeRecord
-from ..events import CheckpointInfo, RunInfo
+from ..events import CheckpointInfo, EpisodeRecord, RunInfo
 from ..store import TaskStore
 from ..store.records import NewEvaluation
 from ..training.checkpoint import save

@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..contracts import Source
 from ..data.sampling import tasks as task_stream
-from ..episode import EpisodeRecord, Episodes, Task
+from ..dataset import Source
+from ..episode import Episodes, Task
+from ..events import EpisodeRecord
 from ..experiment.experiment import Experiment
 from ..settings import EvaluationSettings
 from ..store.records import NewEvaluation

@@ -6,7 +6,7 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 
-from ..contracts import Source
+from ..dataset import Source
 from ..errors import DataError
 
 SHARED_CLASSES, SHARED_ITEMS = "shared_classes", "shared_items"

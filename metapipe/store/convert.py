@@ -8,7 +8,8 @@ from typing import Any, Literal, TypeVar
 
 from sqlalchemy import ColumnElement, Select, case, literal, select
 
-from ..episode import EpisodeRecord, Task
+from ..episode import Task
+from ..events import EpisodeRecord
 from . import schema
 from .records import EpisodeRow, NewEvaluation, NewRun
 

@@ -14,9 +14,8 @@ from typing import Any, Literal, Self
 from sqlalchemy import delete, insert, update
 from sqlalchemy.orm import Session
 
-from ..episode import EpisodeRecord
 from ..errors import NotFoundError
-from ..events import CheckpointInfo
+from ..events import CheckpointInfo, EpisodeRecord
 from . import deletion, query, schema
 from .convert import columns, episode_rows, headline
 from .database import Database

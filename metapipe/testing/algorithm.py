@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..contracts import Meta
+from ..algorithm import Meta
 from ..episode import Episodes, Params, Samples
 from ..numerics.functional import task_loss
 from ..settings import TrainingSettings

@@ -7,10 +7,13 @@ from typing import ClassVar
 
 import torch
 
-from ..contracts import Algorithm, Meta, Model, Plugin, Problem, Step
+from ..algorithm import Algorithm, Meta, Step
 from ..episode import Episodes, Params
 from ..errors import UnsupportedError
+from ..model import Model
 from ..numerics.task_map import TaskMap
+from ..plugin import Plugin
+from ..problem import Problem
 from ..training.learner import Learner, build_learner, drops
 from ..training.tensor_file import shapes
 from .plugin import PluginContract

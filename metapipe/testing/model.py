@@ -7,10 +7,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from ..contracts import Model, Plugin, stochastic_settings
 from ..episode import Metrics, Params, Samples
+from ..model import Model
 from ..numerics.functional import apply, inner_loop, meta_of, support_loss, task_loss
 from ..numerics.task_map import TaskLoss, TaskMap
+from ..plugin import Plugin, stochastic_settings
 from ..training.learner import drops
 from .plugin import PluginContract
 from .slopes import slopes

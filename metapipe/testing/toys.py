@@ -8,9 +8,11 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
-from ..contracts import DropShare, Model, Statistics
 from ..episode import Episodes, Samples, Task
+from ..model import Model
 from ..numerics.normalisation import BatchNorm
+from ..plugin import DropShare
+from ..problem import Statistics
 
 
 class TinyModel(Model):

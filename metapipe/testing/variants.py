@@ -7,7 +7,7 @@ from typing import Literal, get_args, get_origin
 
 from pydantic import ValidationError
 
-from ..contracts import Algorithm
+from ..algorithm import Algorithm
 
 
 def variants(algorithm: Algorithm) -> dict[str, Algorithm]:

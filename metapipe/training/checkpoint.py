@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from ..contracts import Meta
+from ..algorithm import Meta
 from ..episode import Params
 from ..errors import CheckpointError
 from ..numerics.functional import constants_of

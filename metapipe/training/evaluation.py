@@ -14,9 +14,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..contracts import Meta, Source
-from ..episode import EpisodeRecord, Episodes, Metrics, Params, Samples, Task
+from ..algorithm import Meta
+from ..dataset import Source
+from ..episode import Episodes, Metrics, Params, Samples, Task
 from ..errors import DivergedError
+from ..events import EpisodeRecord
 from ..numerics.functional import before_adaptation, task_loss, vectorised
 from .learner import Learner
 

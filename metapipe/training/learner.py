@@ -11,12 +11,15 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from ..contracts import Algorithm, Meta, Model, Problem, Source
+from ..algorithm import Algorithm, Meta
+from ..dataset import Source
 from ..episode import Params
 from ..errors import UnsupportedError, UsageError, did_you_mean
+from ..model import Model
 from ..numerics.functional import constants_of, install
 from ..numerics.memory import keep_freed_memory
 from ..numerics.task_map import TaskMap
+from ..problem import Problem
 from .tensor_file import shapes
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from ..contracts import Meta, Step
+from ..algorithm import Meta, Step
 from ..episode import Episodes, Metrics, Params, Task
 from ..errors import DivergedError
 from ..numerics.functional import partition
