@@ -32,7 +32,8 @@ from metapipe import Episodes, Meta, Problem, Samples, Task
 from metapipe.experiment.registry import load
 from metapipe.numerics.functional import apply, own
 from metapipe.numerics.memory import keep_freed_memory
-from metapipe.numerics.task_map import TaskMap, fastest
+from metapipe.numerics.task_map import TaskMap
+from metapipe.numerics.tuning import fastest
 from metapipe_plugins.algorithms.metaoptnet import MetaOptNet
 
 TABLE = Path(__file__).parent / "COST.md"

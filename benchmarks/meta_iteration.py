@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from metapipe import Episodes, Samples, Task
 from metapipe.numerics.functional import meta_of
-from metapipe.numerics.task_map import candidates, fastest
+from metapipe.numerics.tuning import candidates, fastest
 from metapipe_plugins.algorithms.maml import MAML
 from metapipe_plugins.models.conv4 import Conv4
 

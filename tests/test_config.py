@@ -6,8 +6,9 @@ import pytest
 
 from metapipe.errors import SettingError, UnknownNameError
 from metapipe.experiment.experiment import Experiment
+from metapipe.experiment.project import Project, find_project
 from metapipe.experiment.registry import load
-from metapipe.experiment.resolve import Project, find_project, parse_assignment, resolve
+from metapipe.experiment.resolve import parse_assignment, resolve
 from metapipe_plugins.algorithms.cavia import CAVIA
 
 

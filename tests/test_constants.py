@@ -13,13 +13,13 @@ from metapipe.adaptation.adapted_model import save as save_adapted
 from metapipe.adaptation.trained_run import open_run
 from metapipe.errors import CheckpointError
 from metapipe.experiment.registry import load as load_plugins
-from metapipe.numerics.functional import constants_of, meta_of
+from metapipe.numerics.functional import meta_of
 from metapipe.numerics.task_map import TaskMap
 from metapipe.settings import TrainingSettings
 from metapipe.store import TaskStore, default_url
 from metapipe.testing import blobs
 from metapipe.training.checkpoint import load, save
-from metapipe.training.learner import Learner
+from metapipe.training.learner import Learner, constants_of
 from metapipe.training.loop import start
 from metapipe_plugins.algorithms.protonet import ProtoNet
 

@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from metapipe.errors import SettingError, UnsupportedError
+from metapipe.experiment.project import Project, find_project
 from metapipe.experiment.registry import load
-from metapipe.experiment.resolve import Project, find_project, resolve
+from metapipe.experiment.resolve import resolve
 from metapipe.runs.pipeline import train
 from metapipe.store import TaskStore, default_url
 from metapipe.testing import AlgorithmContract

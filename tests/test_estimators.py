@@ -21,8 +21,9 @@ from metapipe import (
     hookimpl,
 )
 from metapipe.adaptation.trained_run import open_run
+from metapipe.experiment.project import Project
 from metapipe.experiment.registry import load
-from metapipe.experiment.resolve import Project, resolve
+from metapipe.experiment.resolve import resolve
 from metapipe.runs.pipeline import resume, train
 from metapipe.store import TaskStore, default_url
 

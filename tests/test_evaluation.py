@@ -11,7 +11,8 @@ from metapipe.data.sampling import tasks
 from metapipe.errors import DivergedError
 from metapipe.numerics.functional import apply
 from metapipe.numerics.task_map import TaskMap
-from metapipe.training.evaluation import evaluate, mean_ci95, predict, summarise
+from metapipe.training.evaluation import evaluate, predict
+from metapipe.training.intervals import mean_ci95, summarise
 from metapipe.training.learner import Learner, build_learner, problem_of
 from metapipe_plugins.algorithms.maml import MAML
 from metapipe_plugins.datasets.digits import Digits

@@ -5,17 +5,15 @@ import torch
 from torch import nn
 
 from metapipe.numerics.functional import (
-    accuracy,
     apply,
-    batch_loss,
     descend,
     gradient,
     meta_of,
     normalisation_names,
     partition,
-    task_loss,
     within,
 )
+from metapipe.numerics.losses import accuracy, batch_loss, task_loss
 
 
 def linear() -> nn.Module:

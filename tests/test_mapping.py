@@ -7,7 +7,8 @@ import torch
 
 from metapipe import Episodes, Metrics, Samples, Task
 from metapipe.numerics.functional import meta_of
-from metapipe.numerics.task_map import TaskMap, candidates, fastest
+from metapipe.numerics.task_map import TaskMap
+from metapipe.numerics.tuning import candidates, fastest
 from metapipe_plugins.algorithms.maml import MAML
 from metapipe_plugins.models.conv4 import Conv4
 

@@ -5,13 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from metapipe import Meta, Problem
-from metapipe.numerics.functional import (
-    apply,
-    inner_loop,
-    meta_of,
-    normalisation_names,
-    task_loss,
-)
+from metapipe.numerics.functional import apply, inner_loop, meta_of, normalisation_names
+from metapipe.numerics.losses import task_loss
 from metapipe.numerics.normalisation import BatchNorm, LayerNorm
 from metapipe.numerics.task_map import TaskMap
 from metapipe.testing import blobs

@@ -9,11 +9,12 @@ from shared import DATA, needs_data
 
 from metapipe.data.array_source import ArraySource, GroupSource
 from metapipe.errors import DataError
+from metapipe.experiment.project import Project
 from metapipe.experiment.registry import load
-from metapipe.experiment.resolve import Project, resolve
+from metapipe.experiment.resolve import resolve
 from metapipe.runs.pipeline import evaluate, train
-from metapipe.runs.preparation import stored_checkpoint
 from metapipe.runs.replay import replay
+from metapipe.runs.stored_run import stored_checkpoint
 from metapipe.runs.unseen import shared_items, shared_names
 from metapipe.store import TaskStore, default_url
 

@@ -22,16 +22,10 @@ from ..encoder import Encoder
 from ..episode import Params, Samples
 from ..errors import CheckpointError, UnsupportedError
 from ..experiment.registry import Registry
-from ..numerics.functional import constants_of
 from ..problem import Kind, Problem
+from ..training.device import choose_device
 from ..training.evaluation import Prediction, predict
-from ..training.learner import (
-    Learner,
-    build_learner,
-    choose_device,
-    fit_constants,
-    fits,
-)
+from ..training.learner import Learner, build_learner, constants_of, fit_constants, fits
 from ..training.tensor_file import named, write_tensors
 
 FORMAT = 1

@@ -25,9 +25,9 @@ from torch import Tensor
 
 from ..episode import Samples
 from ..errors import UnsupportedError, did_you_mean
+from ..experiment.project import find_project
 from ..experiment.registry import load
-from ..experiment.resolve import find_project
-from ..runs.preparation import checkpoint_row
+from ..runs.stored_run import checkpoint_row
 from ..store import TaskStore, default_url
 from ..training.evaluation import Prediction
 from .adapted_model import Adapted, save

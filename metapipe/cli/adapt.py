@@ -15,7 +15,7 @@ from .output import print_json, print_table
 
 if TYPE_CHECKING:
     from ..adaptation.adapted_model import Adapted
-    from ..adaptation.trained_run import Judgement
+    from ..adaptation.judgement import Judgement
 
 CONFUSION = 20
 """A confusion table of more classes is in --json only."""
@@ -67,8 +67,9 @@ def adapt(
     the store as an evaluation of the run.
     """
     from ..adaptation.adapted_model import save
+    from ..adaptation.judgement import evaluation_of, judge
     from ..adaptation.task_files import read_examples, require_ways
-    from ..adaptation.trained_run import evaluation_of, judge, open_run
+    from ..adaptation.trained_run import open_run
 
     begun = time.perf_counter()
     changes = by_table(assignments, ("algorithm",), "adapting")["algorithm"]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from ..experiment.project import Project
     from ..experiment.registry import Registry
-    from ..experiment.resolve import Project
     from ..store import TaskStore
 
 
@@ -26,7 +26,7 @@ class App:
     @cached_property
     def project(self) -> Project:
         """The project that the config file, or the working directory, makes."""
-        from ..experiment.resolve import find_project
+        from ..experiment.project import find_project
 
         return find_project(self.config)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..data.inspection import _shared
 from ..errors import DataError
 from .context import App, pass_app
 from .options import by_table, json_option, set_option
@@ -123,16 +122,3 @@ def _facts(split: str, source: Source) -> dict[str, Any]:
         "MiB": round(source.nbytes / 2**20, 1),
         "fingerprint": source.fingerprint,
     }
-
-
-def _shared(sources: Mapping[Split, Source]) -> list[list[str]]:
-    """Items whose content is in more than one split, as `split/class` each."""
-    places: dict[bytes, set[str]] = defaultdict(set)
-    splits: dict[bytes, set[str]] = defaultdict(set)
-    for split, source in sources.items():
-        for key, label in source.digests():
-            places[key].add(f"{split}/{label}")
-            splits[key].add(split)
-    return sorted(
-        sorted(places[key]) for key, found in splits.items() if len(found) > 1
-    )

@@ -11,9 +11,9 @@ from ..errors import SettingError
 from ..experiment.setting_errors import first_error
 from ..settings import EvaluationSettings
 from .context import App, pass_app
+from .facts import evaluation_facts
 from .options import by_table, given_settings, json_option, set_option, setting_options
 from .output import print_facts, print_json
-from .train import evaluation_facts
 
 if TYPE_CHECKING:
     from ..experiment.experiment import Experiment

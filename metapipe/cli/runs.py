@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import UnknownNameError, did_you_mean
+from ..runs.removal import _remove_files
 from .context import App, pass_app
 from .options import json_option
 from .output import (
@@ -180,14 +180,6 @@ def _draw(app: App, rows: list[RunRow], png: Path, axis: Axis) -> None:
 
     draw_curves(curves(app.store, rows), png, axis)
     click.echo(f"wrote {png}", err=True)
-
-
-def _remove_files(directory: Path) -> None:
-    """Checkpoints, and the folder if nothing else is in it."""
-    for path in directory.glob("*.safetensors*"):
-        path.unlink(missing_ok=True)
-    if directory.is_dir() and not any(directory.iterdir()):
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _columns(text: str | None) -> tuple[str, ...]:

@@ -17,9 +17,14 @@ from torch import Tensor
 from ..dataset import Source
 from ..encoder import Encoder
 from ..episode import Episodes, Samples, Task
-from ..errors import UnsupportedError
 from ..problem import Kind
-from .image_source import choose_items, digest, labels_of, require_items
+from .class_episodes import (
+    choose_items,
+    digest,
+    labels_of,
+    require_items,
+    require_one_way,
+)
 from .sampling import choose, keys
 
 Array = NDArray[Any]
@@ -169,14 +174,6 @@ class GroupSource(Stacked):
             tuple(tasks),
             Samples(inputs[:, :shots], targets[:, :shots]),
             Samples(inputs[:, shots:], targets[:, shots:]),
-        )
-
-
-def require_one_way(ways: int) -> None:
-    """Raise UnsupportedError for a regression that is asked for classes."""
-    if ways != 1:
-        raise UnsupportedError(
-            f"regression has no classes: use --ways 1 instead of {ways}"
         )
 
 

@@ -7,20 +7,18 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ..dataset import Source
 from ..episode import Episodes, Samples, Task
-from ..errors import UnsupportedError
 from ..problem import Kind
 from .bank import Bank, Bytes
+from .class_episodes import choose_items, digest, labels_of, require_items
 from .image_encoder import ImageEncoder, unit_floats
-from .sampling import Integers, Words, choose, integers, keys
+from .sampling import Integers, Words, integers, keys
 
 TURNS = (0, 1, 2, 3)
 
@@ -155,44 +153,6 @@ class ImageSource(Source):
             if turned.any():
                 images[turned] = np.rot90(images[turned], quarter, (2, 3))
         return images
-
-
-def digest(item: Bytes | NDArray[Any]) -> bytes:
-    """A hash of an item's content."""
-    return hashlib.blake2b(np.ascontiguousarray(item).data, digest_size=16).digest()
-
-
-def require_items(
-    names: Sequence[str], sizes: Integers, ways: int, shots: int, queries: int
-) -> None:
-    """Raise UnsupportedError if classes with these numbers of items are too few or too
-    small for such episodes."""
-    if ways > len(names):
-        raise UnsupportedError(
-            f"this split has {len(names)} classes and cannot give {ways} ways: use "
-            f"--ways {len(names)} or fewer"
-        )
-    smallest = int(sizes.argmin())
-    if shots + queries > sizes[smallest]:
-        raise UnsupportedError(
-            f"class '{names[smallest]}' has {sizes[smallest]} items and cannot give "
-            f"{shots} shots and {queries} queries: use fewer"
-        )
-
-
-def choose_items(tasks: Sequence[Task], sizes: Integers) -> tuple[Integers, Integers]:
-    """Classes (T, ways) of the episodes, in the order of their labels, and which items
-    of each (T, ways, shots + queries), the shots first."""
-    ways, count = tasks[0].ways, tasks[0].shots + tasks[0].queries
-    key = keys(tasks)
-    classes = choose(key, "classes", len(sizes), ways)
-    return classes, choose(key, "items", sizes[classes], count, ways)
-
-
-def labels_of(tasks: Sequence[Task], each: int) -> Tensor:
-    """(T, ways * each): the labels of items that lie class by class."""
-    labels = torch.arange(tasks[0].ways).repeat_interleave(each)
-    return labels.expand(len(tasks), -1).contiguous()
 
 
 def _flat(images: Bytes) -> Tensor:

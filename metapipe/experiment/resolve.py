@@ -16,21 +16,16 @@ import logging
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, cast
-
-from pydantic import ValidationError
 
 from ..algorithm import Algorithm
 from ..errors import SettingError, did_you_mean
 from ..plugin import silently_off, stochastic_settings
-from ..settings import PluginSettings, Section, StoreSettings
 from .experiment import SECTIONS, Experiment
+from .project import PROJECT, Project
 from .registry import KINDS, PluginKind, Registry
-from .setting_errors import first_error
 
-FILE = "metapipe.toml"
 PREFIX = "METAPIPE_"
 COMMAND_LINE = "command line"
 RECOMMENDED, REPEATED, NOBODY = "recommended", "repeated run", "default"
@@ -38,39 +33,6 @@ NOT_THE_USERS = (RECOMMENDED, REPEATED, NOBODY)
 """How the sources of values begin that the user did not give."""
 
 logger = logging.getLogger("metapipe")
-PROJECT: Mapping[str, type[Section]] = {
-    "store": StoreSettings,
-    "plugins": PluginSettings,
-}
-"""Tables that belong to the project and to no run."""
-
-
-@dataclass(frozen=True)
-class Project:
-    """The folder a command works in, and what its config file says."""
-
-    directory: Path
-    tables: Mapping[str, Any] = field(default_factory=dict)
-    file: Path | None = None
-
-    @property
-    def plugin_paths(self) -> tuple[Path, ...]:
-        """Plugin files, relative to the config file."""
-        settings = self._table("plugins")
-        return tuple(self.directory / path for path in settings.paths)
-
-    @property
-    def store_url(self) -> str | None:
-        """The store's URL, from the environment or the config file."""
-        url: str | None = os.environ.get("METAPIPE_DB") or self._table("store").url
-        return url
-
-    def _table(self, name: str) -> Any:
-        try:
-            return PROJECT[name].model_validate(self.tables.get(name, {}))
-        except ValidationError as error:
-            message = first_error(error, PROJECT[name], name, {})
-            raise SettingError(f"{self.file}: {message}") from error
 
 
 @dataclass(frozen=True)
@@ -88,29 +50,6 @@ class Resolved:
 
     experiment: Experiment
     origins: Mapping[str, str]
-
-
-def find_project(file: Path | None = None, start: Path | None = None) -> Project:
-    """The project of a config file, or of the first one upwards, or of the folder.
-
-    Raises SettingError for a file that cannot be read or has tables of no meaning.
-    """
-    here = (start or Path.cwd()).resolve()
-    if file is None:
-        found = [folder / FILE for folder in (here, *here.parents)]
-        file = next((path for path in found if path.is_file()), None)
-    if file is None:
-        return Project(here)
-    file = file.resolve()
-    tables = _read(file)
-    known = (*SECTIONS, *KINDS, *PROJECT)
-    for name, values in tables.items():
-        if name not in known:
-            hint = did_you_mean(name, known)
-            raise SettingError(f"{file}: unknown table [{name}]; {hint}")
-        if not isinstance(values, dict):
-            raise SettingError(f"{file}: '{name}' is a table: write [{name}]")
-    return Project(file.parent, tables, file)
 
 
 def resolve(
@@ -162,16 +101,6 @@ def parse_assignment(text: str) -> tuple[str, Any]:
             "algorithm.inner_lr=0.1"
         )
     return name.strip(), parse_value(value.strip())
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        with file.open("rb") as stream:
-            return tomllib.load(stream)
-    except OSError as error:
-        raise SettingError(f"cannot read {file}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingError(f"{file} is not valid TOML: {error}") from error
 
 
 def _from_file(project: Project) -> Iterable[Given]:

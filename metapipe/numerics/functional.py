@@ -11,24 +11,17 @@ import copy
 import threading
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
-from typing import Literal, cast
+from typing import cast
 from weakref import WeakKeyDictionary
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..algorithm import Meta, Step
-from ..episode import Episodes, Metrics, Params, Samples
-from ..errors import UnsupportedError
-from ..problem import Problem
+from ..algorithm import Meta
+from ..episode import Metrics, Params
 
 Loss = Callable[[Params], tuple[Tensor, Metrics]]
 """A scalar loss of parameters, with the figures it reports."""
-
-Head = Callable[[Params, Tensor, Tensor, Tensor], Tensor]
-"""Logits (T, m, ways) from meta-parameters, features of T support sets (T, n, d), their
-labels (T, n) and features of T query sets (T, m, d)."""
 
 vectorised: ContextVar[bool] = ContextVar("vectorised", default=False)
 """True inside a `vmap` over tasks, where only `torch.func` can differentiate."""
@@ -44,35 +37,6 @@ def meta_of(network: nn.Module) -> Meta:
     """
     params = {k: p.detach() for k, p in network.named_parameters() if p.requires_grad}
     return Meta(params, {k: b.detach() for k, b in network.named_buffers()})
-
-
-def constants_of(network: nn.Module, meta: Meta) -> Params:
-    """What the network holds and `meta` does not, detached: frozen parameters, and
-    buffers that the method leaves to it. A file that has the one needs the other."""
-    held = {**dict(network.named_parameters()), **dict(network.named_buffers())}
-    known = {*meta.params, *meta.state}
-    return {name: t.detach() for name, t in held.items() if name not in known}
-
-
-def install(network: nn.Module, constants: Params) -> None:
-    """Give a network that was just built the constants it had when it was kept."""
-    held = {**dict(network.named_parameters()), **dict(network.named_buffers())}
-    with torch.no_grad():
-        for name, value in constants.items():
-            held[name].copy_(value)
-
-
-def require_same_outputs(name: str, trained: Problem, asked: Problem) -> None:
-    """Raise UnsupportedError if a learned head would need another size.
-
-    What an algorithm called `name` says in `check` if its head cannot be changed.
-    """
-    if asked.outputs != trained.outputs:
-        raise UnsupportedError(
-            f"{name}'s head was trained for {trained.outputs} outputs and cannot give "
-            f"{asked.outputs}: train a run with --ways {asked.outputs}, or with a "
-            "method that takes any number of classes, for example --plugin protonet"
-        )
 
 
 def normalisation_names(network: nn.Module) -> frozenset[str]:
@@ -161,30 +125,6 @@ def inner_loop(
     return params
 
 
-def support_loss(
-    network: nn.Module,
-    support: Samples,
-    fixed: Params | None = None,
-    *,
-    scale: Literal["reference", "mean"] = "mean",
-) -> Loss:
-    """The loss of a support set, of one task, as a function of the parameters.
-
-    `fixed` are parameters that are not to be adapted. In classification, the reference
-    code of MAML sums over the support set and divides by the shots: with `scale`
-    "reference" the loss is `ways` times the mean.
-    """
-
-    def loss(params: Params) -> tuple[Tensor, Metrics]:
-        outputs = apply(network, {**params, **(fixed or {})}, support.inputs)
-        value, metrics = task_loss(outputs, support.targets)
-        if scale == "reference" and not support.targets.is_floating_point():
-            value = value * outputs.shape[-1]
-        return value, metrics
-
-    return loss
-
-
 def descend(params: Params, grads: Params, lr: float | Tensor | Params) -> Params:
     """One step of gradient descent, out of place: p - lr * g for each p that has a g.
 
@@ -218,94 +158,3 @@ def own(network: nn.Module, params: Params) -> Params:
     """The parameters that the network has; the others are the method's."""
     names = {name for name, _ in network.named_parameters()}
     return {name: p for name, p in params.items() if name in names}
-
-
-def task_loss(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Metrics]:
-    """Mean loss of one task, and its metrics, detached.
-
-    Integer targets (n,) are labels: cross-entropy of logits (n, ways), in nats, and the
-    accuracy. Float targets (n, outputs) are regressed: mean squared error.
-    """
-    if targets.is_floating_point():
-        loss = F.mse_loss(outputs, targets)
-        return loss, {"loss": loss.detach()}
-    loss = F.cross_entropy(outputs, targets)
-    return loss, {"loss": loss.detach(), "accuracy": accuracy(outputs, targets)}
-
-
-def batch_loss(
-    outputs: Tensor, targets: Tensor, *, smoothing: float = 0.0
-) -> tuple[Tensor, Metrics]:
-    """Mean loss of T tasks whose outputs were computed in one call, and the metrics,
-    (T,) each, detached: classification of logits (T, n, ways) by labels (T, n).
-
-    With `smoothing` the other classes share that much of the label; the figures tell
-    the plain loss.
-    """
-    logits = outputs.movedim(-1, 1)
-    losses = F.cross_entropy(logits, targets, reduction="none").mean(-1)
-    metrics = {"loss": losses.detach(), "accuracy": accuracy(outputs, targets)}
-    if not smoothing:
-        return losses.mean(), metrics
-    ways = outputs.shape[-1]
-    share = smoothing * ways / (ways - 1)  # torch's own label gets a part back
-    return F.cross_entropy(logits, targets, label_smoothing=share), metrics
-
-
-def embed(
-    network: nn.Module,
-    params: Params,
-    *sets: Tensor,
-    state: Params | None = None,
-    training: bool = False,
-) -> list[Tensor]:
-    """Features of sets of inputs of T tasks, all in one call of the network.
-
-    Each set is (T, n, *shape) and comes back as (T, n, d). For `state` and `training`
-    see `apply`; batch statistics are those of all inputs together.
-    """
-    inputs = torch.cat([inputs.flatten(0, 1) for inputs in sets])
-    features = apply(network, params, inputs, state=state, training=training)
-    counts = [inputs.shape[0] * inputs.shape[1] for inputs in sets]
-    parts = torch.split(features, counts)
-    return [
-        part.reshape(*inputs.shape[:2], -1)
-        for part, inputs in zip(parts, sets, strict=True)
-    ]
-
-
-def head_step(
-    network: nn.Module,
-    meta: Meta,
-    episodes: Episodes,
-    head: Head,
-    *,
-    smoothing: float = 0.0,
-) -> Step:
-    """The meta-gradient of a method that learns features and fits a head on them.
-
-    All images of the meta-batch are embedded in one call, with batch statistics; the
-    loss is the cross-entropy of the queries' logits that `head` computes. With label
-    `smoothing` the other classes share that much of the label.
-    """
-    state = {name: value.clone() for name, value in meta.state.items()}
-
-    def loss(params: Params) -> tuple[Tensor, Metrics]:
-        sets = (episodes.support.inputs, episodes.query.inputs)
-        mine = own(network, params)
-        support, query = embed(network, mine, *sets, state=state, training=True)
-        logits = head(params, support, episodes.support.targets, query)
-        return batch_loss(logits, episodes.query.targets, smoothing=smoothing)
-
-    grads, metrics = gradient(loss, meta.params)
-    return Step(grads, metrics, state)
-
-
-def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Fraction of the rows of `logits` (n, ways) whose largest entry is the label's."""
-    return (logits.detach().argmax(-1) == labels).to(logits.dtype).mean(-1)
-
-
-def before_adaptation(metrics: Metrics) -> Metrics:
-    """The same figures under the names they have before adaptation."""
-    return {f"{name}_before": value for name, value in metrics.items()}

@@ -18,28 +18,30 @@ from ..errors import UsageError
 from ..events import RunInfo
 from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
-from ..numerics.task_map import TaskMap, candidates
+from ..numerics.task_map import TaskMap
+from ..numerics.tuning import candidates
 from ..settings import EvaluationSettings
 from ..store import TaskStore
 from ..store.records import EvaluationRow, NewRun
 from ..training.checkpoint import Checkpoint, load
 from ..training.evaluation import evaluate as evaluate_tasks
-from ..training.evaluation import summarise
+from ..training.intervals import summarise
 from ..training.learner import Learner
 from ..training.loop import choose_mapping, start
-from .preparation import (
-    Prepared,
+from .evaluations import evaluation_row, evaluation_tasks
+from .heartbeat import heartbeat
+from .preparation import Prepared, check_asked, check_dropout, prepare
+from .provenance import environment, git_state, host
+from .reporter import Reporter
+from .session import Session
+from .signals import interruptible
+from .stored_run import (
     changed_after_training,
-    check_asked,
-    check_dropout,
     look_for_trained,
-    prepare,
     require_same_data,
     stored_checkpoint,
     trained_learner,
 )
-from .reporter import Reporter, environment, git_state, heartbeat, host, interruptible
-from .session import Session, evaluation_row, evaluation_tasks
 
 logger = logging.getLogger("metapipe")
 

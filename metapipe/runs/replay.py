@@ -12,12 +12,12 @@ from ..episode import Episodes, Samples, Task
 from ..errors import UnsupportedError
 from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
-from ..numerics.functional import task_loss
+from ..numerics.losses import task_loss
 from ..problem import Split
 from ..store import TaskStore
 from ..store.records import EvaluationRow, RunRow
 from ..training.evaluation import Prediction, predict
-from .preparation import require_same_data, stored_checkpoint, trained_learner
+from .stored_run import require_same_data, stored_checkpoint, trained_learner
 from .unseen import FINDINGS
 
 

@@ -11,19 +11,23 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from ..data.sampling import tasks as task_stream
 from ..dataset import Source
-from ..episode import Episodes, Task
+from ..episode import Episodes
 from ..events import EpisodeRecord
 from ..experiment.experiment import Experiment
 from ..settings import EvaluationSettings
 from ..store.records import NewEvaluation
-from ..training.evaluation import Summary, evaluate, summarise
+from ..training.evaluation import evaluate
+from ..training.intervals import Summary, summarise
 from ..training.learner import Learner
 from ..training.loop import Iteration, TrainingState, train
-from .reporter import Interruption, Reporter
+from .clock import _Clock
+from .evaluations import evaluation_row, evaluation_tasks
+from .reporter import Reporter
+from .signals import Interruption
 
 
 @dataclass
@@ -180,89 +184,6 @@ class Session:
             yield clock
         finally:
             self.seconds = clock.seconds()
-
-
-class _Clock:
-    """Training time: runs on from `seconds`, and can be paused."""
-
-    def __init__(self, seconds: float) -> None:
-        self._before = seconds
-        self._since: float | None = time.perf_counter()
-        self._lap = seconds
-
-    def seconds(self) -> float:
-        """Training time so far."""
-        since = self._since
-        return self._before + (0 if since is None else time.perf_counter() - since)
-
-    def lap(self) -> float:
-        """Training time since the last call."""
-        now = self.seconds()
-        passed, self._lap = now - self._lap, now
-        return max(passed, 1e-9)
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Do not count what happens inside."""
-        self._before, self._since = self.seconds(), None
-        try:
-            yield
-        finally:
-            self._since = time.perf_counter()
-
-
-def evaluation_tasks(
-    experiment: Experiment,
-    settings: EvaluationSettings,
-    dataset: str | None = None,
-) -> list[Task]:
-    """The recipes that evaluation settings ask for."""
-    task = experiment.task
-    return task_stream(
-        dataset or experiment.run.dataset,
-        settings.split,
-        settings.seed,
-        0,
-        settings.episodes,
-        settings.ways or task.ways,
-        settings.shots or task.shots,
-        settings.queries or task.queries,
-    )
-
-
-def evaluation_row(
-    experiment: Experiment,
-    settings: EvaluationSettings,
-    learner: Learner,
-    source: Source,
-    summary: Summary,
-    *,
-    dataset: str | None = None,
-    changes: Mapping[str, Any] | None = None,
-    **facts: Any,
-) -> NewEvaluation:
-    """An evaluation as the store takes it, from settings, learner and summary."""
-    task = experiment.task
-    return NewEvaluation(
-        dataset=dataset or experiment.run.dataset,
-        fingerprint=source.fingerprint,
-        split=settings.split,
-        settings=changes or {},
-        seed=settings.seed,
-        ways=settings.ways or task.ways,
-        shots=settings.shots or task.shots,
-        queries=settings.queries or task.queries,
-        prediction=settings.prediction,
-        statistics=learner.algorithm.statistics,
-        transductive=learner.transductive(settings.prediction),
-        loss=summary.loss,
-        loss_ci95=summary.loss_ci95,
-        loss_before=summary.loss_before,
-        accuracy=summary.accuracy,
-        accuracy_ci95=summary.accuracy_ci95,
-        accuracy_before=summary.accuracy_before,
-        **facts,
-    )
 
 
 def _records(iteration: Iteration) -> Iterator[EpisodeRecord]:

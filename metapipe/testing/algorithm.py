@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..algorithm import Meta
 from ..episode import Episodes, Params, Samples
-from ..numerics.functional import task_loss
+from ..numerics.losses import task_loss
 from ..settings import TrainingSettings
 from ..training.checkpoint import load, save
 from ..training.learner import Learner

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from ..episode import Metrics, Params, Samples
 from ..model import Model
-from ..numerics.functional import apply, inner_loop, meta_of, support_loss, task_loss
+from ..numerics.functional import apply, inner_loop, meta_of
+from ..numerics.losses import support_loss, task_loss
 from ..numerics.task_map import TaskLoss, TaskMap
 from ..plugin import Plugin, stochastic_settings
 from ..training.learner import drops

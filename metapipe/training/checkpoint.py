@@ -21,8 +21,7 @@ from torch import Tensor, nn
 from ..algorithm import Meta
 from ..episode import Params
 from ..errors import CheckpointError
-from ..numerics.functional import constants_of
-from .learner import Learner, fit_constants
+from .learner import Learner, constants_of, fit_constants
 from .loop import TrainingState
 from .tensor_file import named, shapes, write_tensors
 

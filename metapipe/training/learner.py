@@ -14,9 +14,8 @@ from torch.nn.modules.dropout import _DropoutNd
 from ..algorithm import Algorithm, Meta
 from ..dataset import Source
 from ..episode import Params
-from ..errors import UnsupportedError, UsageError, did_you_mean
+from ..errors import UnsupportedError
 from ..model import Model
-from ..numerics.functional import constants_of, install
 from ..numerics.memory import keep_freed_memory
 from ..numerics.task_map import TaskMap
 from ..problem import Problem
@@ -107,22 +106,17 @@ def fit_constants(learner: Learner, meta: Meta, constants: Params) -> bool:
     return True
 
 
-def choose_device(wanted: str) -> str:
-    """The device to use: "auto" takes the first of CUDA, MPS and CPU."""
-    if wanted == "auto":
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.empty(0, device=wanted)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UsageError(_no_device(wanted)) from error
-    return wanted
+def constants_of(network: nn.Module, meta: Meta) -> Params:
+    """What the network holds and `meta` does not, detached: frozen parameters, and
+    buffers that the method leaves to it. A file that has the one needs the other."""
+    held = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    known = {*meta.params, *meta.state}
+    return {name: t.detach() for name, t in held.items() if name not in known}
 
 
-def _no_device(wanted: str) -> str:
-    known = ["auto", "cpu", "cuda", "mps"]
-    family = wanted.partition(":")[0]
-    if family in known:
-        return f"run.device = '{wanted}': this machine has no such device; try 'auto'"
-    return f"run.device = '{wanted}' is no device; {did_you_mean(family, known)}"
+def install(network: nn.Module, constants: Params) -> None:
+    """Give a network that was just built the constants it had when it was kept."""
+    held = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    with torch.no_grad():
+        for name, value in constants.items():
+            held[name].copy_(value)

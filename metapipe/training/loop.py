@@ -18,7 +18,8 @@ from ..algorithm import Meta, Step
 from ..episode import Episodes, Metrics, Params, Task
 from ..errors import DivergedError
 from ..numerics.functional import partition
-from ..numerics.task_map import TaskMap, fastest
+from ..numerics.task_map import TaskMap
+from ..numerics.tuning import fastest
 from ..settings import TrainingSettings
 from .learner import Learner
 

@@ -4,7 +4,8 @@ import torch
 from torch import nn
 
 from metapipe import Meta, Model, Problem, Samples
-from metapipe.numerics.functional import apply, meta_of, task_loss, within
+from metapipe.numerics.functional import apply, meta_of, within
+from metapipe.numerics.losses import task_loss
 from metapipe.numerics.task_map import TaskMap
 from metapipe.testing import AlgorithmContract, TinyModel, blobs, waves
 from metapipe_plugins.algorithms.anil import ANIL

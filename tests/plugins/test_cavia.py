@@ -4,7 +4,8 @@ import torch
 from torch import nn
 
 from metapipe import Meta, Problem, Samples
-from metapipe.numerics.functional import apply, gradient, task_loss
+from metapipe.numerics.functional import apply, gradient
+from metapipe.numerics.losses import task_loss
 from metapipe.numerics.task_map import TaskMap
 from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, TinyModel, blobs, waves

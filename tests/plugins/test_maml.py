@@ -6,7 +6,8 @@ from quadratic import quadratic_episode
 from torch import nn
 
 from metapipe import Episodes, Meta, Problem, Samples, Task, UnsupportedError
-from metapipe.numerics.functional import apply, inner_loop, meta_of, task_loss
+from metapipe.numerics.functional import apply, inner_loop, meta_of
+from metapipe.numerics.losses import task_loss
 from metapipe.numerics.task_map import TaskMap
 from metapipe_plugins.algorithms.maml import MAML
 from metapipe_plugins.models.mlp import MLP

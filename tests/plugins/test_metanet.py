@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from metapipe import Problem, Samples, UnsupportedError
-from metapipe.numerics.functional import apply, meta_of, task_loss, within
+from metapipe.numerics.functional import apply, meta_of, within
+from metapipe.numerics.losses import task_loss
 from metapipe.numerics.task_map import TaskMap
 from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, TinyModel, blobs

@@ -6,7 +6,8 @@ from quadratic import quadratic_episode
 from torch import nn
 
 from metapipe import Episodes, Meta, Problem, Samples, Task
-from metapipe.numerics.functional import apply, meta_of, task_loss
+from metapipe.numerics.functional import apply, meta_of
+from metapipe.numerics.losses import task_loss
 from metapipe.numerics.task_map import TaskMap
 from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, TinyModel, blobs

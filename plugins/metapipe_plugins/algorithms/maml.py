@@ -31,10 +31,9 @@ from metapipe.numerics.functional import (
     meta_of,
     normalisation_names,
     partition,
-    require_same_outputs,
-    support_loss,
-    task_loss,
 )
+from metapipe.numerics.heads import require_same_outputs
+from metapipe.numerics.losses import support_loss, task_loss
 from metapipe.numerics.task_map import TaskMap
 
 

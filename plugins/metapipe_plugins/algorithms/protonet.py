@@ -24,7 +24,8 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.numerics.functional import apply, head_step, meta_of
+from metapipe.numerics.functional import apply, meta_of
+from metapipe.numerics.heads import head_step
 from metapipe.numerics.task_map import TaskMap
 from metapipe_plugins.parts.features import vector_features
 

@@ -28,7 +28,8 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.numerics.functional import apply, batch_loss, gradient, meta_of, within
+from metapipe.numerics.functional import apply, gradient, meta_of, within
+from metapipe.numerics.losses import batch_loss
 from metapipe.numerics.normalisation import BatchNorm
 from metapipe.numerics.task_map import TaskMap
 

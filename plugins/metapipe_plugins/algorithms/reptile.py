@@ -28,15 +28,9 @@ from metapipe import (
     hookimpl,
 )
 from metapipe.data.sampling import fixed_order
-from metapipe.numerics.functional import (
-    apply,
-    before_adaptation,
-    gradient,
-    meta_of,
-    require_same_outputs,
-    support_loss,
-    task_loss,
-)
+from metapipe.numerics.functional import apply, gradient, meta_of
+from metapipe.numerics.heads import require_same_outputs
+from metapipe.numerics.losses import before_adaptation, support_loss, task_loss
 from metapipe.numerics.task_map import TaskMap
 
 MOMENT = "moment."

@@ -28,7 +28,7 @@ from metapipe import (
     Task,
     hookimpl,
 )
-from metapipe.data.array_source import require_one_way
+from metapipe.data.class_episodes import require_one_way
 from metapipe.data.sampling import keys, uniform
 
 Numbers = NDArray[np.float64]

@@ -13,9 +13,10 @@ import numpy as np
 
 from metapipe import DataError
 from metapipe.data.bank import Bank, Bytes, identity, open_bank
+from metapipe.data.class_episodes import digest
 from metapipe.data.files import first_few, is_archive, labelled, without_pictures
 from metapipe.data.image_encoder import ImageEncoder, picture_suffixes
-from metapipe.data.image_source import ImageClass, ImageSource, digest
+from metapipe.data.image_source import ImageClass, ImageSource
 from metapipe_plugins.parts.class_splits import NAMED
 
 SHOWN = 5
