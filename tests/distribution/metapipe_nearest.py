@@ -8,8 +8,7 @@ import torch.nn.functional as F
 from pydantic import PositiveFloat
 
 from metapipe import Algorithm, Step, hookimpl
-from metapipe.numerics.functional import apply, meta_of
-from metapipe.numerics.losses import task_loss
+from metapipe.numerics import apply, meta_of, task_loss
 
 
 class Nearest(Algorithm):

@@ -25,10 +25,16 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.numerics.functional import apply, inner_loop, meta_of, within
-from metapipe.numerics.heads import require_same_outputs
-from metapipe.numerics.losses import support_loss, task_loss
-from metapipe.numerics.task_map import TaskMap
+from metapipe.numerics import (
+    TaskMap,
+    apply,
+    inner_loop,
+    meta_of,
+    require_same_outputs,
+    support_loss,
+    task_loss,
+    within,
+)
 from metapipe_plugins.parts.features import feature_length, vector_features
 
 

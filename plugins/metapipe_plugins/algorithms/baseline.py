@@ -26,9 +26,7 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.numerics.functional import inner_loop, meta_of
-from metapipe.numerics.losses import task_loss
-from metapipe.numerics.task_map import TaskMap
+from metapipe.numerics import TaskMap, inner_loop, meta_of, task_loss
 from metapipe_plugins.parts.classifier import (
     Classifier,
     Cosine,

@@ -28,10 +28,14 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.numerics.functional import apply, inner_loop, meta_of
-from metapipe.numerics.heads import require_same_outputs
-from metapipe.numerics.losses import task_loss
-from metapipe.numerics.task_map import TaskMap
+from metapipe.numerics import (
+    TaskMap,
+    apply,
+    inner_loop,
+    meta_of,
+    require_same_outputs,
+    task_loss,
+)
 from metapipe_plugins.parts.features import feature_length, vector_features
 
 

@@ -28,10 +28,18 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.numerics.functional import Loss, apply, gradient, inner_loop, meta_of
-from metapipe.numerics.heads import require_same_outputs
-from metapipe.numerics.losses import before_adaptation, support_loss, task_loss
-from metapipe.numerics.task_map import TaskMap
+from metapipe.numerics import (
+    Loss,
+    TaskMap,
+    apply,
+    before_adaptation,
+    gradient,
+    inner_loop,
+    meta_of,
+    require_same_outputs,
+    support_loss,
+    task_loss,
+)
 
 
 class IMAML(Algorithm):

@@ -27,16 +27,17 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.numerics.functional import (
+from metapipe.numerics import (
+    TaskMap,
     apply,
     inner_loop,
     meta_of,
     normalisation_names,
     partition,
+    require_same_outputs,
+    support_loss,
+    task_loss,
 )
-from metapipe.numerics.heads import require_same_outputs
-from metapipe.numerics.losses import support_loss, task_loss
-from metapipe.numerics.task_map import TaskMap
 
 RATE = "rate."
 """Prefix of the step sizes among the meta-parameters."""

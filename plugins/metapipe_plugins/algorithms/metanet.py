@@ -27,11 +27,16 @@ from metapipe import (
     UnsupportedError,
     hookimpl,
 )
-from metapipe.data.sampling import fixed_order
-from metapipe.numerics.functional import apply, meta_of, normalisation_names, within
-from metapipe.numerics.heads import require_same_outputs
-from metapipe.numerics.losses import task_loss
-from metapipe.numerics.task_map import TaskMap
+from metapipe.data import fixed_order
+from metapipe.numerics import (
+    TaskMap,
+    apply,
+    meta_of,
+    normalisation_names,
+    require_same_outputs,
+    task_loss,
+    within,
+)
 from metapipe_plugins.parts.augmented import Augmented, Fast, one_set
 from metapipe_plugins.parts.generators import ExampleGenerator, TaskGenerator
 

@@ -24,9 +24,7 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.numerics.functional import apply, meta_of
-from metapipe.numerics.heads import head_step
-from metapipe.numerics.task_map import TaskMap
+from metapipe.numerics import TaskMap, apply, head_step, meta_of
 from metapipe_plugins.parts.features import vector_features
 
 

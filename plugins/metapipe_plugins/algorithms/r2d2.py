@@ -27,9 +27,7 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.numerics.functional import apply, meta_of, own
-from metapipe.numerics.heads import head_step
-from metapipe.numerics.task_map import TaskMap
+from metapipe.numerics import TaskMap, apply, head_step, meta_of, own
 from metapipe_plugins.parts.features import vector_features
 from metapipe_plugins.parts.ridge import ridge_regression
 

@@ -28,10 +28,15 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.numerics.functional import apply, gradient, meta_of, within
-from metapipe.numerics.losses import batch_loss
-from metapipe.numerics.normalisation import BatchNorm
-from metapipe.numerics.task_map import TaskMap
+from metapipe.numerics import (
+    BatchNorm,
+    TaskMap,
+    apply,
+    batch_loss,
+    gradient,
+    meta_of,
+    within,
+)
 
 
 class RelationNet(Algorithm):

@@ -27,11 +27,17 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.data.sampling import fixed_order
-from metapipe.numerics.functional import apply, gradient, meta_of
-from metapipe.numerics.heads import require_same_outputs
-from metapipe.numerics.losses import before_adaptation, support_loss, task_loss
-from metapipe.numerics.task_map import TaskMap
+from metapipe.data import fixed_order
+from metapipe.numerics import (
+    TaskMap,
+    apply,
+    before_adaptation,
+    gradient,
+    meta_of,
+    require_same_outputs,
+    support_loss,
+    task_loss,
+)
 
 MOMENT = "moment."
 """Prefix of Adam's second moments in the state."""

@@ -31,8 +31,7 @@ from metapipe import (
     UsageError,
     hookimpl,
 )
-from metapipe.numerics.functional import meta_of
-from metapipe.numerics.task_map import TaskMap
+from metapipe.numerics import TaskMap, meta_of
 from metapipe_plugins.parts.classifier import (
     Classifier,
     Linear,

@@ -26,10 +26,16 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.data.sampling import fixed_order
-from metapipe.numerics.functional import apply, meta_of, own, within
-from metapipe.numerics.heads import head_step, require_same_outputs
-from metapipe.numerics.task_map import TaskMap
+from metapipe.data import fixed_order
+from metapipe.numerics import (
+    TaskMap,
+    apply,
+    head_step,
+    meta_of,
+    own,
+    require_same_outputs,
+    within,
+)
 from metapipe_plugins.parts.features import feature_length, vector_features
 from metapipe_plugins.parts.temporal import Snail
 

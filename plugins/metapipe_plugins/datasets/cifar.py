@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from metapipe import DataError, Dataset, Register, Split, hookimpl
-from metapipe.data.image_encoder import ImageEncoder
-from metapipe.data.image_source import ImageSource
+from metapipe.data import ImageEncoder, ImageSource
 from metapipe_plugins.parts.class_folders import ClassFolders, find_roots
 from metapipe_plugins.parts.class_splits import by_lists
 

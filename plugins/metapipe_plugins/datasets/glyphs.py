@@ -34,10 +34,16 @@ from PIL import __version__ as pillow_version
 from pydantic import Field
 
 from metapipe import Dataset, Register, Split, hookimpl
-from metapipe.data.bank import Bank, Bytes, open_bank
-from metapipe.data.image_encoder import ImageEncoder
-from metapipe.data.image_source import ImageClass, ImageSource, with_rotations
-from metapipe.data.sampling import uniform
+from metapipe.data import (
+    Bank,
+    Bytes,
+    ImageClass,
+    ImageEncoder,
+    ImageSource,
+    open_bank,
+    uniform,
+    with_rotations,
+)
 
 SIZE = 28
 SCRIPTS: dict[Split, dict[str, tuple[tuple[int, int], ...]]] = {

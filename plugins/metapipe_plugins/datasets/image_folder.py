@@ -9,8 +9,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeInt
 
 from metapipe import DataError, Dataset, Register, Split, hookimpl
-from metapipe.data.image_encoder import Fit, ImageEncoder
-from metapipe.data.image_source import ImageSource
+from metapipe.data import Fit, ImageEncoder, ImageSource
 from metapipe_plugins.parts.class_folders import (
     ClassFolders,
     Unreadable,

@@ -8,8 +8,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from metapipe import DataError, Dataset, Register, Split, hookimpl
-from metapipe.data.image_encoder import ImageEncoder
-from metapipe.data.image_source import ImageSource
+from metapipe.data import ImageEncoder, ImageSource
 from metapipe_plugins.parts.class_folders import ClassFolders, find_roots
 from metapipe_plugins.parts.class_splits import by_lists
 

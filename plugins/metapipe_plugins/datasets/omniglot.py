@@ -18,12 +18,19 @@ import numpy as np
 from pydantic import Field, NonNegativeInt
 
 from metapipe import DataError, Dataset, Register, Split, hookimpl
-from metapipe.data.bank import Bank, Bytes, identity, open_bank
-from metapipe.data.download import download_all
-from metapipe.data.files import UNREADABLE
-from metapipe.data.image_encoder import ImageEncoder
-from metapipe.data.image_source import ImageClass, ImageSource, with_rotations
-from metapipe.data.sampling import choose
+from metapipe.data import (
+    UNREADABLE,
+    Bank,
+    Bytes,
+    ImageClass,
+    ImageEncoder,
+    ImageSource,
+    choose,
+    download_all,
+    identity,
+    open_bank,
+    with_rotations,
+)
 
 OFFICIAL = "https://github.com/brendenlake/omniglot/raw/master/python"
 ARCHIVES = {

@@ -28,8 +28,7 @@ from metapipe import (
     Task,
     hookimpl,
 )
-from metapipe.data.class_episodes import require_one_way
-from metapipe.data.sampling import keys, uniform
+from metapipe.data import keys, require_one_way, uniform
 
 Numbers = NDArray[np.float64]
 

@@ -12,9 +12,14 @@ from numpy.typing import NDArray
 from pydantic import NonNegativeInt
 
 from metapipe import DataError, Dataset, Register, Source, Split, hookimpl
-from metapipe.data.array_source import ArraySource, GroupSource
-from metapipe.data.row_encoder import TableEncoder
-from metapipe.data.table_files import Row, find_tables, read_rows
+from metapipe.data import (
+    ArraySource,
+    GroupSource,
+    Row,
+    TableEncoder,
+    find_tables,
+    read_rows,
+)
 from metapipe_plugins.parts.class_splits import Lists, Shares, by_chance, by_lists
 
 

@@ -14,7 +14,7 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from metapipe import Model, Register, Statistics, UnsupportedError, hookimpl
-from metapipe.numerics.normalisation import BatchNorm
+from metapipe.numerics import BatchNorm
 
 
 class Conv4(Model):

@@ -13,7 +13,7 @@ from pydantic import Field, PositiveInt
 from torch import nn
 
 from metapipe import Model, Register, Statistics, hookimpl
-from metapipe.numerics.normalisation import BatchNorm
+from metapipe.numerics import BatchNorm
 
 
 class MLP(Model):

@@ -15,7 +15,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from metapipe import DropShare, Model, Register, Statistics, UnsupportedError, hookimpl
-from metapipe.numerics.normalisation import LayerNorm
+from metapipe.numerics import LayerNorm
 
 LENGTH = 4.0
 """Of features: their squared distances are 64 at most, sharp and not too sure."""

@@ -15,7 +15,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from metapipe import DropShare, Model, Register, Statistics, UnsupportedError, hookimpl
-from metapipe.numerics.normalisation import BatchNorm
+from metapipe.numerics import BatchNorm
 
 SLOPE = 0.1
 """Of LeakyReLU below zero."""

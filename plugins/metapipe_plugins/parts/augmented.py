@@ -13,7 +13,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from metapipe import Params, UnsupportedError
-from metapipe.numerics.functional import apply, within
+from metapipe.numerics import apply, within
 
 WEIGHTED = (nn.Conv2d, nn.Linear)
 ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.Tanh)

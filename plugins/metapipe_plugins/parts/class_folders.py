@@ -12,11 +12,21 @@ from typing import Literal
 import numpy as np
 
 from metapipe import DataError
-from metapipe.data.bank import Bank, Bytes, identity, open_bank
-from metapipe.data.class_episodes import digest
-from metapipe.data.files import first_few, is_archive, labelled, without_pictures
-from metapipe.data.image_encoder import ImageEncoder, picture_suffixes
-from metapipe.data.image_source import ImageClass, ImageSource
+from metapipe.data import (
+    Bank,
+    Bytes,
+    ImageClass,
+    ImageEncoder,
+    ImageSource,
+    digest,
+    first_few,
+    identity,
+    is_archive,
+    labelled,
+    open_bank,
+    picture_suffixes,
+    without_pictures,
+)
 from metapipe_plugins.parts.class_splits import NAMED
 
 SHOWN = 5

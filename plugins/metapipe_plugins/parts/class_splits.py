@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import AfterValidator, Field
 
 from metapipe import DataError, Split
-from metapipe.data.sampling import choose
+from metapipe.data import choose
 
 
 def _at_most_all(shares: tuple[float, float]) -> tuple[float, float]:

@@ -14,10 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metapipe import Episodes, Meta, Metrics, Params, Problem, Step, UnsupportedError
-from metapipe.data.sampling import fixed_order
-from metapipe.numerics.functional import apply, gradient, own, within
-from metapipe.numerics.heads import embed
-from metapipe.numerics.losses import batch_loss
+from metapipe.data import fixed_order
+from metapipe.numerics import apply, batch_loss, embed, gradient, own, within
 from metapipe_plugins.parts.features import feature_length
 
 LAST = "classifier"

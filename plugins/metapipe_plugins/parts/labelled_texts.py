@@ -12,10 +12,14 @@ import numpy as np
 from pydantic import NonNegativeInt, PositiveInt
 
 from metapipe import DataError, Dataset, Encoder, Split
-from metapipe.data.array_source import ArraySource
-from metapipe.data.sentence_encoder import SentenceEncoder
-from metapipe.data.table_files import find_tables, read_rows
-from metapipe.data.text_encoders import TextEncoder, TfidfEncoder
+from metapipe.data import (
+    ArraySource,
+    SentenceEncoder,
+    TextEncoder,
+    TfidfEncoder,
+    find_tables,
+    read_rows,
+)
 from metapipe_plugins.parts.class_splits import Lists
 
 SHOWN = 3
