@@ -60,7 +60,7 @@ class Episodes(NamedTuple):
     query: Samples
     """inputs (T, ways * queries, *shape), targets (T, ways * queries)."""
 
-    classes: Tensor | None = None
+    class_indices: Tensor | None = None
     """(T, ways): the data set's class of each label; None for regression."""
 
     items: Tensor | None = None

@@ -29,5 +29,5 @@ class Problem:
     outputs: int
     """Number of classes in a task (ways), or of numbers to predict."""
 
-    classes: int = 0
+    class_count: int = 0
     """Number of classes of the split the tasks come from; 0 for regression."""

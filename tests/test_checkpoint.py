@@ -11,7 +11,7 @@ from test_training import draw, learner
 from metapipe.errors import CheckpointError
 from metapipe.settings import TrainingSettings
 from metapipe.training.checkpoint import load, save
-from metapipe.training.loop import start, train
+from metapipe.training.loop import initial_state, iterations
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "sgd"])
@@ -20,18 +20,18 @@ def test_training_goes_on_bit_for_bit_from_a_file(tmp_path: Path, optimiser) -> 
         iterations=8, lr=0.01, optimiser=optimiser, momentum=0.5, schedule="linear"
     )
     ours, meta = learner()
-    whole, first = start(meta, settings), start(meta, settings)
-    for _ in train(ours, whole, settings, draw, seed=0):
+    whole, first = initial_state(meta, settings), initial_state(meta, settings)
+    for _ in iterations(ours, whole, settings, draw, seed=0):
         pass
-    for _ in islice(train(ours, first, settings, draw, seed=0), 3):
+    for _ in islice(iterations(ours, first, settings, draw, seed=0), 3):
         pass
     sha256 = save(tmp_path / "c.safetensors", first, ours.network, {"best": 0.5})
-    second = start(meta, settings)
+    second = initial_state(meta, settings)
     checkpoint = load(tmp_path / "c.safetensors", sha256)
     checkpoint.restore(second, ours)
     assert checkpoint.header["best"] == 0.5
     assert checkpoint.step == second.step == 3
-    for _ in train(ours, second, settings, draw, seed=0):
+    for _ in iterations(ours, second, settings, draw, seed=0):
         pass
     for name, p in whole.meta.params.items():
         assert torch.equal(p, second.meta.params[name])
@@ -39,7 +39,7 @@ def test_training_goes_on_bit_for_bit_from_a_file(tmp_path: Path, optimiser) -> 
 
 def test_equal_states_make_equal_files(tmp_path: Path) -> None:
     ours, meta = learner()
-    state = start(meta, TrainingSettings())
+    state = initial_state(meta, TrainingSettings())
     assert save(tmp_path / "a", state, ours.network, {}) == save(
         tmp_path / "b", state, ours.network, {}
     )
@@ -49,7 +49,7 @@ def test_equal_states_make_equal_files(tmp_path: Path) -> None:
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     ours, meta = learner()
     path = tmp_path / "c.safetensors"
-    sha256 = save(path, start(meta, TrainingSettings()), ours.network, {})
+    sha256 = save(path, initial_state(meta, TrainingSettings()), ours.network, {})
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
@@ -70,8 +70,8 @@ def test_a_missing_or_foreign_file_is_refused(tmp_path: Path) -> None:
 
 def test_another_networks_parameters_are_refused(tmp_path: Path) -> None:
     ours, meta = learner()
-    save(tmp_path / "c", start(meta, TrainingSettings()), ours.network, {})
-    other = start(meta, TrainingSettings())
+    save(tmp_path / "c", initial_state(meta, TrainingSettings()), ours.network, {})
+    other = initial_state(meta, TrainingSettings())
     other.meta.params.popitem()
     with pytest.raises(CheckpointError, match="do not fit"):
         load(tmp_path / "c").restore(other, ours)

@@ -32,9 +32,9 @@ def test_images_are_those_of_the_classes_and_items_named(bank) -> None:
     support = (episodes.support.inputs * 255).round().long()
     assert support.shape == (10, 8, 1, 2, 2)
     labels = episodes.support.targets
-    assert episodes.classes is not None
+    assert episodes.class_indices is not None
     assert episodes.items is not None
-    assert torch.equal(support[:, :, 0, 0, 0], episodes.classes.gather(1, labels))
+    assert torch.equal(support[:, :, 0, 0, 0], episodes.class_indices.gather(1, labels))
     assert torch.equal(support[:, :, 0, 0, 1], episodes.items[:, :, :2].reshape(10, 8))
     query = (episodes.query.inputs * 255).round().long()
     assert torch.equal(query[:, :, 0, 0, 1], episodes.items[:, :, 2:].reshape(10, 12))
@@ -43,9 +43,9 @@ def test_images_are_those_of_the_classes_and_items_named(bank) -> None:
 
 def test_labels_have_nothing_to_do_with_class_numbers(bank) -> None:
     episodes = source(bank).draw(tasks("x", "train", 0, 0, 3000, 5, 1, 1))
-    assert episodes.classes is not None
+    assert episodes.class_indices is not None
     for label in range(5):
-        mean = episodes.classes[:, label].double().mean().item()
+        mean = episodes.class_indices[:, label].double().mean().item()
         assert mean == pytest.approx(2.5, abs=0.15)
 
 
@@ -59,11 +59,11 @@ def test_quarter_turns_are_numpys(bank) -> None:
         "class2/rot270",
     ]
     episodes = drawn.draw(tasks("x", "train", 0, 0, 5, 4, 1, 1))
-    assert episodes.classes is not None
+    assert episodes.class_indices is not None
     assert episodes.items is not None
     for episode in range(5):
         for label in range(4):
-            turns = int(episodes.classes[episode, label])
+            turns = int(episodes.class_indices[episode, label])
             item = int(episodes.items[episode, label, 0])
             expected = np.rot90(bank.items[bank.starts[2] + item], turns)
             image = (episodes.support.inputs[episode, label, 0] * 255).round()

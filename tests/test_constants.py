@@ -20,7 +20,7 @@ from metapipe.store import TaskStore, default_url
 from metapipe.testing import blobs
 from metapipe.training.checkpoint import load, save
 from metapipe.training.learner import Learner, constants_of
-from metapipe.training.loop import start
+from metapipe.training.loop import initial_state
 from metapipe_plugins.algorithms.protonet import ProtoNet
 
 FROZEN = '''
@@ -67,11 +67,11 @@ def learner(seed: int, wide: int = 8) -> tuple[Learner, Meta]:
 def test_a_checkpoint_has_them(tmp_path: Path) -> None:
     ours, meta = learner(seed=0)
     assert set(constants_of(ours.network, meta)) == {"0.weight", "0.bias"}
-    save(tmp_path / "c", start(meta, TrainingSettings()), ours.network, {})
+    save(tmp_path / "c", initial_state(meta, TrainingSettings()), ours.network, {})
     other, begun = learner(seed=1)
     inputs = blobs().query.inputs[0]
     assert not torch.equal(ours.network(inputs), other.network(inputs))
-    state = start(begun, TrainingSettings())
+    state = initial_state(begun, TrainingSettings())
     load(tmp_path / "c").restore(state, other)
     params = {k: p.detach() for k, p in state.meta.params.items()}
     found = torch.func.functional_call(other.network, params, (inputs,))
@@ -80,11 +80,13 @@ def test_a_checkpoint_has_them(tmp_path: Path) -> None:
 
 def test_those_of_another_network_are_refused(tmp_path: Path) -> None:
     ours, meta = learner(seed=0)
-    save(tmp_path / "c", start(meta, TrainingSettings()), ours.network, {})
+    save(tmp_path / "c", initial_state(meta, TrainingSettings()), ours.network, {})
     bare = nn.Sequential(nn.Identity(), nn.Linear(8, 4)).double()
     other = Learner(ProtoNet(), bare, None, "cpu", TaskMap())
     with pytest.raises(CheckpointError, match="do not fit"):
-        load(tmp_path / "c").restore(start(meta_of(bare), TrainingSettings()), other)
+        load(tmp_path / "c").restore(
+            initial_state(meta_of(bare), TrainingSettings()), other
+        )
 
 
 def test_an_adapted_model_predicts_the_same_after_loading(tmp_path: Path) -> None:
@@ -116,13 +118,13 @@ def test_moments_of_scalars_stay_on_their_device(tmp_path: Path) -> None:
     for optimiser in ("adam", "sgd"):
         network = nn.Identity()
         settings = TrainingSettings(optimiser=optimiser, momentum=0.9)
-        state = start(meta, settings)
+        state = initial_state(meta, settings)
         for p in state.meta.params.values():
             p.grad = torch.ones_like(p)
         state.optimiser.step()
         save(tmp_path / optimiser, state, network, {})
         moved = Meta({k: p.to("meta") for k, p in meta.params.items()})
-        other = start(moved, settings)
+        other = initial_state(moved, settings)
         learner = Learner(ProtoNet(), network, None, "meta", TaskMap())
         load(tmp_path / optimiser).restore(other, learner)
         for values in other.optimiser.state.values():

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from metapipe import Episodes, Metrics, Samples, Task
+from metapipe.numerics import tuning
 from metapipe.numerics.functional import meta_of
 from metapipe.numerics.task_map import TaskMap
 from metapipe.numerics.tuning import candidates, fastest
@@ -98,8 +99,8 @@ def test_the_fastest_able_map_is_chosen() -> None:
 def test_what_does_not_fit_in_memory_is_not_tried(monkeypatch) -> None:
     """Each call keeps 64 MB; 32 tasks at once would need more than the 800 MB left."""
     tried: list[TaskMap] = []
-    monkeypatch.setattr(mapping, "available_memory", lambda: 800_000_000)
-    monkeypatch.setattr(mapping, "resident_memory", lambda: 64_000_000 * len(tried))
+    monkeypatch.setattr(tuning, "available_memory", lambda: 800_000_000)
+    monkeypatch.setattr(tuning, "resident_memory", lambda: 64_000_000 * len(tried))
     maps = candidates("auto", 8, 32, "cuda")
     fastest(maps, tried.append, rounds=0, tasks=32)
     assert tried == [TaskMap("loop"), TaskMap("chunks", 8)]

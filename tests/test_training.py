@@ -11,7 +11,7 @@ from metapipe.errors import DivergedError
 from metapipe.settings import TrainingSettings
 from metapipe.testing import TinyModel, blobs
 from metapipe.training.learner import Learner, build_learner
-from metapipe.training.loop import lr_at, start, train
+from metapipe.training.loop import initial_state, iterations, lr_at
 from metapipe_plugins.algorithms.maml import MAML
 
 
@@ -32,7 +32,7 @@ def test_each_optimiser_is_torchs(optimiser: str) -> None:
         iterations=3, optimiser=optimiser, lr=0.1, momentum=0.9, weight_decay=0.01
     )
     ours, meta = learner()
-    state = start(meta, settings)
+    state = initial_state(meta, settings)
     reference = [p.clone().requires_grad_() for p in meta.params.values()]
     common = {"lr": 0.1, "weight_decay": 0.01}
     kinds = {
@@ -41,7 +41,7 @@ def test_each_optimiser_is_torchs(optimiser: str) -> None:
         "sgd": lambda p: torch.optim.SGD(p, momentum=0.9, nesterov=True, **common),
     }
     theirs = kinds[optimiser](reference)
-    for iteration in train(ours, state, settings, draw, seed=0):
+    for iteration in iterations(ours, state, settings, draw, seed=0):
         current = dict(zip(meta.params, (p.detach() for p in reference), strict=True))
         step = ours.algorithm.meta_gradient(
             ours.network, Meta(current), draw(iteration.step - 1), ours.mapping
@@ -68,8 +68,8 @@ def test_schedules_end_where_they_should() -> None:
 def test_a_long_gradient_is_clipped_to_the_norm() -> None:
     ours, meta = learner()
     settings = TrainingSettings(iterations=1, optimiser="sgd", lr=1.0, clip=1e-3)
-    state = start(meta, settings)
-    (iteration,) = train(ours, state, settings, draw, seed=0)
+    state = initial_state(meta, settings)
+    (iteration,) = iterations(ours, state, settings, draw, seed=0)
     moved = [
         (p - before).flatten()
         for p, before in zip(
@@ -83,13 +83,13 @@ def test_a_long_gradient_is_clipped_to_the_norm() -> None:
 def test_a_stopped_loop_goes_on_bit_for_bit() -> None:
     settings = TrainingSettings(iterations=8, lr=0.01, schedule="cosine")
     ours, meta = learner()
-    whole, halves = start(meta, settings), start(meta, settings)
-    for _ in train(ours, whole, settings, draw, seed=0):
+    whole, halves = initial_state(meta, settings), initial_state(meta, settings)
+    for _ in iterations(ours, whole, settings, draw, seed=0):
         pass
-    for _ in islice(train(ours, halves, settings, draw, seed=0), 5):
+    for _ in islice(iterations(ours, halves, settings, draw, seed=0), 5):
         pass
     torch.rand(17)  # whatever else the process did in between
-    for _ in train(ours, halves, settings, draw, seed=0):
+    for _ in iterations(ours, halves, settings, draw, seed=0):
         pass
     assert whole.step == halves.step == 8
     for name, p in whole.meta.params.items():
@@ -99,8 +99,8 @@ def test_a_stopped_loop_goes_on_bit_for_bit() -> None:
 def test_a_loss_that_is_no_number_stops_training_and_keeps_the_state() -> None:
     settings = TrainingSettings(iterations=10, optimiser="sgd", lr=1e300)
     ours, meta = learner()
-    state = start(meta, settings)
-    loop = train(ours, state, settings, draw, seed=0)
+    state = initial_state(meta, settings)
+    loop = iterations(ours, state, settings, draw, seed=0)
     next(loop)
     before = {k: p.detach().clone() for k, p in state.meta.params.items()}
     with pytest.raises(DivergedError, match=r"at iteration 2: lower training\.lr"):
@@ -113,9 +113,9 @@ def test_a_loss_that_is_no_number_stops_training_and_keeps_the_state() -> None:
 def test_a_finite_but_exploding_loss_stops_training() -> None:
     settings = TrainingSettings(iterations=50, optimiser="sgd", lr=1e4)
     ours, meta = learner()
-    state = start(meta, settings)
+    state = initial_state(meta, settings)
     with pytest.raises(DivergedError, match="the loss grew from"):
-        for _ in train(ours, state, settings, draw, seed=0):
+        for _ in iterations(ours, state, settings, draw, seed=0):
             pass
 
 
@@ -124,7 +124,7 @@ def test_learned_step_sizes_are_not_decayed(optimiser) -> None:
     """5.5: without a gradient, weights shrink and rates stay."""
     settings = TrainingSettings(optimiser=optimiser, weight_decay=0.1, lr=0.5)
     meta = Meta({"weight": torch.ones(2), "rate.weight": torch.ones(2)})
-    state = start(meta, settings, ("rate.",))
+    state = initial_state(meta, settings, ("rate.",))
     for p in state.meta.params.values():
         p.grad = torch.zeros_like(p)
     state.optimiser.step()

@@ -24,7 +24,7 @@ from ..errors import CheckpointError, UnsupportedError
 from ..experiment.registry import Registry
 from ..problem import Kind, Problem
 from ..training.device import choose_device
-from ..training.evaluation import Prediction, predict
+from ..training.evaluation import QueryMode, predict
 from ..training.learner import Learner, build_learner, constants_of, fit_constants, fits
 from ..training.tensor_file import named, write_tensors
 
@@ -36,7 +36,7 @@ GROUPS = ("params", "state", "constants", "adapted")
 
 
 @dataclass(frozen=True)
-class Origin:
+class ModelOrigin:
     """Where an adapted learner comes from."""
 
     algorithm: str
@@ -52,7 +52,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Adapted:
+class AdaptedModel:
     """A learner that has learned one task."""
 
     learner: Learner
@@ -65,9 +65,9 @@ class Adapted:
     """Names by label; empty for regression."""
 
     encoder: Encoder | None
-    origin: Origin
+    origin: ModelOrigin
 
-    def outputs(self, inputs: Tensor, prediction: Prediction = "alone") -> Tensor:
+    def outputs(self, inputs: Tensor, prediction: QueryMode = "alone") -> Tensor:
         """Logits (m, ways), or numbers (m, outputs), of inputs (m, *shape).
 
         Alone, a prediction does not depend on what else is asked; `together`, all
@@ -98,7 +98,7 @@ class Adapted:
             ]
         return torch.cat(parts)
 
-    def probabilities(self, inputs: Tensor, prediction: Prediction = "alone") -> Tensor:
+    def probabilities(self, inputs: Tensor, prediction: QueryMode = "alone") -> Tensor:
         """(m, ways): the softmax of the outputs."""
         return self.outputs(inputs, prediction).double().softmax(-1)
 
@@ -109,8 +109,8 @@ def adapt(
     support: Samples,
     classes: Sequence[str],
     encoder: Encoder | None,
-    origin: Origin,
-) -> Adapted:
+    origin: ModelOrigin,
+) -> AdaptedModel:
     """Learn a task from its support set: inputs (n, *shape), targets (n,) or (n, k).
 
     Raises UnsupportedError if the algorithm cannot do that many classes.
@@ -125,10 +125,10 @@ def adapt(
         params = learner.algorithm.adapt(
             learner.network, meta, support, max(len(classes), 1)
         )
-    return Adapted(learner, meta, params, support, tuple(classes), encoder, origin)
+    return AdaptedModel(learner, meta, params, support, tuple(classes), encoder, origin)
 
 
-def save(adapted: Adapted, path: Path) -> str:
+def save(adapted: AdaptedModel, path: Path) -> str:
     """Write one file, aside and renamed; returns its SHA-256."""
     groups = {
         "params": adapted.meta.params,
@@ -156,7 +156,7 @@ def save(adapted: Adapted, path: Path) -> str:
         raise CheckpointError(f"cannot write {path}: {error.strerror}") from error
 
 
-def load(path: Path, registry: Registry, device: str = "auto") -> Adapted:
+def load(path: Path, registry: Registry, device: str = "auto") -> AdaptedModel:
     """Read what `save` wrote.
 
     Raises CheckpointError for a file that is missing, damaged or not ours, and
@@ -165,7 +165,7 @@ def load(path: Path, registry: Registry, device: str = "auto") -> Adapted:
     header, tensors = _read(path)
     device = choose_device(device)
     try:
-        origin = Origin(**header["origin"])
+        origin = ModelOrigin(**header["origin"])
         problem = Problem(**{**header["problem"], "shape": _tuple(header["problem"])})
         record, classes = header["encoder"], tuple(map(str, header["classes"]))
         settings = origin.settings
@@ -193,10 +193,12 @@ def load(path: Path, registry: Registry, device: str = "auto") -> Adapted:
         raise CheckpointError(f"{path} is damaged: it lacks the support set")
     labels = torch.empty(0, dtype=torch.long)
     support = Samples(inputs, labels)
-    return Adapted(learner, meta, adapted, support, classes, encoder, origin)
+    return AdaptedModel(learner, meta, adapted, support, classes, encoder, origin)
 
 
-def _check_header(origin: Origin, problem: Problem, classes: Sequence[str]) -> None:
+def _check_header(
+    origin: ModelOrigin, problem: Problem, classes: Sequence[str]
+) -> None:
     """Raise ValueError for what no header of ours says."""
     names = (origin.algorithm, origin.model)
     tables = (origin.settings["algorithm"], origin.settings["model"])

@@ -29,9 +29,9 @@ from ..experiment.project import find_project
 from ..experiment.registry import load
 from ..runs.stored_run import checkpoint_row
 from ..store import TaskStore, default_url
-from ..training.evaluation import Prediction
-from .adapted_model import Adapted, save
-from .trained_run import Trained, open_run
+from ..training.evaluation import QueryMode
+from .adapted_model import AdaptedModel, save
+from .trained_run import TrainedRun, open_run
 
 KEPT = 4
 """Runs kept open, so that fitting again does not read them again."""
@@ -46,7 +46,7 @@ class _FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         *,
         db: str | None = None,
         checkpoint: str = "best",
-        prediction: Prediction = "alone",
+        prediction: QueryMode = "alone",
         settings: dict[str, Any] | None = None,
     ) -> None:
         """
@@ -68,9 +68,9 @@ class _FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         check_is_fitted(self)
         save(self.adapted_, Path(path))
 
-    def _trained(self) -> Trained:
+    def _trained(self) -> TrainedRun:
         _require_known("checkpoint", self.checkpoint, ("best", "latest"))
-        _require_known("prediction", self.prediction, get_args(Prediction))
+        _require_known("prediction", self.prediction, get_args(QueryMode))
         url = self.db
         if url is None:
             project = find_project()
@@ -81,7 +81,7 @@ class _FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         settings = json.dumps(self.settings or {})
         return _opened(url, row.id, self.checkpoint, settings, sha256)
 
-    def _inputs(self, X: Any, trained: Trained, *, reset: bool) -> Tensor:
+    def _inputs(self, X: Any, trained: TrainedRun, *, reset: bool) -> Tensor:
         """Inputs (n, *shape): from rows (n, d) of numbers, arrays (n, *shape), or
         whatever the run's encoder takes, such as paths and pictures."""
         shape = trained.learner.problem.shape
@@ -102,7 +102,7 @@ class _FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             )
         return torch.from_numpy(np.ascontiguousarray(values)).reshape(-1, *shape)
 
-    def _arrays(self, array: NDArray[Any], trained: Trained) -> Tensor:
+    def _arrays(self, array: NDArray[Any], trained: TrainedRun) -> Tensor:
         """Arrays as they are if they have the shape, else pictures to be encoded."""
         shape = trained.learner.problem.shape
         if array.shape[1:] == shape and array.dtype.kind == "f":
@@ -145,7 +145,7 @@ class FewShotClassifier(ClassifierMixin, _FewShot):  # type: ignore[misc]
     After `fit`: `classes_`, and `adapted_`, the learner that has learned the task.
     """
 
-    adapted_: Adapted
+    adapted_: AdaptedModel
 
     def fit(self, X: Any, y: Any) -> Self:
         """Adapt to examples X of classes y; classes may differ in their number.
@@ -183,7 +183,7 @@ class FewShotClassifier(ClassifierMixin, _FewShot):  # type: ignore[misc]
 class FewShotRegressor(RegressorMixin, _FewShot):  # type: ignore[misc]
     """A regressor that learns from a few points, by what a run has meta-learned."""
 
-    adapted_: Adapted
+    adapted_: AdaptedModel
 
     def fit(self, X: Any, y: Any) -> Self:
         """Adapt to points X (n, d) with values y (n,) or (n, outputs)."""
@@ -215,7 +215,7 @@ class FewShotRegressor(RegressorMixin, _FewShot):  # type: ignore[misc]
 
 
 @lru_cache(KEPT)
-def _opened(url: str, run: int, kind: str, settings: str, sha256: str) -> Trained:
+def _opened(url: str, run: int, kind: str, settings: str, sha256: str) -> TrainedRun:
     """The run, kept open under the hash of its checkpoint: going on with the run, or
     another one of its number, is another thing to open."""
     with TaskStore.open(url) as store:

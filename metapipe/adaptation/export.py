@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError, UnsupportedError
-from .adapted_model import Adapted
+from .adapted_model import AdaptedModel
 
 CLOSE = 1e-4
 """How far probabilities of the exported model may be from ours."""
@@ -28,7 +28,7 @@ NEEDED = ("onnx", "onnxscript", "onnxruntime")
 class Predictor(nn.Module):
     """Inputs (n, *shape) -> probabilities (n, ways), or numbers (n, outputs)."""
 
-    def __init__(self, adapted: Adapted) -> None:
+    def __init__(self, adapted: AdaptedModel) -> None:
         super().__init__()
         self._adapted = adapted
 
@@ -42,7 +42,7 @@ class Predictor(nn.Module):
         return outputs.softmax(-1) if adapted.classes else outputs
 
 
-def export_program(adapted: Adapted, path: Path) -> float:
+def export_program(adapted: AdaptedModel, path: Path) -> float:
     """Write a torch.export program; returns the largest difference from our output.
 
     Raises UnsupportedError if the predictor cannot be exported.
@@ -54,7 +54,7 @@ def export_program(adapted: Adapted, path: Path) -> float:
     return _checked(adapted, lambda inputs: loaded(inputs), path)
 
 
-def export_onnx(adapted: Adapted, path: Path) -> float:
+def export_onnx(adapted: AdaptedModel, path: Path) -> float:
     """Write an ONNX file, run it by onnxruntime, and return the largest difference.
 
     Raises UnsupportedError if the predictor cannot be exported, or the packages for it
@@ -98,7 +98,7 @@ def _writing(path: Path) -> Iterator[None]:
         raise CheckpointError(f"cannot write {path}: {reason}") from error
 
 
-def _program(adapted: Adapted) -> Any:
+def _program(adapted: AdaptedModel) -> Any:
     if adapted.learner.normalises_batches:
         raise UnsupportedError(
             f"{adapted.origin.algorithm} predicts with the statistics of a batch, "
@@ -125,7 +125,7 @@ def _cannot(what: str, error: Exception) -> str:
     return f"{what} cannot take this predictor: {type(error).__name__}: {text}"
 
 
-def _examples(adapted: Adapted, count: int) -> Tensor:
+def _examples(adapted: AdaptedModel, count: int) -> Tensor:
     """(count, *shape): inputs of the kind that the model gets. Where nobody tells how
     they are made, of the shape, and standard normal."""
     if adapted.encoder is not None:
@@ -134,7 +134,7 @@ def _examples(adapted: Adapted, count: int) -> Tensor:
     return torch.randn(count, *adapted.learner.problem.shape, generator=generator)
 
 
-def _checked(adapted: Adapted, run: Any, path: Path) -> float:
+def _checked(adapted: AdaptedModel, run: Any, path: Path) -> float:
     """The largest difference over examples, of which there is another number than in
     the one traced; the file is removed if it is not that of our model."""
     inputs = _examples(adapted, EXAMPLES)

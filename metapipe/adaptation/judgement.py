@@ -13,10 +13,10 @@ from ..episode import Samples, Task
 from ..events import EpisodeRecord
 from ..numerics.losses import accuracy, task_loss
 from ..store.records import NewEvaluation
-from ..training.evaluation import Prediction
+from ..training.evaluation import QueryMode
 from ..training.intervals import wilson
-from .adapted_model import Adapted
-from .trained_run import Trained
+from .adapted_model import AdaptedModel
+from .trained_run import TrainedRun
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Judgement:
 
 
 def judge(
-    adapted: Adapted, samples: Samples, prediction: Prediction = "alone"
+    adapted: AdaptedModel, samples: Samples, prediction: QueryMode = "alone"
 ) -> Judgement:
     """Predict labelled samples and compare."""
     outputs = adapted.outputs(samples.inputs, prediction)
@@ -62,10 +62,10 @@ def judge(
 
 
 def evaluation_of(
-    trained: Trained,
-    adapted: Adapted,
+    trained: TrainedRun,
+    adapted: AdaptedModel,
     judged: Judgement,
-    prediction: Prediction,
+    prediction: QueryMode,
     dataset: str,
     settings: Mapping[str, Any],
     seconds: float,
@@ -107,7 +107,9 @@ def evaluation_of(
     return new, [record]
 
 
-def _before(adapted: Adapted, samples: Samples, prediction: Prediction) -> float | None:
+def _before(
+    adapted: AdaptedModel, samples: Samples, prediction: QueryMode
+) -> float | None:
     """The accuracy of the learner that has seen no support."""
     learner, meta = adapted.learner, adapted.meta
     unadapted = learner.algorithm.unadapted(learner.network, meta)

@@ -11,15 +11,15 @@ import click
 from ..errors import DataError
 
 if TYPE_CHECKING:
-    from .adapted_model import Adapted
+    from .adapted_model import AdaptedModel
 
 
 BATCH = 64
 """Files predicted at a time."""
 
 
-def _predictions(
-    adapted: Adapted, paths: tuple[Path, ...], failures: list[str]
+def predictions(
+    adapted: AdaptedModel, paths: tuple[Path, ...], failures: list[str]
 ) -> Iterator[dict[str, Any]]:
     """A row a file, in order; a batch is held at a time."""
     import torch
@@ -43,7 +43,7 @@ def _predictions(
 
 
 def _batch(
-    adapted: Adapted, batch: list[tuple[str, Any]], inputs: Any
+    adapted: AdaptedModel, batch: list[tuple[str, Any]], inputs: Any
 ) -> Iterator[dict[str, Any]]:
     if not adapted.classes:
         for (path, _), values in zip(batch, adapted.outputs(inputs), strict=True):

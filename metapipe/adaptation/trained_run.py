@@ -18,11 +18,11 @@ from ..store import TaskStore
 from ..store.records import RunRow
 from ..training.checkpoint import Checkpoint
 from ..training.learner import Learner
-from .adapted_model import Adapted, Origin, adapt
+from .adapted_model import AdaptedModel, ModelOrigin, adapt
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedRun:
     """A run with its learner and the meta-parameters of a checkpoint."""
 
     row: RunRow
@@ -32,10 +32,10 @@ class Trained:
     checkpoint: Checkpoint
     encoder: Encoder | None
 
-    def adapt(self, support: Samples, classes: Sequence[str]) -> Adapted:
+    def adapt(self, support: Samples, classes: Sequence[str]) -> AdaptedModel:
         """Learn a task; see `metapipe.adaptation.adapted_model.adapt`."""
         tables = self.experiment.to_dict()
-        origin = Origin(
+        origin = ModelOrigin(
             algorithm=self.row.algorithm,
             model=self.row.model,
             settings={name: tables[name] for name in ("algorithm", "model")},
@@ -61,7 +61,7 @@ def open_run(
     run: str | int,
     kind: str = "best",
     changes: Mapping[str, Any] | None = None,
-) -> Trained:
+) -> TrainedRun:
     """A run of the store, ready to adapt; `changes` are settings of its algorithm.
 
     The problem and the encoder are those recorded with the run; the data are opened
@@ -73,7 +73,7 @@ def open_run(
     checkpoint = stored_checkpoint(store, row, kind)
     learner, meta = trained_learner(experiment, checkpoint, row)
     encoder = _encoder(row, experiment)
-    return Trained(row, experiment, learner, meta, checkpoint, encoder)
+    return TrainedRun(row, experiment, learner, meta, checkpoint, encoder)
 
 
 def _encoder(row: RunRow, experiment: Experiment) -> Encoder | None:

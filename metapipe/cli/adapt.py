@@ -14,7 +14,7 @@ from .options import by_table, json_option, set_option
 from .output import print_json, print_table
 
 if TYPE_CHECKING:
-    from ..adaptation.adapted_model import Adapted
+    from ..adaptation.adapted_model import AdaptedModel
     from ..adaptation.judgement import Judgement
 
 CONFUSION = 20
@@ -122,7 +122,7 @@ def adapt(
         _print(facts, adapted)
 
 
-def _print(facts: dict[str, Any], adapted: Adapted) -> None:
+def _print(facts: dict[str, Any], adapted: AdaptedModel) -> None:
     support, query = facts["support"], facts["query"]
     to = f"{len(adapted.classes)} classes" if adapted.classes else "a regression"
     click.echo(

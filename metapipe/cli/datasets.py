@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..data.inspection import _shared
+from ..data.inspection import items_in_two_splits
 from ..errors import DataError
 from .context import App, pass_app
 from .options import by_table, json_option, set_option
@@ -80,7 +80,7 @@ def show(
         source.check(ways, shots, queries)
         recipes = tasks(name, "train", seed, 0, EPISODES, ways, shots, queries)
         draw_samples(source, source.draw(recipes), png)
-    shared = _shared(sources)
+    shared = items_in_two_splits(sources)
     rows = [_facts(split, source) for split, source in sources.items()]
     facts: dict[str, Any] = {
         "dataset": name,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..adaptation.predictions import _predictions
+from ..adaptation.predictions import predictions
 from .context import App, pass_app
 from .options import json_option
 
@@ -45,7 +45,7 @@ def predict(
         raise click.UsageError("give either --csv or --json")
     adapted = load(model, app.registry)
     failures: list[str] = []
-    rows = _predictions(adapted, paths, failures)
+    rows = predictions(adapted, paths, failures)
     if as_csv:
         _write_csv(rows, adapted.classes)
     elif as_json:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import UnknownNameError, did_you_mean
-from ..runs.removal import _remove_files
+from ..runs.removal import remove_files
 from .context import App, pass_app
 from .options import json_option
 from .output import (
@@ -170,7 +170,7 @@ def delete(app: App, names: tuple[str, ...], yes: bool) -> None:
             click.echo(f"kept {label}", err=True)
             continue
         app.store.delete_run(row.id)
-        _remove_files(Path(row.directory))
+        remove_files(Path(row.directory))
         click.echo(f"deleted {label}")
 
 

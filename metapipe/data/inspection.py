@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ..problem import Split
 
 
-def _shared(sources: Mapping[Split, Source]) -> list[list[str]]:
+def items_in_two_splits(sources: Mapping[Split, Source]) -> list[list[str]]:
     """Items whose content is in more than one split, as `split/class` each."""
     places: dict[bytes, set[str]] = defaultdict(set)
     splits: dict[bytes, set[str]] = defaultdict(set)

@@ -19,7 +19,7 @@ from ..settings import (
     TaskSettings,
     TrainingSettings,
 )
-from .registry import KINDS, Registry
+from .registry import PLUGIN_TYPES, Registry
 from .setting_errors import first_error
 
 SECTIONS: Mapping[str, type[Section]] = {
@@ -47,7 +47,7 @@ class Experiment:
         """All settings by table, JSON-able: what the store keeps."""
         return {
             name: getattr(self, name).model_dump(mode="json")
-            for name in (*SECTIONS, *KINDS)
+            for name in (*SECTIONS, *PLUGIN_TYPES)
         }
 
     def with_algorithm(self, registry: Registry, changes: Mapping[str, Any]) -> Self:
@@ -79,7 +79,7 @@ class Experiment:
             kind: registry.create(
                 kind, getattr(run, kind), tables.get(kind, {}), origins
             )
-            for kind in KINDS
+            for kind in PLUGIN_TYPES
         }
         return cls(**sections, **plugins)
 

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from .experiment import Experiment
 
 GROUP = "metapipe"
-PluginKind = Literal["algorithm", "model", "dataset"]
-KINDS: tuple[PluginKind, ...] = get_args(PluginKind)
-BASES: Mapping[PluginKind, type[Plugin]] = {
+PluginType = Literal["algorithm", "model", "dataset"]
+PLUGIN_TYPES: tuple[PluginType, ...] = get_args(PluginType)
+BASES: Mapping[PluginType, type[Plugin]] = {
     "algorithm": Algorithm,
     "model": Model,
     "dataset": Dataset,
@@ -63,7 +63,7 @@ class Origin:
 class Entry:
     """A registered plugin."""
 
-    kind: PluginKind
+    plugin_type: PluginType
     name: str
     cls: type[Plugin]
     origin: Origin
@@ -83,7 +83,7 @@ class Registry:
     def __init__(self) -> None:
         self.manager = _manager()
         self.failures: list[Failure] = []
-        self._entries: dict[tuple[PluginKind, str], Entry] = {}
+        self._entries: dict[tuple[PluginType, str], Entry] = {}
 
     def add(self, plugin: ModuleType, origin: Origin, key: str) -> None:
         """Register a module that has hook implementations; faults are recorded."""
@@ -96,7 +96,7 @@ class Registry:
         except (pluggy.PluginValidationError, ValueError) as error:
             self._fail(key, error)
             return
-        for kind in KINDS:
+        for kind in PLUGIN_TYPES:
             hook = f"register_{kind}s"
             if self.manager.parse_hookimpl_opts(plugin, hook) is not None:
                 try:
@@ -104,16 +104,16 @@ class Registry:
                 except (Exception, SystemExit) as error:  # anybody's code
                     self._fail(key, error)
 
-    def entries(self, kind: PluginKind | None = None) -> list[Entry]:
+    def entries(self, kind: PluginType | None = None) -> list[Entry]:
         """What is registered, by kind and name."""
-        rows = [e for e in self._entries.values() if kind in (None, e.kind)]
-        return sorted(rows, key=lambda e: (KINDS.index(e.kind), e.name))
+        rows = [e for e in self._entries.values() if kind in (None, e.plugin_type)]
+        return sorted(rows, key=lambda e: (PLUGIN_TYPES.index(e.plugin_type), e.name))
 
-    def names(self, kind: PluginKind) -> list[str]:
+    def names(self, kind: PluginType) -> list[str]:
         """The names of a kind."""
         return [entry.name for entry in self.entries(kind)]
 
-    def entry(self, kind: PluginKind, name: str) -> Entry:
+    def entry(self, kind: PluginType, name: str) -> Entry:
         """One plugin. Raises UnknownNameError, with the nearest name."""
         try:
             return self._entries[kind, name]
@@ -128,7 +128,7 @@ class Registry:
 
     def create(
         self,
-        kind: PluginKind,
+        kind: PluginType,
         name: str,
         settings: Mapping[str, Any],
         origins: Mapping[str, str] | None = None,
@@ -152,12 +152,12 @@ class Registry:
             "dataset": experiment.run.dataset,
         }
         return {
-            f"{kind} {name}": str(self.entry(cast(PluginKind, kind), name).origin)
+            f"{kind} {name}": str(self.entry(cast(PluginType, kind), name).origin)
             for kind, name in chosen.items()
         }
 
     def _register(
-        self, kind: PluginKind, origin: Origin, key: str, name: str, cls: type[Plugin]
+        self, kind: PluginType, origin: Origin, key: str, name: str, cls: type[Plugin]
     ) -> None:
         base = BASES[kind]
         if not (isinstance(name, str) and NAME.fullmatch(name)):

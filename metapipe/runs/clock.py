@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class _Clock:
+class Clock:
     """Training time: runs on from `seconds`, and can be paused."""
 
     def __init__(self, seconds: float) -> None:

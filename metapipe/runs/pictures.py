@@ -50,10 +50,10 @@ def draw_samples(source: Source, episodes: Episodes, path: Path) -> None:
     Raises UnsupportedError for other inputs, DataError if `path` cannot be written.
     """
     images, others = episodes.support.inputs, episodes.query.inputs
-    if images.ndim != 5 or episodes.classes is None:
+    if images.ndim != 5 or episodes.class_indices is None:
         shape = tuple(images.shape[2:])
         raise UnsupportedError(f"cannot draw inputs of shape {shape}: leave out --png")
-    tasks, ways = episodes.classes.shape
+    tasks, ways = episodes.class_indices.shape
     both = [part.unflatten(1, (ways, -1)) for part in (images, others)]  # type: ignore[no-untyped-call]
     shots, columns = both[0].shape[2], both[0].shape[2] + both[1].shape[2]
     figure = Figure(figsize=(0.8 * columns + 2.2, 0.85 * tasks * ways + 0.7))
@@ -63,7 +63,7 @@ def draw_samples(source: Source, episodes: Episodes, path: Path) -> None:
         for column in range(columns):
             part, number = (0, column) if column < shots else (1, column - shots)
             _image(axes[row][column], both[part][task, label, number])
-        name = source.classes[int(episodes.classes[task, label])]
+        name = source.classes[int(episodes.class_indices[task, label])]
         axes[row][0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
     first = episodes.tasks[0]
     figure.suptitle(

@@ -27,13 +27,13 @@ from ..training.checkpoint import Checkpoint, load
 from ..training.evaluation import evaluate as evaluate_tasks
 from ..training.intervals import summarise
 from ..training.learner import Learner
-from ..training.loop import choose_mapping, start
+from ..training.loop import choose_mapping, initial_state
 from .evaluations import evaluation_row, evaluation_tasks
 from .heartbeat import heartbeat
 from .preparation import Prepared, check_asked, check_dropout, prepare
 from .provenance import environment, git_state, host
 from .reporter import Reporter
-from .session import Session
+from .session import TrainingSession
 from .signals import interruptible
 from .stored_run import (
     changed_after_training,
@@ -201,7 +201,7 @@ def _run(
     experiment = prepared.experiment
     row = store.run(run_id)
     undecayed = experiment.algorithm.undecayed
-    state = start(prepared.meta, experiment.training, undecayed)
+    state = initial_state(prepared.meta, experiment.training, undecayed)
     info = RunInfo(
         id=run_id,
         name=row.name,
@@ -211,7 +211,9 @@ def _run(
         iterations=experiment.training.iterations,
     )
     reporter = Reporter(info, store, registry.manager)
-    session = Session(experiment, prepared.learner, state, prepared.sources, reporter)
+    session = TrainingSession(
+        experiment, prepared.learner, state, prepared.sources, reporter
+    )
     evaluation = None
     with heartbeat(store, run_id):
         try:
@@ -264,7 +266,7 @@ def _facts_of_data(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _mapped(session: Session, checkpoint: Checkpoint | None) -> Learner:
+def _mapped(session: TrainingSession, checkpoint: Checkpoint | None) -> Learner:
     """The learner with its task map: that of the checkpoint, or the fastest."""
     if checkpoint:
         return replace(

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     pass
 
 
-def _remove_files(directory: Path) -> None:
+def remove_files(directory: Path) -> None:
     """Checkpoints, and the folder if nothing else is in it."""
     for path in directory.glob("*.safetensors*"):
         path.unlink(missing_ok=True)

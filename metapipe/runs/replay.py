@@ -16,7 +16,7 @@ from ..numerics.losses import task_loss
 from ..problem import Split
 from ..store import TaskStore
 from ..store.records import EvaluationRow, RunRow
-from ..training.evaluation import Prediction, predict
+from ..training.evaluation import QueryMode, predict
 from .stored_run import require_same_data, stored_checkpoint, trained_learner
 from .unseen import FINDINGS
 
@@ -59,7 +59,7 @@ def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
     opened = experiment.dataset.open(cast(Split, task.split))
     known = recorded.fingerprint if recorded else row.environment.get("data")
     require_same_data(known, opened)
-    prediction = cast(Prediction, recorded.prediction if recorded else "together")
+    prediction = cast(QueryMode, recorded.prediction if recorded else "together")
     learner, meta = trained_learner(
         experiment, stored_checkpoint(store, row, "best"), row
     )
@@ -74,8 +74,8 @@ def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
         )
         _, metrics = task_loss(outputs, moved.query.targets[0])
     classes: tuple[str, ...] = ()
-    if episodes.classes is not None:
-        classes = tuple(source.classes[c] for c in episodes.classes[0].tolist())
+    if episodes.class_indices is not None:
+        classes = tuple(source.classes[c] for c in episodes.class_indices[0].tolist())
         outputs = outputs.argmax(-1)
     accuracy = float(metrics["accuracy"]) if "accuracy" in metrics else None
     return Replay(

@@ -23,15 +23,15 @@ from ..store.records import NewEvaluation
 from ..training.evaluation import evaluate
 from ..training.intervals import Summary, summarise
 from ..training.learner import Learner
-from ..training.loop import Iteration, TrainingState, train
-from .clock import _Clock
+from ..training.loop import Iteration, TrainingState, iterations
+from .clock import Clock
 from .evaluations import evaluation_row, evaluation_tasks
 from .reporter import Reporter
 from .signals import Interruption
 
 
 @dataclass
-class Session:
+class TrainingSession:
     """One process's part in a run."""
 
     experiment: Experiment
@@ -68,7 +68,7 @@ class Session:
         """Train to the end, or until interrupted; a checkpoint is left either way."""
         training = self.experiment.training
         window: list[Iteration] = []
-        loop = train(
+        loop = iterations(
             self.learner, self.state, training, self.draw, self.experiment.run.seed
         )
         with self._clock() as clock, self.learner.mapping.undisturbed():
@@ -95,11 +95,11 @@ class Session:
         every = self.experiment.training.validate_every
         return every > 0 and (done or step % every == 0)
 
-    def _out_of_time(self, clock: _Clock) -> bool:
+    def _out_of_time(self, clock: Clock) -> bool:
         minutes = self.experiment.training.minutes
         return minutes is not None and clock.seconds() >= 60 * minutes
 
-    def _record(self, window: Sequence[Iteration], clock: _Clock) -> None:
+    def _record(self, window: Sequence[Iteration], clock: Clock) -> None:
         """Mean figures of a window of iterations, and its episodes if wanted."""
         self.seconds = clock.seconds()
         episodes = [record for it in window for record in _records(it)]
@@ -178,8 +178,8 @@ class Session:
         self.reporter.checkpoint(kind, self.state, self.learner.network, extra)
 
     @contextmanager
-    def _clock(self) -> Iterator[_Clock]:
-        clock = _Clock(self.seconds)
+    def _clock(self) -> Iterator[Clock]:
+        clock = Clock(self.seconds)
         try:
             yield clock
         finally:

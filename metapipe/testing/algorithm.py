@@ -16,7 +16,7 @@ from ..numerics.losses import task_loss
 from ..settings import TrainingSettings
 from ..training.checkpoint import load, save
 from ..training.learner import Learner
-from ..training.loop import start, train
+from ..training.loop import initial_state, iterations
 from .meta_gradient import LOOP, OTHERS, MetaGradientContract, detached
 from .toys import blobs
 
@@ -53,10 +53,10 @@ class AlgorithmContract(MetaGradientContract):
         episodes = self._episodes()
         learner, meta = self._learner(episodes)
         other, begun = self._learner(episodes, seed=1)
-        again = start(begun, self.learning)
+        again = initial_state(begun, self.learning)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "checkpoint.safetensors"
-            save(path, start(meta, self.learning), learner.network, {})
+            save(path, initial_state(meta, self.learning), learner.network, {})
             load(path).restore(again, other)
         found = detached(again.meta)
         for mine, stored in ((meta.params, found.params), (meta.state, found.state)):
@@ -170,8 +170,8 @@ class AlgorithmContract(MetaGradientContract):
         learner, meta = self._learner(episodes)
         fresh = self._episodes(seed=10**6)
         before = self._adapted_losses(learner, meta, fresh).mean()
-        state = start(meta, self.learning)
-        for _ in train(learner, state, self.learning, self._episodes, seed=0):
+        state = initial_state(meta, self.learning)
+        for _ in iterations(learner, state, self.learning, self._episodes, seed=0):
             pass
         assert self._adapted_losses(learner, state.meta, fresh).mean() < before
 

@@ -222,7 +222,7 @@ def _problem(episodes: Episodes) -> Problem:
     shape = tuple(inputs.shape[2:])
     if targets.is_floating_point():
         return Problem("regression", shape, targets.shape[-1])
-    ways, classes = int(targets.max()) + 1, episodes.classes
+    ways, classes = int(targets.max()) + 1, episodes.class_indices
     known = 0 if classes is None else int(classes.max()) + 1
     return Problem("classification", shape, ways, known)
 

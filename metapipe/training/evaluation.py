@@ -25,7 +25,7 @@ from .learner import Learner
 BATCH = 32
 """Episodes drawn at a time."""
 
-Prediction = Literal["together", "alone"]
+QueryMode = Literal["together", "alone"]
 
 
 def evaluate(
@@ -35,7 +35,7 @@ def evaluate(
     tasks: Sequence[Task],
     *,
     step: int,
-    prediction: Prediction = "together",
+    prediction: QueryMode = "together",
 ) -> Iterator[EpisodeRecord]:
     """Adapt to each task's support set and predict its query set, in order of `tasks`.
 
@@ -65,7 +65,7 @@ def predict(
     adapted: Params,
     support: Samples,
     inputs: Tensor,
-    prediction: Prediction,
+    prediction: QueryMode,
 ) -> Tensor:
     """Outputs for one task's `inputs` (m, *shape), all together or each one alone.
 
@@ -88,7 +88,7 @@ def predict(
 
 
 def _figures(
-    learner: Learner, meta: Meta, episodes: Episodes, prediction: Prediction
+    learner: Learner, meta: Meta, episodes: Episodes, prediction: QueryMode
 ) -> Metrics:
     """Metrics of each episode, (T,) each: after adaptation and, if defined, before."""
     algorithm, network = learner.algorithm, learner.network

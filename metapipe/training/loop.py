@@ -1,7 +1,7 @@
 """The outer loop: meta-gradients into meta-parameters, one meta-batch at a time.
 
-`train` yields what happened and knows of no store, display or file. Everything random
-in iteration n is decided by the seed and n alone, so a run that stops anywhere goes on
+`iterations` yields what happened and knows of no store, display or file. Everything
+random in iteration n is decided by the seed and n alone, so a run that stops anywhere goes on
 bit for bit as if it had not.
 """
 
@@ -59,7 +59,7 @@ class Iteration:
     lr: float
 
 
-def start(
+def initial_state(
     meta: Meta, settings: TrainingSettings, undecayed: tuple[str, ...] = ()
 ) -> TrainingState:
     """The state before the first iteration. Weight decay leaves alone the parameters
@@ -71,7 +71,7 @@ def start(
     return TrainingState(meta, _optimiser(meta.params, settings, undecayed))
 
 
-def train(
+def iterations(
     learner: Learner,
     state: TrainingState,
     settings: TrainingSettings,

@@ -107,7 +107,7 @@ def test_the_step_is_that_of_a_plain_classifier():
         0, 1
     )
     labels = torch.cat([episodes.support.targets, episodes.query.targets], 1)
-    targets = episodes.classes.gather(1, labels).flatten()
+    targets = episodes.class_indices.gather(1, labels).flatten()
     logits = network.features(inputs) @ network.classifier["weight"].mT
     loss = torch.nn.functional.cross_entropy(
         logits + network.classifier["bias"], targets

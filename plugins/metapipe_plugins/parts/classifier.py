@@ -69,7 +69,7 @@ class Classifier(nn.Module):
         super().__init__()
         self.features = features
         length = feature_length(features, problem.shape)
-        start = last.start(max(problem.classes, 1), torch.empty(length))
+        start = last.start(max(problem.class_count, 1), torch.empty(length))
         self.classifier = nn.ParameterDict(
             {name: nn.Parameter(value) for name, value in start.items()}
         )
@@ -81,7 +81,7 @@ class Classifier(nn.Module):
 
 def require_classes(problem: Problem) -> None:
     """Raise UnsupportedError if nobody knows how many classes there are to train on."""
-    if not problem.classes:
+    if not problem.class_count:
         raise UnsupportedError(
             "this data set does not say how many classes it has, and this method "
             "trains to tell them all apart: choose another --plugin"
@@ -113,10 +113,10 @@ def features_of(network: nn.Module, meta: Meta, inputs: Tensor) -> Tensor:
 
 def global_labels(episodes: Episodes) -> Tensor:
     """(T, support + queries): the training class of each image."""
-    if episodes.classes is None:
+    if episodes.class_indices is None:
         raise UnsupportedError("the episodes do not say which classes they are of")
     labels = torch.cat([episodes.support.targets, episodes.query.targets], 1)
-    return episodes.classes.to(labels.device).gather(1, labels)
+    return episodes.class_indices.to(labels.device).gather(1, labels)
 
 
 def _spread(ways: int, like: Tensor) -> Tensor:
