@@ -14,7 +14,7 @@ from metapipe_plugins.algorithms.baseline import (
     BaselinePlusPlus,
 )
 from metapipe_plugins.models.mlp import MLP
-from metapipe_plugins.parts.classifier import Cosine, global_labels
+from metapipe_plugins.parts.heads.classifier import Cosine, global_labels
 
 
 class BaselineContract(AlgorithmContract):

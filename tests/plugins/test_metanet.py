@@ -17,8 +17,8 @@ from metapipe_plugins.algorithms.metanet import (
 )
 from metapipe_plugins.algorithms.metanet import read_memory as read
 from metapipe_plugins.models.conv4 import Conv4
-from metapipe_plugins.parts.augmented import Augmented
-from metapipe_plugins.parts.generators import log_sign
+from metapipe_plugins.parts.networks.augmented import Augmented
+from metapipe_plugins.parts.networks.generators import log_sign
 
 DOUBLE = torch.float64
 CONV5 = {"blocks": 5, "pooling": "max", "ceil": True, "features": "flatten"}

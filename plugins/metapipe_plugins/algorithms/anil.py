@@ -35,7 +35,7 @@ from metapipe.numerics import (
     task_loss,
     within,
 )
-from metapipe_plugins.parts.features import feature_length, vector_features
+from metapipe_plugins.parts.heads.features import feature_length, vector_features
 
 
 class ANIL(Algorithm):

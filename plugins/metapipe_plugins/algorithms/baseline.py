@@ -27,7 +27,7 @@ from metapipe import (
     hookimpl,
 )
 from metapipe.numerics import TaskMap, inner_loop, meta_of, task_loss
-from metapipe_plugins.parts.classifier import (
+from metapipe_plugins.parts.heads.classifier import (
     Classifier,
     Cosine,
     Last,
@@ -36,7 +36,7 @@ from metapipe_plugins.parts.classifier import (
     features_of,
     require_classes,
 )
-from metapipe_plugins.parts.features import vector_features
+from metapipe_plugins.parts.heads.features import vector_features
 
 
 class Baseline(Algorithm):

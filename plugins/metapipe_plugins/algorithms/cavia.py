@@ -36,7 +36,7 @@ from metapipe.numerics import (
     require_same_outputs,
     task_loss,
 )
-from metapipe_plugins.parts.features import feature_length, vector_features
+from metapipe_plugins.parts.heads.features import feature_length, vector_features
 
 
 class CAVIA(Algorithm):

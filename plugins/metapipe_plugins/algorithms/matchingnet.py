@@ -28,8 +28,8 @@ from metapipe import (
 )
 from metapipe.data import fixed_order
 from metapipe.numerics import TaskMap, apply, head_step, meta_of, within
-from metapipe_plugins.parts.features import feature_length, vector_features
-from metapipe_plugins.parts.full_context import QueryContext, SupportContext
+from metapipe_plugins.parts.heads.features import feature_length, vector_features
+from metapipe_plugins.parts.networks.full_context import QueryContext, SupportContext
 
 TINY = 1e-6
 """Added to probabilities before their logarithm."""

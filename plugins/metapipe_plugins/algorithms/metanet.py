@@ -37,8 +37,8 @@ from metapipe.numerics import (
     task_loss,
     within,
 )
-from metapipe_plugins.parts.augmented import Augmented, Fast, one_set
-from metapipe_plugins.parts.generators import ExampleGenerator, TaskGenerator
+from metapipe_plugins.parts.networks.augmented import Augmented, Fast, one_set
+from metapipe_plugins.parts.networks.generators import ExampleGenerator, TaskGenerator
 
 CONVOLUTION = 4
 """Dimensions of a convolution's weights."""

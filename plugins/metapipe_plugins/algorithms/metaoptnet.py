@@ -27,9 +27,9 @@ from metapipe import (
     hookimpl,
 )
 from metapipe.numerics import TaskMap, apply, head_step, meta_of, own
-from metapipe_plugins.parts.features import vector_features
-from metapipe_plugins.parts.ridge import ridge_regression
-from metapipe_plugins.parts.svm import crammer_singer
+from metapipe_plugins.parts.heads.features import vector_features
+from metapipe_plugins.parts.heads.ridge import ridge_regression
+from metapipe_plugins.parts.heads.svm import crammer_singer
 
 SCALE = "head.scale"
 

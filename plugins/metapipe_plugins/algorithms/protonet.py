@@ -25,7 +25,7 @@ from metapipe import (
     hookimpl,
 )
 from metapipe.numerics import TaskMap, apply, head_step, meta_of
-from metapipe_plugins.parts.features import vector_features
+from metapipe_plugins.parts.heads.features import vector_features
 
 
 class ProtoNet(Algorithm):

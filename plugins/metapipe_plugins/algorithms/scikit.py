@@ -32,14 +32,14 @@ from metapipe import (
     hookimpl,
 )
 from metapipe.numerics import TaskMap, meta_of
-from metapipe_plugins.parts.classifier import (
+from metapipe_plugins.parts.heads.classifier import (
     Classifier,
     Linear,
     classifier_step,
     features_of,
     require_classes,
 )
-from metapipe_plugins.parts.features import vector_features
+from metapipe_plugins.parts.heads.features import vector_features
 
 Array = NDArray[Any]
 

@@ -36,8 +36,8 @@ from metapipe.numerics import (
     require_same_outputs,
     within,
 )
-from metapipe_plugins.parts.features import feature_length, vector_features
-from metapipe_plugins.parts.temporal import Snail
+from metapipe_plugins.parts.heads.features import feature_length, vector_features
+from metapipe_plugins.parts.networks.temporal import Snail
 
 
 class SNAIL(Algorithm):

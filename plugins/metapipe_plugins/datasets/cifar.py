@@ -11,8 +11,8 @@ from typing import ClassVar
 
 from metapipe import DataError, Dataset, Register, Split, hookimpl
 from metapipe.data import ImageEncoder, ImageSource
-from metapipe_plugins.parts.class_folders import ClassFolders, find_roots
-from metapipe_plugins.parts.class_splits import by_lists
+from metapipe_plugins.parts.data.class_folders import ClassFolders, find_roots
+from metapipe_plugins.parts.data.class_splits import by_lists
 
 ENCODER = ImageEncoder(height=32, width=32, channels=3, fit="crop")
 

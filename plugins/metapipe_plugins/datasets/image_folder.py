@@ -10,12 +10,12 @@ from pydantic import Field, NonNegativeInt
 
 from metapipe import DataError, Dataset, Register, Split, hookimpl
 from metapipe.data import Fit, ImageEncoder, ImageSource
-from metapipe_plugins.parts.class_folders import (
+from metapipe_plugins.parts.data.class_folders import (
     ClassFolders,
     Unreadable,
     find_roots,
 )
-from metapipe_plugins.parts.class_splits import (
+from metapipe_plugins.parts.data.class_splits import (
     Lists,
     Shares,
     by_chance,

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from metapipe import DataError, Dataset, Register, Split, hookimpl
 from metapipe.data import ImageEncoder, ImageSource
-from metapipe_plugins.parts.class_folders import ClassFolders, find_roots
-from metapipe_plugins.parts.class_splits import by_lists
+from metapipe_plugins.parts.data.class_folders import ClassFolders, find_roots
+from metapipe_plugins.parts.data.class_splits import by_lists
 
 
 class MiniImageNet(Dataset):

@@ -20,7 +20,7 @@ from metapipe.data import (
     find_tables,
     read_rows,
 )
-from metapipe_plugins.parts.class_splits import Lists, Shares, by_chance, by_lists
+from metapipe_plugins.parts.data.class_splits import Lists, Shares, by_chance, by_lists
 
 
 class Table(Dataset):

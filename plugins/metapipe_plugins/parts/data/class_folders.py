@@ -27,7 +27,7 @@ from metapipe.data import (
     picture_suffixes,
     without_pictures,
 )
-from metapipe_plugins.parts.class_splits import NAMED
+from metapipe_plugins.parts.data.class_splits import NAMED
 
 SHOWN = 5
 """How many examples a message names."""

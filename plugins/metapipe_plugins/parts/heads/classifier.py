@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from metapipe import Episodes, Meta, Metrics, Params, Problem, Step, UnsupportedError
 from metapipe.data import fixed_order
 from metapipe.numerics import apply, batch_loss, embed, gradient, own, within
-from metapipe_plugins.parts.features import feature_length
+from metapipe_plugins.parts.heads.features import feature_length
 
 LAST = "classifier"
 """The layer over all training classes, among the meta-parameters."""

@@ -20,7 +20,7 @@ from metapipe.data import (
     find_tables,
     read_rows,
 )
-from metapipe_plugins.parts.class_splits import Lists
+from metapipe_plugins.parts.data.class_splits import Lists
 
 SHOWN = 3
 Texts = Mapping[str, Sequence[str]]
