@@ -1,9 +1,8 @@
 """metapipe: the pipeline for meta-learning.
 
-Everything a plugin needs is here, in `metapipe.numerics.functional` (the numerical core),
-`metapipe.numerics.task_map`, `metapipe.numerics.normalisation`, `metapipe.data.sampling`, `metapipe.data.bank`,
-`metapipe.data.image_source`, `metapipe.data.download` and `metapipe.testing`. Importing this
-module does not import torch.
+What a plugin needs is here and behind four more doors: `metapipe.numerics`,
+`metapipe.data`, `metapipe.store` and `metapipe.testing`. Files below them may move.
+Importing this module does not import torch.
 """
 
 from typing import TYPE_CHECKING, Any

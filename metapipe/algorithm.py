@@ -47,7 +47,7 @@ class Algorithm(Plugin):
     """A meta-learning algorithm: how to learn a task, and how to learn that.
 
     Nothing is mutated: `adapt`, `predict` and `meta_gradient` are functions of their
-    arguments. `network` is only ever called through `metapipe.numerics.functional.apply`.
+    arguments. `network` is only ever called through `metapipe.numerics.apply`.
     """
 
     equations: ClassVar[str] = ""

@@ -1,8 +1,8 @@
 """The outer loop: meta-gradients into meta-parameters, one meta-batch at a time.
 
 `iterations` yields what happened and knows of no store, display or file. Everything
-random in iteration n is decided by the seed and n alone, so a run that stops anywhere goes on
-bit for bit as if it had not.
+random in iteration n is decided by the seed and n alone, so a run that stops anywhere
+goes on bit for bit as if it had not.
 """
 
 from __future__ import annotations

@@ -185,6 +185,6 @@ def test_the_project_is_found_upwards(tmp_path: Path) -> None:
 
 
 def test_our_own_config_file_is_valid() -> None:
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     resolved = resolve(find_project(root / "metapipe.toml"), load())
     assert resolved.experiment.run.algorithm == "maml"

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_store import EVALUATION, RUN
+from store_rows import EVALUATION, RUN
 
 from metapipe.errors import FilterError
 from metapipe.store import TaskStore

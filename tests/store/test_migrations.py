@@ -11,13 +11,13 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
-from test_store import EVALUATION, RUN, episodes
+from store_rows import EVALUATION, RUN, episodes
 
 from metapipe.errors import OutdatedSchemaError, StoreError
 from metapipe.store import TaskStore, migrate, schema
 from metapipe.store import engine as engines
 
-DATABASES = Path(__file__).parent / "databases"
+DATABASES = Path(__file__).parents[1] / "databases"
 LATER = """
 import sqlalchemy as sa
 from alembic import op

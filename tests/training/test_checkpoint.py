@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from test_training import draw, learner
+from toy_training import draw, learner
 
 from metapipe.errors import CheckpointError
 from metapipe.settings import TrainingSettings

@@ -5,25 +5,12 @@ from itertools import islice
 
 import pytest
 import torch
+from toy_training import draw, learner
 
-from metapipe import Meta, Problem
+from metapipe import Meta
 from metapipe.errors import DivergedError
 from metapipe.settings import TrainingSettings
-from metapipe.testing import TinyModel, blobs
-from metapipe.training.learner import Learner, build_learner
 from metapipe.training.loop import initial_state, iterations, lr_at
-from metapipe_plugins.algorithms.maml import MAML
-
-
-def learner() -> tuple[Learner, Meta]:
-    problem = Problem("classification", (6,), 3)
-    built, _ = build_learner(MAML(inner_lr=0.1), TinyModel(), problem, "cpu", seed=0)
-    built.network.double()
-    return built, built.algorithm.init(built.network)
-
-
-def draw(iteration: int):
-    return blobs(seed=iteration)
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "adamw", "sgd"])
