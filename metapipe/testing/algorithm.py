@@ -37,8 +37,8 @@ class AlgorithmContract(MetaGradientContract):
         """The loss that training reports is that of adapting to the support set and
         predicting the queries. Where running averages replace the batch's statistics in
         use, the two differ by that."""
-        episodes = self._episodes()
-        learner, meta = self._learner(episodes)
+        episodes = self.episodes()
+        learner, meta = self.learner(episodes)
         if meta.state or not self.reports_adapted:
             return
         torch.manual_seed(0)
@@ -50,9 +50,9 @@ class AlgorithmContract(MetaGradientContract):
     def test_it_survives_a_file(self) -> None:
         """Meta-parameters, state and the network's constants come back from a
         checkpoint, bit for bit, into a learner that began otherwise."""
-        episodes = self._episodes()
-        learner, meta = self._learner(episodes)
-        other, begun = self._learner(episodes, seed=1)
+        episodes = self.episodes()
+        learner, meta = self.learner(episodes)
+        other, begun = self.learner(episodes, seed=1)
         again = initial_state(begun, self.learning)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "checkpoint.safetensors"
@@ -73,8 +73,8 @@ class AlgorithmContract(MetaGradientContract):
 
     def test_nothing_is_mutated(self) -> None:
         """Neither meta-parameters, state, network nor episodes."""
-        episodes = self._episodes()
-        learner, meta = self._learner(episodes)
+        episodes = self.episodes()
+        learner, meta = self.learner(episodes)
         watched = [
             *meta.params.values(),
             *meta.state.values(),
@@ -96,8 +96,8 @@ class AlgorithmContract(MetaGradientContract):
 
     def test_predictions_have_the_asked_shape(self) -> None:
         """(m, outputs) for m inputs, adapted or not, also without a graph."""
-        episodes = self._episodes()
-        learner, meta = self._learner(episodes)
+        episodes = self.episodes()
+        learner, meta = self.learner(episodes)
         algorithm, network = self.algorithm, learner.network
         query = episodes.query.inputs[0]
         with torch.no_grad():
@@ -114,8 +114,8 @@ class AlgorithmContract(MetaGradientContract):
     def test_queries_see_each_other_only_through_batch_statistics(self) -> None:
         """Half of the queries are predicted as they are among all, unless the batch at
         hand normalises them: then not."""
-        episodes = self._episodes()
-        learner, meta = self._learner(episodes)
+        episodes = self.episodes()
+        learner, meta = self.learner(episodes)
         query = episodes.query.inputs[0]
         half = len(query) // 2
         with torch.no_grad():
@@ -130,8 +130,8 @@ class AlgorithmContract(MetaGradientContract):
 
     def test_adapting_does_not_depend_on_the_mapping(self) -> None:
         """What is predicted after adaptation, by loop, vmap, chunks and threads."""
-        episodes = self._episodes()
-        learner, meta = self._learner(episodes)
+        episodes = self.episodes()
+        learner, meta = self.learner(episodes)
         ways = episodes.tasks[0].ways
 
         def outputs(support: Samples, query: Samples) -> Params:
@@ -152,7 +152,7 @@ class AlgorithmContract(MetaGradientContract):
         figures = []
         for seed in range(60):
             episodes = blobs(shape=self.shape, seed=seed)
-            learner, meta = self._learner(episodes)
+            learner, meta = self.learner(episodes)
             unadapted = self.algorithm.unadapted(learner.network, meta)
             if unadapted is None:
                 return
@@ -166,12 +166,12 @@ class AlgorithmContract(MetaGradientContract):
     def test_it_learns_a_toy_problem(self) -> None:
         """A minute part of a training lowers the loss after adapting to episodes never
         seen."""
-        episodes = self._episodes()
-        learner, meta = self._learner(episodes)
-        fresh = self._episodes(seed=10**6)
+        episodes = self.episodes()
+        learner, meta = self.learner(episodes)
+        fresh = self.episodes(seed=10**6)
         before = self._adapted_losses(learner, meta, fresh).mean()
         state = initial_state(meta, self.learning)
-        for _ in iterations(learner, state, self.learning, self._episodes, seed=0):
+        for _ in iterations(learner, state, self.learning, self.episodes, seed=0):
             pass
         assert self._adapted_losses(learner, state.meta, fresh).mean() < before
 
@@ -192,8 +192,8 @@ class AlgorithmContract(MetaGradientContract):
 
     def test_shapes_hold_without_data(self) -> None:
         """On torch's `meta` device: nothing in the algorithm insists on the CPU."""
-        episodes = self._episodes()
-        learner, meta = self._learner(episodes)
+        episodes = self.episodes()
+        learner, meta = self.learner(episodes)
         network = learner.network.to("meta")
         moved = Meta(_on_meta(meta.params), _on_meta(meta.state))
         support = Samples(*(t[0].to("meta") for t in episodes.support))

@@ -52,19 +52,21 @@ class MetaGradientContract(PluginContract):
         """The algorithm."""
         return self.algorithm
 
-    def _episodes(self, seed: int = 0) -> Episodes:
+    def episodes(self, seed: int = 0) -> Episodes:
+        """Toy episodes of the kind the algorithm is for."""
         regression = self.regression or "classification" not in self.algorithm.kinds
         return waves(seed=seed) if regression else blobs(shape=self.shape, seed=seed)
 
-    def _learner(
+    def learner(
         self, episodes: Episodes, model: Model | None = None, seed: int = 0
     ) -> tuple[Learner, Meta]:
+        """The algorithm on a toy model, in double precision, and where it begins."""
         return _built(self.algorithm, model or self.model, episodes, seed)
 
     def test_the_gradient_fits_the_parameters(self) -> None:
         """Same names and shapes, finite, and something to descend."""
-        episodes = self._episodes()
-        learner, meta = self._learner(episodes)
+        episodes = self.episodes()
+        learner, meta = self.learner(episodes)
         step = self.algorithm.meta_gradient(learner.network, meta, episodes, LOOP)
         assert shapes(step.gradients) == shapes(meta.params)
         assert shapes(step.state) == shapes(meta.state)
@@ -77,14 +79,14 @@ class MetaGradientContract(PluginContract):
         first order by accident is caught here."""
         if not self._exact(self.algorithm):
             return
-        episodes = self._episodes()
-        found = _slopes(*self._learner(episodes), episodes)
+        episodes = self.episodes()
+        found = _slopes(*self.learner(episodes), episodes)
         assert found.agree, str(found)
 
     def test_figures_are_told_task_by_task(self) -> None:
         """`loss`, and in classification `accuracy`, (T,) each, without a graph."""
-        episodes = self._episodes()
-        learner, meta = self._learner(episodes)
+        episodes = self.episodes()
+        learner, meta = self.learner(episodes)
         step = self.algorithm.meta_gradient(learner.network, meta, episodes, LOOP)
         expected = {"loss"}
         if not episodes.query.targets.is_floating_point():
@@ -96,8 +98,8 @@ class MetaGradientContract(PluginContract):
 
     def test_running_statistics_run(self) -> None:
         """If there are any: those of an untrained network are of no data."""
-        episodes = self._episodes()
-        learner, meta = self._learner(episodes)
+        episodes = self.episodes()
+        learner, meta = self.learner(episodes)
         step = self.algorithm.meta_gradient(learner.network, meta, episodes, LOOP)
         for name, before in meta.state.items():
             if "running" in name:
@@ -105,8 +107,8 @@ class MetaGradientContract(PluginContract):
 
     def test_the_same_call_gives_the_same_answer(self) -> None:
         """Given the same torch seed."""
-        episodes = self._episodes()
-        learner, meta = self._learner(episodes)
+        episodes = self.episodes()
+        learner, meta = self.learner(episodes)
         first, second = (_step(learner, meta, episodes, LOOP) for _ in range(2))
         for name, grad in first.gradients.items():
             assert torch.equal(grad, second.gradients[name])
@@ -115,10 +117,10 @@ class MetaGradientContract(PluginContract):
         """The loss of a network with dropout is another than without, from the same
         torch seed, if `stochastic` says that training is in training mode; if not, it
         is the very same. So it is where the method leaves the model out."""
-        episodes = self._episodes()
+        episodes = self.episodes()
         losses = []
         for share in (0.0, 0.5):
-            learner, meta = self._learner(episodes, DroppingModel(share=share))
+            learner, meta = self.learner(episodes, DroppingModel(share=share))
             losses.append(
                 float(_step(learner, meta, episodes, LOOP).metrics["loss"].mean())
             )
@@ -130,13 +132,13 @@ class MetaGradientContract(PluginContract):
 
     def test_the_result_does_not_depend_on_the_mapping(self) -> None:
         """Loop, vmap, chunks and threads agree to 1e-10."""
-        episodes = self._episodes()
-        _require_mappings_agree(*self._learner(episodes), episodes, "as it is")
+        episodes = self.episodes()
+        _require_mappings_agree(*self.learner(episodes), episodes, "as it is")
 
     def test_other_settings_keep_the_gradient_right(self) -> None:
         """That of the loss, and the same by every mapping, with each switch turned and
         each choice made otherwise; also on toy models, of which one normalises."""
-        episodes = self._episodes()
+        episodes = self.episodes()
         others, built = variants(self.algorithm), set()
         for model in (self.model, *self.toys):
             own = model == self.model  # as it is it has tests of its own

@@ -73,10 +73,10 @@ class PairContract(AlgorithmContract):
     learning = TrainingSettings(iterations=15, tasks=4, lr=0.003)
     toys = ()  # each algorithm has them in its own file
 
-    def _episodes(self, seed: int = 0) -> Episodes:
+    def episodes(self, seed: int = 0) -> Episodes:
         """One meta-batch, again and again; in its own file each algorithm learns to
         learn, with new ones."""
-        return super()._episodes()
+        return super().episodes()
 
 
 def contract(

@@ -22,8 +22,8 @@ class BaselineContract(AlgorithmContract):
 
     def test_it_learns_a_toy_problem(self) -> None:
         """The classes it is trained on: of others its last layer knows nothing."""
-        episodes = self._episodes()
-        learner, meta = self._learner(episodes)
+        episodes = self.episodes()
+        learner, meta = self.learner(episodes)
         state = initial_state(meta, self.learning)
         losses = [
             i.loss

@@ -248,8 +248,10 @@ def test_a_silent_run_is_lost_until_it_is_heard_again(
     run_id = store.begin_run(replace(RUN, host="elsewhere"))
     assert store.run(run_id).status == "running"
     silence = datetime.now(UTC) - timedelta(minutes=2)
-    with connect(store_url).begin() as connection:
+    engine = connect(store_url)
+    with engine.begin() as connection:
         connection.execute(update(schema.Run).values(heartbeat=silence))
+    engine.dispose()
     assert store.run(run_id).status == "lost"
     assert [row.id for row in store.runs("status=lost")] == [run_id]
     assert store.runs("status=running") == []
