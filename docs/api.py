@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from sphinx.pycode import ModuleAnalyzer
@@ -98,31 +98,31 @@ def _class(full: str, cls: type) -> Iterator[str]:
 
 def _members_of(full: str, cls: type) -> Iterator[str]:
     fields = _attributes(cls.__module__)
-    annotations = cls.__dict__.get("__annotations__", {})
+    annotations = inspect.get_annotations(cls)
     for name in vars(cls) | annotations:
         if name.startswith("_"):
             continue
         value = inspect.getattr_static(cls, name, None)
-        if isinstance(value, property | staticmethod | classmethod) or inspect.isfunction(value):
-            yield from _method(full, cls, name, value)
+        if isinstance(value, property):
+            returns = value.fget.__annotations__.get("return", "")
+            yield from _described(
+                "py:property", name, value.fget, full, note=f":type: {returns}"
+            )
+        elif isinstance(value, staticmethod | classmethod | FunctionType):
+            yield from _method(full, name, value)
         elif (cls.__name__, name) in fields:
             text = "\n".join(fields[cls.__name__, name])
             note = f":type: {annotations[name]}" if name in annotations else ""
             yield from ["", f"````{{py:attribute}} {name}", note, "", text, "````"]
 
 
-def _method(full: str, cls: type, name: str, value: Any) -> Iterator[str]:
-    if isinstance(value, property):
-        returns = value.fget.__annotations__.get("return", "")
-        yield from _described("py:property", name, value.fget, f"{full}.{name}", [], note=f":type: {returns}")
-        return
-    note = ""
+def _method(full: str, name: str, value: Any) -> Iterator[str]:
+    note, bound = "", True
     if isinstance(value, staticmethod | classmethod):
-        note = f":{type(value).__name__}:"
+        note, bound = f":{type(value).__name__}:", isinstance(value, classmethod)
         value = value.__func__
-    bound = not note.startswith(":static")
     shown = name + _signature(value, drop_first=bound)
-    yield from _described("py:method", shown, value, f"{full}.{name}", [], note=note)
+    yield from _described("py:method", shown, value, full, note=note)
 
 
 def _described(
@@ -144,7 +144,7 @@ def _described(
 
 
 def _data(door: str, name: str, value: Any) -> Iterator[str]:
-    """A constant, an alias or a marker: what is written under it, or else what it is."""
+    """A constant, an alias or a marker: what stands under it, or else what it is."""
     text = next(
         (
             "\n".join(_attributes(module)["", name])
@@ -165,9 +165,9 @@ def _data(door: str, name: str, value: Any) -> Iterator[str]:
 
 def _words(value: Any) -> str:
     """A constant or an alias as it would be written; nothing for other objects."""
-    if hasattr(value, "__origin__") or isinstance(value, int | float | str | tuple):
-        return stringify_annotation(value, "smart") if hasattr(value, "__origin__") else repr(value)
-    return ""
+    if hasattr(value, "__origin__"):
+        return stringify_annotation(value, "smart")
+    return repr(value) if isinstance(value, int | float | str | tuple) else ""
 
 
 def _constructor(cls: type) -> str:
@@ -192,4 +192,4 @@ def _attributes(module: str) -> dict[tuple[str, str], list[str]]:
 
 
 def _loaded() -> list[str]:
-    return sorted(n for n in sys.modules if n.split(".")[0] == "metapipe")
+    return sorted(name for name in sys.modules if name.split(".")[0] == "metapipe")

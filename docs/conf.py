@@ -14,13 +14,13 @@ generate.write(HERE / "reference")
 
 project = "metapipe"
 author = "metapipe contributors"
-copyright = author  # noqa: A001 # Sphinx's own name
+copyright = author  # Sphinx's own name
 release = metapipe.__version__
 extensions = ["myst_parser"]
 source_suffix = {".md": "markdown"}
 root_doc = "index"
 myst_heading_anchors = 3
-suppress_warnings = ["myst.header"]  # benchmarks/*.md and docstrings begin where they like
+suppress_warnings = ["myst.header"]  # docstrings begin where they like
 add_module_names = False
 toc_object_entries_show_parents = "hide"
 python_maximum_signature_line_length = 88

@@ -1,8 +1,8 @@
 """The reference, made from the code: commands, settings, hooks, plugins, figures.
 
-`pages()` is all of it as Markdown by path. `conf.py` writes it to `docs/reference/` before
-each build, `tests/test_site.py` reads it without one, and none of it is committed. What
-has no text of its own in the code is an error here, and so it is one of the build.
+`pages()` is all of it as Markdown by path. `conf.py` writes it to `docs/reference/`
+before each build, `tests/test_site.py` reads it without one, and none of it is
+committed. What the code says nothing about is an error here, and so one of the build.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "benchmarks"))
 
 # All that this script needs of ours beside the public modules.
-from reproduce import line as measured_line  # noqa: E402
+from reproduce import tables as results  # noqa: E402
 from reproductions import REPRODUCTIONS  # noqa: E402
 
 from metapipe import hookspecs  # noqa: E402
@@ -126,9 +126,10 @@ def settings_page() -> str:
         "# Settings",
         "",
         "A setting of a run is given in `metapipe.toml`, by a variable "
-        "(`METAPIPE_TRAINING__LR=0.01`) or on the command line (`-s training.lr=0.01`; "
-        "those of `[run]`, `[task]` and `[training]` are options of `train` by their own "
-        "names). `metapipe train --dry-run` shows each value and where it came from. "
+        "(`METAPIPE_TRAINING__LR=0.01`) or on the command line "
+        "(`-s training.lr=0.01`); those of `[run]`, `[task]` and `[training]` are also "
+        "options of `train` by their own names. `metapipe train --dry-run` shows each "
+        "value and where it came from. "
         "Settings of plugins are on [their pages](plugins/index.md).",
     ]
     for name, section in {**SECTIONS, **PROJECT}.items():
@@ -178,29 +179,28 @@ def plugin_pages() -> dict[str, str]:
     measured = measurements()
     found: dict[str, str] = {}
     lines = ["# Plugins", "", "What `metapipe plugins list` shows.", ""]
-    names: list[str] = []
     for kind in KINDS:
         lines += [f"## {KIND_TITLES[kind]}", ""]
         rows = []
         for entry in [e for e in entries() if e.kind == kind]:
-            path = f"{kind}/{page_of(entry.name)}"
-            names.append(path)
-            figures = measured.get((kind, entry.name), [])
-            found[f"plugins/{path}.md"] = plugin_page(entry, figures)
-            what = facts_of(entry)["what"]
-            link = f"[`{entry.name}`]({path}.md)"
-            rows.append((link, what, str(len(figures)) if figures else "none"))
-        lines += [*_table(("name", "what", "figures measured"), rows), ""]
+            path = f"{kind}/{page_of(entry.name)}.md"
+            figures = measured.get((kind, entry.name), {})
+            found[f"plugins/{path}"] = plugin_page(entry, figures)
+            link = f"[`{entry.name}`]({path})"
+            rows.append((link, facts_of(entry)["what"], str(len(figures) or "none")))
+        lines += [*_table(("name", "what", "runs measured"), rows), ""]
+    names = [name.removeprefix("plugins/").removesuffix(".md") for name in found]
     found["plugins/index.md"] = "\n".join([*lines, *_toctree(names, hidden=True)])
     return found
 
 
-def plugin_page(entry: Entry, figures: Sequence[str]) -> str:
+def plugin_page(entry: Entry, figures: Mapping[str, Any]) -> str:
     """What the class says of itself, its settings, and what was measured with it."""
     facts = facts_of(entry)
-    if not facts["what"] or not (module := import_module(entry.cls.__module__)).__doc__:
+    about = inspect.getdoc(import_module(entry.cls.__module__))
+    if not facts["what"] or not about:
         raise ValueError(f"{entry.kind} {entry.name} lacks a docstring")
-    told = (
+    told = [
         ("kind", {"dataset": "data set"}.get(entry.kind, entry.kind)),
         ("paper", _linked(facts["paper"])),
         ("implements", facts["implements"]),
@@ -208,60 +208,49 @@ def plugin_page(entry: Entry, figures: Sequence[str]) -> str:
         ("problems", facts["problems"]),
         ("normalisation", facts["normalisation"]),
         ("source", f"`{entry.origin.module}`"),
-    )
-    if entry.kind == "algorithm" and not facts["implements"]:
-        told = tuple((k, "no equations of a paper" if k == "implements" else v) for k, v in told)
-    about = inspect.cleandoc(module.__doc__)
+    ]
     lines = [f"# `{entry.name}`", "", facts["what"], ""]
-    lines += [*_table(("", ""), ((n, v) for n, v in told if v)), "", about, ""]
-    lines += ["## Settings", ""]
-    lines += _settings_table(facts["settings"], entry.kind) or ["None.", ""]
-    if facts["recommended"] or facts["recommended_with"]:
-        lines += ["", "## Recommends", ""]
-        lines += ["Settings of the run, unless you say otherwise.", ""]
-        beside = {"": facts["recommended"], **facts["recommended_with"]}
+    lines += _table(("", ""), [(name, value) for name, value in told if value])
+    lines += ["", about, "", "## Settings", ""]
+    lines += _settings_table(facts["settings"], entry.kind) or ["None."]
+    beside = {"": facts["recommended"], **facts["recommended_with"]}
+    if any(beside.values()):
+        lines += ["", "## Recommends", "", "Where you say nothing else.", ""]
         rows = [
             (f"`{name}`", f"`{json.dumps(value)}`", f"`{other}`" if other else "")
             for other, values in beside.items()
             for name, value in values.items()
         ]
         lines += _table(("setting", "value", "beside"), rows)
-    lines += ["", "## Measured", ""]
-    if figures:
-        head = "| method | tested | ours | before | published | difference | transductive | episodes | trained |"
-        lines += [
-            "From [the results](../../results.md), which tell how they were made.",
-            "",
-            head,
-            "| --- " * 9 + "|",
-            *figures,
-        ]
-    else:
-        lines += ["Not measured: no published recipe was trained with it."]
+    lines += ["", "## Measured", "", _measured(figures)]
     return "\n".join(lines) + "\n"
 
 
-def measurements() -> dict[tuple[str, str], list[str]]:
-    """Rows of the results by the plugins that made them.
+def measurements() -> dict[tuple[str, str], dict[str, Any]]:
+    """Measured figures by plugin, and by recipe.
 
-    The command line says which plugins a recipe means: some recommend others.
+    Which plugins a recipe means is asked of the command line: some recommend others.
     """
     figures = json.loads(FIGURES.read_text(encoding="utf-8"))
-    found: dict[tuple[str, str], list[str]] = {}
-    for recipe in REPRODUCTIONS:
-        if recipe.name not in figures:
-            continue
-        row = figures[recipe.name]
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for recipe in [r for r in REPRODUCTIONS if r.name in figures]:
         options = [part.format(data="data") for part in recipe.train]
-        done = CliRunner(catch_exceptions=False).invoke(
-            cli, ["train", *options, "--dry-run", "--json"]
-        )
+        command = ["train", *options, "--dry-run", "--json"]
+        done = CliRunner(catch_exceptions=False).invoke(cli, command)
         chosen = json.loads(done.stdout)["experiment"]["run"]
-        pairs = zip(recipe.tests, row["tests"], strict=False)
-        lines = [measured_line(recipe, row, test, result) for test, result in pairs]
         for kind in KINDS:
-            found.setdefault((kind, chosen[kind]), []).extend(lines)
+            of_plugin = found.setdefault((kind, chosen[kind]), {})
+            of_plugin[recipe.name] = figures[recipe.name]
     return found
+
+
+def _measured(figures: Mapping[str, Any]) -> str:
+    """The tables of the results, without their title and preface."""
+    if not figures:
+        return "Not measured."
+    _, _, groups = results(dict(figures)).partition("\n## ")
+    told = "[The results](../../results.md) tell how these were made."
+    return f"{told}\n\n### {groups}".replace("\n## ", "\n### ")
 
 
 # Markdown
