@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import import_module
 from types import FunctionType, ModuleType
@@ -130,7 +130,7 @@ def _described(
     head: str,
     value: Any,
     full: str,
-    body: Iterator[str] | list[str] = (),
+    body: Iterable[str] = (),
     note: str = "",
     fence: int = 4,
 ) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The generated reference has everything that there is. The site itself is CI's to build."""
+"""The generated reference has everything that there is; CI builds the site itself."""
 
 import re
 import sys
