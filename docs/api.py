@@ -166,7 +166,7 @@ def _data(door: str, name: str, value: Any) -> Iterator[str]:
 def _words(value: Any) -> str:
     """A constant or an alias as it would be written; nothing for other objects."""
     if hasattr(value, "__origin__"):
-        return stringify_annotation(value, "smart")
+        return MODULE.sub("", stringify_annotation(value))
     return repr(value) if isinstance(value, int | float | str | tuple) else ""
 
 

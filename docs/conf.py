@@ -25,6 +25,7 @@ add_module_names = False
 toc_object_entries_show_parents = "hide"
 python_maximum_signature_line_length = 88
 highlight_language = "none"
+smartquotes = False  # `--set` in a help text is an option
 html_theme = "furo"
 html_title = f"metapipe {release}"
 html_show_sphinx = False

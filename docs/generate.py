@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
@@ -281,9 +282,7 @@ def _cell(text: str) -> str:
 
 def _linked(text: str) -> str:
     """Addresses in a citation as links."""
-    return " ".join(
-        f"<{word}>" if word.startswith("https://") else word for word in text.split()
-    )
+    return re.sub(r"https://[^\s,;]+", r"<\g<0>>", text)
 
 
 def _contents(title: str, text: str, names: Sequence[str]) -> str:

@@ -1,11 +1,13 @@
 """The generated reference has everything that there is; CI builds the site itself."""
 
 import re
+import shlex
 import sys
 from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from metapipe import hookspecs
 from metapipe.cli.main import cli
@@ -83,3 +85,23 @@ def test_every_public_name_has_its_entry(pages: dict[str, str]) -> None:
     for name in metapipe.__all__:
         directive = rf"\{{py:\w+\}} metapipe\.{name}\b"
         assert re.search(directive, pages["api/metapipe.md"]), name
+
+
+def console_lines() -> list[tuple[str, list[str]]]:
+    """(page, arguments) of every metapipe command that a page shows."""
+    found = []
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        if "reference" in path.parts:
+            continue
+        for line in re.findall(r"^\$ (.+)$", path.read_text(encoding="utf-8"), re.M):
+            for command in line.split(" && "):
+                words = shlex.split(command.split(" > ")[0], comments=True)
+                if words[0] == "metapipe":
+                    found.append((path.name, words[1:]))
+    return found
+
+
+@pytest.mark.parametrize(("page", "arguments"), console_lines())
+def test_the_commands_on_the_pages_exist(page: str, arguments: list[str]) -> None:
+    outcome = CliRunner().invoke(cli, [*arguments, "--help"])
+    assert outcome.exit_code == 0, f"{page}: {outcome.output}"
