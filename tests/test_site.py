@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from test_layers import PUBLIC
 
+import metapipe
 from metapipe import hookspecs
 from metapipe.cli.main import cli
 from metapipe.registry import load
@@ -79,9 +81,11 @@ def test_every_hook_has_its_entry(pages: dict[str, str]) -> None:
     assert set(headings) == specs
 
 
-def test_every_public_name_has_its_entry(pages: dict[str, str]) -> None:
-    import metapipe
+def test_what_plugins_may_import_has_a_page(pages: dict[str, str]) -> None:
+    assert {f"api/{door}.md" for door in PUBLIC} <= set(pages)
 
+
+def test_every_public_name_has_its_entry(pages: dict[str, str]) -> None:
     for name in metapipe.__all__:
         directive = rf"\{{py:\w+\}} metapipe\.{name}\b"
         assert re.search(directive, pages["api/metapipe.md"]), name
