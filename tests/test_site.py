@@ -1,6 +1,7 @@
 """The generated reference has everything that there is; CI builds the site itself."""
 
 import re
+import runpy
 import shlex
 import sys
 from pathlib import Path
@@ -109,3 +110,13 @@ def console_lines() -> list[tuple[str, list[str]]]:
 def test_the_commands_on_the_pages_exist(page: str, arguments: list[str]) -> None:
     outcome = CliRunner().invoke(cli, [*arguments, "--help"])
     assert outcome.exit_code == 0, f"{page}: {outcome.output}"
+
+
+def test_the_tutorial_draws_its_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(ROOT / "docs" / "tutorial" / "shapes.py"))
+    for folder, count in {"shots": 3, "more": 7}.items():
+        for name in ("circle", "square", "triangle"):
+            assert len(list(Path(folder, name).glob("*.png"))) == count
