@@ -29,10 +29,11 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from metapipe import Episodes, Meta, Problem, Samples, Task
-from metapipe.functional import apply, own
-from metapipe.mapping import TaskMap, fastest
-from metapipe.memory import keep_freed_memory
-from metapipe.registry import load
+from metapipe.experiment.registry import load
+from metapipe.numerics.functional import apply, own
+from metapipe.numerics.memory import keep_freed_memory
+from metapipe.numerics.task_map import TaskMap
+from metapipe.numerics.tuning import fastest
 from metapipe_plugins.algorithms.metaoptnet import MetaOptNet
 
 TABLE = Path(__file__).parent / "COST.md"

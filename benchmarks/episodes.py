@@ -19,8 +19,8 @@ from pathlib import Path
 
 import torch
 
-from metapipe.classification import ImageSource
-from metapipe.sampling import tasks
+from metapipe.data.image_source import ImageSource
+from metapipe.data.sampling import tasks
 from metapipe_plugins.datasets.digits import Digits
 from metapipe_plugins.datasets.glyphs import Glyphs
 from metapipe_plugins.datasets.omniglot import Omniglot

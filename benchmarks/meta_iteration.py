@@ -22,8 +22,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metapipe import Episodes, Samples, Task
-from metapipe.functional import meta_of
-from metapipe.mapping import candidates, fastest
+from metapipe.numerics.functional import meta_of
+from metapipe.numerics.tuning import candidates, fastest
 from metapipe_plugins.algorithms.maml import MAML
 from metapipe_plugins.models.conv4 import Conv4
 

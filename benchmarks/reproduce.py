@@ -23,8 +23,8 @@ from typing import Any
 
 from reproductions import REPRODUCTIONS, Reproduction, Test
 
-from metapipe.records import EvaluationRow, RunRow, flat_settings
 from metapipe.store import TaskStore, default_url
+from metapipe.store.records import EvaluationRow, RunRow, flat_settings
 
 HERE = Path(__file__).parent
 RESULTS, FIGURES = HERE / "RESULTS.md", HERE / "results.json"

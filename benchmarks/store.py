@@ -28,9 +28,9 @@ from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
 
 from metapipe import EpisodeRecord, Task
-from metapipe.records import NewRun
 from metapipe.store import TaskStore, schema
 from metapipe.store.engine import connect
+from metapipe.store.records import NewRun
 
 EPISODES = text(
     """

@@ -1,39 +1,30 @@
 """metapipe: the pipeline for meta-learning.
 
-Everything a plugin needs is here, in `metapipe.functional` (the numerical core),
-`metapipe.mapping`, `metapipe.sampling`, `metapipe.bank`, `metapipe.classification`,
-`metapipe.download` and `metapipe.testing`. Importing this module does not import torch.
+What a plugin needs is here and behind four more doors: `metapipe.numerics`,
+`metapipe.data`, `metapipe.store` and `metapipe.testing`. Files below them may move.
+Importing this module does not import torch.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from .contracts import (
-    Algorithm,
-    Dataset,
-    Encoder,
-    Kind,
-    Meta,
-    Model,
-    Plugin,
-    Problem,
-    Register,
-    Source,
-    Split,
-    Statistics,
-    Step,
-)
-from .episode import EpisodeRecord, Episodes, Metrics, Params, Samples, Task
+from .algorithm import Algorithm, Meta, Step
+from .dataset import Dataset, Source
+from .encoder import Encoder
+from .episode import Episodes, Metrics, Params, Samples, Task
 from .errors import (
     DataError,
     MetapipeError,
     UnsupportedError,
     UsageError,
 )
-from .events import CheckpointInfo, RunInfo
+from .events import CheckpointInfo, EpisodeRecord, RunInfo
 from .hookspecs import hookimpl
+from .model import Model
+from .plugin import DropShare, Plugin, Register
+from .problem import Kind, Problem, Split, Statistics
 
 if TYPE_CHECKING:
-    from .estimators import FewShotClassifier, FewShotRegressor
+    from .adaptation.estimators import FewShotClassifier, FewShotRegressor
 
 __version__ = "0.1.0"
 
@@ -41,7 +32,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     """The estimators, imported when asked for: they need torch and scikit-learn."""
     if name in ("FewShotClassifier", "FewShotRegressor"):
-        from . import estimators
+        from .adaptation import estimators
 
         return getattr(estimators, name)
     raise AttributeError(f"module 'metapipe' has no attribute '{name}'")
@@ -52,6 +43,7 @@ __all__ = [
     "CheckpointInfo",
     "DataError",
     "Dataset",
+    "DropShare",
     "Encoder",
     "EpisodeRecord",
     "Episodes",

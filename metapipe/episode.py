@@ -60,7 +60,7 @@ class Episodes(NamedTuple):
     query: Samples
     """inputs (T, ways * queries, *shape), targets (T, ways * queries)."""
 
-    classes: Tensor | None = None
+    class_indices: Tensor | None = None
     """(T, ways): the data set's class of each label; None for regression."""
 
     items: Tensor | None = None
@@ -71,22 +71,3 @@ class Episodes(NamedTuple):
         support = Samples(*(tensor.to(device) for tensor in self.support))
         query = Samples(*(tensor.to(device) for tensor in self.query))
         return self._replace(support=support, query=query)
-
-
-@dataclass(frozen=True, slots=True)
-class EpisodeRecord:
-    """What became of one episode: a row of the task store.
-
-    Losses are means over the query set (nats, or squared error); accuracies are
-    fractions of it. `None` where the figure does not exist: no accuracy in regression,
-    nothing before adaptation for methods that have no unadapted predictor.
-    """
-
-    task: Task
-    step: int
-    """Meta-iterations done when the episode was met."""
-
-    loss: float
-    loss_before: float | None = None
-    accuracy: float | None = None
-    accuracy_before: float | None = None

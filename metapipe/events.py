@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from .episode import Task
+
 
 @dataclass(frozen=True)
 class RunInfo:
@@ -36,3 +38,22 @@ class CheckpointInfo:
     bytes: int
     step: int
     kind: Literal["latest", "best"]
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeRecord:
+    """What became of one episode: a row of the task store.
+
+    Losses are means over the query set (nats, or squared error); accuracies are
+    fractions of it. `None` where the figure does not exist: no accuracy in regression,
+    nothing before adaptation for methods that have no unadapted predictor.
+    """
+
+    task: Task
+    step: int
+    """Meta-iterations done when the episode was met."""
+
+    loss: float
+    loss_before: float | None = None
+    accuracy: float | None = None
+    accuracy_before: float | None = None

@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 
 import pluggy
 
-from .contracts import Register
-from .episode import EpisodeRecord
-from .events import CheckpointInfo, RunInfo
+from .events import CheckpointInfo, EpisodeRecord, RunInfo
+from .plugin import Register
 
 hookspec = pluggy.HookspecMarker("metapipe")
 hookimpl = pluggy.HookimplMarker("metapipe")

@@ -16,9 +16,9 @@ FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
     [
         "metapipe.cli.main",
-        "metapipe.pipeline",
-        "metapipe.adapted",
-        "metapipe.estimators",
+        "metapipe.runs.pipeline",
+        "metapipe.adaptation.adapted_model",
+        "metapipe.adaptation.estimators",
     ]
 )
 

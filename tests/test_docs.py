@@ -6,7 +6,7 @@ from pathlib import Path
 
 import metapipe
 from metapipe import hookspecs
-from metapipe.registry import load
+from metapipe.experiment.registry import load
 from metapipe.store import schema
 
 ROOT = Path(__file__).parents[1]
@@ -30,7 +30,7 @@ def test_the_readme_begins_with_the_two_commands_that_ci_runs() -> None:
 def test_every_plugin_is_in_the_readme() -> None:
     rows = set(re.findall(r"^\| (algorithm|model|data set) \| `([^`]+)`", README, re.M))
     kinds = {"algorithm": "algorithm", "model": "model", "dataset": "data set"}
-    assert rows == {(kinds[e.kind], e.name) for e in load().entries()}
+    assert rows == {(kinds[e.plugin_type], e.name) for e in load().entries()}
 
 
 def test_every_file_the_readme_names_exists() -> None:

@@ -14,8 +14,8 @@ from .options import by_table, json_option, set_option
 from .output import print_json, print_table
 
 if TYPE_CHECKING:
-    from ..adapted import Adapted
-    from ..trained import Judgement
+    from ..adaptation.adapted_model import AdaptedModel
+    from ..adaptation.judgement import Judgement
 
 CONFUSION = 20
 """A confusion table of more classes is in --json only."""
@@ -66,9 +66,10 @@ def adapt(
     has a folder a class with pictures of any format and size. The new task is kept in
     the store as an evaluation of the run.
     """
-    from ..adapted import save
-    from ..examples import read_examples, require_ways
-    from ..trained import evaluation_of, judge, open_run
+    from ..adaptation.adapted_model import save
+    from ..adaptation.judgement import evaluation_of, judge
+    from ..adaptation.task_files import read_examples, require_ways
+    from ..adaptation.trained_run import open_run
 
     begun = time.perf_counter()
     changes = by_table(assignments, ("algorithm",), "adapting")["algorithm"]
@@ -121,7 +122,7 @@ def adapt(
         _print(facts, adapted)
 
 
-def _print(facts: dict[str, Any], adapted: Adapted) -> None:
+def _print(facts: dict[str, Any], adapted: AdaptedModel) -> None:
     support, query = facts["support"], facts["query"]
     to = f"{len(adapted.classes)} classes" if adapted.classes else "a regression"
     click.echo(

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from ..config import Project
-    from ..registry import Registry
+    from ..experiment.project import Project
+    from ..experiment.registry import Registry
     from ..store import TaskStore
 
 
@@ -26,14 +26,14 @@ class App:
     @cached_property
     def project(self) -> Project:
         """The project that the config file, or the working directory, makes."""
-        from ..config import find_project
+        from ..experiment.project import find_project
 
         return find_project(self.config)
 
     @cached_property
     def registry(self) -> Registry:
         """All plugins; files that were asked for and fail are told of on stderr."""
-        from ..registry import load
+        from ..experiment.registry import load
 
         files = (*self.project.plugin_paths, *self.plugin_paths)
         registry = load(files)

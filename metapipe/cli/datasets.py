@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..data.inspection import items_in_two_splits
 from ..errors import DataError
 from .context import App, pass_app
 from .options import by_table, json_option, set_option
 from .output import print_facts, print_json, print_table
 
 if TYPE_CHECKING:
-    from ..contracts import Source, Split
+    from ..dataset import Source
+    from ..problem import Split
 
 SHOWN = 5
 """Items in two splits that are named."""
@@ -73,14 +73,14 @@ def show(
                 raise
             click.echo(f"{split}: {error}", err=True)
     if png is not None:
-        from ..drawing import draw_samples
-        from ..sampling import tasks
+        from ..data.sampling import tasks
+        from ..runs.pictures import draw_samples
 
         source = sources["train"]
         source.check(ways, shots, queries)
         recipes = tasks(name, "train", seed, 0, EPISODES, ways, shots, queries)
         draw_samples(source, source.draw(recipes), png)
-    shared = _shared(sources)
+    shared = items_in_two_splits(sources)
     rows = [_facts(split, source) for split, source in sources.items()]
     facts: dict[str, Any] = {
         "dataset": name,
@@ -122,16 +122,3 @@ def _facts(split: str, source: Source) -> dict[str, Any]:
         "MiB": round(source.nbytes / 2**20, 1),
         "fingerprint": source.fingerprint,
     }
-
-
-def _shared(sources: Mapping[Split, Source]) -> list[list[str]]:
-    """Items whose content is in more than one split, as `split/class` each."""
-    places: dict[bytes, set[str]] = defaultdict(set)
-    splits: dict[bytes, set[str]] = defaultdict(set)
-    for split, source in sources.items():
-        for key, label in source.digests():
-            places[key].add(f"{split}/{label}")
-            splits[key].add(split)
-    return sorted(
-        sorted(places[key]) for key, found in splits.items() if len(found) > 1
-    )

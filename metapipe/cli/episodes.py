@@ -13,7 +13,7 @@ from .options import json_option
 from .output import print_csv, print_facts, print_json, print_table
 
 if TYPE_CHECKING:
-    from ..records import EpisodeRow
+    from ..store.records import EpisodeRow
 
 COLUMNS = (
     "id",
@@ -86,12 +86,12 @@ def show(app: App, episode: int, png: Path | None, as_json: bool) -> None:
 
     The predictions are those of the run's best checkpoint.
     """
-    from ..replay import replay
+    from ..runs.replay import replay
 
     row = app.store.episode(episode)
     again = replay(episode, app.registry, app.store)
     if png is not None:
-        from ..drawing import draw_episode
+        from ..runs.pictures import draw_episode
 
         draw_episode(again, png)
     facts = {

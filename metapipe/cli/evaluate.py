@@ -8,15 +8,15 @@ import click
 from pydantic import ValidationError
 
 from ..errors import SettingError
+from ..experiment.setting_errors import first_error
 from ..settings import EvaluationSettings
-from ..validation import first_error
 from .context import App, pass_app
+from .facts import evaluation_facts
 from .options import by_table, given_settings, json_option, set_option, setting_options
 from .output import print_facts, print_json
-from .train import evaluation_facts
 
 if TYPE_CHECKING:
-    from ..experiment import Experiment
+    from ..experiment.experiment import Experiment
 
 
 @click.command()
@@ -41,8 +41,8 @@ def evaluate(
     experiment. -s dataset.NAME=VALUE and -s algorithm.NAME=VALUE change settings for
     this evaluation only, for example -s algorithm.test_steps=3.
     """
-    from ..experiment import Experiment
-    from ..pipeline import evaluate as run_evaluation
+    from ..experiment.experiment import Experiment
+    from ..runs.pipeline import evaluate as run_evaluation
 
     row = app.store.run(run)
     experiment = Experiment.from_dict(row.config, app.registry)

@@ -44,7 +44,7 @@ def by_table(
     assignments: Sequence[str], tables: Sequence[str], what: str
 ) -> dict[str, dict[str, Any]]:
     """Values of --set by table and name; `what` is what takes no other tables."""
-    from ..config import parse_assignment
+    from ..experiment.resolve import parse_assignment
 
     found: dict[str, dict[str, Any]] = {table: {} for table in tables}
     for name, value in map(parse_assignment, assignments):

@@ -13,7 +13,7 @@ from .options import json_option
 from .output import print_facts, print_json, print_table
 
 if TYPE_CHECKING:
-    from ..registry import Entry
+    from ..experiment.registry import Entry
 
 
 @click.group()
@@ -28,7 +28,7 @@ def list_(app: App, as_json: bool) -> None:
     """List algorithms, models and data sets, and plugins that failed to load."""
     rows = [
         {
-            "kind": entry.kind,
+            "kind": entry.plugin_type,
             "name": entry.name,
             "version": entry.origin.version,
             "origin": entry.origin.distribution,
@@ -71,7 +71,7 @@ def _print(entry: Entry) -> None:
     settings = facts.pop("settings")
     recommended, beside = facts.pop("recommended"), facts.pop("recommended_with")
     print_facts((name, value) for name, value in facts.items() if value)
-    click.echo(f"\nsettings: give them as -s {entry.kind}.NAME=VALUE")
+    click.echo(f"\nsettings: give them as -s {entry.plugin_type}.NAME=VALUE")
     print_table(settings, ("name", "type", "default", "bounds", "help"))
     if recommended:
         click.echo("\nrun settings it recommends, unless you say otherwise")
@@ -90,7 +90,7 @@ def _print_assignments(values: Mapping[str, Any]) -> None:
 def _as_dict(entry: Entry) -> dict[str, Any]:
     cls: Any = entry.cls
     return {
-        "kind": entry.kind,
+        "kind": entry.plugin_type,
         "name": entry.name,
         "what": _summary(cls),
         "paper": cls.paper,
@@ -98,6 +98,7 @@ def _as_dict(entry: Entry) -> dict[str, Any]:
         "departs": getattr(cls, "departures", ""),
         "problems": ", ".join(sorted(getattr(cls, "kinds", ()))),
         "normalisation": _normalisation(entry),
+        "dropout": _dropout(cls) if entry.plugin_type == "algorithm" else "",
         "origin": f"{entry.origin} ({entry.origin.module})",
         "settings": _settings(cls),
         "recommended": dict(cls.recommended),
@@ -107,7 +108,7 @@ def _as_dict(entry: Entry) -> dict[str, Any]:
 
 def _normalisation(entry: Entry) -> str:
     """Where an algorithm's normalisation layers take their statistics from."""
-    if entry.kind != "algorithm":
+    if entry.plugin_type != "algorithm":
         return ""
     if entry.cls.recommended.get("model.normalise") is False:
         return "no such layers: predictions are inductive"
@@ -118,6 +119,13 @@ def _normalisation(entry: Entry) -> str:
         "statistics of the batch: predictions are transductive, unless each query is "
         "evaluated alone"
     )
+
+
+def _dropout(cls: Any) -> str:
+    """Whether a network's dropout does anything beside an algorithm."""
+    if cls.stochastic:
+        return "acts: the network is trained in training mode"
+    return "never acts: the network is never in training mode"
 
 
 def _settings(cls: Any) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import UnknownNameError, did_you_mean
+from ..runs.removal import remove_files
 from .context import App, pass_app
 from .options import json_option
 from .output import (
@@ -22,8 +22,8 @@ from .output import (
 )
 
 if TYPE_CHECKING:
-    from ..drawing import Axis
-    from ..records import EvaluationRow, RunRow
+    from ..runs.pictures import Axis
+    from ..store.records import EvaluationRow, RunRow
 
 COLUMNS = (
     "id",
@@ -128,7 +128,7 @@ def compare(
     app: App, names: tuple[str, ...], png: Path | None, axis: Axis, as_json: bool
 ) -> None:
     """Set runs side by side: figures, and the settings in which they differ."""
-    from ..records import flat_settings
+    from ..store.records import flat_settings
 
     rows = [app.store.run(name) for name in names]
     if png is not None:
@@ -170,30 +170,22 @@ def delete(app: App, names: tuple[str, ...], yes: bool) -> None:
             click.echo(f"kept {label}", err=True)
             continue
         app.store.delete_run(row.id)
-        _remove_files(Path(row.directory))
+        remove_files(Path(row.directory))
         click.echo(f"deleted {label}")
 
 
 def _draw(app: App, rows: list[RunRow], png: Path, axis: Axis) -> None:
-    from ..comparison import curves
-    from ..drawing import draw_curves
+    from ..runs.comparison import curves
+    from ..runs.pictures import draw_curves
 
     draw_curves(curves(app.store, rows), png, axis)
     click.echo(f"wrote {png}", err=True)
 
 
-def _remove_files(directory: Path) -> None:
-    """Checkpoints, and the folder if nothing else is in it."""
-    for path in directory.glob("*.safetensors*"):
-        path.unlink(missing_ok=True)
-    if directory.is_dir() and not any(directory.iterdir()):
-        shutil.rmtree(directory, ignore_errors=True)
-
-
 def _columns(text: str | None) -> tuple[str, ...]:
     if text is None:
         return COLUMNS
-    from ..records import RunRow
+    from ..store.records import RunRow
 
     known = [f.name for f in fields(RunRow)]
     chosen = tuple(name.strip() for name in text.split(","))

@@ -10,12 +10,13 @@ import click
 
 from ..settings import RunSettings, Section, TaskSettings, TrainingSettings
 from .context import App, pass_app
+from .facts import evaluation_facts
 from .options import given_settings, json_option, set_option, setting_options
-from .output import accuracy_text, print_facts, print_json
+from .output import print_facts, print_json
 
 if TYPE_CHECKING:
-    from ..config import Resolved
-    from ..pipeline import Outcome
+    from ..experiment.resolve import Resolved
+    from ..runs.pipeline import Outcome
 
 SECTIONS: dict[str, type[Section]] = {
     "run": RunSettings,
@@ -46,7 +47,7 @@ def train(
     Every setting of a plugin is shown by 'metapipe plugins show NAME' and given by
     --set, for example -s algorithm.inner_lr=0.1 -s dataset.root=PATH.
     """
-    from ..config import parse_assignment, resolve
+    from ..experiment.resolve import parse_assignment, resolve
 
     given = [*given_settings(settings), *map(parse_assignment, assignments)]
     parent = None if from_run is None else app.store.run(from_run)
@@ -55,7 +56,7 @@ def train(
     if dry_run:
         _show_experiment(resolved, as_json)
         return
-    from ..pipeline import train as run_training
+    from ..runs.pipeline import train as run_training
 
     with _observed(app):
         outcome = run_training(
@@ -74,7 +75,7 @@ def train(
 @pass_app
 def resume(app: App, run: str, as_json: bool) -> None:
     """Go on with a run that did not complete, from its last checkpoint."""
-    from ..pipeline import resume as go_on
+    from ..runs.pipeline import resume as go_on
 
     run_id = app.store.run(run).id
     with _observed(app):
@@ -141,30 +142,3 @@ def _print_outcome(outcome: Outcome) -> None:
     click.echo(f"checkpoints in {outcome.directory}")
     verb = "resume" if outcome.status == "interrupted" else "runs show"
     click.echo(f"next: metapipe {verb} {outcome.run_id}")
-
-
-def _loss_text(found: Any) -> str:
-    """With its interval, which one episode does not have."""
-    spread = f" ± {found.loss_ci95:.4f}" if found.episodes > 1 else ""
-    return f"{found.loss:.4f}{spread}"
-
-
-def evaluation_facts(found: Any) -> list[tuple[str, Any]]:
-    """An evaluation as names and values, with all that its figure depends on."""
-    before = found.accuracy_before
-    return [
-        ("accuracy", accuracy_text(found.accuracy, found.accuracy_ci95)),
-        ("before adaptation", None if before is None else f"{100 * before:.2f} %"),
-        ("loss", _loss_text(found)),
-        (
-            "episodes",
-            f"{found.episodes} of {found.dataset}/{found.split}, {found.ways}-way "
-            f"{found.shots}-shot, {found.queries} queries, seed {found.seed}",
-        ),
-        (
-            "predictions",
-            "transductive (batch statistics over the queries)"
-            if found.transductive
-            else "inductive (each query on its own)",
-        ),
-    ]

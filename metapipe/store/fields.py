@@ -21,7 +21,7 @@ from ..settings import (
     TrainingSettings,
 )
 from . import schema
-from .rows import recipe
+from .convert import recipe
 
 Value = str | float | bool | None
 FieldType = Literal["text", "number", "boolean", "time", "json"]

@@ -9,12 +9,12 @@ from sqlalchemy.exc import DataError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from ..errors import FilterError, NotFoundError, did_you_mean
-from ..records import CheckpointRow, EpisodeRow, EvaluationRow, MetricRow, RunRow
 from . import schema
+from .convert import episode_row, record, with_recipe
 from .database import reason
 from .fields import episode_fields, run_fields
 from .filters import order_by, parse
-from .rows import episode_row, record, with_recipe
+from .records import CheckpointRow, EpisodeRow, EvaluationRow, MetricRow, RunRow
 
 LARGEST_ID, LARGEST_EPISODE = 2**31 - 1, 2**63 - 1
 """Larger ones the databases refuse to look for."""

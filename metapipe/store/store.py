@@ -14,10 +14,14 @@ from typing import Any, Literal, Self
 from sqlalchemy import delete, insert, update
 from sqlalchemy.orm import Session
 
-from ..episode import EpisodeRecord
 from ..errors import NotFoundError
-from ..events import CheckpointInfo
-from ..records import (
+from ..events import CheckpointInfo, EpisodeRecord
+from . import deletion, query, schema
+from .convert import columns, episode_rows, headline
+from .database import Database
+from .liveness import alive, mark_lost, now, require_idle
+from .migrate import require_current
+from .records import (
     CheckpointRow,
     EpisodeRow,
     EvaluationRow,
@@ -26,11 +30,6 @@ from ..records import (
     NewRun,
     RunRow,
 )
-from . import forget, query, schema
-from .database import Database
-from .migrate import require_current
-from .presence import alive, mark_lost, now, require_idle
-from .rows import columns, episode_rows, headline
 
 
 class TaskStore:
@@ -102,7 +101,7 @@ class TaskStore:
                 host=host,
                 pid=pid,
                 step=step,
-                val_accuracy=forget.after(session, run_id, step),
+                val_accuracy=deletion.after(session, run_id, step),
             )
 
     def update_run(
@@ -221,7 +220,7 @@ class TaskStore:
         """Remove a run with all its rows; its files are the caller's to remove."""
         row = self.run(run_id)
         with self._database.writing() as session:
-            forget.run(session, row.id)
+            deletion.run(session, row.id)
         return row
 
     # Reading: anybody.

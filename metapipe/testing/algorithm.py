@@ -10,13 +10,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..checkpoint import load, save
-from ..contracts import Meta
+from ..algorithm import Meta
 from ..episode import Episodes, Params, Samples
-from ..functional import task_loss
-from ..learner import Learner
+from ..numerics.losses import task_loss
 from ..settings import TrainingSettings
-from ..training import start, train
+from ..training.checkpoint import load, save
+from ..training.learner import Learner
+from ..training.loop import initial_state, iterations
 from .meta_gradient import LOOP, OTHERS, MetaGradientContract, detached
 from .toys import blobs
 
@@ -48,22 +48,25 @@ class AlgorithmContract(MetaGradientContract):
         )
 
     def test_it_survives_a_file(self) -> None:
-        """Meta-parameters and state come back from a checkpoint, bit for bit."""
+        """Meta-parameters, state and the network's constants come back from a
+        checkpoint, bit for bit, into a learner that began otherwise."""
         episodes = self._episodes()
         learner, meta = self._learner(episodes)
-        state = start(meta, self.learning)
+        other, begun = self._learner(episodes, seed=1)
+        again = initial_state(begun, self.learning)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "checkpoint.safetensors"
-            save(path, state, {})
-            found = load(path).meta("cpu")
+            save(path, initial_state(meta, self.learning), learner.network, {})
+            load(path).restore(again, other)
+        found = detached(again.meta)
         for mine, stored in ((meta.params, found.params), (meta.state, found.state)):
             assert set(mine) == set(stored)
             assert all(torch.equal(mine[name], stored[name]) for name in mine)
         support, ways = _first(episodes.support), episodes.tasks[0].ways
         query = episodes.query.inputs[0]
         outputs = []
-        for known in (meta, found):
-            args = (learner.network, known)
+        for which, known in ((learner, meta), (other, found)):
+            args = (which.network, known)
             adapted = self.algorithm.adapt(*args, support, ways)
             outputs.append(self.algorithm.predict(*args, adapted, query))
         assert torch.equal(*outputs)
@@ -167,8 +170,8 @@ class AlgorithmContract(MetaGradientContract):
         learner, meta = self._learner(episodes)
         fresh = self._episodes(seed=10**6)
         before = self._adapted_losses(learner, meta, fresh).mean()
-        state = start(meta, self.learning)
-        for _ in train(learner, state, self.learning, self._episodes, seed=0):
+        state = initial_state(meta, self.learning)
+        for _ in iterations(learner, state, self.learning, self._episodes, seed=0):
             pass
         assert self._adapted_losses(learner, state.meta, fresh).mean() < before
 

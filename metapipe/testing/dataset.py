@@ -7,9 +7,11 @@ from typing import ClassVar
 
 import torch
 
-from ..contracts import Dataset, Plugin, Split
+from ..dataset import Dataset
 from ..episode import Task
 from ..errors import UnsupportedError
+from ..plugin import Plugin
+from ..problem import Split
 from .plugin import PluginContract
 
 

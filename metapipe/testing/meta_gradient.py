@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
 
-from ..contracts import Algorithm, Meta, Model, Plugin, Problem
-from ..episode import Episodes
-from ..learner import Learner, build_learner
-from ..mapping import TaskMap
-from ..tensorfile import shapes
+from ..algorithm import Algorithm, Meta, Step
+from ..episode import Episodes, Params
+from ..errors import UnsupportedError
+from ..model import Model
+from ..numerics.task_map import TaskMap
+from ..plugin import Plugin
+from ..problem import Problem
+from ..training.learner import Learner, build_learner, drops
+from ..training.tensor_file import shapes
 from .plugin import PluginContract
-from .toys import TinyModel, blobs, waves
+from .slopes import Slopes, slopes
+from .toys import DroppingModel, TinyModel, blobs, waves
+from .variants import variants
 
 LOOP = TaskMap("loop")
 OTHERS = (TaskMap("vmap"), TaskMap("chunks", 3), TaskMap("threads", 2))
@@ -35,6 +41,12 @@ class MetaGradientContract(PluginContract):
     """Whether the meta-gradient is that of the reported loss. Not so for first-order
     methods, or if something else than the reported loss is descended: say why there."""
 
+    inexact: ClassVar[Mapping[str, object]] = {"first_order": True}
+    """Values of settings with which, and only with which, it is not."""
+
+    toys: ClassVar[tuple[Model, ...]] = (TinyModel(), TinyModel(normalise=True))
+    """Models on which settings are tried, beside `model`."""
+
     @property
     def plugin(self) -> Plugin:
         """The algorithm."""
@@ -44,12 +56,10 @@ class MetaGradientContract(PluginContract):
         regression = self.regression or "classification" not in self.algorithm.kinds
         return waves(seed=seed) if regression else blobs(shape=self.shape, seed=seed)
 
-    def _learner(self, episodes: Episodes) -> tuple[Learner, Meta]:
-        """In double precision: mappings and calls are compared to 1e-10."""
-        problem = _problem(episodes)
-        learner, _ = build_learner(self.algorithm, self.model, problem, "cpu", 0)
-        learner.network.double()
-        return learner, self.algorithm.init(learner.network)
+    def _learner(
+        self, episodes: Episodes, model: Model | None = None, seed: int = 0
+    ) -> tuple[Learner, Meta]:
+        return _built(self.algorithm, model or self.model, episodes, seed)
 
     def test_the_gradient_fits_the_parameters(self) -> None:
         """Same names and shapes, finite, and something to descend."""
@@ -65,28 +75,11 @@ class MetaGradientContract(PluginContract):
     def test_the_gradient_is_that_of_the_loss(self) -> None:
         """Along a random direction, against central differences: a gradient that is
         first order by accident is caught here."""
-        if not self.exact_gradient:
+        if not self._exact(self.algorithm):
             return
         episodes = self._episodes()
-        learner, meta = self._learner(episodes)
-        generator = torch.Generator().manual_seed(0)
-        along = {
-            name: torch.randn(p.shape, generator=generator, dtype=p.dtype)
-            for name, p in meta.params.items()
-        }
-
-        def loss(distance: float) -> float:
-            moved = {k: p + distance * along[k] for k, p in meta.params.items()}
-            return self._loss(learner, Meta(moved, meta.state), episodes)
-
-        torch.manual_seed(0)
-        step = self.algorithm.meta_gradient(learner.network, meta, episodes, LOOP)
-        slope = sum(float((g * along[k]).sum()) for k, g in step.gradients.items())
-        # Smaller than usual: where a rectifier bends, the loss after adapting jumps.
-        difference = (loss(1e-7) - loss(-1e-7)) / 2e-7
-        assert math.isclose(slope, difference, rel_tol=1e-4, abs_tol=1e-7), (
-            f"the gradient says {slope:.8g}, differences say {difference:.8g}"
-        )
+        found = _slopes(*self._learner(episodes), episodes)
+        assert found.agree, str(found)
 
     def test_figures_are_told_task_by_task(self) -> None:
         """`loss`, and in classification `accuracy`, (T,) each, without a graph."""
@@ -114,37 +107,114 @@ class MetaGradientContract(PluginContract):
         """Given the same torch seed."""
         episodes = self._episodes()
         learner, meta = self._learner(episodes)
-        steps = []
-        for _ in range(2):
-            torch.manual_seed(0)
-            steps.append(
-                self.algorithm.meta_gradient(learner.network, meta, episodes, LOOP)
+        first, second = (_step(learner, meta, episodes, LOOP) for _ in range(2))
+        for name, grad in first.gradients.items():
+            assert torch.equal(grad, second.gradients[name])
+
+    def test_dropout_acts_as_declared(self) -> None:
+        """The loss of a network with dropout is another than without, from the same
+        torch seed, if `stochastic` says that training is in training mode; if not, it
+        is the very same. So it is where the method leaves the model out."""
+        episodes = self._episodes()
+        losses = []
+        for share in (0.0, 0.5):
+            learner, meta = self._learner(episodes, DroppingModel(share=share))
+            losses.append(
+                float(_step(learner, meta, episodes, LOOP).metrics["loss"].mean())
             )
-        for name, grad in steps[0].gradients.items():
-            assert torch.equal(grad, steps[1].gradients[name])
+        acts = self.algorithm.stochastic and drops(learner.network)
+        assert (losses[0] != losses[1]) == acts, (
+            f"stochastic = {self.algorithm.stochastic}, and the loss is "
+            f"{losses[0]:.8g} without dropout and {losses[1]:.8g} with it"
+        )
 
     def test_the_result_does_not_depend_on_the_mapping(self) -> None:
         """Loop, vmap, chunks and threads agree to 1e-10."""
         episodes = self._episodes()
-        learner, meta = self._learner(episodes)
-        torch.manual_seed(0)
-        want = self.algorithm.meta_gradient(learner.network, meta, episodes, LOOP)
-        for task_map in OTHERS:
-            torch.manual_seed(0)
-            got = self.algorithm.meta_gradient(
-                learner.network, meta, episodes, task_map
-            )
-            for name, grad in want.gradients.items():
-                torch.testing.assert_close(
-                    got.gradients[name], grad, rtol=1e-10, atol=1e-10
-                )
+        _require_mappings_agree(*self._learner(episodes), episodes, "as it is")
 
-    def _loss(self, learner: Learner, meta: Meta, episodes: Episodes) -> float:
-        torch.manual_seed(0)
-        step = self.algorithm.meta_gradient(
-            learner.network, detached(meta), episodes, LOOP
+    def test_other_settings_keep_the_gradient_right(self) -> None:
+        """That of the loss, and the same by every mapping, with each switch turned and
+        each choice made otherwise; also on toy models, of which one normalises."""
+        episodes = self._episodes()
+        others, built = variants(self.algorithm), set()
+        for model in (self.model, *self.toys):
+            own = model == self.model  # as it is it has tests of its own
+            cases = others if own else {"as it is": self.algorithm, **others}
+            for what, algorithm in cases.items():
+                try:
+                    learner, meta = _built(algorithm, model, episodes)
+                except UnsupportedError:
+                    continue
+                built.add(what)
+                where = f"{what}, {type(model).__name__}({model})"
+                _require_mappings_agree(learner, meta, episodes, where)
+                self._require_slope(learner, meta, episodes, where, strict=own)
+        assert built or not others, f"not one can be built: {', '.join(others)}"
+
+    def _require_slope(
+        self,
+        learner: Learner,
+        meta: Meta,
+        episodes: Episodes,
+        where: str,
+        *,
+        strict: bool,
+    ) -> None:
+        """That of the loss; if `strict`, what is said to be `inexact` has to be."""
+        exact = self._exact(learner.algorithm)
+        if exact or (strict and self.exact_gradient):
+            found = _slopes(learner, meta, episodes)
+            assert found.agree == exact, f"{where}: {found}" + (
+                "" if exact else "; so it needs not be `inexact`"
+            )
+
+    def _exact(self, algorithm: Algorithm) -> bool:
+        """Whether differences of the reported loss tell the meta-gradient."""
+        return self.exact_gradient and not any(
+            getattr(algorithm, name, None) == value
+            for name, value in self.inexact.items()
         )
+
+
+def _built(
+    algorithm: Algorithm, model: Model, episodes: Episodes, seed: int = 0
+) -> tuple[Learner, Meta]:
+    """In double precision: mappings and calls are compared to 1e-10."""
+    problem = _problem(episodes)
+    algorithm.check(problem, problem)
+    learner, _ = build_learner(algorithm, model, problem, "cpu", seed)
+    learner.network.double()
+    return learner, algorithm.init(learner.network)
+
+
+def _step(learner: Learner, meta: Meta, episodes: Episodes, over: TaskMap) -> Step:
+    """With the same random numbers each time."""
+    torch.manual_seed(0)
+    return learner.algorithm.meta_gradient(learner.network, meta, episodes, over)
+
+
+def _slopes(learner: Learner, meta: Meta, episodes: Episodes) -> Slopes:
+    def loss(params: Params) -> float:
+        step = _step(learner, detached(Meta(params, meta.state)), episodes, LOOP)
         return float(step.metrics["loss"].mean())
+
+    step = _step(learner, meta, episodes, LOOP)
+    return slopes(step.gradients, loss, meta.params)
+
+
+def _require_mappings_agree(
+    learner: Learner, meta: Meta, episodes: Episodes, where: str
+) -> None:
+    """To 1e-10."""
+    want = _step(learner, meta, episodes, LOOP).gradients
+    for over in OTHERS:
+        got = _step(learner, meta, episodes, over).gradients
+        for name, grad in want.items():
+            assert torch.allclose(got[name], grad, rtol=1e-10, atol=1e-10), (
+                f"{where}: by {over} the gradient of {name} is another than by loop, "
+                f"by {float((got[name] - grad).abs().max()):.1e}"
+            )
 
 
 def _problem(episodes: Episodes) -> Problem:
@@ -152,7 +222,7 @@ def _problem(episodes: Episodes) -> Problem:
     shape = tuple(inputs.shape[2:])
     if targets.is_floating_point():
         return Problem("regression", shape, targets.shape[-1])
-    ways, classes = int(targets.max()) + 1, episodes.classes
+    ways, classes = int(targets.max()) + 1, episodes.class_indices
     known = 0 if classes is None else int(classes.max()) + 1
     return Problem("classification", shape, ways, known)
 

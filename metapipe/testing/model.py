@@ -5,10 +5,25 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
+from torch import Tensor, nn
 
-from ..contracts import Model, Plugin
-from ..functional import apply, meta_of
+from ..episode import Metrics, Params, Samples
+from ..model import Model
+from ..numerics.functional import apply, inner_loop, meta_of
+from ..numerics.losses import support_loss, task_loss
+from ..numerics.task_map import TaskLoss, TaskMap
+from ..plugin import Plugin, stochastic_settings
+from ..training.learner import drops
 from .plugin import PluginContract
+from .slopes import slopes
+from .toys import blobs
+
+REMEDY = (
+    "torch's vmap loses second derivatives through the weight of batch, layer and "
+    "instance norm. If there is such a layer, scale outside the library call: use "
+    "metapipe's BatchNorm or LayerNorm (metapipe.numerics.normalisation)"
+)
+"""What to do where the mappings disagree."""
 
 
 class ModelContract(PluginContract):
@@ -45,6 +60,19 @@ class ModelContract(PluginContract):
         inputs = torch.rand(4, *self.shape, dtype=torch.float64)
         torch.testing.assert_close(network(inputs)[:1], network(inputs[:1]))
 
+    def test_dropout_is_seen(self) -> None:
+        """A network that acts at random in training says so. Where settings are a
+        DropShare, they decide that, all together."""
+        names = stochastic_settings(type(self.model))
+        inputs = torch.rand(4, *self.shape)
+        for share in (0.0, 0.5):
+            model = self.model.model_copy(update=dict.fromkeys(names, share))
+            network = model.build(self.shape, 5, "running").train()
+            outputs = [network(inputs) for _ in range(4)]
+            same = all(torch.equal(outputs[0], other) for other in outputs)
+            assert same or drops(network), "it acts at random and does not say so"
+            assert not names or drops(network) == (share > 0)
+
     def test_the_seed_decides_the_parameters(self) -> None:
         """The same seed, the same network."""
         parameters = []
@@ -65,3 +93,47 @@ class ModelContract(PluginContract):
             torch.rand(2, *self.shape, device="meta"),
         )
         assert out.shape == (2, 5)
+
+    def test_second_derivatives_do_not_depend_on_the_mapping(self) -> None:
+        """Of the loss after one step of all parameters, normalisation's among them: by
+        loop against central differences, and by `vmap` against the loop, to 1e-9."""
+        episodes = blobs(tasks=2, ways=5, shots=1, queries=2, shape=self.shape)
+        torch.manual_seed(0)
+        network = self.model.build(self.shape, 5, "batch").double()
+        params, loss = meta_of(network).params, _one_step(network)
+        wanted, _ = TaskMap("loop").gradient(loss, params, episodes)
+
+        def mean_loss(moved: Params) -> float:
+            _, metrics = TaskMap("loop").gradient(loss, moved, episodes)
+            return float(metrics["loss"].mean())
+
+        along = slopes(wanted, mean_loss, params)
+        assert along.agree, f"second derivatives are lost: {along}"
+        try:
+            found, _ = TaskMap("vmap").gradient(loss, params, episodes)
+        except RuntimeError:
+            return  # an operation that `vmap` refuses: tasks are mapped otherwise
+        errors = {name: _error(found[name], wanted[name]) for name in wanted}
+        worst = max(errors, key=lambda name: errors[name])
+        assert errors[worst] < 1e-9, (
+            f"vmap's second-order gradient of {worst} is wrong by {errors[worst]:.1e} "
+            f"where loop and differences agree: {REMEDY}"
+        )
+
+
+def _one_step(network: nn.Module) -> TaskLoss:
+    """MAML's: the query loss after a step of gradient descent on the support loss."""
+
+    def loss(
+        params: Params, support: Samples, query: Samples
+    ) -> tuple[Tensor, Metrics]:
+        inner = support_loss(network, support)
+        adapted = inner_loop(inner, params, lr=0.1, steps=1, second_order=True)
+        return task_loss(apply(network, adapted, query.inputs), query.targets)
+
+    return loss
+
+
+def _error(found: Tensor, wanted: Tensor) -> float:
+    """Relative for large gradients, absolute for small ones."""
+    return float(((found - wanted).abs() / wanted.abs().clamp(min=1)).max())

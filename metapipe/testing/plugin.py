@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..contracts import Plugin
+from ..plugin import Plugin
 
 
 class PluginContract:

@@ -8,8 +8,11 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
-from ..contracts import Model, Statistics
 from ..episode import Episodes, Samples, Task
+from ..model import Model
+from ..numerics.normalisation import BatchNorm
+from ..plugin import DropShare
+from ..problem import Statistics
 
 
 class TinyModel(Model):
@@ -18,6 +21,9 @@ class TinyModel(Model):
     width: int = 16
     """Hidden units."""
 
+    normalise: bool = False
+    """Batch normalisation, with a learned scale, of the hidden units."""
+
     def build(
         self, shape: tuple[int, ...], outputs: int | None, statistics: Statistics
     ) -> nn.Module:
@@ -25,8 +31,32 @@ class TinyModel(Model):
         layers = OrderedDict[str, nn.Module](
             flatten=nn.Flatten(),
             hidden=nn.Linear(math.prod(shape), self.width),
-            tanh=nn.Tanh(),
         )
+        if self.normalise:
+            layers["norm"] = BatchNorm(self.width, statistics)
+        layers["tanh"] = nn.Tanh()
+        if outputs is not None:
+            layers["head"] = nn.Linear(self.width, outputs)
+        return nn.Sequential(layers)
+
+
+class DroppingModel(TinyModel):
+    """The tiny network with dropout on its features, whatever the statistics.
+
+    No model for use: a model's batch statistics promise the same function in training
+    and evaluation.
+    """
+
+    share: DropShare = 0.5
+    """Of the hidden units."""
+
+    def build(
+        self, shape: tuple[int, ...], outputs: int | None, statistics: Statistics
+    ) -> nn.Module:
+        """(n, *shape) -> (n, outputs), or features (n, width)."""
+        features = super().build(shape, None, statistics)
+        layers = OrderedDict(features.named_children())
+        layers["dropout"] = nn.Dropout(self.share)
         if outputs is not None:
             layers["head"] = nn.Linear(self.width, outputs)
         return nn.Sequential(layers)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from test_store import EVALUATION, RUN, episodes
+from store_rows import EVALUATION, RUN, episodes
 
 from metapipe import CheckpointInfo
 from metapipe.store import TaskStore, schema

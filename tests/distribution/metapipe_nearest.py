@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from pydantic import PositiveFloat
 
 from metapipe import Algorithm, Step, hookimpl
-from metapipe.functional import apply, meta_of, task_loss
+from metapipe.numerics import apply, meta_of, task_loss
 
 
 class Nearest(Algorithm):

@@ -1,7 +1,7 @@
 """One contract over every registered algorithm and every model it supports."""
 
 from metapipe import Episodes, Problem, UnsupportedError
-from metapipe.registry import load
+from metapipe.experiment.registry import load
 from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract
 
@@ -26,11 +26,14 @@ GENTLE = {
 
 INEXACT = {
     "imaml": "it is that of the inner problem's end, not of a number of steps",
-    "maml++": "the losses after all steps count, the last is reported",
     "metanet": "support gradients are constants",
-    "relationnet": "the squared error is descended, cross-entropy is reported",
     "sklearn": "a classifier of all classes is descended, that of the task reported",
     "reptile": "what it follows is the gradient of no loss",
+}
+
+INEXACT_WITH = {
+    "maml++": {"multi_step": True},  # all steps' losses count, the last is reported
+    "relationnet": {"loss": "squared"},  # and cross-entropy is reported
 }
 
 OTHER_PROBLEM = {
@@ -68,6 +71,7 @@ class PairContract(AlgorithmContract):
     """Of one algorithm with one model."""
 
     learning = TrainingSettings(iterations=15, tasks=4, lr=0.003)
+    toys = ()  # each algorithm has them in its own file
 
     def _episodes(self, seed: int = 0) -> Episodes:
         """One meta-batch, again and again; in its own file each algorithm learns to
@@ -87,6 +91,7 @@ def contract(
         "shape": shape_of(model),
         "regression": regression,
         "exact_gradient": algorithm not in INEXACT,
+        "inexact": {"first_order": True, **INEXACT_WITH.get(algorithm, {})},
         "reports_adapted": algorithm not in OTHER_PROBLEM,
     }
     name = f"Test_{algorithm}_{model}{'_regression' if regression else ''}"

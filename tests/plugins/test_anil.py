@@ -4,8 +4,9 @@ import torch
 from torch import nn
 
 from metapipe import Meta, Model, Problem, Samples
-from metapipe.functional import apply, meta_of, task_loss, within
-from metapipe.mapping import TaskMap
+from metapipe.numerics.functional import apply, meta_of, within
+from metapipe.numerics.losses import task_loss
+from metapipe.numerics.task_map import TaskMap
 from metapipe.testing import AlgorithmContract, TinyModel, blobs, waves
 from metapipe_plugins.algorithms.anil import ANIL
 from metapipe_plugins.algorithms.maml import MAML

@@ -8,13 +8,13 @@ from torch import nn
 
 from metapipe import Meta, Problem, Samples, UnsupportedError
 from metapipe.testing import AlgorithmContract, TinyModel, blobs
-from metapipe.training import start, train
+from metapipe.training.loop import initial_state, iterations
 from metapipe_plugins.algorithms.baseline import (
     Baseline,
     BaselinePlusPlus,
 )
 from metapipe_plugins.models.mlp import MLP
-from metapipe_plugins.parts.classifier import Cosine, global_labels
+from metapipe_plugins.parts.heads.classifier import Cosine, global_labels
 
 
 class BaselineContract(AlgorithmContract):
@@ -24,10 +24,12 @@ class BaselineContract(AlgorithmContract):
         """The classes it is trained on: of others its last layer knows nothing."""
         episodes = self._episodes()
         learner, meta = self._learner(episodes)
-        state = start(meta, self.learning)
+        state = initial_state(meta, self.learning)
         losses = [
             i.loss
-            for i in train(learner, state, self.learning, lambda _: episodes, seed=0)
+            for i in iterations(
+                learner, state, self.learning, lambda _: episodes, seed=0
+            )
         ]
         assert losses[-1] < losses[0] / 2
 
@@ -83,13 +85,13 @@ def test_cosines_ignore_lengths_of_features() -> None:
 
 def test_images_are_labelled_by_their_training_class() -> None:
     episodes = blobs(tasks=2, ways=3, shots=1, queries=1)
-    episodes = episodes._replace(classes=torch.tensor([[7, 2, 5], [0, 7, 1]]))
+    episodes = episodes._replace(class_indices=torch.tensor([[7, 2, 5], [0, 7, 1]]))
     labels = global_labels(episodes).tolist()
     assert labels == [[7, 2, 5, 7, 2, 5], [0, 7, 1, 0, 7, 1]]
 
 
 def test_the_layer_is_over_all_training_classes() -> None:
-    problem = Problem("classification", (6,), 3, classes=30)
+    problem = Problem("classification", (6,), 3, class_count=30)
     network = Baseline().build(TinyModel(), problem)
     assert network.classifier["weight"].shape == (30, 16)
 

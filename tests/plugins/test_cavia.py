@@ -4,8 +4,9 @@ import torch
 from torch import nn
 
 from metapipe import Meta, Problem, Samples
-from metapipe.functional import apply, gradient, task_loss
-from metapipe.mapping import TaskMap
+from metapipe.numerics.functional import apply, gradient
+from metapipe.numerics.losses import task_loss
+from metapipe.numerics.task_map import TaskMap
 from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, TinyModel, blobs, waves
 from metapipe_plugins.algorithms.cavia import CAVIA, Concatenated

@@ -12,7 +12,7 @@ from metapipe.testing import AlgorithmContract, TinyModel
 from metapipe_plugins.algorithms.metaoptnet import MetaOptNet
 from metapipe_plugins.algorithms.r2d2 import R2D2
 from metapipe_plugins.models.mlp import MLP
-from metapipe_plugins.parts.ridge import ridge_regression
+from metapipe_plugins.parts.heads.ridge import ridge_regression
 
 DOUBLE = torch.float64
 

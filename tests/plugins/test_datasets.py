@@ -1,17 +1,16 @@
 """Every data set of ours draws the same episodes in every process, in any order."""
 
-import hashlib
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import astuple
 from pathlib import Path
 
 import pytest
+from episode_digests import digests
 from shared import DATA, needs_data
 
-from metapipe import Dataset, Task
-from metapipe.sampling import tasks
+from metapipe import Dataset
+from metapipe.data.sampling import tasks
 from metapipe_plugins.datasets.digits import Digits
 from metapipe_plugins.datasets.glyphs import Glyphs
 from metapipe_plugins.datasets.omniglot import Omniglot
@@ -25,25 +24,14 @@ DATASETS = [
 ]
 
 
-def digests(dataset: Dataset, recipes: Sequence[Task]) -> list[str]:
-    """What each episode is, drawn in one call."""
-    drawn = dataset.open("val").draw(recipes)
-    tensors = [*drawn.support, *drawn.query]
-    return [
-        hashlib.sha256(b"".join(t[n].numpy().tobytes() for t in tensors)).hexdigest()
-        for n in range(len(recipes))
-    ]
-
-
 @pytest.mark.parametrize("dataset", DATASETS, ids=lambda d: type(d).__name__)
 def test_another_process_draws_the_same_episodes(dataset: Dataset) -> None:
     ways = 1 if isinstance(dataset, Sinusoid) else 3
     recipes = tasks("x", "val", 9, 3, 4, ways, 1, 4)
     program = f"""
 import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
 sys.path.insert(0, {str(Path(__file__).parents[1])!r})
-from test_datasets import digests
+from episode_digests import digests
 from metapipe import Task
 from {type(dataset).__module__} import {type(dataset).__name__} as D
 settings = {dataset.model_dump_json()!r}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from metapipe.classification import ImageSource
-from metapipe.contracts import Split
+from metapipe.data.image_source import ImageSource
+from metapipe.problem import Split
 from metapipe.testing import DatasetContract
 from metapipe_plugins.datasets.glyphs import Glyphs
 

@@ -5,8 +5,9 @@ import torch
 from quadratic import quadratic_episode
 
 from metapipe import Samples
-from metapipe.functional import apply, gradient, task_loss
-from metapipe.mapping import TaskMap
+from metapipe.numerics.functional import apply, gradient
+from metapipe.numerics.losses import task_loss
+from metapipe.numerics.task_map import TaskMap
 from metapipe.testing import AlgorithmContract, TinyModel, blobs
 from metapipe_plugins.algorithms.imaml import IMAML
 

@@ -3,15 +3,15 @@
 import pytest
 import torch
 from quadratic import quadratic_episode
+from tiny_classification import LOOP, classification
 from torch import nn
 
-from metapipe import Episodes, Meta, Problem, Samples, Task, UnsupportedError
-from metapipe.functional import apply, inner_loop, meta_of, task_loss
-from metapipe.mapping import TaskMap
+from metapipe import Episodes, Meta, Problem, Samples, UnsupportedError
+from metapipe.numerics.functional import apply, inner_loop, meta_of
+from metapipe.numerics.losses import task_loss
+from metapipe.numerics.task_map import TaskMap
 from metapipe_plugins.algorithms.maml import MAML
 from metapipe_plugins.models.mlp import MLP
-
-LOOP = TaskMap("loop")
 
 
 @pytest.mark.parametrize("mode", ["loop", "vmap"])
@@ -35,19 +35,6 @@ def test_quadratic_fixture(mode, steps, first_order, adapted, gradient, loss) ->
         gradient, abs=1e-10
     )
     assert step.metrics["loss"].item() == pytest.approx(loss, abs=1e-10)
-
-
-def classification(tasks: int = 2) -> tuple[nn.Module, Meta, Episodes]:
-    """Three-way tasks for a smooth network in double precision."""
-    torch.manual_seed(0)
-    network = MLP(layers=(6,), activation="tanh").build((4,), 3, "batch").double()
-
-    def samples(each: int) -> Samples:
-        labels = torch.arange(3).repeat_interleave(each).repeat(tasks, 1)
-        return Samples(torch.randn(tasks, 3 * each, 4, dtype=torch.float64), labels)
-
-    recipes = tuple(Task("none", "train", 0, i, 3, 2, 4) for i in range(tasks))
-    return network, meta_of(network), Episodes(recipes, samples(2), samples(4))
 
 
 def meta_loss(maml: MAML, network: nn.Module, meta: Meta, episodes: Episodes) -> float:

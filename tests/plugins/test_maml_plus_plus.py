@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from torch.func import functional_call
 
 from metapipe import Samples
-from metapipe.functional import meta_of
-from metapipe.mapping import TaskMap
+from metapipe.numerics.functional import meta_of
+from metapipe.numerics.task_map import TaskMap
 from metapipe.testing import AlgorithmContract, TinyModel, blobs
 from metapipe_plugins.algorithms.maml import MAML
 from metapipe_plugins.algorithms.maml_plus_plus import MAMLPlusPlus, step_weights
@@ -15,13 +15,18 @@ from metapipe_plugins.algorithms.maml_plus_plus import MAMLPlusPlus, step_weight
 LOOP = TaskMap("loop")
 
 
+MULTI_STEP = {"multi_step": True}
+"""The losses after all steps count, the last is reported."""
+
+
 class TestMAMLPlusPlus(AlgorithmContract):
     algorithm = MAMLPlusPlus(inner_steps=3)
-    exact_gradient = False  # the losses after all steps count, the last is reported
+    inexact = MULTI_STEP
 
 
 class TestMAMLPlusPlusOfTheLastStep(AlgorithmContract):
     algorithm = MAMLPlusPlus(inner_steps=3, multi_step=False)
+    inexact = MULTI_STEP
 
 
 @pytest.mark.parametrize(

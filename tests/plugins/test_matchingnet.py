@@ -9,7 +9,7 @@ from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, blobs
 from metapipe_plugins.algorithms.matchingnet import MatchingNet
 from metapipe_plugins.models.mlp import MLP
-from metapipe_plugins.parts.full_context import QueryContext, SupportContext
+from metapipe_plugins.parts.networks.full_context import QueryContext, SupportContext
 
 
 class TestMatchingNet(AlgorithmContract):

@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from test_maml import LOOP, classification, quadratic_episode
+from quadratic import quadratic_episode
+from tiny_classification import LOOP, classification
 
 from metapipe import Meta
 from metapipe_plugins.algorithms.maml import MAML

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from metapipe import Problem, Samples, UnsupportedError
-from metapipe.functional import apply, meta_of, task_loss, within
-from metapipe.mapping import TaskMap
+from metapipe.numerics.functional import apply, meta_of, within
+from metapipe.numerics.losses import task_loss
+from metapipe.numerics.task_map import TaskMap
 from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, TinyModel, blobs
 from metapipe_plugins.algorithms.metanet import (
@@ -16,8 +17,8 @@ from metapipe_plugins.algorithms.metanet import (
 )
 from metapipe_plugins.algorithms.metanet import read_memory as read
 from metapipe_plugins.models.conv4 import Conv4
-from metapipe_plugins.parts.augmented import Augmented
-from metapipe_plugins.parts.generators import log_sign
+from metapipe_plugins.parts.networks.augmented import Augmented
+from metapipe_plugins.parts.networks.generators import log_sign
 
 DOUBLE = torch.float64
 CONV5 = {"blocks": 5, "pooling": "max", "ceil": True, "features": "flatten"}

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from metapipe import Problem, UnsupportedError
-from metapipe.functional import apply, meta_of
-from metapipe.registry import load
+from metapipe.experiment.registry import load
+from metapipe.numerics.functional import apply, meta_of
 from metapipe.testing import ModelContract
 from metapipe_plugins.models.conv4 import Conv4
 from metapipe_plugins.models.mlp import MLP

@@ -14,13 +14,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from metapipe import DataError, UnsupportedError
-from metapipe.encoding import encoder_from
-from metapipe.registry import load
-from metapipe.rows import read_rows
-from metapipe.sampling import tasks
-from metapipe.tables import TableEncoder
+from metapipe.data.encoders import encoder_from
+from metapipe.data.row_encoder import TableEncoder
+from metapipe.data.sampling import tasks
+from metapipe.data.table_files import read_rows
+from metapipe.data.text_encoders import TextEncoder
+from metapipe.experiment.registry import load
 from metapipe.testing import DatasetContract
-from metapipe.texts import TextEncoder
 
 REGISTRY = load()
 SPLITS = ("train", "val", "test")

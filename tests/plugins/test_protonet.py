@@ -6,10 +6,10 @@ from sklearn.neighbors import NearestCentroid
 from torch import nn
 
 from metapipe import Meta, Problem, Samples
-from metapipe.functional import apply
-from metapipe.learner import build_learner
-from metapipe.mapping import TaskMap
+from metapipe.numerics.functional import apply
+from metapipe.numerics.task_map import TaskMap
 from metapipe.testing import blobs
+from metapipe.training.learner import build_learner
 from metapipe_plugins.algorithms.protonet import ProtoNet, prototypes, squared_distances
 from metapipe_plugins.models.conv4 import Conv4
 

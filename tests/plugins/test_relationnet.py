@@ -5,8 +5,8 @@ import torch
 from torch.nn import functional as F
 
 from metapipe import Problem, Samples
-from metapipe.mapping import TaskMap
-from metapipe.registry import load
+from metapipe.experiment.registry import load
+from metapipe.numerics.task_map import TaskMap
 from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, TinyModel, blobs
 
@@ -17,14 +17,19 @@ CONV = REGISTRY.create(
 )
 
 
+SQUARED = {"loss": "squared"}
+"""The squared error is descended, cross-entropy is reported."""
+
+
 class TestRelationNetOnVectors(AlgorithmContract):
     algorithm = RELATION
-    exact_gradient = False  # the squared error is descended, cross-entropy is reported
+    inexact = SQUARED
     learning = TrainingSettings(iterations=200, tasks=4, lr=0.01)
 
 
 class TestRelationNetOnMaps(AlgorithmContract):
     algorithm = REGISTRY.create("algorithm", "relationnet", {"loss": "cross-entropy"})
+    inexact = SQUARED
     model = CONV
     shape = (1, 8, 8)
     learning = TrainingSettings(iterations=200, tasks=4, lr=0.01)

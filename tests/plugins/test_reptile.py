@@ -6,12 +6,13 @@ from quadratic import quadratic_episode
 from torch import nn
 
 from metapipe import Episodes, Meta, Problem, Samples, Task
-from metapipe.functional import apply, meta_of, task_loss
-from metapipe.learner import Learner
-from metapipe.mapping import TaskMap
+from metapipe.numerics.functional import apply, meta_of
+from metapipe.numerics.losses import task_loss
+from metapipe.numerics.task_map import TaskMap
 from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, TinyModel, blobs
-from metapipe.training import start, train
+from metapipe.training.learner import Learner
+from metapipe.training.loop import initial_state, iterations
 from metapipe_plugins.algorithms.reptile import Reptile
 from metapipe_plugins.models.mlp import MLP
 
@@ -123,10 +124,10 @@ def test_training_goes_the_part_epsilon_of_the_way(epsilon) -> None:
     network, meta, episodes = quadratic_episode()
     reptile = Reptile(inner_optimiser="sgd", inner_lr=0.1, inner_steps=3)
     settings = TrainingSettings(iterations=1, tasks=1, lr=epsilon, optimiser="sgd")
-    state = start(Meta(meta.params, reptile.init(network).state), settings)
+    state = initial_state(Meta(meta.params, reptile.init(network).state), settings)
     problem = Problem("regression", (2,), 1)
     learner = Learner(reptile, network, problem, "cpu", LOOP)
-    for _ in train(learner, state, settings, lambda _: episodes, seed=0):
+    for _ in iterations(learner, state, settings, lambda _: episodes, seed=0):
         pass
     way = torch.tensor([[-0.0625, 0.55]], dtype=torch.float64)
     got, want = state.meta.params["weight"].detach(), meta.params["weight"]

@@ -7,7 +7,7 @@ import torch
 from pydantic import ValidationError
 
 from metapipe import UnsupportedError
-from metapipe.sampling import tasks
+from metapipe.data.sampling import tasks
 from metapipe.testing import DatasetContract
 from metapipe_plugins.datasets.sinusoid import Sinusoid
 

@@ -10,7 +10,7 @@ from sklearn.svm import SVC
 
 from metapipe import Problem, Samples, UsageError
 from metapipe.errors import SettingError, UnsupportedError
-from metapipe.registry import load
+from metapipe.experiment.registry import load
 from metapipe.testing import AlgorithmContract, TinyModel, blobs
 
 REGISTRY = load()
@@ -96,7 +96,7 @@ def test_permuting_labels_permutes_scores():
 
 def test_the_step_is_that_of_a_plain_classifier():
     """The gradient of the cross-entropy over all classes, by autograd."""
-    from metapipe.mapping import TaskMap
+    from metapipe.numerics.task_map import TaskMap
 
     method, episodes = algorithm(), blobs()
     network = method.build(TinyModel(), Problem("classification", (6,), 3, 12)).double()
@@ -107,7 +107,7 @@ def test_the_step_is_that_of_a_plain_classifier():
         0, 1
     )
     labels = torch.cat([episodes.support.targets, episodes.query.targets], 1)
-    targets = episodes.classes.gather(1, labels).flatten()
+    targets = episodes.class_indices.gather(1, labels).flatten()
     logits = network.features(inputs) @ network.classifier["weight"].mT
     loss = torch.nn.functional.cross_entropy(
         logits + network.classifier["bias"], targets

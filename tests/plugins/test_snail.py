@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from metapipe import Problem, Samples, UnsupportedError
-from metapipe.mapping import TaskMap
+from metapipe.numerics.task_map import TaskMap
 from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, blobs
 from metapipe_plugins.algorithms.snail import SNAIL, _unlabelled
 from metapipe_plugins.models.mlp import MLP
-from metapipe_plugins.parts.temporal import AttentionBlock, Snail, TCBlock
+from metapipe_plugins.parts.networks.temporal import AttentionBlock, Snail, TCBlock
 
 DOUBLE = torch.float64
 GENTLY = TrainingSettings(iterations=100, tasks=4, lr=0.003)

@@ -7,7 +7,7 @@ from sklearn.svm import LinearSVC
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from metapipe_plugins.parts.svm import crammer_singer
+from metapipe_plugins.parts.heads.svm import crammer_singer
 
 DOUBLE = torch.float64
 

@@ -25,7 +25,8 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.functional import (
+from metapipe.numerics import (
+    TaskMap,
     apply,
     inner_loop,
     meta_of,
@@ -34,8 +35,7 @@ from metapipe.functional import (
     task_loss,
     within,
 )
-from metapipe.mapping import TaskMap
-from metapipe_plugins.parts.features import feature_length, vector_features
+from metapipe_plugins.parts.heads.features import feature_length, vector_features
 
 
 class ANIL(Algorithm):

@@ -26,9 +26,8 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.functional import inner_loop, meta_of, task_loss
-from metapipe.mapping import TaskMap
-from metapipe_plugins.parts.classifier import (
+from metapipe.numerics import TaskMap, inner_loop, meta_of, task_loss
+from metapipe_plugins.parts.heads.classifier import (
     Classifier,
     Cosine,
     Last,
@@ -37,7 +36,7 @@ from metapipe_plugins.parts.classifier import (
     features_of,
     require_classes,
 )
-from metapipe_plugins.parts.features import vector_features
+from metapipe_plugins.parts.heads.features import vector_features
 
 
 class Baseline(Algorithm):
@@ -51,6 +50,7 @@ class Baseline(Algorithm):
         "a task's layer is fitted by gradient descent on the whole support set; the "
         "authors use momentum and batches of 4"
     )
+    stochastic: ClassVar[bool] = True
     recommended: ClassVar[dict[str, object]] = {
         "model.pooling": "max",
         "model.features": "flatten",

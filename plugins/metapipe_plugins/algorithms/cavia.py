@@ -28,15 +28,15 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.functional import (
+from metapipe.numerics import (
+    TaskMap,
     apply,
     inner_loop,
     meta_of,
     require_same_outputs,
     task_loss,
 )
-from metapipe.mapping import TaskMap
-from metapipe_plugins.parts.features import feature_length, vector_features
+from metapipe_plugins.parts.heads.features import feature_length, vector_features
 
 
 class CAVIA(Algorithm):

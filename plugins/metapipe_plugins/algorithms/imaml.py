@@ -28,8 +28,9 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.functional import (
+from metapipe.numerics import (
     Loss,
+    TaskMap,
     apply,
     before_adaptation,
     gradient,
@@ -39,7 +40,6 @@ from metapipe.functional import (
     support_loss,
     task_loss,
 )
-from metapipe.mapping import TaskMap
 
 
 class IMAML(Algorithm):

@@ -25,7 +25,8 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.functional import (
+from metapipe.numerics import (
+    TaskMap,
     apply,
     inner_loop,
     meta_of,
@@ -35,7 +36,6 @@ from metapipe.functional import (
     support_loss,
     task_loss,
 )
-from metapipe.mapping import TaskMap
 
 
 class MAML(Algorithm):

@@ -28,7 +28,8 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.functional import (
+from metapipe.numerics import (
+    TaskMap,
     apply,
     descend,
     gradient,
@@ -39,7 +40,6 @@ from metapipe.functional import (
     support_loss,
     task_loss,
 )
-from metapipe.mapping import TaskMap
 
 RATE = "rate."
 """Prefix of the step sizes among the meta-parameters."""

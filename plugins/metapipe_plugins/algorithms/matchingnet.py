@@ -26,11 +26,10 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.functional import apply, head_step, meta_of, within
-from metapipe.mapping import TaskMap
-from metapipe.sampling import fixed_order
-from metapipe_plugins.parts.features import feature_length, vector_features
-from metapipe_plugins.parts.full_context import QueryContext, SupportContext
+from metapipe.data import fixed_order
+from metapipe.numerics import TaskMap, apply, head_step, meta_of, within
+from metapipe_plugins.parts.heads.features import feature_length, vector_features
+from metapipe_plugins.parts.networks.full_context import QueryContext, SupportContext
 
 TINY = 1e-6
 """Added to probabilities before their logarithm."""
@@ -47,6 +46,7 @@ class MatchingNet(Algorithm):
         "eq. 1 and the attention of section 2.1.1; with `context`, the full context "
         "embeddings of section 2.1.2 and appendix A"
     )
+    stochastic: ClassVar[bool] = True
     recommended: ClassVar[dict[str, object]] = {
         "model.pooling": "max",
         "model.features": "flatten",

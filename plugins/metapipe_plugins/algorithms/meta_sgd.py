@@ -27,7 +27,8 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.functional import (
+from metapipe.numerics import (
+    TaskMap,
     apply,
     inner_loop,
     meta_of,
@@ -37,7 +38,6 @@ from metapipe.functional import (
     support_loss,
     task_loss,
 )
-from metapipe.mapping import TaskMap
 
 RATE = "rate."
 """Prefix of the step sizes among the meta-parameters."""

@@ -27,7 +27,9 @@ from metapipe import (
     UnsupportedError,
     hookimpl,
 )
-from metapipe.functional import (
+from metapipe.data import fixed_order
+from metapipe.numerics import (
+    TaskMap,
     apply,
     meta_of,
     normalisation_names,
@@ -35,10 +37,8 @@ from metapipe.functional import (
     task_loss,
     within,
 )
-from metapipe.mapping import TaskMap
-from metapipe.sampling import fixed_order
-from metapipe_plugins.parts.augmented import Augmented, Fast, one_set
-from metapipe_plugins.parts.generators import ExampleGenerator, TaskGenerator
+from metapipe_plugins.parts.networks.augmented import Augmented, Fast, one_set
+from metapipe_plugins.parts.networks.generators import ExampleGenerator, TaskGenerator
 
 CONVOLUTION = 4
 """Dimensions of a convolution's weights."""

@@ -26,11 +26,10 @@ from metapipe import (
     UnsupportedError,
     hookimpl,
 )
-from metapipe.functional import apply, head_step, meta_of, own
-from metapipe.mapping import TaskMap
-from metapipe_plugins.parts.features import vector_features
-from metapipe_plugins.parts.ridge import ridge_regression
-from metapipe_plugins.parts.svm import crammer_singer
+from metapipe.numerics import TaskMap, apply, head_step, meta_of, own
+from metapipe_plugins.parts.heads.features import vector_features
+from metapipe_plugins.parts.heads.ridge import ridge_regression
+from metapipe_plugins.parts.heads.svm import crammer_singer
 
 SCALE = "head.scale"
 
@@ -49,6 +48,7 @@ class MetaOptNet(Algorithm):
         "in training, support and query images are normalised as one batch; the "
         "authors' code embeds them one after the other"
     )
+    stochastic: ClassVar[bool] = True
     recommended: ClassVar[dict[str, object]] = {
         "model.pooling": "max",
         "model.features": "flatten",

@@ -24,9 +24,8 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.functional import apply, head_step, meta_of
-from metapipe.mapping import TaskMap
-from metapipe_plugins.parts.features import vector_features
+from metapipe.numerics import TaskMap, apply, head_step, meta_of
+from metapipe_plugins.parts.heads.features import vector_features
 
 
 class ProtoNet(Algorithm):
@@ -36,6 +35,7 @@ class ProtoNet(Algorithm):
         "Snell, Swersky & Zemel, NIPS 2017, https://arxiv.org/abs/1703.05175"
     )
     equations: ClassVar[str] = "eq. 1 and 2, algorithm 1"
+    stochastic: ClassVar[bool] = True
     recommended: ClassVar[dict[str, object]] = {
         "model.pooling": "max",
         "model.features": "flatten",

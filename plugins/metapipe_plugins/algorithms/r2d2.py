@@ -27,10 +27,9 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.functional import apply, head_step, meta_of, own
-from metapipe.mapping import TaskMap
-from metapipe_plugins.parts.features import vector_features
-from metapipe_plugins.parts.ridge import ridge_regression
+from metapipe.numerics import TaskMap, apply, head_step, meta_of, own
+from metapipe_plugins.parts.heads.features import vector_features
+from metapipe_plugins.parts.heads.ridge import ridge_regression
 
 SCALE, SHIFT, PENALTY = "adjust.scale", "adjust.shift", "adjust.log_penalty"
 
@@ -48,6 +47,7 @@ class R2D2(Algorithm):
     departures: ClassVar[str] = (
         "the penalty is learned, from 1 on; the released code keeps it at 50"
     )
+    stochastic: ClassVar[bool] = True
     recommended: ClassVar[dict[str, object]] = {
         "model.pooling": "max",
         "model.features": "flatten",

@@ -28,8 +28,15 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.functional import apply, batch_loss, gradient, meta_of, within
-from metapipe.mapping import TaskMap
+from metapipe.numerics import (
+    BatchNorm,
+    TaskMap,
+    apply,
+    batch_loss,
+    gradient,
+    meta_of,
+    within,
+)
 
 
 class RelationNet(Algorithm):
@@ -45,6 +52,7 @@ class RelationNet(Algorithm):
         "pool), weights begin as torch's do, both modules' gradients are clipped "
         "together, and predictions use running statistics"
     )
+    stochastic: ClassVar[bool] = True
     recommended: ClassVar[dict[str, object]] = {
         "model.pooling": "max",
         "model.features": "maps",
@@ -158,8 +166,7 @@ def _on_maps(
     layers = OrderedDict[str, nn.Module]()
     for number, inside in enumerate((2 * width, width), start=1):
         layers[f"conv{number}"] = nn.Conv2d(inside, width, 3, padding=1, bias=False)
-        running = statistics == "running"
-        layers[f"norm{number}"] = nn.BatchNorm2d(width, track_running_stats=running)
+        layers[f"norm{number}"] = BatchNorm(width, statistics)
         layers[f"relu{number}"] = nn.ReLU()
         if min(size) > 1:
             layers[f"pool{number}"] = nn.MaxPool2d(2)

@@ -27,7 +27,9 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.functional import (
+from metapipe.data import fixed_order
+from metapipe.numerics import (
+    TaskMap,
     apply,
     before_adaptation,
     gradient,
@@ -36,8 +38,6 @@ from metapipe.functional import (
     support_loss,
     task_loss,
 )
-from metapipe.mapping import TaskMap
-from metapipe.sampling import fixed_order
 
 MOMENT = "moment."
 """Prefix of Adam's second moments in the state."""

@@ -31,16 +31,15 @@ from metapipe import (
     UsageError,
     hookimpl,
 )
-from metapipe.functional import meta_of
-from metapipe.mapping import TaskMap
-from metapipe_plugins.parts.classifier import (
+from metapipe.numerics import TaskMap, meta_of
+from metapipe_plugins.parts.heads.classifier import (
     Classifier,
     Linear,
     classifier_step,
     features_of,
     require_classes,
 )
-from metapipe_plugins.parts.features import vector_features
+from metapipe_plugins.parts.heads.features import vector_features
 
 Array = NDArray[Any]
 
@@ -53,6 +52,7 @@ class Scikit(Algorithm):
 
     paper: ClassVar[str] = "Pedregosa et al., JMLR 2011, https://scikit-learn.org"
     equations: ClassVar[str] = "any classifier of the library, fitted per task"
+    stochastic: ClassVar[bool] = True
     recommended: ClassVar[dict[str, object]] = {
         "model.pooling": "max",
         "model.features": "flatten",

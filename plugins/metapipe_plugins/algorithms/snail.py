@@ -26,7 +26,9 @@ from metapipe import (
     Step,
     hookimpl,
 )
-from metapipe.functional import (
+from metapipe.data import fixed_order
+from metapipe.numerics import (
+    TaskMap,
     apply,
     head_step,
     meta_of,
@@ -34,10 +36,8 @@ from metapipe.functional import (
     require_same_outputs,
     within,
 )
-from metapipe.mapping import TaskMap
-from metapipe.sampling import fixed_order
-from metapipe_plugins.parts.features import feature_length, vector_features
-from metapipe_plugins.parts.temporal import Snail
+from metapipe_plugins.parts.heads.features import feature_length, vector_features
+from metapipe_plugins.parts.networks.temporal import Snail
 
 
 class SNAIL(Algorithm):
@@ -50,6 +50,7 @@ class SNAIL(Algorithm):
     equations: ClassVar[str] = (
         "section 3 (DenseBlock, TCBlock, AttentionBlock); the appendix's stack"
     )
+    stochastic: ClassVar[bool] = True
     recommended: ClassVar[dict[str, object]] = {
         "model.pooling": "max",
         "model.features": "flatten",

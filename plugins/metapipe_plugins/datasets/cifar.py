@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from metapipe import DataError, Dataset, Register, Split, hookimpl
-from metapipe.classification import ImageSource
-from metapipe.images import ImageEncoder
-from metapipe_plugins.parts.class_folders import ClassFolders, find_roots
-from metapipe_plugins.parts.class_splits import by_lists
+from metapipe.data import ImageEncoder, ImageSource
+from metapipe_plugins.parts.data.class_folders import ClassFolders, find_roots
+from metapipe_plugins.parts.data.class_splits import by_lists
 
 ENCODER = ImageEncoder(height=32, width=32, channels=3, fit="crop")
 

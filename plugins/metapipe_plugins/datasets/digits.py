@@ -15,9 +15,14 @@ from typing import ClassVar
 import numpy as np
 
 from metapipe import Dataset, Register, Split, hookimpl
-from metapipe.bank import Bytes, open_bank
-from metapipe.classification import ImageClass, ImageSource, with_rotations
-from metapipe.images import ImageEncoder
+from metapipe.data import (
+    Bytes,
+    ImageClass,
+    ImageEncoder,
+    ImageSource,
+    open_bank,
+    with_rotations,
+)
 
 DIGITS: dict[Split, tuple[int, ...]] = {
     "train": (0, 1, 2, 6, 8, 9),

@@ -34,10 +34,16 @@ from PIL import __version__ as pillow_version
 from pydantic import Field
 
 from metapipe import Dataset, Register, Split, hookimpl
-from metapipe.bank import Bank, Bytes, open_bank
-from metapipe.classification import ImageClass, ImageSource, with_rotations
-from metapipe.images import ImageEncoder
-from metapipe.sampling import uniform
+from metapipe.data import (
+    Bank,
+    Bytes,
+    ImageClass,
+    ImageEncoder,
+    ImageSource,
+    open_bank,
+    uniform,
+    with_rotations,
+)
 
 SIZE = 28
 SCRIPTS: dict[Split, dict[str, tuple[tuple[int, int], ...]]] = {

@@ -9,14 +9,13 @@ from typing import Literal
 from pydantic import Field, NonNegativeInt
 
 from metapipe import DataError, Dataset, Register, Split, hookimpl
-from metapipe.classification import ImageSource
-from metapipe.images import Fit, ImageEncoder
-from metapipe_plugins.parts.class_folders import (
+from metapipe.data import Fit, ImageEncoder, ImageSource
+from metapipe_plugins.parts.data.class_folders import (
     ClassFolders,
     Unreadable,
     find_roots,
 )
-from metapipe_plugins.parts.class_splits import (
+from metapipe_plugins.parts.data.class_splits import (
     Lists,
     Shares,
     by_chance,

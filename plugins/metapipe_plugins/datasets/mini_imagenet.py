@@ -8,10 +8,9 @@ from typing import ClassVar
 from pydantic import Field
 
 from metapipe import DataError, Dataset, Register, Split, hookimpl
-from metapipe.classification import ImageSource
-from metapipe.images import ImageEncoder
-from metapipe_plugins.parts.class_folders import ClassFolders, find_roots
-from metapipe_plugins.parts.class_splits import by_lists
+from metapipe.data import ImageEncoder, ImageSource
+from metapipe_plugins.parts.data.class_folders import ClassFolders, find_roots
+from metapipe_plugins.parts.data.class_splits import by_lists
 
 
 class MiniImageNet(Dataset):

@@ -18,12 +18,19 @@ import numpy as np
 from pydantic import Field, NonNegativeInt
 
 from metapipe import DataError, Dataset, Register, Split, hookimpl
-from metapipe.bank import Bank, Bytes, identity, open_bank
-from metapipe.classification import ImageClass, ImageSource, with_rotations
-from metapipe.download import download_all
-from metapipe.folders import UNREADABLE
-from metapipe.images import ImageEncoder
-from metapipe.sampling import choose
+from metapipe.data import (
+    UNREADABLE,
+    Bank,
+    Bytes,
+    ImageClass,
+    ImageEncoder,
+    ImageSource,
+    choose,
+    download_all,
+    identity,
+    open_bank,
+    with_rotations,
+)
 
 OFFICIAL = "https://github.com/brendenlake/omniglot/raw/master/python"
 ARCHIVES = {

@@ -28,8 +28,7 @@ from metapipe import (
     Task,
     hookimpl,
 )
-from metapipe.arrays import require_one_way
-from metapipe.sampling import keys, uniform
+from metapipe.data import keys, require_one_way, uniform
 
 Numbers = NDArray[np.float64]
 

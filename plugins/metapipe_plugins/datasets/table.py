@@ -12,10 +12,15 @@ from numpy.typing import NDArray
 from pydantic import NonNegativeInt
 
 from metapipe import DataError, Dataset, Register, Source, Split, hookimpl
-from metapipe.arrays import ArraySource, GroupSource
-from metapipe.rows import Row, find_tables, read_rows
-from metapipe.tables import TableEncoder
-from metapipe_plugins.parts.class_splits import Lists, Shares, by_chance, by_lists
+from metapipe.data import (
+    ArraySource,
+    GroupSource,
+    Row,
+    TableEncoder,
+    find_tables,
+    read_rows,
+)
+from metapipe_plugins.parts.data.class_splits import Lists, Shares, by_chance, by_lists
 
 
 class Table(Dataset):

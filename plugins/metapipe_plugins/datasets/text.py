@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from metapipe import DataError, Register, Source, Split, hookimpl
-from metapipe_plugins.parts.class_splits import Shares, by_chance, by_lists
-from metapipe_plugins.parts.labelled_texts import LabelledTexts, read_texts
+from metapipe_plugins.parts.data.class_splits import Shares, by_chance, by_lists
+from metapipe_plugins.parts.data.labelled_texts import LabelledTexts, read_texts
 
 
 class Text(LabelledTexts):

@@ -14,6 +14,7 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from metapipe import Model, Register, Statistics, UnsupportedError, hookimpl
+from metapipe.numerics import BatchNorm
 
 
 class Conv4(Model):
@@ -105,10 +106,7 @@ class Conv4(Model):
         nn.init.xavier_uniform_(conv.weight)
         layers = OrderedDict[str, nn.Module](conv=conv, layout=ChannelsLast())
         if self.normalise:
-            running = statistics == "running"
-            norm = nn.BatchNorm2d(outside, track_running_stats=running)
-            norm.weight.requires_grad_(self.scale)
-            layers["norm"] = norm
+            layers["norm"] = BatchNorm(outside, statistics, scale=self.scale)
         layers["relu"] = nn.ReLU()
         if self.pooling == "max":
             layers["pool"] = nn.MaxPool2d(2, ceil_mode=self.ceil)

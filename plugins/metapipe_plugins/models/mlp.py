@@ -13,6 +13,7 @@ from pydantic import Field, PositiveInt
 from torch import nn
 
 from metapipe import Model, Register, Statistics, hookimpl
+from metapipe.numerics import BatchNorm
 
 
 class MLP(Model):
@@ -40,10 +41,7 @@ class MLP(Model):
         for number, (inside, outside) in enumerate(pairwise(widths), start=1):
             modules[f"linear{number}"] = nn.Linear(inside, outside)
             if self.normalise:
-                running = statistics == "running"
-                modules[f"norm{number}"] = nn.BatchNorm1d(
-                    outside, track_running_stats=running
-                )
+                modules[f"norm{number}"] = BatchNorm(outside, statistics)
             modules[f"{self.activation}{number}"] = (
                 nn.ReLU() if self.activation == "relu" else nn.Tanh()
             )

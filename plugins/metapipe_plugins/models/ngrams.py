@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from metapipe import Model, Register, Statistics, UnsupportedError, hookimpl
+from metapipe import DropShare, Model, Register, Statistics, UnsupportedError, hookimpl
+from metapipe.numerics import LayerNorm
 
 LENGTH = 4.0
 """Of features: their squared distances are 64 at most, sharp and not too sure."""
@@ -40,7 +41,7 @@ class NGrams(Model):
     layers: PositiveInt = 1
     """Layers of that."""
 
-    dropout: float = Field(default=0.0, ge=0, lt=1)
+    dropout: DropShare = 0.0
     """Share of the n-grams that are left out at random in training, by the algorithms
     that train features and a head; MAML and its kin adapt without."""
 
@@ -72,6 +73,7 @@ class Network(nn.Module):
         super().__init__()
         width = settings.width
         self.dropout = settings.dropout
+        self.stochastic = settings.dropout > 0
         self.ordered = settings.encoder == "transformer"  # attention knows no order
         self.vectors = nn.Embedding(settings.buckets, width)
         self.weights = nn.Embedding(settings.buckets, 1)
@@ -131,7 +133,7 @@ class Convolution(nn.Module):
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(width)
+        self.norm = LayerNorm(width)
         self.conv = nn.Conv1d(width, width, 3, padding=1)
 
     def forward(self, words: Tensor, present: Tensor) -> Tensor:
@@ -147,10 +149,10 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.norm = nn.LayerNorm(width)
+        self.norm = LayerNorm(width)
         self.into = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
-        self.dense_norm = nn.LayerNorm(width)
+        self.dense_norm = LayerNorm(width)
         self.wide = nn.Linear(width, 2 * width)
         self.narrow = nn.Linear(2 * width, width)
 

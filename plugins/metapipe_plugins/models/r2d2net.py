@@ -14,7 +14,8 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from metapipe import Model, Register, Statistics, UnsupportedError, hookimpl
+from metapipe import DropShare, Model, Register, Statistics, UnsupportedError, hookimpl
+from metapipe.numerics import BatchNorm
 
 SLOPE = 0.1
 """Of LeakyReLU below zero."""
@@ -38,7 +39,7 @@ class R2D2Net(Model):
     )
     """Channels of each block; 64 each is the paper's small network."""
 
-    dropout: float = Field(default=0.1, ge=0, lt=1)
+    dropout: DropShare = 0.1
     """Share of values dropped after each of the last two blocks, in training: 0.1 for
     mini-ImageNet, 0.4 for CIFAR-FS, 0 for Omniglot. Needs running statistics: with
     batch statistics, which are the same in training and use, there is none."""
@@ -103,14 +104,13 @@ class TwoMaps(nn.Module):
 def _block(
     inside: int, outside: int, stride: int, dropout: float, statistics: Statistics
 ) -> nn.Sequential:
-    running = statistics == "running"
     layers = OrderedDict[str, nn.Module](
         conv=nn.Conv2d(inside, outside, 3, padding=1, bias=False),
-        norm=nn.BatchNorm2d(outside, track_running_stats=running),
+        norm=BatchNorm(outside, statistics),
         pool=nn.MaxPool2d(2, stride=stride),
         relu=nn.LeakyReLU(SLOPE),
     )
-    if running and dropout:
+    if statistics == "running" and dropout:
         layers["dropout"] = nn.Dropout(dropout)
     return nn.Sequential(layers)
 

@@ -14,9 +14,8 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from metapipe import Model, Register, Statistics, UnsupportedError, hookimpl
-
-Share = Annotated[float, Field(ge=0, lt=1)]
+from metapipe import DropShare, Model, Register, Statistics, UnsupportedError, hookimpl
+from metapipe.numerics import BatchNorm
 
 
 class ResNet12(Model):
@@ -35,12 +34,12 @@ class ResNet12(Model):
     features: Literal["flatten", "mean"] = "flatten"
     """How the last map becomes a vector; MetaOptNet does not average."""
 
-    dropout: Share = 0.1
+    dropout: DropShare = 0.1
     """Share of values dropped after all blocks but the last two, in training. Dropout
     and DropBlock need running statistics: with batch statistics, which are the same in
     training and use, there is neither."""
 
-    dropblock: Share = 0.1
+    dropblock: DropShare = 0.1
     """Share of the map that DropBlock drops after the last two blocks, in the end."""
 
     block_size: PositiveInt = 5
@@ -94,14 +93,13 @@ class Block(nn.Module):
 
     def __init__(self, inside: int, outside: int, statistics: Statistics) -> None:
         super().__init__()
-        running = statistics == "running"
 
         def convolution(channels: int, kernel: int) -> nn.Sequential:
             conv = nn.Conv2d(channels, outside, kernel, padding=kernel // 2, bias=False)
             nn.init.kaiming_normal_(
                 conv.weight, mode="fan_out", nonlinearity="leaky_relu"
             )
-            norm = nn.BatchNorm2d(outside, track_running_stats=running)
+            norm = BatchNorm(outside, statistics)
             return nn.Sequential(OrderedDict(conv=conv, norm=norm))
 
         self.first = convolution(inside, 3)
@@ -125,6 +123,7 @@ class DropBlock(nn.Module):
     def __init__(self, share: float, size: int, ramp: int) -> None:
         super().__init__()
         self.share, self.size, self.ramp = share, size, ramp
+        self.stochastic = share > 0
         self.register_buffer("passes", torch.zeros(()))
 
     def forward(self, maps: Tensor) -> Tensor:

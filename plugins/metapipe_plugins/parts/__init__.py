@@ -1,1 +1,1 @@
-"""Parts that several algorithms are put together from, one noun a file."""
+"""What plugins are put together from, by what it is for."""

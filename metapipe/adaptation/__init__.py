@@ -1,0 +1,1 @@
+"""A new task: from a few examples to a predictor."""

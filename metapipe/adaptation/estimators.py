@@ -1,0 +1,254 @@
+"""Trained runs as scikit-learn estimators: `fit` adapts to a few examples.
+
+from metapipe import FewShotClassifier
+
+model = FewShotClassifier("latest").fit(paths_of_twenty_pictures, their_labels)
+model.predict(["new.jpg"])
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Self, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import assert_all_finite
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from torch import Tensor
+
+from ..episode import Samples
+from ..errors import UnsupportedError, did_you_mean
+from ..experiment.project import find_project
+from ..experiment.registry import load
+from ..runs.stored_run import checkpoint_row
+from ..store import TaskStore, default_url
+from ..training.evaluation import QueryMode
+from .adapted_model import AdaptedModel, save
+from .trained_run import TrainedRun, open_run
+
+KEPT = 4
+"""Runs kept open, so that fitting again does not read them again."""
+
+
+class _FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """What both estimators are: a run, and inputs it understands."""
+
+    def __init__(
+        self,
+        run: int | str = "latest",
+        *,
+        db: str | None = None,
+        checkpoint: str = "best",
+        prediction: QueryMode = "alone",
+        settings: dict[str, Any] | None = None,
+    ) -> None:
+        """
+        run: number or name of a run, or "latest".
+        db: URL of its task store; that of the project around the working directory if
+            not given.
+        checkpoint: "best" or "latest".
+        prediction: whether batch statistics see one query at a time, or all together.
+        settings: settings of the run's algorithm to change, such as {"test_steps": 3}.
+        """
+        self.run = run
+        self.db = db
+        self.checkpoint = checkpoint
+        self.prediction = prediction
+        self.settings = settings
+
+    def save(self, path: str | Path) -> None:
+        """Write the adapted model for `metapipe predict` and `metapipe export`."""
+        check_is_fitted(self)
+        save(self.adapted_, Path(path))
+
+    def _trained(self) -> TrainedRun:
+        _require_known("checkpoint", self.checkpoint, ("best", "latest"))
+        _require_known("prediction", self.prediction, get_args(QueryMode))
+        url = self.db
+        if url is None:
+            project = find_project()
+            url = project.store_url or default_url(project.directory)
+        with TaskStore.open(url) as store:  # which run or checkpoint it is may change
+            row = store.run(self.run)
+            sha256 = checkpoint_row(store, row, self.checkpoint).sha256
+        settings = json.dumps(self.settings or {})
+        return _opened(url, row.id, self.checkpoint, settings, sha256)
+
+    def _inputs(self, X: Any, trained: TrainedRun, *, reset: bool) -> Tensor:
+        """Inputs (n, *shape): from rows (n, d) of numbers, arrays (n, *shape), or
+        whatever the run's encoder takes, such as paths and pictures."""
+        shape = trained.learner.problem.shape
+        if isinstance(X, str | bytes | Path) or hasattr(X, "getexif"):
+            raise ValueError(f"X is one {type(X).__name__}: a list of them is wanted")
+        if _is_items(X):
+            if reset:
+                self.__dict__.pop("n_features_in_", None)
+            return trained.require_encoder().encode(list(X))
+        array = np.asarray(X) if not hasattr(X, "columns") else X
+        if getattr(array, "ndim", 2) > 2:
+            return self._arrays(np.asarray(array), trained)
+        values = validate_data(self, X, reset=reset, dtype=np.float32)
+        if values.shape[1] != np.prod(shape):
+            raise UnsupportedError(
+                f"X has {values.shape[1]} features, and run {trained.row.id} takes "
+                f"inputs of shape {shape}"
+            )
+        return torch.from_numpy(np.ascontiguousarray(values)).reshape(-1, *shape)
+
+    def _arrays(self, array: NDArray[Any], trained: TrainedRun) -> Tensor:
+        """Arrays as they are if they have the shape, else pictures to be encoded."""
+        shape = trained.learner.problem.shape
+        if array.shape[1:] == shape and array.dtype.kind == "f":
+            if not np.isfinite(array).all():
+                raise ValueError("X contains NaN or infinity")
+            pictures = trained.encoder is not None and trained.encoder.form == "file"
+            if pictures and array.size and not 0 <= array.min() <= array.max() <= 1:
+                raise ValueError(
+                    f"X has values from {array.min():g} to {array.max():g}: pictures "
+                    "in floats are within [0, 1]; in [0, 255] they are uint8"
+                )
+            return torch.from_numpy(array.astype(np.float32))
+        if array.ndim == 3 and array.shape[-1] in (3, 4) and array.shape[1] > 4:
+            raise ValueError(
+                f"X of shape {array.shape} is one picture: a list of them is wanted"
+            )
+        return trained.require_encoder().encode(list(array))
+
+    def _outputs(self, X: Any) -> Tensor:
+        check_is_fitted(self)
+        inputs = self._inputs(X, self._run, reset=False)
+        outputs: Tensor = self.adapted_.outputs(inputs, self.prediction)
+        return outputs
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True
+        return tags
+
+
+class FewShotClassifier(ClassifierMixin, _FewShot):  # type: ignore[misc]
+    """A classifier that learns from a few examples, by what a run has meta-learned.
+
+    X are things for the run's encoder: paths, bytes of files, Pillow images, texts, or
+    arrays (H, W), (H, W, C), (C, H, W) of integers in [0, 255] or floats in [0, 1]. Or
+    they are inputs as the network takes them, without any transform: rows (n, d), or
+    floats (n, *shape) of the run's own shape.
+
+    After `fit`: `classes_`, and `adapted_`, the learner that has learned the task.
+    """
+
+    adapted_: AdaptedModel
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Adapt to examples X of classes y; classes may differ in their number.
+
+        Raises UnsupportedError (a ValueError) if the run's algorithm cannot do so many
+        classes.
+        """
+        labels = _column(y)
+        check_classification_targets(labels)
+        trained = self._trained()
+        inputs = self._inputs(X, trained, reset=True)
+        if len(labels) != len(inputs):
+            raise ValueError(f"X has {len(inputs)} examples and y {len(labels)}")
+        self.classes_, numbers = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"y has one class only, {self.classes_[0]!r}: two are the least"
+            )
+        support = Samples(inputs, torch.from_numpy(numbers.astype(np.int64)))
+        self._run = trained
+        self.adapted_ = trained.adapt(support, [str(name) for name in self.classes_])
+        return self
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """(n, classes): probabilities, in the order of `classes_`."""
+        return self._outputs(X).double().softmax(-1).numpy()
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """(n,): the likeliest class of each."""
+        likeliest = self._outputs(X).argmax(-1).numpy()
+        chosen: NDArray[Any] = self.classes_[likeliest]
+        return chosen
+
+
+class FewShotRegressor(RegressorMixin, _FewShot):  # type: ignore[misc]
+    """A regressor that learns from a few points, by what a run has meta-learned."""
+
+    adapted_: AdaptedModel
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Adapt to points X (n, d) with values y (n,) or (n, outputs)."""
+        trained = self._trained()
+        outputs = trained.learner.problem.outputs
+        if trained.learner.problem.kind != "regression":
+            raise UnsupportedError(
+                f"run {trained.row.id} learned classification: use FewShotClassifier"
+            )
+        inputs = self._inputs(X, trained, reset=True)
+        values = np.asarray(y, np.float32)
+        self._flat = values.ndim == 1
+        values = values.reshape(len(values), -1)
+        if values.shape != (len(inputs), outputs):
+            raise ValueError(
+                f"y has the shape {np.shape(y)}, and ({len(inputs)}, {outputs}) is "
+                "wanted"
+            )
+        if not np.isfinite(values).all():
+            raise ValueError("y contains NaN or infinity")
+        self._run = trained
+        self.adapted_ = trained.adapt(Samples(inputs, torch.from_numpy(values)), ())
+        return self
+
+    def predict(self, X: Any) -> NDArray[np.float32]:
+        """(n,), or (n, outputs) if y had two dimensions."""
+        found: NDArray[np.float32] = self._outputs(X).numpy()
+        return found[:, 0] if self._flat and found.shape[1] == 1 else found
+
+
+@lru_cache(KEPT)
+def _opened(url: str, run: int, kind: str, settings: str, sha256: str) -> TrainedRun:
+    """The run, kept open under the hash of its checkpoint: going on with the run, or
+    another one of its number, is another thing to open."""
+    with TaskStore.open(url) as store:
+        return open_run(store, load(()), run, kind, json.loads(settings))
+
+
+def _is_items(X: Any) -> bool:
+    """Whether X is a sequence of things for the encoder, not numbers."""
+    if hasattr(X, "to_numpy") and getattr(X, "ndim", 0) == 1:  # a pandas Series
+        return _is_items(X.to_list())
+    if isinstance(X, np.ndarray):
+        return X.dtype.kind in "UO" and X.ndim == 1
+    if not isinstance(X, list | tuple):
+        return False
+    return any(_is_item(item) for item in X)
+
+
+def _is_item(item: Any) -> bool:
+    """A file's name or content, a picture, or an array that is one."""
+    known = isinstance(item, str | bytes | Path) or hasattr(item, "getexif")
+    return known or (isinstance(item, np.ndarray) and item.ndim > 1)
+
+
+def _require_known(name: str, value: Any, known: Sequence[str]) -> None:
+    if value not in known:
+        raise ValueError(f"{name} = {value!r}; {did_you_mean(str(value), known)}")
+
+
+def _column(y: Any) -> NDArray[Any]:
+    if y is None:
+        raise ValueError("requires y to be passed, but the target y is None")
+    if isinstance(y, list | tuple) and len({isinstance(v, str) for v in y}) > 1:
+        raise ValueError("y mixes names and numbers: make all of them names")
+    labels: NDArray[Any] = column_or_1d(y, warn=True)
+    assert_all_finite(labels, input_name="y")
+    return labels

@@ -1,0 +1,182 @@
+"""Examples of a user's new task: files in a folder a class, or rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..data.files import File, first_few, is_archive, labelled, walk, without_pictures
+from ..data.image_encoder import picture_suffixes
+from ..data.table_files import Row, find_tables, read_rows
+from ..encoder import Encoder
+from ..episode import Samples
+from ..errors import DataError, UsageError, did_you_mean
+from ..problem import Kind
+
+Read = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Labelled examples of one task, as inputs."""
+
+    samples: Samples
+    classes: tuple[str, ...]
+    """Names by label."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many there are of each class."""
+        sizes = torch.bincount(self.samples.targets, minlength=len(self.classes))
+        return dict(zip(self.classes, sizes.tolist(), strict=True))
+
+
+def read_examples(
+    root: Path, encoder: Encoder, kind: Kind, classes: Sequence[str] | None = None
+) -> Examples:
+    """Pictures in a folder a class (or a zip or tar of that); or rows of tables.
+
+    With `classes` the labels are theirs, and others are an error. For regression the
+    targets are the numbers of the label column. Raises DataError if nothing is there or
+    cannot be read, naming it.
+    """
+    if encoder.form == "row":
+        return _rows(root, encoder, kind, classes)
+    rows, broken, found = [], [], set()
+    for label, name, file in labelled(root, picture_suffixes()):
+        found.add(label)
+        try:
+            rows.append((label, name, encoder.encode([file.read()])))
+        except DataError as error:
+            broken.append(named_reason(error, file.origin))
+    if not found:
+        raise DataError(
+            f"{root} has no pictures in folders: a folder a class is wanted, as in "
+            f"{root}/rose/1.jpg"
+        )
+    if others := without_pictures(root, picture_suffixes()):
+        raise DataError(
+            f"{root} has folders without a picture of a known format: "
+            f"{first_few(others)}. Remove them, or convert their files"
+        )
+    known = _known(root, sorted(found), classes)
+    if broken:
+        raise DataError(f"unreadable: {first_few(broken)}")
+    rows.sort(key=lambda row: (known.index(row[0]), row[1].split("/")))
+    labels = torch.tensor([known.index(label) for label, _, _ in rows])
+    inputs = torch.cat([inputs for _, _, inputs in rows])
+    return Examples(Samples(inputs, labels), tuple(known))
+
+
+def _rows(
+    root: Path, encoder: Encoder, kind: Kind, classes: Sequence[str] | None
+) -> Examples:
+    label = label_column(encoder)
+    tables = find_tables(root)
+    rows = [row for table in tables for row in read_rows(table, (label,), (label,))]
+    inputs = encoder.encode(rows)
+    if kind == "regression":
+        return Examples(Samples(inputs, _numbers(root, label, rows)), ())
+    names = [str(row[label]) for row in rows]
+    known = _known(root, sorted(set(names)), classes)
+    labels = torch.tensor([known.index(name) for name in names])
+    order = labels.argsort(stable=True)
+    return Examples(Samples(inputs[order], labels[order]), tuple(known))
+
+
+def _numbers(root: Path, label: str, rows: Sequence[Row]) -> Tensor:
+    try:
+        return torch.tensor([[float(row[label])] for row in rows])
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{root}: column '{label}' is no number: {error}") from error
+
+
+def _known(
+    root: Path, found: Sequence[str], classes: Sequence[str] | None
+) -> list[str]:
+    known = list(found if classes is None else classes)
+    for name in found:
+        if name not in known:
+            raise DataError(
+                f"{root} has '{name}', which is no class of the support set; "
+                f"{did_you_mean(name, known)}"
+            )
+    return known
+
+
+def label_column(encoder: Encoder) -> str:
+    """The column that an encoder of rows calls the class, or what is to predict."""
+    return str(getattr(encoder, "label", "label"))
+
+
+def each_item(paths: Sequence[Path], encoder: Encoder) -> Iterator[tuple[str, Read]]:
+    """A name, and what reads the item, of all items in files, folders, archives or
+    tables, one after the other. What cannot be read is an error when it is read."""
+    if encoder.form == "file":
+        for file in each_file(paths):
+            yield file.origin, file.read
+        return
+    for path in paths:
+        try:
+            for table in find_tables(path):
+                for number, row in enumerate(read_rows(table), start=1):
+                    yield f"{table}:{number}", partial(_same, row)
+        except DataError as error:
+            yield str(path), _unreadable(path, str(error)).read
+
+
+def _same(row: Row) -> Row:
+    return row
+
+
+def each_file(paths: Sequence[Path]) -> Iterator[File]:
+    """The files named, and all pictures in the folders and archives named, one after
+    the other. A file that is not there is an error when it is read."""
+    for path in paths:
+        if not (path.is_dir() or (path.is_file() and is_archive(path))):
+            yield File((path.name,), str(path), path.read_bytes)
+            continue
+        some = False
+        try:
+            for file in walk(path, picture_suffixes()):
+                some = True
+                yield file
+        except DataError as error:
+            yield _unreadable(path, str(error))
+            continue
+        if not some:
+            yield _unreadable(path, f"{path} has no picture of a known format")
+
+
+def _unreadable(path: Path, reason: str) -> File:
+    """What cannot be read, with the others."""
+
+    def read() -> bytes:
+        raise DataError(reason)
+
+    return File((path.name,), str(path), read)
+
+
+def named_reason(error: DataError, name: str) -> str:
+    """What is wrong with the file called `name`, which is told once."""
+    text = str(error).replace("the image", name)
+    return text.removeprefix("cannot read ") if name in text else f"{name}: {text}"
+
+
+def require_ways(examples: Examples, root: Path) -> None:
+    """Raise UsageError for a support set that is no task."""
+    if not examples.classes:
+        return
+    empty = [name for name, count in examples.counts.items() if not count]
+    if empty:
+        raise UsageError(f"{root} has no examples of {empty[0]}")
+    if len(examples.classes) < 2:
+        raise UsageError(
+            f"{root} has one class only, '{examples.classes[0]}': two are the least"
+        )

@@ -1,0 +1,84 @@
+"""A run that was trained, opened to be adapted: no data needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..algorithm import Meta
+from ..data.encoders import encoder_from
+from ..encoder import Encoder
+from ..episode import Samples
+from ..errors import UsageError
+from ..experiment.experiment import Experiment
+from ..experiment.registry import Registry
+from ..runs.stored_run import changed_after_training, stored_checkpoint, trained_learner
+from ..store import TaskStore
+from ..store.records import RunRow
+from ..training.checkpoint import Checkpoint
+from ..training.learner import Learner
+from .adapted_model import AdaptedModel, ModelOrigin, adapt
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run with its learner and the meta-parameters of a checkpoint."""
+
+    row: RunRow
+    experiment: Experiment
+    learner: Learner
+    meta: Meta
+    checkpoint: Checkpoint
+    encoder: Encoder | None
+
+    def adapt(self, support: Samples, classes: Sequence[str]) -> AdaptedModel:
+        """Learn a task; see `metapipe.adaptation.adapted_model.adapt`."""
+        tables = self.experiment.to_dict()
+        origin = ModelOrigin(
+            algorithm=self.row.algorithm,
+            model=self.row.model,
+            settings={name: tables[name] for name in ("algorithm", "model")},
+            run=f"run {self.row.id}" + (f" ({self.row.name})" if self.row.name else ""),
+            plugins=self.row.plugins,
+        )
+        return adapt(self.learner, self.meta, support, classes, self.encoder, origin)
+
+    def require_encoder(self) -> Encoder:
+        """Raise UsageError if nobody knows how new items become inputs."""
+        if self.encoder is None:
+            raise UsageError(
+                f"run {self.row.id} learned on {self.row.dataset}, which does not tell "
+                "how new items become inputs: train on a data set that does, for "
+                "example image-folder"
+            )
+        return self.encoder
+
+
+def open_run(
+    store: TaskStore,
+    registry: Registry,
+    run: str | int,
+    kind: str = "best",
+    changes: Mapping[str, Any] | None = None,
+) -> TrainedRun:
+    """A run of the store, ready to adapt; `changes` are settings of its algorithm.
+
+    The problem and the encoder are those recorded with the run; the data are opened
+    only for a run that was recorded without them.
+    """
+    row = store.run(run)
+    experiment = Experiment.from_dict(row.config, registry)
+    experiment = changed_after_training(experiment, registry, changes or {}, row)
+    checkpoint = stored_checkpoint(store, row, kind)
+    learner, meta = trained_learner(experiment, checkpoint, row)
+    encoder = _encoder(row, experiment)
+    return TrainedRun(row, experiment, learner, meta, checkpoint, encoder)
+
+
+def _encoder(row: RunRow, experiment: Experiment) -> Encoder | None:
+    """That recorded with the run; of its data, for a run recorded without."""
+    if "problem" not in row.environment:
+        return experiment.dataset.open("train").encoder
+    record = row.environment.get("encoder")
+    return encoder_from(record) if record else None

@@ -1,0 +1,37 @@
+"""An evaluation as names and values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .output import accuracy_text
+
+if TYPE_CHECKING:
+    pass
+
+
+def _loss_text(found: Any) -> str:
+    """With its interval, which one episode does not have."""
+    spread = f" ± {found.loss_ci95:.4f}" if found.episodes > 1 else ""
+    return f"{found.loss:.4f}{spread}"
+
+
+def evaluation_facts(found: Any) -> list[tuple[str, Any]]:
+    """An evaluation as names and values, with all that its figure depends on."""
+    before = found.accuracy_before
+    return [
+        ("accuracy", accuracy_text(found.accuracy, found.accuracy_ci95)),
+        ("before adaptation", None if before is None else f"{100 * before:.2f} %"),
+        ("loss", _loss_text(found)),
+        (
+            "episodes",
+            f"{found.episodes} of {found.dataset}/{found.split}, {found.ways}-way "
+            f"{found.shots}-shot, {found.queries} queries, seed {found.seed}",
+        ),
+        (
+            "predictions",
+            "transductive (batch statistics over the queries)"
+            if found.transductive
+            else "inductive (each query on its own)",
+        ),
+    ]

@@ -1,0 +1,78 @@
+"""Episodes from files, rows and arrays: what data sets are made of.
+
+A door for plugin authors: import from here, files below may move.
+"""
+
+from .array_source import ArraySource, GroupSource
+from .bank import Bank, Bytes, cache_dir, identity, open_bank
+from .class_episodes import (
+    choose_items,
+    digest,
+    labels_of,
+    require_items,
+    require_one_way,
+)
+from .download import download, download_all
+from .files import (
+    UNREADABLE,
+    File,
+    first_few,
+    is_archive,
+    labelled,
+    walk,
+    without_pictures,
+)
+from .image_encoder import Fit, ImageEncoder, picture_suffixes, unit_floats
+from .image_source import ImageClass, ImageSource, with_rotations
+from .resized_source import ResizedSource, resize
+from .row_encoder import TableEncoder
+from .sampling import choose, fixed_order, integers, keys, uniform, words
+from .sentence_encoder import SentenceEncoder
+from .table_files import Row, find_tables, read_rows
+from .text_encoders import TextEncoder, TfidfEncoder
+
+__all__ = [
+    "UNREADABLE",
+    "ArraySource",
+    "Bank",
+    "Bytes",
+    "File",
+    "Fit",
+    "GroupSource",
+    "ImageClass",
+    "ImageEncoder",
+    "ImageSource",
+    "ResizedSource",
+    "Row",
+    "SentenceEncoder",
+    "TableEncoder",
+    "TextEncoder",
+    "TfidfEncoder",
+    "cache_dir",
+    "choose",
+    "choose_items",
+    "digest",
+    "download",
+    "download_all",
+    "find_tables",
+    "first_few",
+    "fixed_order",
+    "identity",
+    "integers",
+    "is_archive",
+    "keys",
+    "labelled",
+    "labels_of",
+    "open_bank",
+    "picture_suffixes",
+    "read_rows",
+    "require_items",
+    "require_one_way",
+    "resize",
+    "uniform",
+    "unit_floats",
+    "walk",
+    "with_rotations",
+    "without_pictures",
+    "words",
+]

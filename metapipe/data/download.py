@@ -1,0 +1,89 @@
+"""Downloads: once, checked, and continued where they broke off.
+
+pooch keeps the cache and checks the hashes; what it lacks, resuming, is added here by
+HTTP range requests into a `.part` file that outlives the process.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pooch
+import requests
+from filelock import FileLock
+
+from ..errors import DataError
+from .bank import cache_dir
+
+CHUNK = 1 << 18
+TIMEOUT = 30.0
+"""Seconds without an answer before giving up."""
+
+logger = logging.getLogger("metapipe")
+
+
+@dataclass(frozen=True)
+class Resuming:
+    """A pooch downloader that goes on where the last attempt ended."""
+
+    part: Path
+    """Where the bytes so far are kept."""
+
+    def __call__(self, url: str, output_file: str, _pooch: object) -> None:
+        """Fetch what is missing, then hand the whole file over to pooch."""
+        have = self.part.stat().st_size if self.part.exists() else 0
+        headers = {"Range": f"bytes={have}-"} if have else {}
+        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as reply:
+            if reply.status_code != requests.codes.requested_range_not_satisfiable:
+                reply.raise_for_status()
+                self._append(reply, have)
+        shutil.copyfile(self.part, output_file)
+
+    def _append(self, reply: requests.Response, have: int) -> None:
+        continues = reply.status_code == requests.codes.partial_content
+        if have and continues:
+            logger.info("continuing the download at byte %s", f"{have:,}")
+        with self.part.open("ab" if continues else "wb") as file:
+            for chunk in reply.iter_content(CHUNK):
+                file.write(chunk)
+
+
+def download(url: str, checksum: str, folder: str, instead: str) -> Path:
+    """The file at `url`, from the cache's `folder` if it is there already.
+
+    `checksum` is `algorithm:hex`, as pooch takes it. `instead` tells the user, in the
+    error, what to do without a network. Raises DataError.
+    """
+    path = cache_dir() / folder
+    name = url.rsplit("/", 1)[-1]
+    part = path / f"{name}.part"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with FileLock(path / f"{name}.lock"):  # two runs would write one `.part`
+            found = pooch.retrieve(
+                url, checksum, fname=name, path=path, downloader=Resuming(part)
+            )
+    except (requests.RequestException, OSError) as error:
+        reply = getattr(error, "response", None)
+        reason = (
+            f"status {reply.status_code}" if reply is not None else type(error).__name__
+        )
+        raise DataError(
+            f"cannot download {url} ({reason}); bytes already here are kept. {instead}"
+        ) from error
+    except ValueError as error:
+        part.unlink(missing_ok=True)
+        raise DataError(
+            f"{url} is not the expected file: its checksum differs. {instead}"
+        ) from error
+    part.unlink(missing_ok=True)
+    return Path(found)
+
+
+def download_all(files: Mapping[str, str], folder: str, instead: str) -> list[Path]:
+    """`download` for each url of url -> checksum, in order."""
+    return [download(url, checksum, folder, instead) for url, checksum in files.items()]

@@ -1,0 +1,169 @@
+"""Images as inputs: one transform for data sets, for new files, and for predictions."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+from pydantic import Field
+from torch import Tensor
+
+from ..encoder import Encoder
+from ..errors import DataError
+from .bank import Bytes
+
+MOST_CHANNELS = 4
+BYTE, WORD = 255, 65535
+"""Largest values of a channel of eight and of sixteen bits."""
+
+Fit = Literal["crop", "stretch", "pad"]
+
+
+class ImageEncoder(Encoder):
+    """Decode, turn upright, flatten onto white, resize (Lanczos) and perhaps invert."""
+
+    type: Literal["image"] = "image"
+    height: int = Field(ge=1, le=4096)
+    width: int = Field(ge=1, le=4096)
+    channels: Literal[1, 3]
+    fit: Fit
+    """How another aspect ratio becomes this one: cut the middle out, stretch, or add
+    white margins."""
+
+    invert: bool = False
+    """Make dark ink bright, as data sets of drawings have it."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(channels, height, width)."""
+        return (self.channels, self.height, self.width)
+
+    def encode(self, items: Sequence[Any]) -> Tensor:
+        """Paths, bytes of files, Pillow images or arrays -> (n, C, H, W) in [0, 1].
+
+        Arrays (H, W), (H, W, C) or (C, H, W) are integers in [0, 255], floats in
+        [0, 1], or booleans.
+        """
+        if not len(items):
+            return torch.empty(0, *self.shape)
+        return unit_floats(np.stack([self.pixels(item) for item in items]))
+
+    def examples(self, count: int, seed: int = 0) -> Tensor:
+        """(count, C, H, W): noise of all 256 values, in [0, 1]."""
+        rng = np.random.default_rng(seed)
+        colours = (self.channels,) if self.channels > 1 else ()
+        size = (count, self.height, self.width, *colours)
+        return unit_floats(rng.integers(0, BYTE, size, np.uint8, endpoint=True))
+
+    def pixels(self, item: Any, name: str | None = None) -> Bytes:
+        """One item as bytes (H, W), or (H, W, 3); `name` is for the message."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+                image = _flat(ImageOps.exif_transpose(_opened(item)))
+                grey = self.channels == 1
+                return self._resized(image.convert("L" if grey else "RGB"))
+        except Exception as error:  # Pillow's readers raise what they will
+            reason = _reason(error)
+            what = name or (item if isinstance(item, str | Path) else "the image")
+            raise DataError(f"cannot read {what}: {reason}") from error
+
+    def _resized(self, image: Image.Image) -> Bytes:
+        size = (self.width, self.height)
+        method = Image.Resampling.LANCZOS
+        if self.fit == "stretch":
+            image = image.resize(size, method)
+        elif self.fit == "crop":
+            image = ImageOps.fit(image, size, method)
+        else:
+            white = 255 if self.channels == 1 else (255, 255, 255)
+            image = ImageOps.pad(image, size, method, color=white)
+        pixels: Bytes = np.asarray(image)
+        return 255 - pixels if self.invert else pixels
+
+
+def picture_suffixes() -> tuple[str, ...]:
+    """Of the files that may be pictures: of formats that Pillow reads."""
+    known = Image.registered_extensions()
+    return tuple(suffix for suffix, name in known.items() if name in Image.OPEN)
+
+
+def unit_floats(images: Bytes) -> Tensor:
+    """Bytes (n, H, W) or (n, H, W, C) -> floats (n, C, H, W) in [0, 1]."""
+    images = images[:, None] if images.ndim == 3 else np.moveaxis(images, -1, 1)
+    return torch.from_numpy(np.multiply(images, np.float32(1 / 255), order="C"))
+
+
+def _opened(item: Any) -> Image.Image:
+    if isinstance(item, Image.Image):
+        return item
+    if isinstance(item, bytes):
+        return Image.open(io.BytesIO(item))
+    if isinstance(item, str | Path):
+        return Image.open(io.BytesIO(Path(item).read_bytes()))
+    return Image.fromarray(_bytes(_channels_last(np.asarray(item))))
+
+
+def _channels_last(pixels: NDArray[Any]) -> NDArray[Any]:
+    """(H, W), (H, W, C) or (C, H, W) -> (H, W) or (H, W, C)."""
+    few = range(1, MOST_CHANNELS + 1)
+    if pixels.ndim == 3 and pixels.shape[0] in few and pixels.shape[-1] not in few:
+        pixels = np.moveaxis(pixels, 0, -1)
+    if pixels.ndim == 3 and pixels.shape[-1] == 1:
+        pixels = pixels[..., 0]
+    if pixels.ndim != 2 and not (pixels.ndim == 3 and pixels.shape[-1] in (3, 4)):
+        raise ValueError(
+            f"an array of shape {pixels.shape} is no picture: (H, W), (H, W, C) or "
+            "(C, H, W) is wanted"
+        )
+    return pixels
+
+
+def _bytes(pixels: NDArray[Any]) -> Bytes:
+    """Integers in [0, 255], floats in [0, 1], or booleans, as bytes."""
+    if pixels.dtype.kind not in "biuf":
+        raise ValueError(f"an array of {pixels.dtype} is no picture")
+    most = BYTE if pixels.dtype.kind in "iu" else 1
+    if not (np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= most):
+        kind = "integers" if most == BYTE else "floats"
+        raise ValueError(f"{kind} have to be in [0, {most}]")
+    scaled = pixels if most == BYTE else np.round(pixels * np.float64(BYTE))
+    return scaled.astype(np.uint8)
+
+
+def _flat(image: Image.Image) -> Image.Image:
+    """Eight bits a channel, and white where the image is transparent."""
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        values = np.asarray(image, np.float64)
+        most = _largest(image.mode, values.max(initial=0))
+        scaled = (values.clip(0, most) * (BYTE / most)).astype(np.uint8)
+        return Image.fromarray(scaled)
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image
+
+
+def _largest(mode: str, found: float) -> int:
+    """The value that is white. Of 16 bits it is known; of others it is the least usual
+    one that nothing in the picture exceeds."""
+    if mode.startswith("I;16"):
+        return WORD
+    if mode == "F" and found <= 1:
+        return 1
+    return BYTE if found <= BYTE else WORD
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image of a known format"
+    text = getattr(error, "strerror", None) or str(error)
+    return " ".join(text.split()) or type(error).__name__

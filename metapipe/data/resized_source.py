@@ -1,0 +1,112 @@
+"""Images of one data set in the shape that a run learned on another."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..dataset import Source
+from ..episode import Episodes, Samples, Task
+from ..problem import Kind, Problem
+
+LUMA = (0.299, 0.587, 0.114)
+"""Of red, green and blue (ITU-R BT.601), as Pillow makes grey of colours."""
+
+GREY, COLOUR = 1, 3
+logger = logging.getLogger("metapipe")
+
+
+@dataclass(frozen=True)
+class ResizedSource(Source):
+    """The episodes of a source, with images of another size and number of channels."""
+
+    source: Source
+    wanted: tuple[int, ...]
+    """(channels, height, width)."""
+
+    @property
+    def kind(self) -> Kind:
+        """The source's."""
+        return self.source.kind
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The wanted one."""
+        return self.wanted
+
+    @property
+    def outputs(self) -> int | None:
+        """The source's."""
+        return self.source.outputs
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """The source's."""
+        return self.source.classes
+
+    @property
+    def groups(self) -> Sequence[str]:
+        """The source's."""
+        return self.source.groups
+
+    @property
+    def fingerprint(self) -> str:
+        """The source's: it decides which items an episode has."""
+        return self.source.fingerprint
+
+    @property
+    def sizes(self) -> Sequence[int]:
+        """The source's."""
+        return self.source.sizes
+
+    def digests(self) -> Iterator[tuple[bytes, str]]:
+        """The source's."""
+        return self.source.digests()
+
+    def check(self, ways: int, shots: int, queries: int) -> None:
+        """As the source does."""
+        self.source.check(ways, shots, queries)
+
+    def draw(self, tasks: Sequence[Task]) -> Episodes:
+        """The source's episodes: support (T, n, *wanted), query alike."""
+        drawn = self.source.draw(tasks)
+        support, query = (
+            Samples(resize(samples.inputs, self.wanted), samples.targets)
+            for samples in (drawn.support, drawn.query)
+        )
+        return drawn._replace(support=support, query=query)
+
+
+def fitted(source: Source, problem: Problem, name: str) -> Source:
+    """`source`, called `name`, or its images in the shape of `problem` where both are
+    images; what does not fit at all comes back as it is."""
+    if source.shape == problem.shape or source.kind != problem.kind:
+        return source
+    if not (_are_images(source.shape) and _are_images(problem.shape)):
+        return source
+    logger.info("%s: images %s made %s", name, source.shape, problem.shape)
+    return ResizedSource(source, problem.shape)
+
+
+def resize(images: Tensor, wanted: tuple[int, ...]) -> Tensor:
+    """(..., C, H, W) in [0, 1] to (..., *wanted): antialiased bilinear interpolation,
+    without keeping proportions. Colours become grey by their luma."""
+    flat = images.flatten(0, -4)
+    channels, *size = wanted
+    if flat.shape[1] == COLOUR and channels == GREY:
+        weights = torch.tensor(LUMA, dtype=flat.dtype, device=flat.device)
+        flat = torch.einsum("nchw,c->nhw", flat, weights)[:, None]
+    if flat.shape[-2:] != tuple(size):
+        flat = F.interpolate(
+            flat, size, mode="bilinear", align_corners=False, antialias=True
+        )
+    return flat.expand(-1, channels, -1, -1).reshape(*images.shape[:-3], *wanted)
+
+
+def _are_images(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 3 and shape[0] in (GREY, COLOUR)

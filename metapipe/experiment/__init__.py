@@ -1,0 +1,1 @@
+"""What is run: plugins, settings, and where they come from."""

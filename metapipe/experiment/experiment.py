@@ -1,0 +1,92 @@
+"""An experiment: everything that decides a run, resolved and validated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from pydantic import ValidationError
+
+from ..algorithm import Algorithm
+from ..dataset import Dataset
+from ..errors import SettingError
+from ..model import Model
+from ..settings import (
+    EvaluationSettings,
+    RunSettings,
+    Section,
+    TaskSettings,
+    TrainingSettings,
+)
+from .registry import PLUGIN_TYPES, Registry
+from .setting_errors import first_error
+
+SECTIONS: Mapping[str, type[Section]] = {
+    "run": RunSettings,
+    "task": TaskSettings,
+    "training": TrainingSettings,
+    "evaluation": EvaluationSettings,
+}
+"""The tables of the config file that belong to no plugin."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What to run: the same experiment gives the same run."""
+
+    run: RunSettings
+    task: TaskSettings
+    training: TrainingSettings
+    evaluation: EvaluationSettings
+    algorithm: Algorithm
+    model: Model
+    dataset: Dataset
+
+    def to_dict(self) -> dict[str, Any]:
+        """All settings by table, JSON-able: what the store keeps."""
+        return {
+            name: getattr(self, name).model_dump(mode="json")
+            for name in (*SECTIONS, *PLUGIN_TYPES)
+        }
+
+    def with_algorithm(self, registry: Registry, changes: Mapping[str, Any]) -> Self:
+        """The same with some settings of the algorithm changed."""
+        if not changes:
+            return self
+        settings = {**self.algorithm.model_dump(), **changes}
+        algorithm = registry.create("algorithm", self.run.algorithm, settings)
+        return replace(self, algorithm=algorithm)
+
+    @classmethod
+    def from_dict(
+        cls,
+        tables: Mapping[str, Mapping[str, Any]],
+        registry: Registry,
+        origins: Mapping[str, str] | None = None,
+    ) -> Self:
+        """The inverse of `to_dict`.
+
+        `origins` tells by dotted name where a value was given, for the messages of
+        SettingError and UnknownNameError.
+        """
+        origins = origins or {}
+        sections = {
+            name: _section(name, tables.get(name, {}), origins) for name in SECTIONS
+        }
+        run = sections["run"]
+        plugins = {
+            kind: registry.create(
+                kind, getattr(run, kind), tables.get(kind, {}), origins
+            )
+            for kind in PLUGIN_TYPES
+        }
+        return cls(**sections, **plugins)
+
+
+def _section(name: str, values: Mapping[str, Any], origins: Mapping[str, str]) -> Any:
+    try:
+        return SECTIONS[name].model_validate(dict(values))
+    except ValidationError as error:
+        message = first_error(error, SECTIONS[name], name, origins)
+        raise SettingError(message) from error

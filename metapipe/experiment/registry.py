@@ -1,0 +1,243 @@
+"""What plugins there are: found by entry points and files, by kind and name.
+
+The core knows no plugin by name. Ours come in by the same entry-point group `metapipe`
+as anybody's. A plugin that fails to load or clashes in name is recorded and left out;
+it never takes the others down.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+
+import pluggy
+from pydantic import ValidationError
+
+from .. import hookspecs
+from ..algorithm import Algorithm
+from ..dataset import Dataset
+from ..errors import PluginError, SettingError, UnknownNameError, did_you_mean
+from ..model import Model
+from ..plugin import Plugin
+from .setting_errors import first_error
+
+if TYPE_CHECKING:
+    from .experiment import Experiment
+
+GROUP = "metapipe"
+PluginType = Literal["algorithm", "model", "dataset"]
+PLUGIN_TYPES: tuple[PluginType, ...] = get_args(PluginType)
+BASES: Mapping[PluginType, type[Plugin]] = {
+    "algorithm": Algorithm,
+    "model": Model,
+    "dataset": Dataset,
+}
+NAME = re.compile("[a-z][a-z0-9_+-]*")
+"""What can be a TOML table, part of a dotted setting and of an environment variable."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a plugin comes from."""
+
+    module: str
+    distribution: str
+    """Name of the distribution, or the path of a plugin file."""
+
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version}".strip()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered plugin."""
+
+    plugin_type: PluginType
+    name: str
+    cls: type[Plugin]
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A plugin that could not be used, and why, in one line."""
+
+    origin: str
+    reason: str
+
+
+class Registry:
+    """Plugins by kind and name, and the manager that calls their hooks."""
+
+    def __init__(self) -> None:
+        self.manager = _manager()
+        self.failures: list[Failure] = []
+        self._entries: dict[tuple[PluginType, str], Entry] = {}
+
+    def add(self, plugin: ModuleType, origin: Origin, key: str) -> None:
+        """Register a module that has hook implementations; faults are recorded."""
+        try:
+            # pluggy leaves a plugin that fails half registered: try it elsewhere first
+            trial = _manager()
+            trial.register(plugin)
+            trial.check_pending()
+            self.manager.register(plugin, name=key)
+        except (pluggy.PluginValidationError, ValueError) as error:
+            self._fail(key, error)
+            return
+        for kind in PLUGIN_TYPES:
+            hook = f"register_{kind}s"
+            if self.manager.parse_hookimpl_opts(plugin, hook) is not None:
+                try:
+                    getattr(plugin, hook)(partial(self._register, kind, origin, key))
+                except (Exception, SystemExit) as error:  # anybody's code
+                    self._fail(key, error)
+
+    def entries(self, kind: PluginType | None = None) -> list[Entry]:
+        """What is registered, by kind and name."""
+        rows = [e for e in self._entries.values() if kind in (None, e.plugin_type)]
+        return sorted(rows, key=lambda e: (PLUGIN_TYPES.index(e.plugin_type), e.name))
+
+    def names(self, kind: PluginType) -> list[str]:
+        """The names of a kind."""
+        return [entry.name for entry in self.entries(kind)]
+
+    def entry(self, kind: PluginType, name: str) -> Entry:
+        """One plugin. Raises UnknownNameError, with the nearest name."""
+        try:
+            return self._entries[kind, name]
+        except KeyError:
+            hint = did_you_mean(name, self.names(kind))
+            message = f"no {kind} plugin '{name}'; {hint}"
+            if self.failures:
+                message += (
+                    " ('metapipe plugins list' shows plugins that failed to load)"
+                )
+            raise UnknownNameError(message) from None
+
+    def create(
+        self,
+        kind: PluginType,
+        name: str,
+        settings: Mapping[str, Any],
+        origins: Mapping[str, str] | None = None,
+    ) -> Any:
+        """The plugin with these settings.
+
+        `origins` tells, by dotted name, where a value came from, for the message of the
+        SettingError that an unknown or invalid one raises.
+        """
+        cls = self.entry(kind, name).cls
+        try:
+            return cls.model_validate(dict(settings))
+        except ValidationError as error:
+            raise SettingError(first_error(error, cls, kind, origins or {})) from error
+
+    def versions(self, experiment: Experiment) -> dict[str, str]:
+        """Distribution and version of the three plugins of an experiment."""
+        chosen = {
+            "algorithm": experiment.run.algorithm,
+            "model": experiment.run.model,
+            "dataset": experiment.run.dataset,
+        }
+        return {
+            f"{kind} {name}": str(self.entry(cast(PluginType, kind), name).origin)
+            for kind, name in chosen.items()
+        }
+
+    def _register(
+        self, kind: PluginType, origin: Origin, key: str, name: str, cls: type[Plugin]
+    ) -> None:
+        base = BASES[kind]
+        if not (isinstance(name, str) and NAME.fullmatch(name)):
+            shape = "lower-case letters, digits, -, _ and +, a letter first"
+            self._fail(key, PluginError(f"{name!r} is no name for a plugin: {shape}"))
+        elif not (isinstance(cls, type) and issubclass(cls, base)):
+            self._fail(key, PluginError(f"'{name}' is no metapipe.{base.__name__}"))
+        elif missing := sorted(getattr(cls, "__abstractmethods__", ())):
+            self._fail(key, PluginError(f"'{name}' lacks {', '.join(missing)}"))
+        elif taken := self._entries.get((kind, name)):
+            self._fail(
+                key,
+                PluginError(
+                    f"{kind} '{name}' of {origin.module} is left out: "
+                    f"{taken.origin.module} has that name already"
+                ),
+            )
+        else:
+            self._entries[kind, name] = Entry(kind, name, cls, origin)
+
+    def _fail(self, key: str, error: BaseException) -> None:
+        text = " ".join(str(error).split()) or "no reason given"
+        kind = "" if isinstance(error, PluginError) else f"{type(error).__name__}: "
+        self.failures.append(Failure(key, f"{kind}{text}"))
+
+
+def _manager() -> pluggy.PluginManager:
+    manager = pluggy.PluginManager("metapipe")
+    manager.add_hookspecs(hookspecs)
+    return manager
+
+
+@lru_cache(maxsize=8)
+def load(paths: tuple[Path, ...] = ()) -> Registry:
+    """All plugins: those installed, then the files at `paths`. Loaded once."""
+    registry = Registry()
+    for entry_point in _installed():
+        _load_entry_point(registry, entry_point)
+    # a file may be in the config file and on the command line
+    for path in {path.resolve(): path for path in paths}.values():
+        _load_file(registry, path)
+    return registry
+
+
+def _installed() -> Sequence[EntryPoint]:
+    """Entry points in a fixed order, ours first, each distribution's once."""
+    found = {(_distribution(e), e.name, e.value): e for e in entry_points(group=GROUP)}
+    return [found[k] for k in sorted(found, key=lambda k: (k[0] != GROUP, k))]
+
+
+def _distribution(entry_point: EntryPoint) -> str:
+    return entry_point.dist.name if entry_point.dist else "unknown"
+
+
+def _load_entry_point(registry: Registry, entry_point: EntryPoint) -> None:
+    key = f"{_distribution(entry_point)}:{entry_point.name}"
+    try:
+        plugin = entry_point.load()
+    except (Exception, SystemExit) as error:  # anybody's code
+        registry._fail(key, error)
+        return
+    version = entry_point.dist.version if entry_point.dist else ""
+    origin = Origin(entry_point.value, _distribution(entry_point), version)
+    registry.add(plugin, origin, key)
+
+
+def _load_file(registry: Registry, path: Path) -> None:
+    """Import one file under a name of its own."""
+    key = str(path)
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
+    name = f"metapipe_file_{path.stem}_{digest}"
+    try:
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise PluginError("a plugin file has to end in .py")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:  # anybody's code
+        sys.modules.pop(name, None)
+        registry._fail(key, error)
+        return
+    registry.add(module, Origin(path.name, str(path), ""), key)

@@ -1,0 +1,261 @@
+"""Where settings come from, in rising precedence:
+
+1. the defaults at their fields,
+2. what the chosen data set, model and algorithm recommend,
+3. `metapipe.toml`, found upwards from the working directory,
+4. the environment, `METAPIPE_TRAINING__LR=0.01`,
+5. the command line, `--lr 0.01` or `--set training.lr=0.01`.
+
+Plugins have tables of their own, `[algorithm.maml]`, so that switching leaves no
+foreign keys behind; `algorithm.inner_lr` means the chosen one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from ..algorithm import Algorithm
+from ..errors import SettingError, did_you_mean
+from ..plugin import silently_off, stochastic_settings
+from .experiment import SECTIONS, Experiment
+from .project import PROJECT, Project
+from .registry import PLUGIN_TYPES, PluginType, Registry
+
+PREFIX = "METAPIPE_"
+COMMAND_LINE = "command line"
+RECOMMENDED, REPEATED, NOBODY = "recommended", "repeated run", "default"
+NOT_THE_USERS = (RECOMMENDED, REPEATED, NOBODY)
+"""How the sources of values begin that the user did not give."""
+
+logger = logging.getLogger("metapipe")
+
+
+@dataclass(frozen=True)
+class Given:
+    """A value that somebody gave, and where."""
+
+    path: tuple[str, ...]
+    value: Any
+    source: str
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """An experiment, and where each value that is no default came from."""
+
+    experiment: Experiment
+    origins: Mapping[str, str]
+
+
+def resolve(
+    project: Project,
+    registry: Registry,
+    command_line: Iterable[tuple[str, Any]] = (),
+    base: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Resolved:
+    """The experiment that all sources together ask for.
+
+    `command_line` has dotted names with values. With `base`, the stored experiment of a
+    run, only the command line changes anything: file and environment of today have no
+    part in what was run then. Raises SettingError and UnknownNameError.
+    """
+    given = list(_from_command_line(command_line))
+    if base is not None:
+        given = [*_from_base(base, given), *given]
+    else:
+        given = [*_from_file(project), *_from_environment(), *given]
+    tables, _ = _merge(given, {})
+    names = {kind: _chosen(kind, tables) for kind in PLUGIN_TYPES}
+    recommended = _recommended(registry, names)
+    tables, origins = _merge([*recommended, *given], names)
+    # What is recommended may choose a model, whose recommendations then count too.
+    chosen = {kind: _chosen(kind, tables) for kind in PLUGIN_TYPES}
+    if chosen != names:
+        recommended = _recommended(registry, chosen)
+        tables, origins = _merge([*recommended, *given], chosen)
+    _tell_of_unused(given, registry, chosen)
+    _drop_foreign(tables, origins, registry, chosen)
+    _drop_without_effect(tables, origins, registry, chosen)
+    return Resolved(Experiment.from_dict(tables, registry, origins), origins)
+
+
+def parse_value(text: str) -> Any:
+    """A TOML value if it is one (`0.1`, `true`, `[1, 2]`), the text otherwise."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """`training.lr=0.1` as name and value. Raises SettingError."""
+    name, separator, value = text.partition("=")
+    if not separator or "." not in name:
+        raise SettingError(
+            f"--set '{text}' is no assignment: write TABLE.NAME=VALUE, for example "
+            "algorithm.inner_lr=0.1"
+        )
+    return name.strip(), parse_value(value.strip())
+
+
+def _from_file(project: Project) -> Iterable[Given]:
+    for table, values in project.tables.items():
+        if table in PROJECT:
+            continue
+        for name, value in values.items():
+            if table in PLUGIN_TYPES:
+                yield from _plugin_table(project, table, name, value)
+            else:
+                yield Given((table, name), value, str(project.file))
+
+
+def _plugin_table(
+    project: Project, kind: str, name: str, values: Any
+) -> Iterable[Given]:
+    """`[algorithm.maml]`: settings of a plugin, whether it is chosen or not."""
+    if not isinstance(values, dict):
+        raise SettingError(
+            f"{project.file}: '{name}' stands in [{kind}]; plugins have tables of "
+            f"their own, for example [{kind}.NAME]"
+        )
+    for key, value in values.items():
+        yield Given((kind, name, key), value, str(project.file))
+
+
+def _from_environment() -> Iterable[Given]:
+    for variable, text in sorted(os.environ.items()):
+        if variable.startswith(PREFIX) and "__" in variable:
+            path = variable.removeprefix(PREFIX).lower().split("__")
+            yield Given(_checked(path, variable), parse_value(text), variable)
+
+
+def _from_command_line(values: Iterable[tuple[str, Any]]) -> Iterable[Given]:
+    for name, value in values:
+        path = _checked(name.split("."), name)
+        yield Given(path, value, COMMAND_LINE)
+
+
+def _from_base(
+    base: Mapping[str, Mapping[str, Any]], changes: Iterable[Given]
+) -> Iterable[Given]:
+    """A stored experiment, without the settings of plugins that are now replaced."""
+    chosen = {item.path[1] for item in changes if item.path[0] == "run"}
+    for table, values in base.items():
+        if not (table in PLUGIN_TYPES and table in chosen):
+            for name, value in values.items():
+                if (table, name) != ("run", "name"):  # the new run's is its own
+                    yield Given((table, name), value, REPEATED)
+
+
+def _checked(path: list[str], shown: str) -> tuple[str, ...]:
+    """A path whose table exists and whose length suits it."""
+    known = (*SECTIONS, *PLUGIN_TYPES)
+    if path[0] not in known:
+        hint = did_you_mean(path[0], known)
+        raise SettingError(f"'{shown}': no table '{path[0]}'; {hint}")
+    longest = 3 if path[0] in PLUGIN_TYPES else 2
+    if not 2 <= len(path) <= longest or not all(path):
+        raise SettingError(f"'{shown}' is no setting: write TABLE.NAME")
+    return tuple(path)
+
+
+def _merge(
+    given: Iterable[Given], names: Mapping[PluginType, str]
+) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """Tables, later values winning; plugin tables of others than `names` left out."""
+    tables: dict[str, dict[str, Any]] = {}
+    origins: dict[str, str] = {}
+    for item in given:
+        table, *middle, key = item.path
+        if middle and names.get(table) != middle[0]:  # type: ignore[call-overload]  # a section is no kind
+            continue
+        tables.setdefault(table, {})[key] = item.value
+        origins[f"{table}.{key}"] = item.source
+    return tables, origins
+
+
+def _chosen(kind: PluginType, tables: Mapping[str, Mapping[str, Any]]) -> str:
+    default = SECTIONS["run"].model_fields[kind].default
+    return str(tables.get("run", {}).get(kind, default))
+
+
+def _recommended(registry: Registry, names: Mapping[PluginType, str]) -> list[Given]:
+    """What the chosen plugins recommend: data set, then model, then algorithm; then
+    what each recommends beside one of the others."""
+    kinds: tuple[PluginType, ...] = ("dataset", "model", "algorithm")
+    chosen = [(names[kind], registry.entry(kind, names[kind]).cls) for kind in kinds]
+    told = [(f"{RECOMMENDED} by {name}", cls.recommended) for name, cls in chosen]
+    told += [
+        (f"{RECOMMENDED} by {name} with {other}", cls.recommended_with.get(other, {}))
+        for name, cls in chosen
+        for other, _ in chosen
+    ]
+    return [
+        Given(_checked(name.split("."), f"{name} ({source})"), value, source)
+        for source, settings in told
+        for name, value in settings.items()
+    ]
+
+
+def _tell_of_unused(
+    given: Iterable[Given], registry: Registry, names: Mapping[PluginType, str]
+) -> None:
+    """A table for a plugin that is not chosen may wait in the config file, but one that
+    no plugin has is a slip, and on the command line either is."""
+    tables = {(*item.path[:2], item.source) for item in given if len(item.path) == 3}
+    for kind in PLUGIN_TYPES:
+        known = registry.names(kind)
+        for table, name, source in sorted(tables):
+            if table != kind or name == names[kind]:
+                continue
+            if source == COMMAND_LINE:
+                raise SettingError(
+                    f"'{kind}.{name}' ({source}): the {kind} is '{names[kind]}'"
+                )
+            if name not in known:
+                hint = did_you_mean(name, known)
+                logger.warning("%s: no %s plugin '%s'; %s", source, kind, name, hint)
+
+
+def _drop_foreign(
+    tables: dict[str, dict[str, Any]],
+    origins: dict[str, str],
+    registry: Registry,
+    names: Mapping[PluginType, str],
+) -> None:
+    """Leave out recommendations for settings that the chosen plugin does not have."""
+    for kind in PLUGIN_TYPES:
+        known = registry.entry(kind, names[kind]).cls.model_fields
+        for key in [k for k in tables.get(kind, {}) if k not in known]:
+            if origins[f"{kind}.{key}"].startswith(RECOMMENDED):
+                del tables[kind][key], origins[f"{kind}.{key}"]
+
+
+def _drop_without_effect(
+    tables: dict[str, dict[str, Any]],
+    origins: dict[str, str],
+    registry: Registry,
+    names: Mapping[PluginType, str],
+) -> None:
+    """Set dropout to 0 beside an algorithm for which it would do nothing, whether it is
+    the model's own, recommended, or that of a repeated run. Raises SettingError if a
+    user asks for it: what was asked for is not left out without a word."""
+    name = names["algorithm"]
+    if cast(type[Algorithm], registry.entry("algorithm", name).cls).stochastic:
+        return
+    model = registry.entry("model", names["model"]).cls
+    values = tables.setdefault("model", {})
+    for key in stochastic_settings(model):
+        value = values.get(key, model.model_fields[key].default)
+        if not (isinstance(value, int | float) and value > 0):
+            continue
+        source = origins.get(f"model.{key}", NOBODY)
+        if not source.startswith(NOT_THE_USERS):
+            raise SettingError(silently_off(name, f"model.{key}={value!r} ({source})"))
+        values[key] = 0.0
+        origins[f"model.{key}"] = f"off: {name} never trains in training mode"

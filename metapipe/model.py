@@ -1,0 +1,30 @@
+"""What a model is: a network, to be built for a problem."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+from .plugin import Plugin
+from .problem import Statistics
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Model(Plugin):
+    """A network, to be built for a problem."""
+
+    @abstractmethod
+    def build(
+        self, shape: tuple[int, ...], outputs: int | None, statistics: Statistics
+    ) -> nn.Module:
+        """A module from (n, *shape) to (n, outputs), or to features (n, d) if `outputs`
+        is None.
+
+        Parameters of the final linear layer are named `head.*`. With `statistics`
+        "batch", normalisation layers use the statistics of the batch at hand, always,
+        and have no buffers; with "running" they are torch's usual ones. The default
+        device decides where the parameters are (`with torch.device("meta"): ...`).
+        Raises UnsupportedError if `shape` does not suit the model.
+        """

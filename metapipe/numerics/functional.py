@@ -1,0 +1,160 @@
+"""The numerical core: pure functions over parameter dictionaries.
+
+Nothing here changes a module, a tensor it was given, or a global. An algorithm calls
+its network through `apply` only, takes gradients by `gradient` (which works alike in a
+plain loop over tasks and under `vmap`), and moves parameters by `descend`.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from typing import cast
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from ..algorithm import Meta
+from ..episode import Metrics, Params
+
+Loss = Callable[[Params], tuple[Tensor, Metrics]]
+"""A scalar loss of parameters, with the figures it reports."""
+
+vectorised: ContextVar[bool] = ContextVar("vectorised", default=False)
+"""True inside a `vmap` over tasks, where only `torch.func` can differentiate."""
+
+_replicas = threading.local()
+
+
+def meta_of(network: nn.Module) -> Meta:
+    """The network's own parameters and buffers, detached, as meta-parameters and state.
+
+    Parameters that do not require a gradient are constants of the network: see
+    `constants_of`.
+    """
+    params = {k: p.detach() for k, p in network.named_parameters() if p.requires_grad}
+    return Meta(params, {k: b.detach() for k, b in network.named_buffers()})
+
+
+def normalisation_names(network: nn.Module) -> frozenset[str]:
+    """Names of the parameters that belong to normalisation layers."""
+    kinds = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
+    return frozenset(
+        f"{prefix}.{name}" if prefix else name
+        for prefix, module in network.named_modules()
+        if isinstance(module, kinds)
+        for name, _ in module.named_parameters(recurse=False)
+    )
+
+
+def apply(
+    network: nn.Module,
+    params: Params,
+    *inputs: Tensor,
+    state: Params | None = None,
+    training: bool = False,
+) -> Tensor:
+    """The network's output for `inputs` (n, *shape), with `params` in place of its own.
+
+    With running statistics, `state` holds them: read if not `training`; if `training`,
+    batch statistics are used and `state` is updated in place, so hand in a copy.
+    """
+    network = _of_this_thread(network)
+    # All of it: a part may have been built, or tried, in the other mode.
+    if any(module.training != training for module in network.modules()):
+        network.train(training)
+    tensors = {**params, **state} if state else params
+    return cast(Tensor, torch.func.functional_call(network, tensors, inputs))
+
+
+def _of_this_thread(network: nn.Module) -> nn.Module:
+    """The network, or this worker thread's copy: a functional call swaps attributes."""
+    if threading.current_thread() is threading.main_thread():
+        return network
+    copies = _replicas.__dict__.setdefault("copies", WeakKeyDictionary())
+    if network not in copies:
+        copies[network] = copy.deepcopy(network)
+    return cast(nn.Module, copies[network])
+
+
+def gradient(
+    loss: Loss, params: Params, *, second_order: bool = False
+) -> tuple[Params, Metrics]:
+    """Gradient of a scalar `loss`, keyed like `params`, and the metrics it reports.
+
+    With `second_order` the gradient is itself differentiable, if somebody upstream
+    wants that: evaluation, which hands in detached parameters, pays for no graph.
+    """
+    if vectorised.get():
+        grads, metrics = torch.func.grad(loss, has_aux=True)(params)
+        if not second_order:
+            grads = {name: grad.detach() for name, grad in grads.items()}
+        return grads, metrics
+    with torch.enable_grad():
+        keep = second_order and any(p.requires_grad for p in params.values())
+        leaves = {
+            k: p if keep and p.requires_grad else p.detach().requires_grad_()
+            for k, p in params.items()
+        }
+        value, metrics = loss(leaves)
+        grads = torch.autograd.grad(
+            value, tuple(leaves.values()), create_graph=keep, materialize_grads=True
+        )
+    return dict(zip(leaves, grads, strict=True)), metrics
+
+
+def inner_loop(
+    loss: Loss,
+    params: Params,
+    *,
+    lr: float | Params,
+    steps: int,
+    second_order: bool,
+) -> Params:
+    """`steps` of gradient descent on `loss`, from `params` on.
+
+    The result is differentiable with respect to `params` and `lr`; fully so with
+    `second_order`, otherwise with the gradients taken as constants.
+    """
+    for _ in range(steps):
+        grads, _ = gradient(loss, params, second_order=second_order)
+        params = descend(params, grads, lr)
+    return params
+
+
+def descend(params: Params, grads: Params, lr: float | Tensor | Params) -> Params:
+    """One step of gradient descent, out of place: p - lr * g for each p that has a g.
+
+    `lr` is a number, or per name a tensor that broadcasts to the parameter's shape.
+    """
+    rates = lr if isinstance(lr, dict) else dict.fromkeys(grads, lr)
+    return {
+        name: p - rates[name] * grads[name] if name in grads else p
+        for name, p in params.items()
+    }
+
+
+def partition(params: Params, names: Iterable[str]) -> tuple[Params, Params]:
+    """`params` with a name in `names`, and the others."""
+    chosen = frozenset(names)
+    inside = {k: p for k, p in params.items() if k in chosen}
+    return inside, {k: p for k, p in params.items() if k not in chosen}
+
+
+def within(params: Params, module: str) -> Params:
+    """The parameters of a submodule, by the names they have inside it."""
+    prefix = f"{module}."
+    return {
+        name.removeprefix(prefix): p
+        for name, p in params.items()
+        if name.startswith(prefix)
+    }
+
+
+def own(network: nn.Module, params: Params) -> Params:
+    """The parameters that the network has; the others are the method's."""
+    names = {name for name, _ in network.named_parameters()}
+    return {name: p for name, p in params.items() if name in names}

@@ -1,0 +1,196 @@
+"""Mapping a function over the tasks of a meta-batch.
+
+Small tasks are bound by the overhead of many small operations and want `vmap`; large
+query sets are bound by memory traffic and want a loop, or small chunks; on a CPU, two
+threads that each loop over half of the tasks beat one loop whose operations are split
+between two threads. No way is best everywhere, so `fastest` measures. The result does
+not depend on it beyond rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor
+
+from ..episode import Episodes, Metrics, Params, Samples
+from .functional import vectorised
+
+Mode = Literal["loop", "vmap", "chunks", "threads"]
+
+TaskFunction = Callable[[Samples, Samples], Metrics]
+"""Figures of one task, from its support and query set."""
+
+TaskLoss = Callable[[Params, Samples, Samples], tuple[Tensor, Metrics]]
+"""A scalar loss of one task, and its figures."""
+
+
+@dataclass(frozen=True)
+class TaskMap:
+    """How functions are mapped over tasks."""
+
+    mode: Mode = "loop"
+
+    size: int = 1
+    """Tasks in a chunk, or number of threads; without meaning for the other modes."""
+
+    def __str__(self) -> str:
+        return (
+            self.mode if self.mode in ("loop", "vmap") else f"{self.mode}:{self.size}"
+        )
+
+    @classmethod
+    def parse(cls, text: str) -> TaskMap:
+        """The inverse of `str`: "loop", "vmap", "chunks:8", "threads:2"."""
+        mode, _, size = text.partition(":")
+        return cls(mode, int(size or 1))  # type: ignore[arg-type]  # our own str
+
+    def __call__(self, function: TaskFunction, episodes: Episodes) -> Metrics:
+        """Apply `function` to each task; figures come back stacked, (T, ...)."""
+
+        def group(support: Samples, query: Samples) -> Metrics:
+            if self._vectorises:
+                return cast(Metrics, _vmap(function, support, query))
+            results = [function(*task) for task in _single_tasks(support, query)]
+            return _stack(results)
+
+        return _concatenate(self._run(group, episodes))
+
+    def gradient(
+        self, loss: TaskLoss, params: Params, episodes: Episodes
+    ) -> tuple[Params, Metrics]:
+        """Gradient of the mean over tasks of `loss` with respect to `params`.
+
+        Returns it keyed like `params`, and the figures, (T,) each. In a loop only one
+        task's graph is alive at a time.
+        """
+        tasks = len(episodes.tasks)
+
+        def group(support: Samples, query: Samples) -> tuple[Params, Metrics]:
+            leaves = {k: p.detach().requires_grad_() for k, p in params.items()}
+            if self._vectorises:
+                return _group_gradient(loss, leaves, support, query, tasks)
+            parts = [
+                _task_gradient(loss, leaves, *task, tasks)
+                for task in _single_tasks(support, query)
+            ]
+            return _sum([grads for grads, _ in parts]), _stack([m for _, m in parts])
+
+        parts = self._run(group, episodes)
+        return _sum([grads for grads, _ in parts]), _concatenate([m for _, m in parts])
+
+    def alive(self, tasks: int) -> int:
+        """Tasks, of so many, whose graphs are in memory at the same time."""
+        return {"loop": 1, "vmap": tasks}.get(self.mode, min(self.size, tasks))
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """While worker threads have the cores, keep this thread's operations to one.
+
+        What is left to it is small (sums, the optimiser), and splitting that over cores
+        that are busy costs more time than it takes.
+        """
+        before = torch.get_num_threads()
+        if self.mode == "threads":
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+    @property
+    def _vectorises(self) -> bool:
+        return self.mode in ("vmap", "chunks")
+
+    def _run(self, function: Callable[..., Any], episodes: Episodes) -> list[Any]:
+        """`function(support, query)` of each group of tasks, in order."""
+        tasks = len(episodes.tasks)
+        if self.mode == "threads":
+            groups = list(_groups(episodes, -(-tasks // self.size)))
+            context = torch.is_grad_enabled()
+            pool = _pool(self.size)
+            return list(pool.map(lambda g: _in_thread(context, function, g), groups))
+        size = self.size if self.mode == "chunks" else tasks
+        return [function(*group) for group in _groups(episodes, size)]
+
+
+@lru_cache(maxsize=4)
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Worker threads, one core each."""
+    return ThreadPoolExecutor(threads, "tasks", lambda: torch.set_num_threads(1))
+
+
+def _in_thread(
+    grad: bool, function: Callable[..., Any], group: tuple[Samples, Samples]
+) -> Any:
+    with torch.set_grad_enabled(grad):
+        return function(*group)
+
+
+def _groups(episodes: Episodes, size: int) -> Iterable[tuple[Samples, Samples]]:
+    for start in range(0, len(episodes.tasks), size):
+        yield (
+            Samples(*(t[start : start + size] for t in episodes.support)),
+            Samples(*(t[start : start + size] for t in episodes.query)),
+        )
+
+
+def _single_tasks(
+    support: Samples, query: Samples
+) -> Iterable[tuple[Samples, Samples]]:
+    for task in range(support.inputs.shape[0]):
+        yield Samples(*(t[task] for t in support)), Samples(*(t[task] for t in query))
+
+
+def _vmap(function: Callable[..., Any], *groups: Samples) -> Any:
+    token = vectorised.set(True)
+    try:
+        return torch.func.vmap(function, randomness="different")(*groups)
+    finally:
+        vectorised.reset(token)
+
+
+def _task_gradient(
+    loss: TaskLoss, leaves: Params, support: Samples, query: Samples, tasks: int
+) -> tuple[Params, Metrics]:
+    with torch.enable_grad():
+        value, metrics = loss(leaves, support, query)
+    return _backward(value / tasks, leaves), _detach(metrics)
+
+
+def _group_gradient(
+    loss: TaskLoss, leaves: Params, support: Samples, query: Samples, tasks: int
+) -> tuple[Params, Metrics]:
+    with torch.enable_grad():
+        values, metrics = _vmap(lambda s, q: loss(leaves, s, q), support, query)
+    return _backward(values.sum() / tasks, leaves), _detach(metrics)
+
+
+def _backward(value: Tensor, leaves: Params) -> Params:
+    grads = torch.autograd.grad(value, tuple(leaves.values()), materialize_grads=True)
+    return dict(zip(leaves, grads, strict=True))
+
+
+def _detach(metrics: Metrics) -> Metrics:
+    return {name: value.detach() for name, value in metrics.items()}
+
+
+def _stack(results: Sequence[Metrics]) -> Metrics:
+    return {name: torch.stack([r[name] for r in results]) for name in results[0]}
+
+
+def _concatenate(results: Sequence[Metrics]) -> Metrics:
+    return {name: torch.cat([r[name] for r in results]) for name in results[0]}
+
+
+def _sum(parts: Sequence[Params]) -> Params:
+    total = parts[0]
+    for part in parts[1:]:
+        total = {name: value + part[name] for name, value in total.items()}
+    return total

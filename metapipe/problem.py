@@ -1,0 +1,33 @@
+"""What is asked of a learner: the kind of problem, its shapes and splits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    pass
+
+
+Kind = Literal["classification", "regression"]
+
+
+Statistics = Literal["batch", "running"]
+
+
+Split = Literal["train", "val", "test"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be learned: the shape of the input and what is asked of the output."""
+
+    kind: Kind
+    shape: tuple[int, ...]
+    """Shape of one input: (channels, height, width) for images."""
+
+    outputs: int
+    """Number of classes in a task (ways), or of numbers to predict."""
+
+    class_count: int = 0
+    """Number of classes of the split the tasks come from; 0 for regression."""

@@ -1,0 +1,1 @@
+"""A run with its records: train, resume, evaluate."""

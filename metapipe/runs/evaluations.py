@@ -1,0 +1,69 @@
+"""What an evaluation asks, and the row it becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..data.sampling import tasks as task_stream
+from ..dataset import Source
+from ..episode import Task
+from ..experiment.experiment import Experiment
+from ..settings import EvaluationSettings
+from ..store.records import NewEvaluation
+from ..training.intervals import Summary
+from ..training.learner import Learner
+
+
+def evaluation_tasks(
+    experiment: Experiment,
+    settings: EvaluationSettings,
+    dataset: str | None = None,
+) -> list[Task]:
+    """The recipes that evaluation settings ask for."""
+    task = experiment.task
+    return task_stream(
+        dataset or experiment.run.dataset,
+        settings.split,
+        settings.seed,
+        0,
+        settings.episodes,
+        settings.ways or task.ways,
+        settings.shots or task.shots,
+        settings.queries or task.queries,
+    )
+
+
+def evaluation_row(
+    experiment: Experiment,
+    settings: EvaluationSettings,
+    learner: Learner,
+    source: Source,
+    summary: Summary,
+    *,
+    dataset: str | None = None,
+    changes: Mapping[str, Any] | None = None,
+    **facts: Any,
+) -> NewEvaluation:
+    """An evaluation as the store takes it, from settings, learner and summary."""
+    task = experiment.task
+    return NewEvaluation(
+        dataset=dataset or experiment.run.dataset,
+        fingerprint=source.fingerprint,
+        split=settings.split,
+        settings=changes or {},
+        seed=settings.seed,
+        ways=settings.ways or task.ways,
+        shots=settings.shots or task.shots,
+        queries=settings.queries or task.queries,
+        prediction=settings.prediction,
+        statistics=learner.algorithm.statistics,
+        transductive=learner.transductive(settings.prediction),
+        loss=summary.loss,
+        loss_ci95=summary.loss_ci95,
+        loss_before=summary.loss_before,
+        accuracy=summary.accuracy,
+        accuracy_ci95=summary.accuracy_ci95,
+        accuracy_before=summary.accuracy_before,
+        **facts,
+    )

@@ -1,0 +1,173 @@
+"""Pictures of episodes and of runs, with matplotlib and without a screen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ..errors import DataError, UnsupportedError
+
+if TYPE_CHECKING:
+    from ..dataset import Source
+    from ..episode import Episodes
+    from .comparison import Curve, Point
+    from .replay import Replay
+
+Axis = Literal["minutes", "iterations"]
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+"""Okabe and Ito's, which the colour-blind can tell apart."""
+
+DASHES = ("-", "--", ":")
+RIGHT, WRONG = "#1a7f37", "#c62828"
+
+
+def draw_episode(replay: Replay, path: Path) -> None:
+    """Draw the support and query set with labels and predictions.
+
+    Images: a row a class, its support on the left, its queries on the right under the
+    predicted class. Regression of one number: points and predictions. Raises
+    UnsupportedError for other inputs, DataError if `path` cannot be written.
+    """
+    shape = tuple(replay.episodes.support.inputs.shape[2:])
+    if replay.classes and len(shape) == 3:
+        figure = _images(replay)
+    elif not replay.classes and shape == (1,):
+        figure = _curve(replay)
+    else:
+        raise UnsupportedError(f"cannot draw inputs of shape {shape}: leave out --png")
+    _save(figure, path)
+
+
+def draw_samples(source: Source, episodes: Episodes, path: Path) -> None:
+    """Draw episodes of a data set of images: a row a class, its support on the left,
+    its queries on the right.
+
+    Raises UnsupportedError for other inputs, DataError if `path` cannot be written.
+    """
+    images, others = episodes.support.inputs, episodes.query.inputs
+    if images.ndim != 5 or episodes.class_indices is None:
+        shape = tuple(images.shape[2:])
+        raise UnsupportedError(f"cannot draw inputs of shape {shape}: leave out --png")
+    tasks, ways = episodes.class_indices.shape
+    both = [part.unflatten(1, (ways, -1)) for part in (images, others)]  # type: ignore[no-untyped-call]
+    shots, columns = both[0].shape[2], both[0].shape[2] + both[1].shape[2]
+    figure = Figure(figsize=(0.8 * columns + 2.2, 0.85 * tasks * ways + 0.7))
+    axes = figure.subplots(tasks * ways, columns, squeeze=False)
+    for row in range(tasks * ways):
+        task, label = divmod(row, ways)
+        for column in range(columns):
+            part, number = (0, column) if column < shots else (1, column - shots)
+            _image(axes[row][column], both[part][task, label, number])
+        name = source.classes[int(episodes.class_indices[task, label])]
+        axes[row][0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
+    first = episodes.tasks[0]
+    figure.suptitle(
+        f"{first.dataset}/{first.split}: {tasks} episodes, a row a class; the first "
+        f"{shots} of a row are support",
+        fontsize=9,
+    )
+    figure.tight_layout()
+    _save(figure, path)
+
+
+def draw_curves(curves: Sequence[Curve], path: Path, axis: Axis) -> None:
+    """Draw validation figures over training time or iterations, with their 95 %
+    intervals as bands, and the test at the end as a point with its interval.
+
+    Raises DataError if `path` cannot be written.
+    """
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    percent = 100 if curves[0].figure == "accuracy" else 1
+    for number, curve in enumerate(curves):
+        colour = COLOURS[number % len(COLOURS)]
+        dashes = DASHES[number // len(COLOURS) % len(DASHES)]
+        x = np.array([_position(p, axis) for p in curve.validations])
+        y, ci95 = (
+            percent * np.array([getattr(p, name) for p in curve.validations])
+            for name in ("value", "ci95")
+        )
+        axes.plot(x, y, dashes, color=colour, label=curve.name, marker=".")
+        axes.fill_between(x, y - ci95, y + ci95, color=colour, alpha=0.15, linewidth=0)
+        if curve.test is not None:
+            value, spread = percent * curve.test.value, percent * curve.test.ci95
+            at = _position(curve.test, axis)
+            axes.errorbar(at, value, spread, color=colour, marker="D", capsize=4)
+    unit = "accuracy in %" if percent == 100 else "loss"
+    axes.set_xlabel("minutes of training" if axis == "minutes" else "iterations")
+    axes.set_ylabel(f"validation {unit}, 95 % interval")
+    axes.set_title("lines: validation; diamonds: test", fontsize=10)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    _save(figure, path)
+
+
+def _position(point: Point, axis: Axis) -> float:
+    return point.minutes if axis == "minutes" else point.step
+
+
+def _save(figure: Figure, path: Path) -> None:
+    try:
+        figure.savefig(path, dpi=100)
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot write {path}: {error}") from error
+
+
+def _images(replay: Replay) -> Figure:
+    task = replay.task
+    columns = task.shots + task.queries
+    figure = Figure(figsize=(0.8 * columns + 2.2, 0.95 * task.ways + 0.7))
+    axes = figure.subplots(task.ways, columns, squeeze=False)
+    shape = (task.ways, -1, *replay.episodes.support.inputs.shape[2:])
+    support = replay.episodes.support.inputs[0].reshape(shape)
+    query = replay.episodes.query.inputs[0].reshape(shape)
+    for label in range(task.ways):
+        for column in range(columns):
+            queried = column >= task.shots
+            number = column - task.shots
+            image = query[label, number] if queried else support[label, column]
+            _image(axes[label][column], image)
+            if queried:
+                predicted = replay.predictions[label * task.queries + number]
+                colour = RIGHT if predicted == label else WRONG
+                axes[label][column].set_title(predicted, fontsize=8, color=colour)
+        name = f"{label}: {replay.classes[label]}"
+        axes[label][0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
+    accuracy = 100 * (replay.accuracy or 0.0)
+    figure.suptitle(
+        f"{task.dataset}/{task.split} episode {task.index}: support, then queries "
+        f"under the predicted label ({accuracy:.1f} % right)",
+        fontsize=9,
+    )
+    figure.tight_layout()
+    return figure
+
+
+def _image(axes: Any, image: Any) -> None:
+    pixels = image.movedim(0, -1).numpy()
+    grey = pixels.shape[-1] == 1
+    axes.imshow(pixels[..., 0] if grey else pixels, cmap="Greys", vmin=0, vmax=1)
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
+def _curve(replay: Replay) -> Figure:
+    figure = Figure(figsize=(6, 4))
+    axes = figure.subplots()
+    support, query = replay.episodes.support, replay.episodes.query
+    order = query.inputs[0, :, 0].argsort()
+    x = query.inputs[0, order, 0].tolist()
+    predicted = [replay.predictions[i] for i in order.tolist()]
+    axes.plot(x, query.targets[0, order, 0].tolist(), color="grey", label="true")
+    axes.plot(x, predicted, color=WRONG, label="predicted")
+    points = support.inputs[0, :, 0].tolist(), support.targets[0, :, 0].tolist()
+    axes.plot(*points, "o", color=RIGHT, label="support")
+    axes.legend()
+    axes.set_title(f"episode {replay.task.index}: squared error {replay.loss:.3f}")
+    figure.tight_layout()
+    return figure

@@ -1,0 +1,292 @@
+"""Train, resume, evaluate: what the command line does, as functions."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..data.resized_source import fitted
+from ..dataset import Dataset
+from ..errors import UsageError
+from ..events import RunInfo
+from ..experiment.experiment import Experiment
+from ..experiment.registry import Registry
+from ..numerics.task_map import TaskMap
+from ..numerics.tuning import candidates
+from ..settings import EvaluationSettings
+from ..store import TaskStore
+from ..store.records import EvaluationRow, NewRun
+from ..training.checkpoint import Checkpoint, load
+from ..training.evaluation import evaluate as evaluate_tasks
+from ..training.intervals import summarise
+from ..training.learner import Learner
+from ..training.loop import choose_mapping, initial_state
+from .evaluations import evaluation_row, evaluation_tasks
+from .heartbeat import heartbeat
+from .preparation import Prepared, check_asked, check_dropout, prepare
+from .provenance import environment, git_state, host
+from .reporter import Reporter
+from .session import TrainingSession
+from .signals import interruptible
+from .stored_run import (
+    changed_after_training,
+    look_for_trained,
+    require_same_data,
+    stored_checkpoint,
+    trained_learner,
+)
+
+logger = logging.getLogger("metapipe")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training run ended."""
+
+    run_id: int
+    status: str
+    step: int
+    metrics: Mapping[str, float]
+    evaluation: EvaluationRow | None
+    directory: Path
+    device: str
+    mapping: str
+
+
+def train(
+    experiment: Experiment,
+    registry: Registry,
+    store: TaskStore,
+    project: Path,
+    *,
+    parent: int | None = None,
+) -> Outcome:
+    """Run an experiment: train, then evaluate on the split its settings name.
+
+    Everything that can be refused is refused before the run is entered in the store.
+    """
+    prepared = prepare(experiment)
+    check_dropout(experiment, prepared.learner.network)
+    moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    directory = project / ".metapipe" / "runs" / f"{moment}-{secrets.token_hex(3)}"
+    commit, dirty = git_state(project)
+    run_id = store.begin_run(
+        NewRun(
+            name=experiment.run.name,
+            algorithm=experiment.run.algorithm,
+            model=experiment.run.model,
+            dataset=experiment.run.dataset,
+            seed=experiment.run.seed,
+            ways=experiment.task.ways,
+            shots=experiment.task.shots,
+            queries=experiment.task.queries,
+            iterations=experiment.training.iterations,
+            config=experiment.to_dict(),
+            plugins=registry.versions(experiment),
+            environment=environment() | _facts_of_data(prepared),
+            git_commit=commit,
+            git_dirty=dirty,
+            device=prepared.learner.device,
+            mapping=None,
+            parent_id=parent,
+            directory=str(directory),
+            host=host(),
+            pid=os.getpid(),
+        )
+    )
+    return _run(run_id, prepared, None, registry, store)
+
+
+def resume(run_id: int, registry: Registry, store: TaskStore) -> Outcome:
+    """Go on with a run from its latest checkpoint, or from the start if it has none."""
+    row = store.run(run_id)
+    if row.status in ("completed", "running"):
+        raise UsageError(
+            f"run {run_id} is {row.status} and cannot be resumed; repeat it with "
+            f"metapipe train --from-run {run_id}"
+        )
+    prepared = prepare(Experiment.from_dict(row.config, registry))
+    require_same_data(row.environment.get("data"), prepared.sources["train"])
+    rows = {c.kind: c for c in store.checkpoints(run_id)}
+    latest = rows.get("latest")
+    checkpoint = load(Path(latest.path), latest.sha256) if latest else None
+    step = checkpoint.step if checkpoint else 0
+    store.reopen_run(run_id, host=host(), pid=os.getpid(), step=step)
+    return _run(run_id, prepared, checkpoint, registry, store)
+
+
+def evaluate(
+    run_id: int,
+    registry: Registry,
+    store: TaskStore,
+    settings: EvaluationSettings,
+    *,
+    dataset: Dataset | None = None,
+    dataset_name: str | None = None,
+    dataset_settings: Mapping[str, Any] | None = None,
+    algorithm: Mapping[str, Any] | None = None,
+    ends_run: bool = False,
+) -> EvaluationRow:
+    """Evaluate a run on unseen episodes and store the result.
+
+    `dataset` replaces the run's own, of which `dataset_settings` were changed, and its
+    images are resized to those of the run;
+    `algorithm` changes settings of its algorithm that matter after training
+    (`test_steps`). Both are kept with the result, and so is what the run may know of
+    the other data. That which `ends_run` gives the run its own figures. Raises
+    DataError for classes that it was trained on.
+    """
+    row = store.run(run_id)
+    experiment = Experiment.from_dict(row.config, registry)
+    checkpoint = stored_checkpoint(store, row, settings.checkpoint)
+    experiment = changed_after_training(experiment, registry, algorithm or {}, row)
+    learner, meta = trained_learner(experiment, checkpoint, row)
+    name = dataset_name or experiment.run.dataset
+    chosen = dataset or experiment.dataset
+    opened = chosen.open(settings.split)
+    source = fitted(opened, learner.problem, name)
+    tasks = evaluation_tasks(experiment, settings, name)
+    check_asked(learner, source, tasks[0])
+    known: Mapping[str, int] = {}
+    if name != experiment.run.dataset or settings.split != "train":
+        same = chosen == experiment.dataset
+        known = look_for_trained(experiment, checkpoint, row, opened, name, same)
+    begun = time.perf_counter()
+    records = list(
+        evaluate_tasks(
+            learner,
+            meta,
+            source,
+            tasks,
+            step=checkpoint.step,
+            prediction=settings.prediction,
+        )
+    )
+    new = evaluation_row(
+        experiment,
+        settings,
+        learner,
+        source,
+        summarise(records),
+        dataset=name,
+        changes={
+            **(algorithm or {}),
+            **{f"dataset.{k}": v for k, v in (dataset_settings or {}).items()},
+            **known,
+        },
+        purpose="test",
+        step=checkpoint.step,
+        checkpoint=checkpoint.sha256,
+        seconds=time.perf_counter() - begun,
+    )
+    added = store.record_evaluation(run_id, new, records, of_the_run=ends_run)
+    return store.evaluation(added)
+
+
+def _run(
+    run_id: int,
+    prepared: Prepared,
+    checkpoint: Checkpoint | None,
+    registry: Registry,
+    store: TaskStore,
+) -> Outcome:
+    """Train from `checkpoint` to the end, evaluate, and close the run's books."""
+    experiment = prepared.experiment
+    row = store.run(run_id)
+    undecayed = experiment.algorithm.undecayed
+    state = initial_state(prepared.meta, experiment.training, undecayed)
+    info = RunInfo(
+        id=run_id,
+        name=row.name,
+        experiment=row.config,
+        directory=Path(row.directory),
+        step=checkpoint.step if checkpoint else 0,
+        iterations=experiment.training.iterations,
+    )
+    reporter = Reporter(info, store, registry.manager)
+    session = TrainingSession(
+        experiment, prepared.learner, state, prepared.sources, reporter
+    )
+    evaluation = None
+    with heartbeat(store, run_id):
+        try:
+            reporter.started()
+            if checkpoint:
+                checkpoint.restore(state, session.learner)
+                session.best = checkpoint.header["best"]
+                session.seconds = checkpoint.header["seconds"]
+            session.learner = _mapped(session, checkpoint)
+            mapping = str(session.learner.mapping)
+            store.update_run(run_id, mapping=mapping)
+            logger.info(
+                "training on %s, tasks mapped by %s", session.learner.device, mapping
+            )
+            with interruptible() as interruption:
+                status = session.train(interruption)
+            if status == "completed":
+                try:
+                    evaluation = evaluate(
+                        run_id, registry, store, experiment.evaluation, ends_run=True
+                    )
+                except KeyboardInterrupt:
+                    status = "interrupted"  # resuming has only this left to do
+            figures = session.latest | _figures(evaluation)
+            reporter.finished(status, figures, session.seconds)
+        except BaseException as error:
+            reporter.failed(error)
+            raise
+    return Outcome(
+        run_id=run_id,
+        status=status,
+        step=state.step,
+        metrics=figures,
+        evaluation=evaluation,
+        directory=info.directory,
+        device=session.learner.device,
+        mapping=str(session.learner.mapping),
+    )
+
+
+def _facts_of_data(prepared: Prepared) -> dict[str, Any]:
+    """What a run needs of its data ever after: to be adapted, the data need not be
+    there."""
+    source = prepared.sources["train"]
+    encoder = source.encoder
+    return {
+        "data": source.fingerprint,
+        "problem": asdict(prepared.learner.problem),
+        "encoder": None if encoder is None else encoder.model_dump(mode="json"),
+    }
+
+
+def _mapped(session: TrainingSession, checkpoint: Checkpoint | None) -> Learner:
+    """The learner with its task map: that of the checkpoint, or the fastest."""
+    if checkpoint:
+        return replace(
+            session.learner, mapping=TaskMap.parse(checkpoint.header["mapping"])
+        )
+    training = session.experiment.training
+    maps = candidates(
+        training.mapping, training.chunk, training.tasks, session.learner.device
+    )
+    best = choose_mapping(session.learner, session.state, maps, session.draw)
+    return replace(session.learner, mapping=best)
+
+
+def _figures(evaluation: EvaluationRow | None) -> dict[str, float]:
+    """The figures of the final evaluation, by the names the run keeps them under."""
+    if evaluation is None:
+        return {}
+    split = evaluation.split
+    figures = {f"{split}_loss": evaluation.loss}
+    if evaluation.accuracy is not None and evaluation.accuracy_ci95 is not None:
+        figures[f"{split}_accuracy"] = evaluation.accuracy
+        figures[f"{split}_accuracy_ci95"] = evaluation.accuracy_ci95
+    return figures

@@ -1,0 +1,90 @@
+"""From an experiment or a stored run to a learner that is ready to work."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import nn
+
+from ..algorithm import Meta
+from ..dataset import Source
+from ..episode import Task
+from ..errors import UnsupportedError
+from ..experiment.experiment import Experiment
+from ..plugin import silently_off, stochastic_settings
+from ..problem import Split
+from ..training.device import choose_device
+from ..training.learner import (
+    Learner,
+    build_learner,
+    check_problem,
+    drops,
+    problem_of,
+)
+from .evaluations import evaluation_tasks
+
+logger = logging.getLogger("metapipe")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An experiment with its data opened and its learner built: all checks passed."""
+
+    experiment: Experiment
+    sources: Mapping[str, Source]
+    learner: Learner
+    meta: Meta
+
+
+def prepare(experiment: Experiment) -> Prepared:
+    """Open the data, build the learner, and refuse now what cannot work."""
+    device = choose_device(experiment.run.device)
+    task, training = experiment.task, experiment.training
+    sources: dict[str, Source] = {"train": experiment.dataset.open("train")}
+    sources["train"].check(task.ways, task.shots, task.queries)
+    problem = problem_of(sources["train"], task.ways)
+    check_problem(experiment.algorithm, experiment.run.algorithm, problem)
+    learner, meta = build_learner(
+        experiment.algorithm, experiment.model, problem, device, experiment.run.seed
+    )
+    splits: list[Split] = [experiment.evaluation.split]
+    if training.validate_every:
+        splits.append("val")
+    for split in splits:
+        settings = experiment.evaluation.model_copy(update={"split": split})
+        sources.setdefault(split, experiment.dataset.open(split))
+        check_asked(learner, sources[split], evaluation_tasks(experiment, settings)[0])
+    return Prepared(experiment, sources, learner, meta)
+
+
+def check_dropout(experiment: Experiment, network: nn.Module) -> None:
+    """Refuse dropout that an experiment asks for and training would never do; tell of
+    what no setting turns off."""
+    algorithm, model = experiment.run.algorithm, experiment.model
+    if experiment.algorithm.stochastic or not drops(network):
+        return
+    for name in stochastic_settings(type(model)):
+        if value := getattr(model, name):
+            raise UnsupportedError(silently_off(algorithm, f"model.{name}={value!r}"))
+    logger.warning(
+        "%s never runs the network in training mode: the layers of %s that act at "
+        "random in training do nothing",
+        algorithm,
+        experiment.run.model,
+    )
+
+
+def check_asked(learner: Learner, source: Source, task: Task) -> None:
+    """Refuse episodes that cannot be drawn, or that the learner cannot do."""
+    asked = problem_of(source, task.ways)
+    trained = learner.problem
+    if (asked.kind, asked.shape) != (trained.kind, trained.shape):
+        raise UnsupportedError(
+            f"{task.dataset} has {asked.kind} inputs of shape {asked.shape}, and the "
+            f"run learned {trained.kind} on shape {trained.shape}: choose a data set "
+            "like the one it was trained on"
+        )
+    source.check(task.ways, task.shots, task.queries)
+    learner.algorithm.check(trained, asked)

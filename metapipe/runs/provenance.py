@@ -1,0 +1,50 @@
+"""Where a run's figures come from: machine, versions, commit."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import __version__
+
+
+def environment() -> dict[str, Any]:
+    """What this run's figures may depend on beside its experiment."""
+    return {
+        "metapipe": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "cuda": torch.version.cuda,
+    }
+
+
+def host() -> str:
+    """This machine's name."""
+    return socket.gethostname()
+
+
+def git_state(directory: Path) -> tuple[str | None, bool | None]:
+    """Commit of the user's project, and whether it has uncommitted changes."""
+    try:
+        commit = _git(directory, "rev-parse", "HEAD")
+        return commit, bool(_git(directory, "status", "--porcelain"))
+    except (OSError, subprocess.SubprocessError):
+        return None, None
+
+
+def _git(directory: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(directory), *arguments]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, timeout=10
+    )
+    return done.stdout.strip()

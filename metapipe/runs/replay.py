@@ -1,0 +1,105 @@
+"""Drawing a recorded episode again, with what its run predicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import cast
+
+import torch
+
+from ..data.resized_source import fitted
+from ..episode import Episodes, Samples, Task
+from ..errors import UnsupportedError
+from ..experiment.experiment import Experiment
+from ..experiment.registry import Registry
+from ..numerics.losses import task_loss
+from ..problem import Split
+from ..store import TaskStore
+from ..store.records import EvaluationRow, RunRow
+from ..training.evaluation import QueryMode, predict
+from .stored_run import require_same_data, stored_checkpoint, trained_learner
+from .unseen import FINDINGS
+
+
+@dataclass(frozen=True)
+class Replay:
+    """One episode drawn again from its integers, with what the run predicts."""
+
+    task: Task
+    episodes: Episodes
+    """The episode, as a meta-batch of one."""
+
+    classes: tuple[str, ...]
+    """Class names by label; empty for regression."""
+
+    predictions: list[int] | list[list[float]]
+    """A label for each query, or the predicted numbers."""
+
+    accuracy: float | None
+    loss: float
+
+
+def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
+    """Draw a recorded episode again and predict its queries.
+
+    The predictions are those of the run's best checkpoint, or its latest.
+    """
+    episode = store.episode(episode_id)
+    row = store.run(episode.run_id)
+    if episode.task.split == "new":
+        raise UnsupportedError(
+            f"episode {episode_id} was handed in as files and cannot be drawn again; "
+            f"its evaluation in metapipe runs show {row.id} tells which"
+        )
+    task = episode.task
+    recorded = None
+    if episode.evaluation_id is not None:
+        recorded = store.evaluation(episode.evaluation_id)
+    experiment = _as_evaluated(row, recorded, task, registry)
+    opened = experiment.dataset.open(cast(Split, task.split))
+    known = recorded.fingerprint if recorded else row.environment.get("data")
+    require_same_data(known, opened)
+    prediction = cast(QueryMode, recorded.prediction if recorded else "together")
+    learner, meta = trained_learner(
+        experiment, stored_checkpoint(store, row, "best"), row
+    )
+    source = fitted(opened, learner.problem, task.dataset)
+    episodes = source.draw([task])
+    moved = episodes.to(learner.device)
+    support = Samples(*(t[0] for t in moved.support))
+    with torch.no_grad():
+        adapted = learner.algorithm.adapt(learner.network, meta, support, task.ways)
+        outputs = predict(
+            learner, meta, adapted, support, moved.query.inputs[0], prediction
+        )
+        _, metrics = task_loss(outputs, moved.query.targets[0])
+    classes: tuple[str, ...] = ()
+    if episodes.class_indices is not None:
+        classes = tuple(source.classes[c] for c in episodes.class_indices[0].tolist())
+        outputs = outputs.argmax(-1)
+    accuracy = float(metrics["accuracy"]) if "accuracy" in metrics else None
+    return Replay(
+        task, episodes, classes, outputs.tolist(), accuracy, float(metrics["loss"])
+    )
+
+
+def _as_evaluated(
+    row: RunRow, recorded: EvaluationRow | None, task: Task, registry: Registry
+) -> Experiment:
+    """The run's experiment, with what was changed for the evaluation."""
+    experiment = Experiment.from_dict(row.config, registry)
+    changes = recorded.settings if recorded else {}
+    of_data = {
+        name.removeprefix("dataset."): value
+        for name, value in changes.items()
+        if name.startswith("dataset.")
+    }
+    others = {
+        name: value
+        for name, value in changes.items()
+        if not name.startswith("dataset.") and name not in FINDINGS
+    }
+    own = task.dataset == row.dataset
+    known = experiment.dataset.model_dump() if own else {}
+    dataset = registry.create("dataset", task.dataset, {**known, **of_data})
+    return replace(experiment, dataset=dataset).with_algorithm(registry, others)

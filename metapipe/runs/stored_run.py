@@ -1,0 +1,153 @@
+"""A run of the store, made ready to work again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..algorithm import Meta
+from ..dataset import Source
+from ..errors import DataError, NotFoundError, UnsupportedError
+from ..experiment.experiment import Experiment
+from ..experiment.registry import Registry
+from ..numerics.task_map import TaskMap
+from ..problem import Problem
+from ..store import TaskStore
+from ..store.records import CheckpointRow, RunRow
+from ..training.checkpoint import Checkpoint, load
+from ..training.device import choose_device
+from ..training.learner import (
+    Learner,
+    build_learner,
+    fit_constants,
+    fits,
+    problem_of,
+)
+from .preparation import logger
+from .unseen import require_unseen, shared_items, shared_names
+
+
+def trained_learner(
+    experiment: Experiment, checkpoint: Checkpoint, row: RunRow
+) -> tuple[Learner, Meta]:
+    """The learner of a run with the meta-parameters of a checkpoint."""
+    device = choose_device(experiment.run.device)
+    problem = recorded_problem(experiment, row)
+    learner, fresh = build_learner(
+        experiment.algorithm, experiment.model, problem, device, experiment.run.seed
+    )
+    meta = checkpoint.meta(device)
+    constants = checkpoint.constants(device)
+    if not (fits(meta, fresh) and fit_constants(learner, meta, constants)):
+        raise UnsupportedError(
+            "these settings need other parameters than those that were trained: they "
+            "can be changed for a new run only"
+        )
+    mapping = TaskMap.parse(row.mapping or "loop")
+    return replace(learner, mapping=mapping), meta
+
+
+def changed_after_training(
+    experiment: Experiment,
+    registry: Registry,
+    changes: Mapping[str, Any],
+    row: RunRow,
+) -> Experiment:
+    """The experiment with settings of its algorithm changed.
+
+    Raises UnsupportedError for one that says only where a learned value begins: once
+    it is learned, the setting means nothing.
+    """
+    if not changes:
+        return experiment
+    problem, run = recorded_problem(experiment, row), experiment.run
+    device = choose_device(run.device)
+    changed = experiment.with_algorithm(registry, changes)
+    before, after = (
+        build_learner(each.algorithm, each.model, problem, device, run.seed)[1]
+        for each in (experiment, changed)
+    )
+    if fits(before, after) and not all(
+        torch.equal(value, after.params[name]) for name, value in before.params.items()
+    ):
+        raise UnsupportedError(
+            f"{', '.join(sorted(changes))}: where a value begins that this run has "
+            "learned since; it can be changed for a new run only"
+        )
+    return changed
+
+
+def look_for_trained(
+    experiment: Experiment,
+    checkpoint: Checkpoint,
+    row: RunRow,
+    source: Source,
+    name: str,
+    same: bool,
+) -> dict[str, int]:
+    """What a run may know of a split of the data set called `name`, to be kept with its
+    evaluation: numbers by name, empty if it is all new.
+
+    Of the run's own data set names are enough, unless it has other settings now, and
+    `same` is false: then the content is compared too. Raises DataError for classes that
+    the run was trained on.
+    """
+    header = checkpoint.header
+    trained_on = [*header.get("classes", ()), *header.get("groups", ())]
+    own = name == experiment.run.dataset
+    if own:
+        require_unseen(trained_on, source, name)
+    if own and same:
+        return {}
+    trained = _trained_data(experiment, row, name)
+    items = {} if trained is None else shared_items(trained, source, name)
+    return items | shared_names(trained_on, source, name)
+
+
+def _trained_data(experiment: Experiment, row: RunRow, name: str) -> Source | None:
+    """The training split of a run, if it is still there; if not, that is told."""
+    try:
+        source = experiment.dataset.open("train")
+        require_same_data(row.environment.get("data"), source)
+    except DataError as error:
+        logger.warning("%s: compared with what was trained on by name: %s", name, error)
+        return None
+    return source
+
+
+def recorded_problem(experiment: Experiment, row: RunRow) -> Problem:
+    """What a run learned to do; its data are opened only if it was not recorded."""
+    known = row.environment.get("problem")
+    if known is None:
+        return problem_of(experiment.dataset.open("train"), experiment.task.ways)
+    return Problem(**{**known, "shape": tuple(known["shape"])})
+
+
+def stored_checkpoint(store: TaskStore, row: RunRow, kind: str) -> Checkpoint:
+    """The wanted checkpoint of a run; the latest where there is no best."""
+    chosen = checkpoint_row(store, row, kind)
+    return load(Path(chosen.path), chosen.sha256)
+
+
+def checkpoint_row(store: TaskStore, row: RunRow, kind: str) -> CheckpointRow:
+    """Where that checkpoint is. Raises NotFoundError if the run has none yet."""
+    rows: dict[str, CheckpointRow] = {c.kind: c for c in store.checkpoints(row.id)}
+    chosen = rows.get(kind) or rows.get("latest")
+    if chosen is None:
+        raise NotFoundError(
+            f"run {row.id} has no checkpoint yet: it stopped before the first one"
+        )
+    return chosen
+
+
+def require_same_data(recorded: str | None, source: Source) -> None:
+    if recorded is not None and recorded != source.fingerprint:
+        raise DataError(
+            f"the data have changed since they were recorded (fingerprint "
+            f"{recorded[:12]}, now {source.fingerprint[:12]}): the same numbers would "
+            "draw other episodes"
+        )

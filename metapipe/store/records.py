@@ -1,0 +1,171 @@
+"""Rows of the task store, as typed frozen records.
+
+`dataclasses.asdict` makes each a plain dictionary, ready for JSON or pandas:
+`pandas.DataFrame(map(asdict, store.runs()))`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ..episode import Task
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """What is known of a run when it begins."""
+
+    name: str | None
+    algorithm: str
+    model: str
+    dataset: str
+    seed: int
+    ways: int
+    shots: int
+    queries: int
+    iterations: int
+    config: Mapping[str, Any]
+    """The resolved experiment: repeats the run."""
+
+    plugins: Mapping[str, str]
+    """Distribution and version of each chosen plugin."""
+
+    environment: Mapping[str, Any]
+    git_commit: str | None
+    git_dirty: bool | None
+    device: str
+    mapping: str | None
+    parent_id: int | None
+    """The run whose experiment this one repeats."""
+
+    directory: str
+    host: str
+    pid: int
+
+
+@dataclass(frozen=True)
+class RunRow(NewRun):
+    """A run as stored. Times are UTC; figures are those of the newest test."""
+
+    id: int
+    status: str
+    """running, completed, interrupted, failed, or lost: its process died."""
+
+    step: int
+    """Meta-iterations done."""
+
+    created: datetime
+    heartbeat: datetime
+    finished: datetime | None
+    train_seconds: float | None
+    error: str | None
+    accuracy: float | None
+    accuracy_ci95: float | None
+    loss: float | None
+    val_accuracy: float | None
+    """The best of all validations."""
+
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+    """Final figures, by name; None for one that is not a finite number."""
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One figure of one meta-iteration."""
+
+    run_id: int
+    step: int
+    name: str
+    value: float
+
+
+@dataclass(frozen=True)
+class NewEvaluation:
+    """Figures over a set of episodes that were drawn alike."""
+
+    purpose: str
+    """validation or test."""
+
+    dataset: str
+    fingerprint: str
+    """Of the data: the same fingerprint draws the same episodes."""
+
+    split: str
+    seed: int
+    ways: int
+    shots: int
+    queries: int
+    step: int
+    checkpoint: str | None
+    """SHA-256 of the checkpoint; None while training."""
+
+    settings: Mapping[str, Any]
+    """What was changed for this evaluation: settings of the algorithm, and of the data
+    set as `dataset.NAME`; of an adaptation, its files and counts."""
+
+    prediction: str
+    statistics: str
+    transductive: bool
+    """Whether predictions depend on the other queries."""
+
+    loss: float
+    loss_ci95: float
+    loss_before: float | None
+    accuracy: float | None
+    accuracy_ci95: float | None
+    accuracy_before: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class EvaluationRow(NewEvaluation):
+    """An evaluation as stored."""
+
+    id: int
+    run_id: int
+    episodes: int
+    created: datetime
+
+
+@dataclass(frozen=True)
+class EpisodeRow:
+    """An episode as stored: its recipe, and what became of it."""
+
+    id: int
+    run_id: int
+    evaluation_id: int | None
+    """None for a training episode."""
+
+    step: int
+    task: Task
+    loss: float
+    loss_before: float | None
+    accuracy: float | None
+    accuracy_before: float | None
+
+
+@dataclass(frozen=True)
+class CheckpointRow:
+    """A checkpoint as stored."""
+
+    run_id: int
+    kind: str
+    """latest or best."""
+
+    step: int
+    path: str
+    sha256: str
+    bytes: int
+    created: datetime
+
+
+def flat_settings(config: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The `config` of a run as one table: `training.lr` -> value."""
+    return {
+        f"{table}.{name}": value
+        for table, values in config.items()
+        for name, value in values.items()
+    }

@@ -1,0 +1,1 @@
+"""The outer loop and its evaluation. Knows no store, no experiment, no screen."""

@@ -1,0 +1,64 @@
+"""How sure a figure is.
+
+The interval is 1.96 standard deviations (population, as in the reference codes of the
+field) over the square root of the number of episodes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..events import EpisodeRecord
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Means over episodes with 95 % intervals; None where a figure does not exist."""
+
+    episodes: int
+    loss: float
+    loss_ci95: float
+    loss_before: float | None
+    accuracy: float | None
+    accuracy_ci95: float | None
+    accuracy_before: float | None
+
+
+def summarise(records: Sequence[EpisodeRecord]) -> Summary:
+    """Means and intervals of at least one episode."""
+    loss, loss_ci95 = mean_ci95([record.loss for record in records])
+    before = [r.loss_before for r in records if r.loss_before is not None]
+    accuracies = [r.accuracy for r in records if r.accuracy is not None]
+    accuracies_before = [
+        r.accuracy_before for r in records if r.accuracy_before is not None
+    ]
+    accuracy, accuracy_ci95 = mean_ci95(accuracies) if accuracies else (None, None)
+    if len(accuracies) == 1:  # one episode has no interval
+        accuracy_ci95 = None
+    return Summary(
+        episodes=len(records),
+        loss=loss,
+        loss_ci95=loss_ci95,
+        loss_before=mean_ci95(before)[0] if before else None,
+        accuracy=accuracy,
+        accuracy_ci95=accuracy_ci95,
+        accuracy_before=mean_ci95(accuracies_before)[0] if accuracies_before else None,
+    )
+
+
+def mean_ci95(values: Sequence[float]) -> tuple[float, float]:
+    """Mean, and half the width of its 95 % interval."""
+    mean = math.fsum(values) / len(values)
+    variance = math.fsum((value - mean) ** 2 for value in values) / len(values)
+    return mean, 1.96 * math.sqrt(variance / len(values))
+
+
+def wilson(right: int, count: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a proportion (JASA 1927): of items, not of episodes."""
+    z, share = 1.96, right / count
+    middle = share + z * z / (2 * count)
+    half = z * math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
+    scale = 1 + z * z / count
+    return max((middle - half) / scale, 0.0), min((middle + half) / scale, 1.0)

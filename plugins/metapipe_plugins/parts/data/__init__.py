@@ -1,0 +1,1 @@
+"""Folders, lists and tables of classes: what data sets share."""

@@ -1,0 +1,1 @@
+"""Heads that are fitted to features: what metric methods share."""

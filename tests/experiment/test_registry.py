@@ -1,0 +1,135 @@
+"""Plugins: found, shown, and never able to take the others down."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from metapipe.errors import SettingError, UnknownNameError
+from metapipe.experiment.registry import Registry, load
+
+GOOD = """
+from metapipe import hookimpl
+from metapipe.testing import TinyModel
+
+class Mine(TinyModel):
+    "A tiny model."
+
+@hookimpl
+def register_models(register):
+    register("{name}", Mine)
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def _write(name: str, text: str) -> Path:
+        path = tmp_path / f"{name}.py"
+        path.write_text(text)
+        return path
+
+    return _write
+
+
+def test_ours_are_found_like_anybodys() -> None:
+    registry = load()
+    assert registry.failures == []
+    assert "maml" in registry.names("algorithm")
+    assert {"conv4", "mlp"} <= set(registry.names("model"))
+    assert {"glyphs", "omniglot", "digits", "sinusoid"} <= set(
+        registry.names("dataset")
+    )
+    assert registry.entry("algorithm", "maml").origin.distribution == "metapipe"
+
+
+def test_a_file_is_a_plugin(write) -> None:
+    path = write("mine", GOOD.format(name="mine"))
+    registry = load((path,))
+    assert registry.entry("model", "mine").origin.distribution == str(path)
+    assert registry.create("model", "mine", {"width": 3}).width == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("import nothing_of_that_name", "ModuleNotFoundError: No module named"),
+        ("1 +", "SyntaxError"),
+        (
+            "raise RuntimeError('line one\\nline two')",
+            "RuntimeError: line one line two",
+        ),
+        (GOOD.format(name="conv4"), "conv4.* has that name already"),
+        (
+            "from metapipe import hookimpl\n@hookimpl\n"
+            "def register_models(register): register('x', int)",
+            "'x' is no metapipe.Model",
+        ),
+        (
+            "from metapipe import hookimpl, Model\nclass M(Model): ...\n@hookimpl\n"
+            "def register_models(register): register('x', M)",
+            "'x' lacks build",
+        ),
+        (
+            "from metapipe import hookimpl\n@hookimpl\ndef register_models(wrong): ...",
+            "wrong",
+        ),
+        (
+            "from metapipe import hookimpl\n@hookimpl\n"
+            "def registr_models(register): ...",
+            "registr_models",
+        ),
+        (
+            "from metapipe import hookimpl\n@hookimpl\n"
+            "def register_models(register): 1 / 0",
+            "ZeroDivisionError",
+        ),
+        ("import sys\nsys.exit('usage: a script')", "SystemExit: usage: a script"),
+        (GOOD.format(name="Not a table"), "'Not a table' is no name for a plugin"),
+        (GOOD.replace('"{name}"', "3"), "3 is no name for a plugin"),
+    ],
+)
+def test_a_broken_plugin_is_recorded_and_left_out(write, text, reason) -> None:
+    broken, good = write("broken", text), write("good", GOOD.format(name="good"))
+    registry = load((broken, good))
+    (failure,) = registry.failures
+    assert failure.origin == str(broken)
+    assert "\n" not in failure.reason
+    assert re.search(reason, failure.reason)
+    assert {"conv4", "good"} <= set(registry.names("model"))
+
+
+def test_a_file_named_twice_is_loaded_once(write) -> None:
+    path = write("mine", GOOD.format(name="mine"))
+    registry = load((path, path.parent / ".." / path.parent.name / path.name))
+    assert registry.failures == []
+    assert "mine" in registry.names("model")
+
+
+def test_a_missing_file_is_a_failure_too(tmp_path: Path) -> None:
+    registry = load((tmp_path / "none.py", tmp_path / "text.txt"))
+    assert [f.origin for f in registry.failures] == [
+        str(tmp_path / "none.py"),
+        str(tmp_path / "text.txt"),
+    ]
+
+
+def test_names_that_are_not_there_bring_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="no algorithm plugin 'mmal'; did you"):
+        load().entry("algorithm", "mmal")
+    with pytest.raises(UnknownNameError, match="there are none"):
+        Registry().entry("model", "x")
+
+
+def test_settings_are_checked_with_their_origin() -> None:
+    registry = load()
+    with pytest.raises(SettingError) as caught:
+        registry.create(
+            "algorithm", "maml", {"iner_lr": 1}, {"algorithm.iner_lr": "here"}
+        )
+    assert str(caught.value) == (
+        "unknown setting 'algorithm.iner_lr' (here); did you mean 'inner_lr'?"
+    )
+    with pytest.raises(SettingError, match=r"^model\.width = -1: should be greater"):
+        registry.create("model", "conv4", {"width": -1})
+    with pytest.raises(SettingError, match=r"^model\.pooling = 'avg': should be 'str"):
+        registry.create("model", "conv4", {"pooling": "avg"})

@@ -1,0 +1,112 @@
+"""However tasks are mapped, the numbers are the same."""
+
+import time
+
+import pytest
+import torch
+
+from metapipe import Episodes, Metrics, Samples, Task
+from metapipe.numerics import tuning
+from metapipe.numerics.functional import meta_of
+from metapipe.numerics.task_map import TaskMap
+from metapipe.numerics.tuning import candidates, fastest
+from metapipe_plugins.algorithms.maml import MAML
+from metapipe_plugins.models.conv4 import Conv4
+
+TASKS = 5
+MAPS = [
+    TaskMap("vmap"),
+    TaskMap("chunks", 2),
+    TaskMap("chunks", 9),
+    TaskMap("threads", 2),
+]
+
+
+@pytest.fixture(scope="module")
+def episodes() -> Episodes:
+    generator = torch.Generator().manual_seed(0)
+
+    def samples(each: int) -> Samples:
+        images = torch.rand(
+            TASKS, 3 * each, 1, 12, 12, generator=generator, dtype=torch.float64
+        )
+        return Samples(images, torch.arange(3).repeat_interleave(each).repeat(TASKS, 1))
+
+    recipes = tuple(Task("none", "train", 0, i, 3, 2, 3) for i in range(TASKS))
+    return Episodes(recipes, samples(2), samples(3))
+
+
+@pytest.mark.parametrize("task_map", MAPS, ids=str)
+@pytest.mark.parametrize("first_order", [False, True])
+@pytest.mark.parametrize("pooling", ["stride", "max"])
+def test_meta_gradient_does_not_depend_on_the_mapping(
+    episodes, task_map, first_order, pooling
+) -> None:
+    torch.manual_seed(1)
+    model = Conv4(width=4, blocks=2, pooling=pooling, scale=True)
+    network = model.build((1, 12, 12), 3, "batch").double()
+    meta = meta_of(network)
+    maml = MAML(inner_steps=2, first_order=first_order)
+    expected = maml.meta_gradient(network, meta, episodes, TaskMap("loop"))
+    step = maml.meta_gradient(network, meta, episodes, task_map)
+    for name, grad in expected.gradients.items():
+        torch.testing.assert_close(step.gradients[name], grad, rtol=1e-10, atol=1e-10)
+    for name, values in expected.metrics.items():
+        assert values.shape == (TASKS,)
+        torch.testing.assert_close(step.metrics[name], values, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("task_map", MAPS, ids=str)
+def test_a_mapped_function_keeps_the_order_of_tasks(episodes, task_map) -> None:
+    def first_pixel(support: Samples, query: Samples) -> Metrics:
+        return {"support": support.inputs[0, 0, 0, 0], "query": query.inputs.sum()}
+
+    figures = task_map(first_pixel, episodes)
+    assert torch.equal(figures["support"], episodes.support.inputs[:, 0, 0, 0, 0])
+    torch.testing.assert_close(
+        figures["query"], episodes.query.inputs.flatten(1).sum(1)
+    )
+
+
+@pytest.mark.parametrize("task_map", [TaskMap("loop"), *MAPS], ids=str)
+def test_a_map_survives_being_written_down(task_map) -> None:
+    assert str(TaskMap.parse(str(task_map))) == str(task_map)
+
+
+def test_threads_keep_the_mode_of_their_caller(episodes) -> None:
+    def graph(support: Samples, query: Samples) -> Metrics:
+        weight = torch.ones((), requires_grad=True)
+        return {"graph": torch.tensor(float((weight * 2).requires_grad))}
+
+    threads = TaskMap("threads", 2)
+    assert threads(graph, episodes)["graph"].tolist() == [1.0] * TASKS
+    with torch.no_grad():
+        assert threads(graph, episodes)["graph"].tolist() == [0.0] * TASKS
+
+
+def test_the_fastest_able_map_is_chosen() -> None:
+    waits = {"loop": 0.02, "vmap": 0.001, "chunks": 0.0}
+
+    def work(task_map: TaskMap) -> None:
+        if task_map.mode == "chunks":
+            raise RuntimeError("no batching rule")
+        time.sleep(waits[task_map.mode])
+
+    maps = [TaskMap("loop"), TaskMap("vmap"), TaskMap("chunks", 4)]
+    assert fastest(maps, work) == TaskMap("vmap")
+
+
+def test_what_does_not_fit_in_memory_is_not_tried(monkeypatch) -> None:
+    """Each call keeps 64 MB; 32 tasks at once would need more than the 800 MB left."""
+    tried: list[TaskMap] = []
+    monkeypatch.setattr(tuning, "available_memory", lambda: 800_000_000)
+    monkeypatch.setattr(tuning, "resident_memory", lambda: 64_000_000 * len(tried))
+    maps = candidates("auto", 8, 32, "cuda")
+    fastest(maps, tried.append, rounds=0, tasks=32)
+    assert tried == [TaskMap("loop"), TaskMap("chunks", 8)]
+
+
+def test_auto_offers_only_what_can_help() -> None:
+    modes = {m.mode for m in candidates("auto", 8, 8, "cuda")}
+    assert modes == {"loop", "vmap"}
+    assert candidates("chunks", 8, 32, "cpu") == [TaskMap("chunks", 8)]
