@@ -17,21 +17,10 @@ from sphinx.util.typing import stringify_annotation
 
 DOORS = (
     "metapipe",
-    "metapipe.arrays",
-    "metapipe.bank",
-    "metapipe.classification",
-    "metapipe.download",
-    "metapipe.folders",
-    "metapipe.functional",
-    "metapipe.images",
-    "metapipe.mapping",
-    "metapipe.rows",
-    "metapipe.sampling",
-    "metapipe.sentences",
+    "metapipe.numerics",
+    "metapipe.data",
     "metapipe.store",
-    "metapipe.tables",
     "metapipe.testing",
-    "metapipe.texts",
 )
 """The modules that are promised to users and plugin authors, and nothing else is."""
 

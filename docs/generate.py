@@ -31,11 +31,11 @@ from metapipe import hookspecs  # noqa: E402
 from metapipe.cli.main import cli  # noqa: E402
 from metapipe.cli.plugins import _as_dict as facts_of  # noqa: E402
 from metapipe.cli.plugins import _settings as fields_of  # noqa: E402
-from metapipe.config import PROJECT  # noqa: E402
-from metapipe.experiment import SECTIONS  # noqa: E402
-from metapipe.registry import KINDS, Entry, load  # noqa: E402
+from metapipe.experiment.experiment import SECTIONS  # noqa: E402
+from metapipe.experiment.project import PROJECT  # noqa: E402
+from metapipe.experiment.registry import PLUGIN_TYPES, Entry, load  # noqa: E402
 
-KIND_TITLES = {"algorithm": "Algorithms", "model": "Models", "dataset": "Data sets"}
+TITLES = {"algorithm": "Algorithms", "model": "Models", "dataset": "Data sets"}
 FIGURES = ROOT / "benchmarks" / "results.json"
 
 
@@ -180,10 +180,10 @@ def plugin_pages() -> dict[str, str]:
     measured = measurements()
     found: dict[str, str] = {}
     lines = ["# Plugins", "", "What `metapipe plugins list` shows.", ""]
-    for kind in KINDS:
-        lines += [f"## {KIND_TITLES[kind]}", ""]
+    for kind in PLUGIN_TYPES:
+        lines += [f"## {TITLES[kind]}", ""]
         rows = []
-        for entry in [e for e in entries() if e.kind == kind]:
+        for entry in [e for e in entries() if e.plugin_type == kind]:
             path = f"{kind}/{page_of(entry.name)}.md"
             figures = measured.get((kind, entry.name), {})
             found[f"plugins/{path}"] = plugin_page(entry, figures)
@@ -200,20 +200,13 @@ def plugin_page(entry: Entry, figures: Mapping[str, Any]) -> str:
     facts = facts_of(entry)
     about = inspect.getdoc(import_module(entry.cls.__module__))
     if not facts["what"] or not about:
-        raise ValueError(f"{entry.kind} {entry.name} lacks a docstring")
-    told = [
-        ("kind", {"dataset": "data set"}.get(entry.kind, entry.kind)),
-        ("paper", _linked(facts["paper"])),
-        ("implements", facts["implements"]),
-        ("departs", facts["departs"]),
-        ("problems", facts["problems"]),
-        ("normalisation", facts["normalisation"]),
-        ("source", f"`{entry.origin.module}`"),
-    ]
+        raise ValueError(f"{entry.plugin_type} {entry.name} lacks a docstring")
+    apart = {"name", "what", "settings", "recommended", "recommended_with"}
+    told = [(name, _linked(facts[name])) for name in facts if name not in apart]
     lines = [f"# `{entry.name}`", "", facts["what"], ""]
     lines += _table(("", ""), [(name, value) for name, value in told if value])
     lines += ["", about, "", "## Settings", ""]
-    lines += _settings_table(facts["settings"], entry.kind) or ["None."]
+    lines += _settings_table(facts["settings"], entry.plugin_type) or ["None."]
     beside = {"": facts["recommended"], **facts["recommended_with"]}
     if any(beside.values()):
         lines += ["", "## Recommends", "", "Where you say nothing else.", ""]
@@ -239,7 +232,7 @@ def measurements() -> dict[tuple[str, str], dict[str, Any]]:
         command = ["train", *options, "--dry-run", "--json"]
         done = CliRunner(catch_exceptions=False).invoke(cli, command)
         chosen = json.loads(done.stdout)["experiment"]["run"]
-        for kind in KINDS:
+        for kind in PLUGIN_TYPES:
             of_plugin = found.setdefault((kind, chosen[kind]), {})
             of_plugin[recipe.name] = figures[recipe.name]
     return found
