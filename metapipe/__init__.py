@@ -22,11 +22,10 @@ from .hookspecs import hookimpl
 from .model import Model
 from .plugin import DropShare, Plugin, Register
 from .problem import Kind, Problem, Split, Statistics
+from .version import __version__
 
 if TYPE_CHECKING:
     from .adaptation.estimators import FewShotClassifier, FewShotRegressor
-
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
@@ -67,5 +66,6 @@ __all__ = [
     "Task",
     "UnsupportedError",
     "UsageError",
+    "__version__",
     "hookimpl",
 ]

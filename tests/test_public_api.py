@@ -8,7 +8,7 @@ import metapipe
 NAMES = {
     *("Algorithm", "Dataset", "Meta", "Model", "Plugin", "Problem", "Source", "Step"),
     *("EpisodeRecord", "Episodes", "Samples", "Task", "Metrics", "Params"),
-    *("Kind", "Split", "Statistics", "Register", "hookimpl"),
+    *("Kind", "Split", "Statistics", "Register", "hookimpl", "__version__"),
     *("CheckpointInfo", "RunInfo"),
     *("DropShare", "Encoder", "FewShotClassifier", "FewShotRegressor"),
     *("DataError", "MetapipeError", "UnsupportedError", "UsageError"),

@@ -13,8 +13,8 @@ from typing import NoReturn
 
 import click
 
-from .. import __version__
 from ..errors import MetapipeError
+from ..version import __version__
 from .context import App
 
 COMMANDS = {

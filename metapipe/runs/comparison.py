@@ -59,7 +59,7 @@ def _curve(store: TaskStore, row: RunRow) -> Curve:
     tests = [e for e in evaluations if e.purpose == "test"]
     tasks = int(row.config["training"]["tasks"])
     speeds = [m for m in store.metrics(row.id) if m.name == "episodes_per_second"]
-    steps, minutes = _clock(speeds, tasks)
+    steps, minutes = training_minutes(speeds, tasks)
 
     def point(evaluation: EvaluationRow) -> Point:
         step = evaluation.step
@@ -76,7 +76,9 @@ def _curve(store: TaskStore, row: RunRow) -> Curve:
     )
 
 
-def _clock(speeds: Sequence[MetricRow], tasks: int) -> tuple[list[int], list[float]]:
+def training_minutes(
+    speeds: Sequence[MetricRow], tasks: int
+) -> tuple[list[int], list[float]]:
     """Steps, and the minutes of training after each: from the recorded speeds, so that
     pauses between a run and its resumption do not count."""
     known = {m.step: m.value for m in speeds if m.value > 0}

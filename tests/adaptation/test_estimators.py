@@ -264,7 +264,9 @@ def test_a_run_that_went_on_is_opened_anew(interrupted, digits):
     model = FewShotClassifier(1, db=interrupted, checkpoint="latest")
     before = model.fit(images[:40], labels[:40]).predict_proba(images[40:])
     again = clone(model).fit(images[:40], labels[:40])
-    assert again._run is model._run, "nothing has happened: it is not opened again"
+    assert again.adapted_.meta is model.adapted_.meta, (
+        "nothing has happened: it is not opened again"
+    )
     with TaskStore.open(interrupted) as store:
         resume(1, load(), store)
         trained = open_run(store, load(), 1, "latest")

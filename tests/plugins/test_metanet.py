@@ -11,9 +11,9 @@ from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, TinyModel, blobs
 from metapipe_plugins.algorithms.metanet import (
     MetaNet,
-    _example_gradients,
-    _generate,
-    _modules,
+    example_gradients,
+    generate,
+    modules_of,
 )
 from metapipe_plugins.algorithms.metanet import read_memory as read
 from metapipe_plugins.models.conv4 import Conv4
@@ -130,7 +130,7 @@ def test_without_gradients_all_examples_have_the_same_fast_weights() -> None:
     _, network, meta, _ = built()
     slow = within(meta.params, "base")
     zero = {k: torch.zeros(4, *p.shape, dtype=DOUBLE) for k, p in slow.items()}
-    made = _generate(_modules(network), meta.params, "example", zero)
+    made = generate(modules_of(network), meta.params, "example", zero)
     for weights in made.values():
         assert torch.equal(weights, weights[:1].expand_as(weights))
 
@@ -145,7 +145,7 @@ def test_support_gradients_are_of_each_example_and_constants() -> None:
     _, network, meta, episodes = built()
     leaves = {k: p.clone().requires_grad_() for k, p in meta.params.items()}
     support = Samples(*(t[0] for t in episodes.support))
-    grads = _example_gradients(_modules(network), leaves, support)
+    grads = example_gradients(modules_of(network), leaves, support)
     assert not any(grad.requires_grad for grad in grads.values())
     slow = {
         k.removeprefix("base."): p for k, p in leaves.items() if k.startswith("base.")
@@ -204,7 +204,7 @@ def test_task_gradients_are_of_each_chunk_and_constants() -> None:
     algorithm, network, meta, episodes = built(chunks=2)
     leaves = {k: p.clone().requires_grad_() for k, p in meta.params.items()}
     support = Samples(*(t[0] for t in episodes.support))
-    grads = algorithm._task_gradients(_modules(network), leaves, support)
+    grads = algorithm.task_gradients(modules_of(network), leaves, support)
     assert not any(grad.requires_grad for grad in grads.values())
     learner, slow = network["representation"], within(leaves, "representation")
     halves = zip(*(t.tensor_split(2) for t in support), strict=True)

@@ -109,7 +109,7 @@ def test_shared_moments_are_carried_on_and_evaluation_leaves_them() -> None:
 def test_mini_batches_use_every_example_before_any_comes_again() -> None:
     reptile = Reptile(inner_steps=5, inner_batch=5)
     episodes = blobs(tasks=2, ways=3, shots=4)  # 12 examples, 25 used
-    batches = reptile._batches(episodes)
+    batches = reptile.mini_batches(episodes)
     assert batches.support.inputs.shape == (2, 25, 6)
     for task in range(2):
         rows = batches.support.inputs[task].tolist()

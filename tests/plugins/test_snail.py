@@ -7,7 +7,7 @@ from metapipe import Problem, Samples, UnsupportedError
 from metapipe.numerics.task_map import TaskMap
 from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, blobs
-from metapipe_plugins.algorithms.snail import SNAIL, _unlabelled
+from metapipe_plugins.algorithms.snail import SNAIL, unlabelled
 from metapipe_plugins.models.mlp import MLP
 from metapipe_plugins.parts.networks.temporal import AttentionBlock, Snail, TCBlock
 
@@ -113,7 +113,7 @@ def test_the_references_channels(ways, shots, channels) -> None:
 
 
 def test_the_query_has_no_label() -> None:
-    assert not _unlabelled(torch.ones(4, 3), 5)[:, 3:].any()
+    assert not unlabelled(torch.ones(4, 3), 5)[:, 3:].any()
 
 
 def test_changing_the_querys_label_changes_nothing_but_the_loss() -> None:
@@ -170,7 +170,7 @@ def test_random_shots_keep_every_class() -> None:
     lengths = set()
     for seed in range(12):
         torch.manual_seed(seed)
-        labels = algorithm._shuffled(episodes).support.targets
+        labels = algorithm.shuffled(episodes).support.targets
         lengths.add(labels.shape[1])
         for row in labels:
             assert len(set(row.bincount(minlength=3).tolist())) == 1

@@ -7,7 +7,7 @@ from commands import TINY, error_line, metapipe
 from PIL import Image
 
 from metapipe.errors import UnsupportedError
-from metapipe.runs.comparison import _clock, curves
+from metapipe.runs.comparison import curves, training_minutes
 from metapipe.store import TaskStore, default_url
 from metapipe.store.records import MetricRow
 
@@ -42,7 +42,7 @@ def test_points_are_the_stored_evaluations(project: Path) -> None:
 
 def test_the_clock_adds_up_the_speeds() -> None:
     speeds = [MetricRow(1, 10, "s", 20.0), MetricRow(1, 30, "s", 10.0)]
-    steps, minutes = _clock(speeds, tasks=4)
+    steps, minutes = training_minutes(speeds, tasks=4)
     assert steps == [0, 10, 30]
     assert minutes == pytest.approx([0, 40 / 20 / 60, (40 / 20 + 80 / 10) / 60])
 

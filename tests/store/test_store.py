@@ -241,12 +241,14 @@ def test_records_are_ready_for_pandas(store: TaskStore) -> None:
     assert {"accuracy", "status", "config"} <= set(frame.columns)
 
 
-def test_a_silent_run_is_lost_until_it_is_heard_again(store: TaskStore) -> None:
+def test_a_silent_run_is_lost_until_it_is_heard_again(
+    store: TaskStore, store_url: str
+) -> None:
     run_id = store.begin_run(replace(RUN, host="elsewhere"))
     assert store.run(run_id).status == "running"
     silence = datetime.now(UTC) - timedelta(minutes=2)
-    with store._database.writing() as session:
-        session.execute(update(schema.Run).values(heartbeat=silence))
+    with connect(store_url).begin() as connection:
+        connection.execute(update(schema.Run).values(heartbeat=silence))
     assert store.run(run_id).status == "lost"
     assert [row.id for row in store.runs("status=lost")] == [run_id]
     assert store.runs("status=running") == []

@@ -112,7 +112,7 @@ class MetaNet(Algorithm):
     ) -> Params:
         """Task-level fast weights (`task.*`), the memory of example-level ones
         (`memory.*`, n of each) and its keys (n, d)."""
-        return self._adapt(_modules(network), meta.params, support)
+        return self._adapt(modules_of(network), meta.params, support)
 
     def unadapted(self, network: nn.Module, meta: Meta) -> Params | None:
         """Without a support set the memory is empty."""
@@ -122,13 +122,13 @@ class MetaNet(Algorithm):
         self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor
     ) -> Tensor:
         """Logits of the base learner with the fast weights read for each input."""
-        return self._predict(_modules(network), meta.params, adapted, inputs)
+        return self._predict(modules_of(network), meta.params, adapted, inputs)
 
     def meta_gradient(
         self, network: nn.Module, meta: Meta, episodes: Episodes, over: TaskMap
     ) -> Step:
         """Of the queries' mean cross-entropy, for slow weights and generators."""
-        modules = _modules(network)
+        modules = modules_of(network)
 
         def query_loss(
             params: Params, support: Samples, query: Samples
@@ -148,10 +148,10 @@ class MetaNet(Algorithm):
         support = Samples(*(tensor[order] for tensor in support))
         task: Params = {}
         if self.task_level:
-            grads = self._task_gradients(modules, params, support)
-            task = _generate(modules, params, "task", grads)
-        memory = _generate(
-            modules, params, "example", _example_gradients(modules, params, support)
+            grads = self.task_gradients(modules, params, support)
+            task = generate(modules, params, "task", grads)
+        memory = generate(
+            modules, params, "example", example_gradients(modules, params, support)
         )
         return {
             "keys": _represent(modules, params, task, support.inputs),
@@ -174,7 +174,7 @@ class MetaNet(Algorithm):
         base = Augmented(modules["base"])
         return base.run(within(params, "base"), inputs, read)[0]
 
-    def _task_gradients(
+    def task_gradients(
         self, modules: dict[str, nn.Module], params: Params, support: Samples
     ) -> Params:
         """(chunks, *shape) each: of the representation learner's own loss."""
@@ -223,7 +223,7 @@ def _represent(
     return learner.run(within(params, "representation"), inputs, fast)[1]
 
 
-def _example_gradients(
+def example_gradients(
     modules: dict[str, nn.Module], params: Params, support: Samples
 ) -> Params:
     """(n, *shape) each: of the base learner's loss on each example."""
@@ -253,7 +253,7 @@ def _constants(params: Params, module: str) -> Params:
     return {name: p.detach() for name, p in within(params, module).items()}
 
 
-def _generate(
+def generate(
     modules: dict[str, nn.Module], params: Params, level: str, grads: Params
 ) -> Params:
     """Fast weights from gradients (k, *shape): k of each for "example", one for "task";
@@ -277,7 +277,7 @@ def _generate(
     return found
 
 
-def _modules(network: nn.Module) -> dict[str, nn.Module]:
+def modules_of(network: nn.Module) -> dict[str, nn.Module]:
     return dict(network.named_children())
 
 

@@ -159,7 +159,7 @@ class Reptile(Algorithm):
             return {**inner.params, **moments, **figures, **before}
 
         with torch.no_grad():
-            found = over(results, self._batches(episodes))
+            found = over(results, self.mini_batches(episodes))
         grads = {k: p - found.pop(k).mean(0) for k, p in meta.params.items()}
         state = {k: found.pop(k).mean(0) for k in meta.state if k != STEPS}
         return Step(grads, found, self._kept(meta, state))
@@ -170,7 +170,7 @@ class Reptile(Algorithm):
             return meta.state
         return {**moments, STEPS: meta.state[STEPS] + self.inner_steps}
 
-    def _batches(self, episodes: Episodes) -> Episodes:
+    def mini_batches(self, episodes: Episodes) -> Episodes:
         """With the support sets laid out as the mini-batches to come, one after the
         other: each set is shuffled, used up, and shuffled again."""
         tasks, count = episodes.support.targets.shape[:2]

@@ -115,7 +115,7 @@ class SNAIL(Algorithm):
         ways = sequence.shape[-1] - vectors.shape[-1]
         stack, params = network.stack, within(meta.params, "stack")
         assert isinstance(stack, nn.Module)
-        return apply(stack, params, sequence, _unlabelled(vectors, ways))
+        return apply(stack, params, sequence, unlabelled(vectors, ways))
 
     def meta_gradient(
         self, network: nn.Module, meta: Meta, episodes: Episodes, over: TaskMap
@@ -130,11 +130,11 @@ class SNAIL(Algorithm):
         ) -> Tensor:
             sequence = _labelled(support, labels, ways)
             mine = own(stack, within(params, "stack"))
-            return apply(stack, mine, sequence, _unlabelled(query, ways))
+            return apply(stack, mine, sequence, unlabelled(query, ways))
 
-        return head_step(network, meta, self._shuffled(episodes), head)
+        return head_step(network, meta, self.shuffled(episodes), head)
 
-    def _shuffled(self, episodes: Episodes) -> Episodes:
+    def shuffled(self, episodes: Episodes) -> Episodes:
         """With support sets in random order, and perhaps fewer shots."""
         labels = episodes.support.targets
         tasks, count = labels.shape
@@ -178,7 +178,7 @@ def _labelled(vectors: Tensor, labels: Tensor, ways: int) -> Tensor:
     return torch.cat([vectors, F.one_hot(labels, ways).to(vectors.dtype)], -1)
 
 
-def _unlabelled(vectors: Tensor, ways: int) -> Tensor:
+def unlabelled(vectors: Tensor, ways: int) -> Tensor:
     """(..., m, d) -> (..., m, d + ways): the label is not there, all zeros."""
     return F.pad(vectors, (0, ways))
 
