@@ -19,6 +19,7 @@ from store_rows import EVALUATION, RUN, episodes
 from metapipe import CheckpointInfo, EpisodeRecord, Task
 from metapipe.errors import NotFoundError, StoreError, UsageError
 from metapipe.store import TaskStore, default_url, mask, schema
+from metapipe.store.engine import connect
 
 
 @pytest.fixture
