@@ -8,8 +8,9 @@ Importing this module does not import torch.
 from typing import TYPE_CHECKING, Any
 
 from .algorithm import Algorithm, Group, Meta, Predict, Step, TaskMap
+from .backbone import Backbone
 from .dataset import Dataset, Source, SourceFacts
-from .encoder import Encoder
+from .encoder import Encoder, Form
 from .episode import Episodes, Metrics, Params, Samples, Task
 from .errors import (
     DataError,
@@ -20,7 +21,7 @@ from .errors import (
 from .events import CheckpointInfo, EpisodeRecord, RunInfo
 from .hookspecs import hookimpl
 from .model import Model
-from .plugin import DropShare, Plugin, Register
+from .plugin import DropShare, Plugin, Register, RegisterEncoder
 from .problem import Kind, Problem, Split, Statistics
 from .version import __version__
 
@@ -39,6 +40,7 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "Algorithm",
+    "Backbone",
     "CheckpointInfo",
     "DataError",
     "Dataset",
@@ -48,6 +50,7 @@ __all__ = [
     "Episodes",
     "FewShotClassifier",
     "FewShotRegressor",
+    "Form",
     "Group",
     "Kind",
     "Meta",
@@ -59,6 +62,7 @@ __all__ = [
     "Predict",
     "Problem",
     "Register",
+    "RegisterEncoder",
     "RunInfo",
     "Samples",
     "Source",

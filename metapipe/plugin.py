@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-if TYPE_CHECKING:
-    pass
-
+from .encoder import Encoder
 
 DropShare = Annotated[float, Field(ge=0, lt=1, json_schema_extra={"stochastic": True})]
 """A setting of a model: the share of something that is dropped at random in training.
@@ -71,3 +69,6 @@ def silently_off(algorithm: str, setting: str) -> str:
 
 Register = Callable[[str, type[Plugin]], None]
 """`register(name, cls)`: what the registration hooks are handed."""
+
+RegisterEncoder = Callable[[str, type[Encoder]], None]
+"""The same for encoders, which are no plugins: they have no settings of their own."""

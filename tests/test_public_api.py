@@ -10,6 +10,7 @@ NAMES = {
     *("EpisodeRecord", "Episodes", "Samples", "Task", "Metrics", "Params"),
     *("Kind", "Split", "Statistics", "Register", "hookimpl", "__version__"),
     *("CheckpointInfo", "RunInfo"),
+    *("Backbone", "Form", "RegisterEncoder"),
     *("DropShare", "Encoder", "FewShotClassifier", "FewShotRegressor"),
     *("DataError", "MetapipeError", "UnsupportedError", "UsageError"),
 }

@@ -11,6 +11,7 @@ import click
 from ..errors import DataError
 
 if TYPE_CHECKING:
+    from ..encoder import Encoder
     from .adapted_model import AdaptedModel
 
 
@@ -21,17 +22,28 @@ BATCH = 64
 def predictions(
     adapted: AdaptedModel, paths: tuple[Path, ...], failures: list[str]
 ) -> Iterator[dict[str, Any]]:
-    """A row a file, in order; a batch is held at a time."""
+    """A row a file, in order; a batch is held at a time. What could not be read is told
+    and its name added to `failures`. Raises DataError if nothing can be."""
+    if adapted.encoder is None:
+        raise DataError("this model does not tell how files become inputs")
+    adapted.encoder.check()
+    return _rows(adapted, adapted.encoder, paths, failures)
+
+
+def _rows(
+    adapted: AdaptedModel,
+    encoder: Encoder,
+    paths: tuple[Path, ...],
+    failures: list[str],
+) -> Iterator[dict[str, Any]]:
     import torch
 
     from ..adaptation.task_files import each_item, named_reason
 
-    if adapted.encoder is None:
-        raise DataError("this model does not tell how files become inputs")
     batch: list[tuple[str, Any]] = []
-    for name, read in each_item(paths, adapted.encoder):
+    for name, read in each_item(paths, encoder):
         try:
-            batch.append((name, adapted.encoder.encode([read()])))
+            batch.append((name, encoder.encode([read()])))
         except DataError as error:
             failures.append(name)
             click.echo(f"skipped: {named_reason(error, name)}", err=True)

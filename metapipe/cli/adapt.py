@@ -14,6 +14,7 @@ from .options import by_table, json_option, set_option
 from .output import print_json, print_table
 
 if TYPE_CHECKING:
+    from ..adaptation.adaptable import Adaptable
     from ..adaptation.adapted_model import AdaptedModel
     from ..adaptation.judgement import Judgement
 
@@ -30,7 +31,9 @@ file_type = click.Path(path_type=Path)
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", required=False)
+@click.option("--backbone", help="Adapt a frozen network of others instead of a run.")
+@click.option("--head", help="What learns from its vectors.  [default: logistic]")
 @click.option("--support", type=file_type, required=True, help="A folder a class.")
 @click.option("--query", type=file_type, help="Labelled examples to be judged by.")
 @click.option(
@@ -41,7 +44,6 @@ file_type = click.Path(path_type=Path)
 @click.option(
     "--checkpoint",
     type=click.Choice(["best", "latest"]),
-    default="best",
     help="Which checkpoint of the run.  [default: best]",
 )
 @prediction_option
@@ -51,38 +53,40 @@ file_type = click.Path(path_type=Path)
 def adapt(
     app: App,
     /,
-    run: str,
+    run: str | None,
+    backbone: str | None,
+    head: str | None,
     support: Path,
     query: Path | None,
     out: Path | None,
-    checkpoint: str,
+    checkpoint: str | None,
     prediction: Any,
     assignments: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Learn your own classes from a few examples each.
 
-    RUN is a number, a name, or 'latest'. --support is a folder (or zip, or tar) that
-    has a folder a class with pictures of any format and size. The new task is kept in
-    the store as an evaluation of the run.
+    RUN is a number, a name, or 'latest'; with --backbone nothing has to be trained.
+    --support is a folder (or zip, or tar) that has a folder a class with pictures of
+    any format and size. The new task is kept in the store as an evaluation of the run;
+    with --backbone, as a run of its own.
     """
     from ..adaptation.adapted_model import save
     from ..adaptation.judgement import evaluation_of, judge
     from ..adaptation.task_files import read_examples, require_ways
-    from ..adaptation.trained_run import open_run
 
     begun = time.perf_counter()
-    changes = by_table(assignments, ("algorithm",), "adapting")["algorithm"]
-    trained = open_run(app.store, app.registry, run, checkpoint, changes)
-    encoder = trained.require_encoder()
-    kind = trained.learner.problem.kind
+    tables = ("algorithm", "backbone") if backbone else ("algorithm",)
+    changes = by_table(assignments, tables, "adapting")
+    adaptable = _opened(app, run, checkpoint, backbone, head, changes)
+    encoder, kind = adaptable.require_encoder(), adaptable.problem.kind
     examples = read_examples(support, encoder, kind)
     require_ways(examples, support)
     counts = examples.counts if examples.classes else {}
     queries = None
     if query is not None:
         queries = read_examples(query, encoder, kind, examples.classes or None)
-    adapted = trained.adapt(examples.samples, examples.classes)
+    adapted = adaptable.adapt(examples.samples, examples.classes)
     on_support = judge(adapted, examples.samples, prediction)
     on_query = queries and judge(adapted, queries.samples, prediction)
     seconds = time.perf_counter() - begun
@@ -91,10 +95,10 @@ def adapt(
         "query": query and str(query.resolve()),
         "judged": "support" if on_query is None else "query",
         "classes": counts,
-        "algorithm": changes,
+        **changes,
     }
     new = evaluation_of(
-        trained,
+        adaptable,
         adapted,
         on_query or on_support,
         prediction,
@@ -104,9 +108,10 @@ def adapt(
     )
     if out is not None:
         save(adapted, out)
-    number = app.store.record_evaluation(trained.row.id, *new)
+    store = app.new_store if backbone else app.store
+    run_id, number = adaptable.record(store, app.project.directory, *new)
     facts = {
-        "run": trained.row.id,
+        "run": run_id,
         "evaluation": number,
         "classes": counts,
         "support": on_support,
@@ -120,6 +125,32 @@ def adapt(
         print_json(facts)
     else:
         _print(facts, adapted)
+
+
+def _opened(
+    app: App,
+    run: str | None,
+    checkpoint: str | None,
+    backbone: str | None,
+    head: str | None,
+    changes: dict[str, dict[str, Any]],
+) -> Adaptable:
+    """The run, or the head on a backbone: exactly one is asked for."""
+    from ..adaptation.backbone_run import HEAD, open_backbone
+    from ..adaptation.trained_run import open_run
+
+    if (run is None) == (backbone is None):
+        raise click.UsageError("give either RUN or --backbone NAME")
+    if backbone is not None:
+        if checkpoint is not None:
+            raise click.UsageError("--checkpoint is of a run, and there is none")
+        return open_backbone(app.registry, backbone, head or HEAD, changes)
+    if head is not None:
+        raise click.UsageError("--head goes with --backbone: a run has its algorithm")
+    assert run is not None
+    return open_run(
+        app.store, app.registry, run, checkpoint or "best", changes["algorithm"]
+    )
 
 
 def _print(facts: dict[str, Any], adapted: AdaptedModel) -> None:
