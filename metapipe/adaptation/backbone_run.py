@@ -156,16 +156,13 @@ def open_backbone(
     Raises UnknownNameError and SettingError, UsageError for a head that has to be
     trained, and DataError if the backbone lacks something.
     """
-    given = settings or {}
-    backbone: Backbone = registry.create("backbone", name, given.get("backbone", {}))
-    algorithm: Algorithm = registry.create(
-        "algorithm", head, given.get("algorithm", {})
-    )
+    given = {"backbone": {}, "algorithm": {}, **(settings or {})}
+    backbone: Backbone = registry.create("backbone", name, given["backbone"])
+    algorithm: Algorithm = registry.create("algorithm", head, given["algorithm"])
     if algorithm.needs_training:
-        known = [e.name for e in registry.entries("algorithm") if _is_head(e.cls)]
         raise UsageError(
-            f"{head} has to be trained before it can adapt: choose a head that has "
-            f"not ({', '.join(known)}), or train a run and name it"
+            f"{head} has to be trained before it can adapt: choose a head that has not "
+            f"({', '.join(heads(registry))}), or train a run and name it"
         )
     model: Model = registry.create("model", MODEL, {})
     parts = {"backbone": backbone, "algorithm": algorithm, "model": model}
@@ -185,5 +182,7 @@ def open_backbone(
     )
 
 
-def _is_head(cls: Any) -> bool:
-    return not cls.needs_training
+def heads(registry: Registry) -> list[str]:
+    """Names of the algorithms that need no training."""
+    found = registry.entries("algorithm")
+    return [e.name for e in found if not getattr(e.cls, "needs_training", True)]

@@ -19,7 +19,7 @@ def encoded(items: Any, opened: Adaptable) -> Tensor:
 
 
 def is_items(items: Any) -> bool:
-    """Whether they is a sequence of things for an encoder, not numbers."""
+    """Whether it is a sequence of things for an encoder, not numbers."""
     if hasattr(items, "to_numpy") and getattr(items, "ndim", 0) == 1:  # a pandas Series
         return is_items(items.to_list())
     if isinstance(items, np.ndarray):

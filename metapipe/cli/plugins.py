@@ -15,6 +15,9 @@ from .output import print_facts, print_json, print_table
 if TYPE_CHECKING:
     from ..experiment.registry import Entry
 
+UNTRAINED = "none: a head for metapipe adapt --backbone NAME"
+"""Of an algorithm that needs no run."""
+
 
 @click.group()
 def plugins() -> None:
@@ -25,7 +28,7 @@ def plugins() -> None:
 @json_option
 @pass_app
 def list_(app: App, as_json: bool) -> None:
-    """List algorithms, models and data sets, and plugins that failed to load."""
+    """List algorithms, models, data sets and backbones, and what failed to load."""
     rows = [
         {
             "kind": entry.plugin_type,
@@ -97,12 +100,24 @@ def _as_dict(entry: Entry) -> dict[str, Any]:
         "implements": getattr(cls, "equations", ""),
         "departs": getattr(cls, "departures", ""),
         "problems": ", ".join(sorted(getattr(cls, "kinds", ()))),
+        "training": "" if getattr(cls, "needs_training", True) else UNTRAINED,
+        **(_whose(cls) if entry.plugin_type == "backbone" else {}),
         "normalisation": _normalisation(entry),
         "dropout": _dropout(cls) if entry.plugin_type == "algorithm" else "",
         "origin": f"{entry.origin} ({entry.origin.module})",
         "settings": _settings(cls),
         "recommended": dict(cls.recommended),
         "recommended_with": {k: dict(v) for k, v in cls.recommended_with.items()},
+    }
+
+
+def _whose(cls: Any) -> dict[str, str]:
+    """What a backbone takes, whose it is, and where it comes from."""
+    return {
+        "takes": {"file": "files", "row": "rows of a table"}[cls.form],
+        "licence": cls.licence,
+        "source": cls.source,
+        "install": cls.install,
     }
 
 

@@ -49,6 +49,12 @@ def prepare(experiment: Experiment) -> Prepared:
     learner, meta = build_learner(
         experiment.algorithm, experiment.model, problem, device, experiment.run.seed
     )
+    if not meta.params:
+        raise UnsupportedError(
+            f"{experiment.run.algorithm} has nothing to train on the model "
+            f"{experiment.run.model}: choose a model with parameters, for example "
+            "--model mlp"
+        )
     for recipe in extremes(experiment):
         check_asked(learner, sources["train"], recipe)
     splits: list[Split] = [experiment.evaluation.split]
