@@ -10,18 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
 from ..algorithm import Meta, Step
-from ..episode import Episodes, Metrics, Params, Task
+from ..episode import Episodes, Metrics, Task
 from ..errors import DivergedError
-from ..numerics.functional import partition
 from ..numerics.task_map import TaskMap
 from ..numerics.tuning import fastest
 from ..settings import TrainingSettings
 from .learner import Learner
+from .optimiser import optimiser
 
 DIVERGED = 1000.0
 """A loss that grows to so many times its first value (at least 1) has diverged."""
@@ -68,7 +67,7 @@ def initial_state(
         {name: p.clone().requires_grad_() for name, p in meta.params.items()},
         {name: b.clone() for name, b in meta.state.items()},
     )
-    return TrainingState(meta, _optimiser(meta.params, settings, undecayed))
+    return TrainingState(meta, optimiser(meta.params, settings, undecayed))
 
 
 def iterations(
@@ -164,23 +163,6 @@ def _check(state: TrainingState, loss: float, norm: float) -> None:
         raise DivergedError(
             f"the loss grew from {state.first_loss:.3g} to {loss:.3g} {at}: {advice}"
         )
-
-
-def _optimiser(
-    params: Params, settings: TrainingSettings, undecayed: tuple[str, ...]
-) -> torch.optim.Optimizer:
-    free, decayed = partition(params, (n for n in params if n.startswith(undecayed)))
-    groups: list[dict[str, Any]] = [{"params": list(decayed.values())}]
-    if free:
-        groups.append({"params": list(free.values()), "weight_decay": 0.0})
-    common: dict[str, Any] = {"lr": settings.lr, "weight_decay": settings.weight_decay}
-    if settings.optimiser == "sgd":
-        momentum = settings.momentum
-        return torch.optim.SGD(
-            groups, momentum=momentum, nesterov=momentum > 0, **common
-        )
-    kind = torch.optim.Adam if settings.optimiser == "adam" else torch.optim.AdamW
-    return kind(groups, **common)
 
 
 def _mix(seed: int, step: int) -> int:
