@@ -7,8 +7,8 @@ Importing this module does not import torch.
 
 from typing import TYPE_CHECKING, Any
 
-from .algorithm import Algorithm, Meta, Step
-from .dataset import Dataset, Source
+from .algorithm import Algorithm, Group, Meta, Predict, Step, TaskMap
+from .dataset import Dataset, Source, SourceFacts
 from .encoder import Encoder
 from .episode import Episodes, Metrics, Params, Samples, Task
 from .errors import (
@@ -48,6 +48,7 @@ __all__ = [
     "Episodes",
     "FewShotClassifier",
     "FewShotRegressor",
+    "Group",
     "Kind",
     "Meta",
     "MetapipeError",
@@ -55,15 +56,18 @@ __all__ = [
     "Model",
     "Params",
     "Plugin",
+    "Predict",
     "Problem",
     "Register",
     "RunInfo",
     "Samples",
     "Source",
+    "SourceFacts",
     "Split",
     "Statistics",
     "Step",
     "Task",
+    "TaskMap",
     "UnsupportedError",
     "UsageError",
     "__version__",

@@ -79,6 +79,6 @@ def open_run(
 def _encoder(row: RunRow, experiment: Experiment) -> Encoder | None:
     """That recorded with the run; of its data, for a run recorded without."""
     if "problem" not in row.environment:
-        return experiment.dataset.open("train").encoder
+        return experiment.dataset.open("train").facts.encoder
     record = row.environment.get("encoder")
     return encoder_from(record) if record else None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -57,15 +55,16 @@ def train(
         _show_experiment(resolved, as_json)
         return
     from ..runs.pipeline import train as run_training
+    from .progress import observer
 
-    with _observed(app):
-        outcome = run_training(
-            resolved.experiment,
-            app.registry,
-            app.new_store,
-            app.project.directory,
-            parent=None if parent is None else parent.id,
-        )
+    outcome = run_training(
+        resolved.experiment,
+        app.registry,
+        app.new_store,
+        app.project.directory,
+        parent=None if parent is None else parent.id,
+        observers=[observer()],
+    )
     _report(outcome, as_json)
 
 
@@ -76,24 +75,11 @@ def train(
 def resume(app: App, run: str, as_json: bool) -> None:
     """Go on with a run that did not complete, from its last checkpoint."""
     from ..runs.pipeline import resume as go_on
-
-    run_id = app.store.run(run).id
-    with _observed(app):
-        outcome = go_on(run_id, app.registry, app.store)
-    _report(outcome, as_json)
-
-
-@contextmanager
-def _observed(app: App) -> Iterator[None]:
-    """Attach the progress display as the observer it is."""
     from .progress import observer
 
-    display = observer()
-    app.registry.manager.register(display, name="progress")
-    try:
-        yield
-    finally:
-        app.registry.manager.unregister(display)
+    run_id = app.store.run(run).id
+    outcome = go_on(run_id, app.registry, app.store, observers=[observer()])
+    _report(outcome, as_json)
 
 
 def _show_experiment(resolved: Resolved, as_json: bool) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel
+
 from .registry import Entry
 
 
@@ -23,7 +25,7 @@ def facts(entry: Entry) -> dict[str, Any]:
         "origin": f"{entry.origin} ({entry.origin.module})",
         "distribution": entry.origin.distribution,
         "version": entry.origin.version,
-        "settings": _settings(cls),
+        "settings": settings_of(cls),
         "recommended": dict(cls.recommended),
         "recommended_with": {k: dict(v) for k, v in cls.recommended_with.items()},
     }
@@ -51,7 +53,7 @@ def _dropout(cls: Any) -> str:
     return "never acts: the network is never in training mode"
 
 
-def _settings(cls: Any) -> list[dict[str, Any]]:
+def settings_of(cls: type[BaseModel]) -> list[dict[str, Any]]:
     """Each field as its JSON schema tells it: type, default, bounds, help."""
     schema = cls.model_json_schema()
     return [

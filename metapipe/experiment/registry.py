@@ -11,7 +11,7 @@ import hashlib
 import importlib.util
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib.metadata import EntryPoint, entry_points
@@ -155,6 +155,15 @@ class Registry:
             f"{kind} {name}": str(self.entry(cast(PluginType, kind), name).origin)
             for kind, name in chosen.items()
         }
+
+    def observers(self, more: Iterable[object] = ()) -> pluggy.PluginManager:
+        """What a run tells of what happens: all plugins, and `more` objects with hook
+        implementations. A manager of its own: what is handed to one run is no plugin
+        of the next."""
+        manager = _manager()
+        for plugin in (*self.manager.get_plugins(), *more):
+            manager.register(plugin)
+        return manager
 
     def _register(
         self, kind: PluginType, origin: Origin, key: str, name: str, cls: type[Plugin]

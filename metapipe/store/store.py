@@ -197,7 +197,7 @@ class TaskStore:
     def finish_run(
         self,
         run_id: int,
-        status: Literal["completed", "interrupted", "failed"],
+        status: Literal["completed", "interrupted", "stopped", "failed"],
         *,
         error: str | None = None,
         metrics: Mapping[str, float] | None = None,

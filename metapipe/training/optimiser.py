@@ -8,12 +8,14 @@ own optimisers, and `torch.compile`, are for everybody else as they were.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from inspect import unwrap
 from typing import Any
 
 import torch
 from torch.optim import Optimizer
 
+from ..algorithm import Group
 from ..episode import Params
 from ..numerics.functional import partition
 from ..settings import TrainingSettings
@@ -48,16 +50,28 @@ class SGD(Unmarked, torch.optim.SGD):
 
 
 def optimiser(
-    params: Params, settings: TrainingSettings, undecayed: tuple[str, ...] = ()
+    params: Params, settings: TrainingSettings, groups: Sequence[Group] = ()
 ) -> Optimizer:
-    """The outer optimiser of `settings`. Weight decay leaves alone the parameters whose
-    names begin with one of `undecayed`."""
-    free, decayed = partition(params, (n for n in params if n.startswith(undecayed)))
-    groups: list[dict[str, Any]] = [{"params": list(decayed.values())}]
-    if free:
-        groups.append({"params": list(free.values()), "weight_decay": 0.0})
-    common: dict[str, Any] = {"lr": settings.lr, "weight_decay": settings.weight_decay}
+    """The outer optimiser of `settings`. Each group has the parameters that its prefix
+    begins, and the first group of all has the rest."""
+    options = []
+    for group in groups:
+        found, params = partition(params, (n for n in params if n.startswith(group[0])))
+        if found:
+            options.append(_options(found, settings, group.rate, group.decays))
+    options.insert(0, _options(params, settings, 1.0, decays=True))
     if settings.optimiser == "sgd":
         momentum = settings.momentum
-        return SGD(groups, momentum=momentum, nesterov=momentum > 0, **common)
-    return (Adam if settings.optimiser == "adam" else AdamW)(groups, **common)
+        return SGD(options, lr=settings.lr, momentum=momentum, nesterov=momentum > 0)
+    kind = Adam if settings.optimiser == "adam" else AdamW
+    return kind(options, lr=settings.lr)
+
+
+def _options(
+    params: Params, settings: TrainingSettings, rate: float, decays: bool
+) -> dict[str, Any]:
+    return {
+        "params": list(params.values()),
+        "weight_decay": settings.weight_decay if decays else 0.0,
+        "rate": rate,
+    }

@@ -58,10 +58,10 @@ def test_all_forms_have_the_same_files(root):
 
 def test_all_forms_make_the_same_source(root, tmp_path):
     source = folder_source(root, shares=(1.0, 0.0))
-    assert list(source.classes) == ["rose", "tulip"]
-    assert list(source.sizes) == [3, 2]
+    assert list(source.facts.classes) == ["rose", "tulip"]
+    assert list(source.facts.sizes) == [3, 2]
     folder = folder_source(tmp_path / "flowers", shares=(1.0, 0.0))
-    assert source.fingerprint == folder.fingerprint
+    assert source.facts.fingerprint == folder.fingerprint
 
 
 def zip_with(path, name, content=b"x"):
@@ -133,7 +133,7 @@ def test_lists_are_the_split(tmp_path):
     for split, names in (("train", "abc"), ("val", "d"), ("test", "ef")):
         (tmp_path / f"{split}.txt").write_text("\n".join(names) + "\n")
     source = folder_source(root, "test", lists=tmp_path)
-    assert list(source.classes) == ["e", "f"]
+    assert list(source.facts.classes) == ["e", "f"]
     (tmp_path / "test.txt").write_text("e\na\n")
     with pytest.raises(DataError, match="'a' in train and test"):
         folder_source(root, "test", lists=tmp_path)
@@ -168,7 +168,7 @@ def test_unreadable_files_are_named_or_left_out(tmp_path, caplog):
     with pytest.raises(DataError, match=r"1 unreadable: .*0\.png.*unreadable=skip"):
         folder_source(root, shares=(1.0, 0.0))
     source = folder_source(root, shares=(1.0, 0.0), unreadable="skip")
-    assert list(source.sizes) == [2, 3]
+    assert list(source.facts.sizes) == [2, 3]
 
 
 def test_pictures_in_two_classes_are_told(tmp_path, caplog):

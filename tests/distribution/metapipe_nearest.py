@@ -7,8 +7,8 @@ batch statistics for simplicity. Everything used here is metapipe's public API.
 import torch.nn.functional as F
 from pydantic import PositiveFloat
 
-from metapipe import Algorithm, Step, hookimpl
-from metapipe.numerics import apply, meta_of, task_loss
+from metapipe import Algorithm, Meta, Step, hookimpl
+from metapipe.numerics import apply, task_loss
 
 
 class Nearest(Algorithm):
@@ -31,7 +31,7 @@ class Nearest(Algorithm):
 
     def init(self, network):
         """The network's own parameters."""
-        return meta_of(network)
+        return Meta.of(network)
 
     def adapt(self, network, meta, support, ways):
         """The mean of each class (eq. 1)."""

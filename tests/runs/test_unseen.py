@@ -230,6 +230,6 @@ def test_classes_of_fc100_are_found_in_cifar_fs():
         REGISTRY.create("dataset", name, {"root": DATA}).open(split)
         for name, split in (("cifar-fs", "train"), ("fc100", "test"))
     )
-    assert shared_names(source.classes, test, "fc100") == {"shared_classes": 11}
+    assert shared_names(source.facts.classes, test, "fc100") == {"shared_classes": 11}
     with pytest.raises(DataError, match="2201 items of fc100, in 12 of its 20 classes"):
         shared_items(source, test, "fc100")

@@ -7,9 +7,11 @@ from itertools import pairwise
 import pytest
 import torch
 
+from metapipe.algorithm import Group
 from metapipe.settings import TrainingSettings
 from metapipe.training.optimiser import optimiser
 
+GROUPS = (Group("steps.", rate=2.0, decays=False),)
 SETTINGS = {"lr": 0.1, "weight_decay": 0.01}
 THEIRS = {
     "adam": lambda groups: torch.optim.Adam(groups, **SETTINGS),
@@ -46,17 +48,17 @@ def descend(chosen: torch.optim.Optimizer, params: dict[str, torch.Tensor]) -> N
 def test_bits_and_state_are_those_of_torch(name: str) -> None:
     settings = TrainingSettings(optimiser=name, momentum=0.9, **SETTINGS)
     mine, reference = parameters(), parameters()
-    ours = optimiser(mine, settings, ("steps.",))
-    decayed = [reference["weight"], reference["bias"]]
-    free = {"params": [reference["steps.weight"]], "weight_decay": 0.0}
-    theirs = THEIRS[name]([{"params": decayed}, free])
+    ours = optimiser(mine, settings, GROUPS)
+    rest = {"params": [reference["weight"], reference["bias"]], "rate": 1.0}
+    free = {"params": [reference["steps.weight"]], "weight_decay": 0.0, "rate": 2.0}
+    theirs = THEIRS[name]([rest, free])
     assert isinstance(ours, type(theirs))
     descend(ours, mine)
     descend(theirs, reference)
     for key, p in mine.items():
         assert torch.equal(p, reference[key])
     assert same(ours.state_dict(), theirs.state_dict())
-    again = optimiser(parameters(), settings, ("steps.",))
+    again = optimiser(parameters(), settings, GROUPS)
     again.load_state_dict(theirs.state_dict())
     assert same(again.state_dict(), theirs.state_dict())
 

@@ -20,23 +20,19 @@ from metapipe import (
     Kind,
     Meta,
     Metrics,
-    Model,
     Params,
-    Problem,
     Register,
     Samples,
     Step,
+    TaskMap,
     hookimpl,
 )
 from metapipe.numerics import (
     Loss,
-    TaskMap,
     apply,
     before_adaptation,
     gradient,
     inner_loop,
-    meta_of,
-    require_same_outputs,
     support_loss,
     task_loss,
 )
@@ -73,18 +69,6 @@ class IMAML(Algorithm):
     statistics: Literal["batch"] = "batch"
     """Normalisation layers use the batch at hand, always: queries predicted together
     see each other (transductive)."""
-
-    def check(self, trained: Problem, asked: Problem) -> None:
-        """The head has as many outputs as the training tasks had classes."""
-        require_same_outputs("imaml", trained, asked)
-
-    def build(self, model: Model, problem: Problem) -> nn.Module:
-        """The model with its head."""
-        return model.build(problem.shape, problem.outputs, self.statistics)
-
-    def init(self, network: nn.Module) -> Meta:
-        """The network's own parameters, theta."""
-        return meta_of(network)
 
     def adapt(
         self, network: nn.Module, meta: Meta, support: Samples, ways: int

@@ -17,22 +17,18 @@ from metapipe import (
     Kind,
     Meta,
     Metrics,
-    Model,
     Params,
-    Problem,
     Register,
     Samples,
     Step,
+    TaskMap,
     hookimpl,
 )
 from metapipe.numerics import (
-    TaskMap,
     apply,
     inner_loop,
-    meta_of,
     normalisation_names,
     partition,
-    require_same_outputs,
     support_loss,
     task_loss,
 )
@@ -71,18 +67,6 @@ class MAML(Algorithm):
     statistics: Literal["batch"] = "batch"
     """Normalisation layers use the batch at hand, always: queries predicted together
     see each other (transductive)."""
-
-    def check(self, trained: Problem, asked: Problem) -> None:
-        """The head has as many outputs as the training tasks had classes."""
-        require_same_outputs("maml", trained, asked)
-
-    def build(self, model: Model, problem: Problem) -> nn.Module:
-        """The model with its head."""
-        return model.build(problem.shape, problem.outputs, self.statistics)
-
-    def init(self, network: nn.Module) -> Meta:
-        """The meta-parameters are the network's own, theta."""
-        return meta_of(network)
 
     def adapt(
         self, network: nn.Module, meta: Meta, support: Samples, ways: int

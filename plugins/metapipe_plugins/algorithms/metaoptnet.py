@@ -23,10 +23,11 @@ from metapipe import (
     Samples,
     Statistics,
     Step,
+    TaskMap,
     UnsupportedError,
     hookimpl,
 )
-from metapipe.numerics import TaskMap, apply, head_step, meta_of, own
+from metapipe.numerics import apply, head_step, own
 from metapipe_plugins.parts.heads.features import vector_features
 from metapipe_plugins.parts.heads.ridge import ridge_regression
 from metapipe_plugins.parts.heads.svm import crammer_singer
@@ -54,6 +55,7 @@ class MetaOptNet(Algorithm):
         "model.features": "flatten",
         "model.scale": True,
     }
+    any_ways: ClassVar[bool] = True
 
     head: Literal["svm", "ridge"] = "svm"
     """The convex learner: the multi-class SVM of Crammer and Singer, or ridge
@@ -104,7 +106,7 @@ class MetaOptNet(Algorithm):
 
     def init(self, network: nn.Module) -> Meta:
         """The network's parameters, and the scale of the logits (gamma)."""
-        meta = meta_of(network)
+        meta = Meta.of(network)
         scale = next(iter(meta.params.values())).new_tensor(self.scale)
         return Meta({**meta.params, SCALE: scale}, meta.state)
 
@@ -118,10 +120,6 @@ class MetaOptNet(Algorithm):
         return {
             "weights": self._fit(features, support.targets, ways, self.test_iterations)
         }
-
-    def unadapted(self, network: nn.Module, meta: Meta) -> Params | None:
-        """Without a support set there is nothing to fit."""
-        return None
 
     def predict(
         self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor

@@ -27,11 +27,11 @@ from metapipe import (
     Samples,
     Statistics,
     Step,
+    TaskMap,
     UnsupportedError,
     UsageError,
     hookimpl,
 )
-from metapipe.numerics import TaskMap, meta_of
 from metapipe_plugins.parts.heads.classifier import (
     Classifier,
     Linear,
@@ -58,6 +58,7 @@ class Scikit(Algorithm):
         "model.features": "flatten",
         "model.scale": True,
     }
+    any_ways: ClassVar[bool] = True
 
     classifier: str = "LogisticRegression"
     """Name of the classifier: NearestCentroid, LogisticRegression, SVC, ..."""
@@ -104,20 +105,12 @@ class Scikit(Algorithm):
         )
         return Classifier(features, Linear(), problem)
 
-    def init(self, network: nn.Module) -> Meta:
-        """The network's own parameters and running statistics."""
-        return meta_of(network)
-
     def adapt(
         self, network: nn.Module, meta: Meta, support: Samples, ways: int
     ) -> Params:
         """Features of the support set (n, d), and its labels, one-hot (n, ways)."""
         features = self._features(network, meta, support.inputs)
         return {"features": features, "labels": F.one_hot(support.targets, ways)}
-
-    def unadapted(self, network: nn.Module, meta: Meta) -> Params | None:
-        """Without a support set there is nothing to fit."""
-        return None
 
     def predict(
         self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor
