@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..data.inspection import items_in_two_splits
 from ..errors import DataError
 from .context import App, pass_app
 from .options import by_table, json_option, set_option
@@ -61,6 +60,8 @@ def show(
 
     Its settings are given as -s dataset.root=PATH and so on.
     """
+    from ..data.inspection import items_in_two_splits
+
     settings = by_table(assignments, ("dataset",), "this command")["dataset"]
     dataset = app.registry.create("dataset", name, settings)
     splits: tuple[Split, ...] = ("train", "val", "test")

@@ -216,7 +216,7 @@ def _manager() -> pluggy.PluginManager:
 def load(paths: tuple[Path, ...] = ()) -> Registry:
     """All plugins: those installed, then the files at `paths`. Loaded once."""
     registry = Registry()
-    for entry_point in _installed():
+    for entry_point in installed():
         _load_entry_point(registry, entry_point)
     # a file may be in the config file and on the command line
     for path in {path.resolve(): path for path in paths}.values():
@@ -224,25 +224,26 @@ def load(paths: tuple[Path, ...] = ()) -> Registry:
     return registry
 
 
-def _installed() -> Sequence[EntryPoint]:
+def installed() -> Sequence[EntryPoint]:
     """Entry points in a fixed order, ours first, each distribution's once."""
-    found = {(_distribution(e), e.name, e.value): e for e in entry_points(group=GROUP)}
+    found = {(distribution(e), e.name, e.value): e for e in entry_points(group=GROUP)}
     return [found[k] for k in sorted(found, key=lambda k: (k[0] != GROUP, k))]
 
 
-def _distribution(entry_point: EntryPoint) -> str:
+def distribution(entry_point: EntryPoint) -> str:
+    """The name of the distribution that an entry point is from."""
     return entry_point.dist.name if entry_point.dist else "unknown"
 
 
 def _load_entry_point(registry: Registry, entry_point: EntryPoint) -> None:
-    key = f"{_distribution(entry_point)}:{entry_point.name}"
+    key = f"{distribution(entry_point)}:{entry_point.name}"
     try:
         plugin = entry_point.load()
     except (Exception, SystemExit) as error:  # anybody's code
         registry._fail(key, error)
         return
     version = entry_point.dist.version if entry_point.dist else ""
-    origin = Origin(entry_point.value, _distribution(entry_point), version)
+    origin = Origin(entry_point.value, distribution(entry_point), version)
     registry.add(plugin, origin, key)
 
 
