@@ -71,7 +71,7 @@ def silently_off(algorithm: str, setting: str) -> str:
     return (
         f"{algorithm} never runs the network in training mode, so {setting} would be "
         f"silently off: use -s {name}=0, or a method for which metapipe plugins show "
-        "says that dropout acts, for example --plugin protonet"
+        "says that dropout acts"
     )
 
 

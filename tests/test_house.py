@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 import tomllib
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -148,3 +150,11 @@ def test_every_part_is_part_of_something() -> None:
 
 def module(path: Path) -> str:
     return ".".join(path.relative_to(ROOT / "plugins").with_suffix("").parts)
+
+
+@pytest.mark.parametrize("name", ["metapipe", "metapipe.store", "metapipe.experiment"])
+def test_what_only_looks_needs_no_torch(name: str) -> None:
+    rest = [m for m in modules() if m.startswith("metapipe.experiment.")]
+    names = rest if name == "metapipe.experiment" else [name]
+    program = f"import sys, {', '.join(names)}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

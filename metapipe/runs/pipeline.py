@@ -179,6 +179,9 @@ def _run(
                     status = "interrupted"  # resuming has only this left to do
             figures = session.latest | _figures(evaluation)
             reporter.finished(status, figures, session.seconds)
+        except KeyboardInterrupt:  # a second signal: at once, from the last checkpoint
+            reporter.finished("interrupted", session.latest, session.seconds)
+            raise
         except BaseException as error:
             reporter.failed(error)
             raise

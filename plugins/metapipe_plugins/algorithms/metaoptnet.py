@@ -30,7 +30,7 @@ from metapipe import (
     hookimpl,
 )
 from metapipe.numerics import apply, head_step, own
-from metapipe_plugins.parts.heads.features import vector_features
+from metapipe_plugins.parts.heads.features import FLAT_FEATURES, vector_features
 from metapipe_plugins.parts.heads.ridge import ridge_regression
 from metapipe_plugins.parts.heads.svm import crammer_singer
 
@@ -52,11 +52,7 @@ class MetaOptNet(Algorithm):
         "authors' code embeds them one after the other"
     )
     stochastic: ClassVar[bool] = True
-    recommended: ClassVar[dict[str, object]] = {
-        "model.pooling": "max",
-        "model.features": "flatten",
-        "model.scale": True,
-    }
+    recommended: ClassVar[dict[str, object]] = FLAT_FEATURES
     any_ways: ClassVar[bool] = True
 
     head: Literal["svm", "ridge"] = "svm"

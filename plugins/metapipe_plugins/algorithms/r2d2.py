@@ -31,7 +31,7 @@ from metapipe import (
     hookimpl,
 )
 from metapipe.numerics import apply, head_step, own
-from metapipe_plugins.parts.heads.features import vector_features
+from metapipe_plugins.parts.heads.features import FLAT_FEATURES, vector_features
 from metapipe_plugins.parts.heads.ridge import ridge_regression
 
 SCALE, SHIFT, PENALTY = "adjust.scale", "adjust.shift", "adjust.log_penalty"
@@ -51,11 +51,7 @@ class R2D2(Algorithm):
         "the penalty is learned, from 1 on; the released code keeps it at 50"
     )
     stochastic: ClassVar[bool] = True
-    recommended: ClassVar[dict[str, object]] = {
-        "model.pooling": "max",
-        "model.features": "flatten",
-        "model.scale": True,
-    }
+    recommended: ClassVar[dict[str, object]] = FLAT_FEATURES
     any_ways: ClassVar[bool] = True
 
     penalty: PositiveFloat = 1.0
