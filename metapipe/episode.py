@@ -36,6 +36,9 @@ class Task:
     ways: int
     shots: int
     queries: int
+    support: int | None = None
+    """Support examples in all, where classes have unequal numbers; None for `shots` of
+    each."""
 
 
 class Samples(NamedTuple):

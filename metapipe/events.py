@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,7 +37,7 @@ class CheckpointInfo:
     sha256: str
     bytes: int
     step: int
-    kind: Literal["latest", "best"]
+    which: Literal["latest", "best"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +57,5 @@ class EpisodeRecord:
     loss_before: float | None = None
     accuracy: float | None = None
     accuracy_before: float | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """Further figures that the algorithm gives, by name."""

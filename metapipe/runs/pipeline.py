@@ -90,7 +90,7 @@ def train(
             iterations=experiment.training.iterations,
             config=experiment.to_dict(),
             plugins=registry.versions(experiment),
-            environment=environment() | _facts_of_data(prepared),
+            environment=environment(),
             git_commit=commit,
             git_dirty=dirty,
             device=prepared.learner.device,
@@ -99,6 +99,7 @@ def train(
             directory=str(directory),
             host=host(),
             pid=os.getpid(),
+            **_facts_of_data(prepared),
         )
     )
     return _run(run_id, prepared, None, registry, store)
@@ -113,8 +114,8 @@ def resume(run_id: int, registry: Registry, store: TaskStore) -> Outcome:
             f"metapipe train --from-run {run_id}"
         )
     prepared = prepare(Experiment.from_dict(row.config, registry))
-    require_same_data(row.environment.get("data"), prepared.sources["train"])
-    rows = {c.kind: c for c in store.checkpoints(run_id)}
+    require_same_data(row.fingerprint, prepared.sources["train"])
+    rows = {c.which: c for c in store.checkpoints(run_id)}
     latest = rows.get("latest")
     checkpoint = load(Path(latest.path), latest.sha256) if latest else None
     step = checkpoint.step if checkpoint else 0
@@ -260,7 +261,7 @@ def _facts_of_data(prepared: Prepared) -> dict[str, Any]:
     source = prepared.sources["train"]
     encoder = source.encoder
     return {
-        "data": source.fingerprint,
+        "fingerprint": source.fingerprint,
         "problem": asdict(prepared.learner.problem),
         "encoder": None if encoder is None else encoder.model_dump(mode="json"),
     }
