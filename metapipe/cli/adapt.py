@@ -104,7 +104,7 @@ def adapt(
     )
     if out is not None:
         save(adapted, out)
-    number = app.store.record_evaluation(trained.row.id, *new)
+    number = app.store.record_evaluation(trained.row.id, *new, of_the_run=False)
     facts = {
         "run": trained.row.id,
         "evaluation": number,
