@@ -20,7 +20,7 @@ from .errors import (
 from .events import CheckpointInfo, EpisodeRecord, RunInfo
 from .hookspecs import hookimpl
 from .model import Model
-from .plugin import DropShare, Plugin, Register
+from .plugin import CONTRACT, DropShare, Plugin, Register
 from .problem import Kind, Problem, Split, Statistics
 from .version import __version__
 
@@ -38,6 +38,7 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "CONTRACT",
     "Algorithm",
     "CheckpointInfo",
     "DataError",

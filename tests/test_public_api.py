@@ -7,6 +7,7 @@ import metapipe
 
 NAMES = {
     *("Algorithm", "Dataset", "Meta", "Model", "Plugin", "Problem", "Source", "Step"),
+    *("CONTRACT", "Group", "Predict", "SourceFacts", "TaskMap"),
     *("EpisodeRecord", "Episodes", "Samples", "Task", "Metrics", "Params"),
     *("Kind", "Split", "Statistics", "Register", "hookimpl", "__version__"),
     *("CheckpointInfo", "RunInfo"),

@@ -27,7 +27,7 @@ from ..algorithm import Algorithm
 from ..dataset import Dataset
 from ..errors import PluginError, SettingError, UnknownNameError, did_you_mean
 from ..model import Model
-from ..plugin import Plugin
+from ..plugin import CONTRACT, Plugin
 from .setting_errors import first_error
 
 if TYPE_CHECKING:
@@ -87,6 +87,10 @@ class Registry:
 
     def add(self, plugin: ModuleType, origin: Origin, key: str) -> None:
         """Register a module that has hook implementations; faults are recorded."""
+        written_for = getattr(plugin, "contract", CONTRACT)
+        if written_for != CONTRACT:
+            self._fail(key, PluginError(_other_contract(written_for)))
+            return
         try:
             # pluggy leaves a plugin that fails half registered: try it elsewhere first
             trial = _manager()
@@ -191,6 +195,15 @@ class Registry:
         text = " ".join(str(error).split()) or "no reason given"
         kind = "" if isinstance(error, PluginError) else f"{type(error).__name__}: "
         self.failures.append(Failure(key, f"{kind}{text}"))
+
+
+def _other_contract(version: object) -> str:
+    newer = isinstance(version, int) and version > CONTRACT
+    advice = "upgrade metapipe" if newer else "get a newer version of the plugin"
+    return (
+        f"it was written for contract {version!r} of plugins, and this metapipe has "
+        f"{CONTRACT}: {advice}"
+    )
 
 
 def _manager() -> pluggy.PluginManager:

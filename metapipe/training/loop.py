@@ -87,7 +87,7 @@ def iterations(
     """Run the iterations that `state` has not done yet, changing it in place.
 
     Raises DivergedError when the loss or the gradient is no longer finite, or the loss
-    has grown a thousandfold; `state` is then as it was before that iteration.
+    has grown a thousandfold; `state` is then as it was before that step.
     """
     while state.step < settings.iterations:
         parts = draw(state.step)

@@ -6,6 +6,7 @@ Optimization", CVPR 2019. Equation numbers below are those of the paper.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import torch.nn.functional as F
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from metapipe import (
     Algorithm,
     Episodes,
+    Group,
     Meta,
     Model,
     Params,
@@ -74,6 +76,10 @@ class MetaOptNet(Algorithm):
     scale: PositiveFloat = 1.0
     """Scale of the logits (gamma) at the start; a meta-parameter."""
 
+    scale_rate: PositiveFloat = 1.0
+    """Step size of the scale, as a multiple of training.lr: the SVM's only temperature,
+    which a short training with small steps hardly moves."""
+
     iterations: PositiveInt = 15
     """Interior-point iterations of the SVM; 15 reach the optimum, which the gradient
     takes for granted."""
@@ -103,6 +109,10 @@ class MetaOptNet(Algorithm):
     def build(self, model: Model, problem: Problem) -> nn.Module:
         """The model without its head."""
         return vector_features(model, problem, self.statistics)
+
+    def groups(self) -> Sequence[Group]:
+        """The scale, at a rate of its own."""
+        return (Group(SCALE, rate=self.scale_rate),)
 
     def init(self, network: nn.Module) -> Meta:
         """The network's parameters, and the scale of the logits (gamma)."""

@@ -7,6 +7,7 @@ Solvers", ICLR 2019. Equation numbers below are those of the paper.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from metapipe import (
     Algorithm,
     Episodes,
+    Group,
     Meta,
     Model,
     Params,
@@ -72,6 +74,10 @@ class R2D2(Algorithm):
     def build(self, model: Model, problem: Problem) -> nn.Module:
         """The model without its head."""
         return vector_features(model, problem, self.statistics)
+
+    def groups(self) -> Sequence[Group]:
+        """Decaying the logarithm of the penalty would draw the penalty towards 1."""
+        return (Group(PENALTY, decays=False),)
 
     def init(self, network: nn.Module) -> Meta:
         """The network's parameters, and three scalars of the head."""
