@@ -3,8 +3,6 @@
 import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -13,13 +11,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from sqlalchemy import update
 from store_rows import EVALUATION, RUN, episodes
 
 from metapipe import CheckpointInfo, EpisodeRecord, Task
 from metapipe.errors import NotFoundError, StoreError, UsageError
-from metapipe.store import TaskStore, default_url, mask, schema
-from metapipe.store.engine import connect
+from metapipe.store import TaskStore, default_url, mask
 
 
 @pytest.fixture
@@ -246,33 +242,6 @@ def test_records_are_ready_for_pandas(store: TaskStore) -> None:
     frame = pd.DataFrame(map(asdict, store.runs()))
     assert frame.loc[0, "algorithm"] == "maml"
     assert {"accuracy", "status", "config"} <= set(frame.columns)
-
-
-def test_a_silent_run_is_lost_until_it_is_heard_again(
-    store: TaskStore, store_url: str
-) -> None:
-    run_id = store.begin_run(replace(RUN, host="elsewhere"))
-    assert store.run(run_id).status == "running"
-    silence = datetime.now(UTC) - timedelta(minutes=2)
-    engine = connect(store_url)
-    with engine.begin() as connection:
-        connection.execute(update(schema.Run).values(heartbeat=silence))
-    engine.dispose()
-    assert store.run(run_id).status == "lost"
-    assert [row.id for row in store.runs("status=lost")] == [run_id]
-    assert store.runs("status=running") == []
-    store.heartbeat(run_id)
-    assert store.run(run_id).status == "running"
-
-
-def test_a_killed_process_on_this_machine_is_noticed_at_once(store: TaskStore) -> None:
-    program = "import time; time.sleep(60)"
-    with subprocess.Popen([sys.executable, "-c", program]) as process:
-        run_id = store.begin_run(replace(RUN, pid=process.pid))
-        assert store.run(run_id).status == "running"
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert store.run(run_id).status == "lost"
 
 
 def test_processes_that_open_a_new_store_at_once_all_succeed(store_url: str) -> None:
