@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .output import accuracy_text
-
-if TYPE_CHECKING:
-    pass
 
 
 def _loss_text(found: Any) -> str:
