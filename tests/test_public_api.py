@@ -12,7 +12,9 @@ NAMES = {
     *("Kind", "Split", "Statistics", "Register", "hookimpl", "__version__"),
     *("CheckpointInfo", "RunInfo"),
     *("DropShare", "Encoder", "FewShotClassifier", "FewShotRegressor"),
-    *("DataError", "MetapipeError", "UnsupportedError", "UsageError"),
+    *("Group", "Predict", "SourceFacts", "TaskMap", "TaskStore"),
+    *("adapt", "evaluate", "load_adapted", "load_plugins", "predict", "resume"),
+    *("train", "DataError", "MetapipeError", "UnsupportedError", "UsageError"),
 }
 
 

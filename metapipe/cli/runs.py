@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import UnknownNameError, did_you_mean
-from ..runs.removal import remove_files
 from .context import App, pass_app
 from .options import json_option
 from .output import (
@@ -22,6 +21,7 @@ from .output import (
 )
 
 if TYPE_CHECKING:
+    from ..runs.comparison import Comparison
     from ..runs.pictures import Axis
     from ..store.records import EvaluationRow, RunRow
 
@@ -37,6 +37,7 @@ COLUMNS = (
     "loss",
     "created",
 )
+COMPARED = ("status", "step", "accuracy", "validation", "loss", "training", "device")
 
 
 @click.group()
@@ -113,7 +114,7 @@ def show(app: App, run: str, as_json: bool) -> None:
         )
 
 
-@runs.command()
+@runs.command(name="compare")
 @click.argument("names", metavar="RUN RUN...", nargs=-1, required=True)
 @click.option(
     "--png",
@@ -130,37 +131,19 @@ def show(app: App, run: str, as_json: bool) -> None:
 )
 @json_option
 @pass_app
-def compare(
+def compare_(
     app: App, names: tuple[str, ...], png: Path | None, axis: Axis, as_json: bool
 ) -> None:
     """Set runs side by side: figures, and the settings in which they differ."""
-    from ..store.records import flat_settings
+    from ..runs.comparison import compare
 
-    rows = [app.store.run(name) for name in names]
+    found = compare(app.store, names, png, axis)
     if png is not None:
-        _draw(app, rows, png, axis)
-    flat = [flat_settings(row.config) for row in rows]
-    keys = sorted({key for settings in flat for key in settings})
-    different = {
-        key: [settings.get(key) for settings in flat]
-        for key in keys
-        if len({str(settings.get(key)) for settings in flat}) > 1
-    }
-    facts = [dict(_facts(row)) for row in rows]
+        click.echo(f"wrote {png}", err=True)
     if as_json:
-        print_json({"runs": rows, "differences": different})
-        return
-    names_of = [f"run {row.id}" for row in rows]
-    wanted = ("status", "step", "accuracy", "validation", "loss", "training", "device")
-    table = [
-        {"": name, **dict(zip(names_of, (f.get(name) for f in facts), strict=True))}
-        for name in wanted
-    ]
-    table += [
-        {"": key, **dict(zip(names_of, values, strict=True))}
-        for key, values in different.items()
-    ]
-    print_table(table, ("", *names_of))
+        print_json({"runs": found.rows, "differences": found.differences})
+    else:
+        _print_comparison(found)
 
 
 @runs.command()
@@ -169,23 +152,27 @@ def compare(
 @pass_app
 def delete(app: App, names: tuple[str, ...], yes: bool) -> None:
     """Delete runs with their episodes and checkpoints."""
+    from ..runs.removal import remove_run
+
     rows = {row.id: row for row in map(app.store.run, names)}
     for row in rows.values():
         label = f"run {row.id}" + (f" '{row.name}'" if row.name else "")
         if not yes and not click.confirm(f"Delete {label} and its files?", err=True):
             click.echo(f"kept {label}", err=True)
             continue
-        app.store.delete_run(row.id)
-        remove_files(Path(row.directory))
+        remove_run(app.store, row.id)
         click.echo(f"deleted {label}")
 
 
-def _draw(app: App, rows: list[RunRow], png: Path, axis: Axis) -> None:
-    from ..runs.comparison import curves
-    from ..runs.pictures import draw_curves
-
-    draw_curves(curves(app.store, rows), png, axis)
-    click.echo(f"wrote {png}", err=True)
+def _print_comparison(found: Comparison) -> None:
+    names = [f"run {row.id}" for row in found.rows]
+    facts = [dict(_facts(row)) for row in found.rows]
+    figures = {name: [each.get(name) for each in facts] for name in COMPARED}
+    table = [
+        {"": name, **dict(zip(names, values, strict=True))}
+        for name, values in (*figures.items(), *found.differences.items())
+    ]
+    print_table(table, ("", *names))
 
 
 def _columns(text: str | None) -> tuple[str, ...]:

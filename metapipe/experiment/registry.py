@@ -212,9 +212,15 @@ def _manager() -> pluggy.PluginManager:
     return manager
 
 
-@lru_cache(maxsize=8)
 def load(paths: tuple[Path, ...] = ()) -> Registry:
-    """All plugins: those installed, then the files at `paths`. Loaded once."""
+    """All plugins: those installed, then the files at `paths`. Loaded once, and again
+    when a file has changed, as it does beside a notebook."""
+    changed = (path.stat().st_mtime_ns if path.is_file() else 0 for path in paths)
+    return _load(paths, tuple(changed))
+
+
+@lru_cache(maxsize=8)
+def _load(paths: tuple[Path, ...], changed: tuple[int, ...]) -> Registry:
     registry = Registry()
     for entry_point in installed():
         _load_entry_point(registry, entry_point)

@@ -31,9 +31,7 @@ from .provenance import environment, git_state, host
 from .reporter import Reporter
 from .session import TrainingSession
 from .signals import interruptible
-from .stored_run import (
-    require_same_data,
-)
+from .stored_run import require_same_data
 
 logger = logging.getLogger("metapipe")
 
@@ -183,7 +181,7 @@ def _run(
                     status = "interrupted"  # resuming has only this left to do
             figures = session.latest | _figures(evaluation)
             reporter.finished(status, figures, session.seconds)
-        except KeyboardInterrupt:  # a second signal: at once, from the last checkpoint
+        except KeyboardInterrupt:  # a second one, or where no signal was waited for
             reporter.finished("interrupted", session.latest, session.seconds)
             raise
         except BaseException as error:
