@@ -112,11 +112,11 @@ def resume(run_id: int, registry: Registry, store: TaskStore) -> Outcome:
             f"run {run_id} is {row.status} and cannot be resumed; repeat it with "
             f"metapipe train --from-run {run_id}"
         )
-    prepared = prepare(Experiment.from_dict(row.config, registry))
-    require_same_data(row.environment.get("data"), prepared.sources["train"])
     rows = {c.kind: c for c in store.checkpoints(run_id)}
     latest = rows.get("latest")
     checkpoint = load(Path(latest.path), latest.sha256) if latest else None
+    prepared = prepare(Experiment.from_dict(row.config, registry), checkpoint)
+    require_same_data(row.environment.get("data"), prepared.sources["train"])
     step = checkpoint.step if checkpoint else 0
     store.reopen_run(run_id, host=host(), pid=os.getpid(), step=step)
     return _run(run_id, prepared, checkpoint, registry, store)
@@ -132,7 +132,7 @@ def evaluate(
     dataset_name: str | None = None,
     dataset_settings: Mapping[str, Any] | None = None,
     algorithm: Mapping[str, Any] | None = None,
-    ends_run: bool = False,
+    trained: Learner | None = None,
 ) -> EvaluationRow:
     """Evaluate a run on unseen episodes and store the result.
 
@@ -140,14 +140,18 @@ def evaluate(
     images are resized to those of the run;
     `algorithm` changes settings of its algorithm that matter after training
     (`test_steps`). Both are kept with the result, and so is what the run may know of
-    the other data. That which `ends_run` gives the run its own figures. Raises
-    DataError for classes that it was trained on.
+    the other data. `trained` is the learner of a run that ends now, which is not built
+    again: this evaluation gives the run its own figures. Raises DataError for classes
+    that it was trained on.
     """
     row = store.run(run_id)
     experiment = Experiment.from_dict(row.config, registry)
     checkpoint = stored_checkpoint(store, row, settings.checkpoint)
     experiment = changed_after_training(experiment, registry, algorithm or {}, row)
-    learner, meta = trained_learner(experiment, checkpoint, row)
+    if trained is None:
+        learner, meta = trained_learner(experiment, checkpoint, row)
+    else:
+        learner, meta = trained, checkpoint.meta(trained.device)
     name = dataset_name or experiment.run.dataset
     chosen = dataset or experiment.dataset
     opened = chosen.open(settings.split)
@@ -186,7 +190,9 @@ def evaluate(
         checkpoint=checkpoint.sha256,
         seconds=time.perf_counter() - begun,
     )
-    added = store.record_evaluation(run_id, new, records, of_the_run=ends_run)
+    added = store.record_evaluation(
+        run_id, new, records, of_the_run=trained is not None
+    )
     return store.evaluation(added)
 
 
@@ -219,7 +225,7 @@ def _run(
         try:
             reporter.started()
             if checkpoint:
-                checkpoint.restore(state, session.learner)
+                checkpoint.restore(state)
                 session.best = checkpoint.header["best"]
                 session.seconds = checkpoint.header["seconds"]
             session.learner = _mapped(session, checkpoint)
@@ -233,7 +239,11 @@ def _run(
             if status == "completed":
                 try:
                     evaluation = evaluate(
-                        run_id, registry, store, experiment.evaluation, ends_run=True
+                        run_id,
+                        registry,
+                        store,
+                        experiment.evaluation,
+                        trained=session.learner,
                     )
                 except KeyboardInterrupt:
                     status = "interrupted"  # resuming has only this left to do
