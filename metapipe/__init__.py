@@ -5,6 +5,7 @@ What a plugin needs is here and behind four more doors: `metapipe.numerics`,
 Importing this module does not import torch.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .algorithm import Algorithm, Meta, Step
@@ -26,14 +27,20 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .adaptation.estimators import FewShotClassifier, FewShotRegressor
+    from .training.weights import load_weights
+
+
+_LATE = {
+    "FewShotClassifier": "adaptation.estimators",
+    "FewShotRegressor": "adaptation.estimators",
+    "load_weights": "training.weights",
+}
+"""What needs torch or scikit-learn, by where it is: imported when asked for."""
 
 
 def __getattr__(name: str) -> Any:
-    """The estimators, imported when asked for: they need torch and scikit-learn."""
-    if name in ("FewShotClassifier", "FewShotRegressor"):
-        from .adaptation import estimators
-
-        return getattr(estimators, name)
+    if name in _LATE:
+        return getattr(import_module(f".{_LATE[name]}", __name__), name)
     raise AttributeError(f"module 'metapipe' has no attribute '{name}'")
 
 
@@ -68,4 +75,5 @@ __all__ = [
     "UsageError",
     "__version__",
     "hookimpl",
+    "load_weights",
 ]

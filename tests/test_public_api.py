@@ -9,6 +9,7 @@ NAMES = {
     *("Algorithm", "Dataset", "Meta", "Model", "Plugin", "Problem", "Source", "Step"),
     *("EpisodeRecord", "Episodes", "Samples", "Task", "Metrics", "Params"),
     *("Kind", "Split", "Statistics", "Register", "hookimpl", "__version__"),
+    "load_weights",
     *("CheckpointInfo", "RunInfo"),
     *("DropShare", "Encoder", "FewShotClassifier", "FewShotRegressor"),
     *("DataError", "MetapipeError", "UnsupportedError", "UsageError"),

@@ -160,13 +160,13 @@ def load(path: Path, registry: Registry, device: str = "auto") -> AdaptedModel:
     device = choose_device(device)
     try:
         origin = ModelOrigin(**header["origin"])
-        problem = Problem(**{**header["problem"], "shape": _tuple(header["problem"])})
+        problem = Problem.from_record(header["problem"])
         record, classes = header["encoder"], tuple(map(str, header["classes"]))
         settings = origin.settings
         algorithm, model = settings["algorithm"], settings["model"]
         _check_header(origin, problem, classes)
         encoder = encoder_from(record) if record else None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(f"{path} has a damaged header: {reason}") from error
     learner, meta = open_learner(
@@ -202,7 +202,3 @@ def _check_header(
     wanted = 2 if problem.kind == "classification" else 0
     if len(set(classes)) < len(classes) or len(classes) < wanted:
         raise ValueError(f"its classes are {list(classes)}")
-
-
-def _tuple(problem: Mapping[str, Any]) -> tuple[int, ...]:
-    return tuple(int(side) for side in problem["shape"])

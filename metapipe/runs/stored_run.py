@@ -116,7 +116,7 @@ def recorded_problem(experiment: Experiment, row: RunRow) -> Problem:
     known = row.environment.get("problem")
     if known is None:
         return problem_of(experiment.dataset.open("train"), experiment.task.ways)
-    return Problem(**{**known, "shape": tuple(known["shape"])})
+    return Problem.from_record(known)
 
 
 def stored_checkpoint(store: TaskStore, row: RunRow, kind: str) -> Checkpoint:

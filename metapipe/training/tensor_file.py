@@ -13,6 +13,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -27,6 +28,9 @@ from ..errors import CheckpointError
 
 FORMAT = 2
 """Written. Format 1, which had no checksum, is read too."""
+
+OLD_ADAPTED = "metapipe-adapted"
+"""The name that the header of an adapted model of format 1 had."""
 
 Which = Literal["checkpoint", "adapted"]
 
@@ -91,7 +95,8 @@ def write_tensors(
     except OSError as error:
         raise CheckpointError(f"cannot write {path}: {error.strerror}") from error
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):  # that of the writing is told
+            aside.unlink()
     return _sha256(head, data)
 
 
@@ -102,15 +107,7 @@ def read_tensors(path: Path, which: Which) -> TensorFile:
     of a newer format, or the other of the two.
     """
     checked = _has_true_checksum(path, which)
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
-    except (SafetensorError, OSError, LookupError, RuntimeError, TypeError) as error:
-        reason = " ".join(str(error).split())
-        raise CheckpointError(
-            f"{path} is damaged, or no file of metapipe: {reason}"
-        ) from error
+    metadata, tensors = open_tensors(path)
     header = _header(path, metadata, checked)
     if header["which"] != which:
         found = WHICH.get(str(header["which"]), "something else")
@@ -120,6 +117,25 @@ def read_tensors(path: Path, which: Which) -> TensorFile:
             f"{remedy if which == 'adapted' else ''}"
         )
     return TensorFile(path, header, tensors)
+
+
+def open_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and tensors of any safetensors file, as they are. Raises CheckpointError
+    if it is none."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
+            return file.metadata() or {}, tensors
+    except (SafetensorError, OSError, LookupError, RuntimeError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(
+            f"{path} is damaged, or no file of tensors: {reason}"
+        ) from error
+
+
+def is_ours(metadata: Mapping[str, str]) -> bool:
+    """Whether metapipe wrote a file with that metadata."""
+    return "metapipe" in metadata or OLD_ADAPTED in metadata
 
 
 def sha256_of(path: Path) -> str:
@@ -187,12 +203,11 @@ def _header(
     path: Path, metadata: Mapping[str, str], checked: bool
 ) -> Mapping[str, Any]:
     """The JSON in the metadata, with `format` and `which`."""
-    old = "metapipe-adapted" in metadata
-    text = metadata.get("metapipe-adapted" if old else "metapipe")
-    if text is None:
-        raise CheckpointError(f"{path} is damaged, or no file of metapipe: foreign")
+    if not is_ours(metadata):
+        raise CheckpointError(f"{path} is a foreign file: metapipe did not write it")
+    old = OLD_ADAPTED in metadata
     try:
-        header = json.loads(text)
+        header = json.loads(metadata[OLD_ADAPTED if old else "metapipe"])
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is damaged: its header is no JSON") from error
     version = header.get("format") if isinstance(header, dict) else None
