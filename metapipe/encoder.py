@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -58,3 +58,8 @@ class Encoder(BaseModel, ABC):
 
         generator = torch.Generator().manual_seed(seed)
         return torch.randn(count, *self.shape, generator=generator)
+
+
+RegisterEncoder = Callable[[str, type[Encoder]], None]
+"""`register(name, cls)`: what the hook for encoders is handed. They are no plugins, as
+they have no settings of their own."""

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 
 import pluggy
 
+from .encoder import RegisterEncoder
 from .events import CheckpointInfo, EpisodeRecord, RunInfo
-from .plugin import Register, RegisterEncoder
+from .plugin import Register
 
 hookspec = pluggy.HookspecMarker("metapipe")
 hookimpl = pluggy.HookimplMarker("metapipe")

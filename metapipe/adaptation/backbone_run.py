@@ -24,6 +24,9 @@ from ..training.device import choose_device
 from ..training.learner import build_learner
 from .adapted_model import AdaptedModel, ModelOrigin, adapt
 
+Tables = Mapping[str, Mapping[str, Any]]
+"""Settings by table and name."""
+
 HEAD, MODEL = "logistic", "identity"
 """What learns from the vectors unless told otherwise, and what is between them."""
 
@@ -124,15 +127,7 @@ class BackboneRun:
             iterations=0,
             config={"run": chosen, **self.settings},
             plugins=self.plugins,
-            # TODO(store): `backbone`, `fingerprint`, `problem` and `encoder` are
-            # columns of NewRun once the branch `store` is merged; then they move there.
-            environment=environment()
-            | {
-                "data": new.fingerprint,
-                "problem": asdict(self.problem),
-                "encoder": self.encoder.model_dump(mode="json"),
-                "backbone": self.identity,
-            },
+            environment=environment(),
             git_commit=commit,
             git_dirty=dirty,
             device=choose_device("auto"),
@@ -141,6 +136,10 @@ class BackboneRun:
             directory=str(new_directory(project)),
             host=host(),
             pid=os.getpid(),
+            fingerprint=new.fingerprint,
+            problem=asdict(self.problem),
+            encoder=self.encoder.model_dump(mode="json"),
+            backbone=self.identity,
         )
 
 
@@ -148,7 +147,7 @@ def open_backbone(
     registry: Registry,
     name: str,
     head: str = HEAD,
-    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    settings: Tables | None = None,
 ) -> BackboneRun:
     """A backbone with a head, ready to adapt; `settings` are tables `backbone` and
     `algorithm`.

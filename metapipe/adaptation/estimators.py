@@ -18,22 +18,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from ..episode import Samples
 from ..errors import UnsupportedError, UsageError, did_you_mean
-from ..experiment.project import find_project
-from ..experiment.registry import load
+from ..experiment.registry import Registry
 from ..runs.stored_run import checkpoint_row
-from ..store import TaskStore, default_url
+from ..runs.workspace import AnyPath, Workspace
+from ..store import TaskStore
 from ..training.evaluation import QueryMode
 from .adaptable import Adaptable
 from .adapted_model import AdaptedModel, save
 from .backbone_run import HEAD, open_backbone
-from .items import encoded, is_items
+from .items import column, encoded, is_items
 from .trained_run import TrainedRun, open_run
 
 KEPT = 4
@@ -51,20 +50,26 @@ class _FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         checkpoint: str = "best",
         prediction: QueryMode = "alone",
         settings: dict[str, Any] | None = None,
+        project: AnyPath | None = None,
+        plugin_paths: Sequence[AnyPath] | AnyPath = (),
     ) -> None:
         """
         run: number or name of a run; "latest" if not given.
-        db: URL of its task store; that of the project around the working directory if
-            not given.
+        db: URL of its task store; that of the project if not given.
         checkpoint: "best" or "latest".
         prediction: whether batch statistics see one query at a time, or all together.
         settings: settings of the run's algorithm to change, such as {"test_steps": 3}.
+        project: its folder or config file; that around the working directory if not
+            given.
+        plugin_paths: plugin files, beside those of the project.
         """
         self.run = run
         self.db = db
         self.checkpoint = checkpoint
         self.prediction = prediction
         self.settings = settings
+        self.project = project
+        self.plugin_paths = plugin_paths
 
     def save(self, path: str | Path) -> None:
         """Write the adapted model for `metapipe predict` and `metapipe export`."""
@@ -75,15 +80,18 @@ class _FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         _require_known("checkpoint", self.checkpoint, ("best", "latest"))
         _require_known("prediction", self.prediction, get_args(QueryMode))
         run = "latest" if self.run is None else self.run
-        url = self.db
-        if url is None:
-            project = find_project()
-            url = project.store_url or default_url(project.directory)
-        with TaskStore.open(url) as store:  # which run or checkpoint it is may change
-            row = store.run(run)
-            sha256 = checkpoint_row(store, row, self.checkpoint).sha256
-        settings = json.dumps(self.settings or {})
-        return _opened(url, row.id, self.checkpoint, settings, sha256)
+        with Workspace.at(self.project, self.db, self.plugin_paths) as workspace:
+            row = workspace.store.run(run)
+            # which run or checkpoint it is may change
+            sha256 = checkpoint_row(workspace.store, row, self.checkpoint).sha256
+            return _opened(
+                workspace.url,
+                workspace.registry,
+                row.id,
+                self.checkpoint,
+                json.dumps(self.settings or {}),
+                sha256,
+            )
 
     def _inputs(self, X: Any, opened: Adaptable, *, reset: bool) -> Tensor:
         """Inputs (n, *shape): from rows (n, d) of numbers, arrays (n, *shape), or
@@ -163,17 +171,25 @@ class FewShotClassifier(ClassifierMixin, _FewShot):  # type: ignore[misc]
         checkpoint: str = "best",
         prediction: QueryMode = "alone",
         settings: dict[str, Any] | None = None,
+        project: AnyPath | None = None,
+        plugin_paths: Sequence[AnyPath] | AnyPath = (),
     ) -> None:
         """
         run: number or name of a run; "latest" if neither run nor backbone is given.
         backbone: name of a backbone, with which no run is needed.
         head: name of the algorithm that learns from the backbone's vectors.
         backbone_settings: settings of the backbone, such as {"size": 64}.
-        db, checkpoint, prediction: see FewShotRegressor.
         settings: settings of the run's algorithm, or of the head, to change.
+        db, checkpoint, prediction, project, plugin_paths: as of a FewShotRegressor.
         """
         super().__init__(
-            run, db=db, checkpoint=checkpoint, prediction=prediction, settings=settings
+            run,
+            db=db,
+            checkpoint=checkpoint,
+            prediction=prediction,
+            settings=settings,
+            project=project,
+            plugin_paths=plugin_paths,
         )
         self.backbone = backbone
         self.head = head
@@ -185,7 +201,7 @@ class FewShotClassifier(ClassifierMixin, _FewShot):  # type: ignore[misc]
         Raises UnsupportedError (a ValueError) if the algorithm cannot do so many
         classes, and UsageError if both a run and a backbone are given.
         """
-        labels = _column(y)
+        labels = column(y)
         check_classification_targets(labels)
         opened = self._chosen()
         inputs = self._inputs(X, opened, reset=True)
@@ -211,7 +227,8 @@ class FewShotClassifier(ClassifierMixin, _FewShot):  # type: ignore[misc]
             "backbone": self.backbone_settings or {},
             "algorithm": self.settings or {},
         }
-        return open_backbone(load(()), self.backbone, self.head, tables)
+        registry = Workspace.at(self.project, self.db, self.plugin_paths).registry
+        return open_backbone(registry, self.backbone, self.head, tables)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """(n, classes): probabilities, in the order of `classes_`."""
@@ -259,23 +276,15 @@ class FewShotRegressor(RegressorMixin, _FewShot):  # type: ignore[misc]
 
 
 @lru_cache(KEPT)
-def _opened(url: str, run: int, kind: str, settings: str, sha256: str) -> TrainedRun:
+def _opened(
+    url: str, registry: Registry, run: int, kind: str, settings: str, sha256: str
+) -> TrainedRun:
     """The run, kept open under the hash of its checkpoint: going on with the run, or
     another one of its number, is another thing to open."""
     with TaskStore.open(url) as store:
-        return open_run(store, load(()), run, kind, json.loads(settings))
+        return open_run(store, registry, run, kind, json.loads(settings))
 
 
 def _require_known(name: str, value: Any, known: Sequence[str]) -> None:
     if value not in known:
         raise ValueError(f"{name} = {value!r}; {did_you_mean(str(value), known)}")
-
-
-def _column(y: Any) -> NDArray[Any]:
-    if y is None:
-        raise ValueError("requires y to be passed, but the target y is None")
-    if isinstance(y, list | tuple) and len({isinstance(v, str) for v in y}) > 1:
-        raise ValueError("y mixes names and numbers: make all of them names")
-    labels: NDArray[Any] = column_or_1d(y, warn=True)
-    assert_all_finite(labels, input_name="y")
-    return labels

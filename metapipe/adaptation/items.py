@@ -1,4 +1,4 @@
-"""What a user hands in from Python: things for an encoder, or numbers."""
+"""What a user hands in from Python: things for an encoder, numbers, and labels."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import assert_all_finite
+from sklearn.utils.validation import column_or_1d
 from torch import Tensor
 
 from .adaptable import Adaptable
@@ -33,3 +36,14 @@ def _is_item(item: Any) -> bool:
     """A file's name or content, a picture, or an array that is one."""
     known = isinstance(item, str | bytes | Path) or hasattr(item, "getexif")
     return known or (isinstance(item, np.ndarray) and item.ndim > 1)
+
+
+def column(y: Any) -> NDArray[Any]:
+    """Labels (n,), all names or all numbers. Raises ValueError for anything else."""
+    if y is None:
+        raise ValueError("requires y to be passed, but the target y is None")
+    if isinstance(y, list | tuple) and len({isinstance(v, str) for v in y}) > 1:
+        raise ValueError("y mixes names and numbers: make all of them names")
+    labels: NDArray[Any] = column_or_1d(y, warn=True)
+    assert_all_finite(labels, input_name="y")
+    return labels

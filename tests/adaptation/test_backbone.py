@@ -1,6 +1,5 @@
 """A classifier without any run: adapt --backbone, by real processes."""
 
-import json
 import shutil
 
 import numpy as np
@@ -8,13 +7,13 @@ import pytest
 import torch
 from commands import error_line, metapipe, metapipe_json
 from PIL import Image, ImageDraw
-from safetensors import safe_open
-from safetensors.torch import save_file
 from sentences import WORDS, write_model
 from sklearn.base import clone
 
+import metapipe as metapipe_python
 from metapipe import FewShotClassifier, UsageError
 from metapipe.store import TaskStore, default_url
+from metapipe.training.tensor_file import read_tensors, write_tensors
 
 GRADIENTS = ("adapt", "--backbone", "gradients")
 SIZE = ("-s", "backbone.size=48", "-s", "backbone.cell=12")
@@ -69,6 +68,24 @@ def test_a_task_is_learned_without_a_run(project):
     assert not found["transductive"]
 
 
+def test_python_has_the_same(project):
+    found = metapipe_python.adapt(
+        backbone="gradients",
+        support=project / "shots",
+        query=project / "more",
+        settings={"backbone.size": 48, "backbone.cell": 12, "algorithm.C": 3.0},
+        project=project,
+    )
+    assert found.query.accuracy > 0.9
+    assert found.model.origin.settings["algorithm"]["C"] == 3
+    with TaskStore.open(default_url(project)) as store:
+        assert store.run(found.run).config["algorithm"]["C"] == 3
+    with pytest.raises(UsageError, match="give either a run or a backbone"):
+        metapipe_python.adapt(
+            1, backbone="gradients", support=project / "shots", project=project
+        )
+
+
 def test_it_is_a_run_of_its_own(project):
     found = metapipe_json(
         *GRADIENTS, *SIZE, "--support", "shots", "--query", "more", cwd=project
@@ -86,7 +103,7 @@ def test_it_is_a_run_of_its_own(project):
     assert found["run"] in [row["id"] for row in listed]
     with TaskStore.open(default_url(project)) as store:
         row = store.run(found["run"])
-    assert row.environment["backbone"].startswith("gradients@")
+    assert row.backbone.startswith("gradients@")
     for command in ("evaluate", "resume"):
         line = error_line(command, str(row.id), cwd=project, code=2)
         assert "trained nothing" in line or "cannot be resumed" in line
@@ -119,22 +136,20 @@ def test_a_model_needs_no_store_and_predicts_the_same_in_every_form(
 
 
 def test_the_file_names_the_hash_and_holds_no_weights_of_others(model):
-    with safe_open(model, framework="pt") as file:
-        header = json.loads(file.metadata()["metapipe-adapted"])
-        names = set(file.keys())
-    assert names == {"adapted/weight", "adapted/bias"}
+    file = read_tensors(model, "adapted")
+    header = file.header
+    assert set(file.tensors) == {"adapted/weight", "adapted/bias"}
     sha256 = header["encoder"]["sha256"]
     assert header["origin"]["backbone"] == f"gradients@{sha256[:12]}"
     assert header["origin"]["settings"]["backbone"]["size"] == 48
 
 
 def test_vectors_made_otherwise_are_refused(project, model, tmp_path):
-    with safe_open(model, framework="pt") as file:
-        header = json.loads(file.metadata()["metapipe-adapted"])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
-    header["encoder"]["sha256"] = "0" * 64
+    file = read_tensors(model, "adapted")
+    encoder = {**file.header["encoder"], "sha256": "0" * 64}
     other = tmp_path / "other.metapipe"
-    save_file(tensors, other, {"metapipe-adapted": json.dumps(header)})
+    header = {**file.header, "encoder": encoder}
+    write_tensors(other, "adapted", file.tensors, header)
     for form in ((), ("--json",), ("--csv",)):
         arguments = ("predict", str(other), "more", *form)
         line = error_line(*arguments, cwd=project, code=1)
@@ -174,16 +189,16 @@ def test_mistakes_are_one_line(project, tmp_path):
     shots = ("--support", "shots")
     for arguments, message, code in (
         (("--backbone", "gradient", *shots), "did you mean 'gradients'?", 2),
-        (("latest", "--backbone", "gradients", *shots), "give either RUN or", 2),
-        (shots, "give either RUN or --backbone", 2),
+        (("latest", "--backbone", "gradients", *shots), "give either a run or", 2),
+        (shots, "RUN, or --backbone NAME", 2),
         (("--backbone", "gradients", "--support", str(one)), "one class only", 2),
         (("--backbone", "gradients", "--support", "none"), "does not exist", 1),
         (("--backbone", "gradients", *shots, "--head", "maml"), "not (logistic)", 2),
         (("--backbone", "gradients", *shots, "--head", "x"), "no algorithm", 2),
-        (("latest", *shots, "--head", "logistic"), "--head goes with", 2),
+        (("latest", *shots, "--head", "logistic"), "a head goes with", 2),
         (
             ("--backbone", "gradients", *shots, "--checkpoint", "best"),
-            "--checkpoint is of a run",
+            "a checkpoint is of a run",
             2,
         ),
         (
