@@ -101,29 +101,30 @@ def contract(
     return type(name, (PairContract,), members)
 
 
+def sensible(algorithm: str, model: str) -> bool:
+    """Whether there is something to learn: the features of no network are none."""
+    features_only = REGISTRY.entry("algorithm", algorithm).cls.any_ways
+    return not (model == "identity" and features_only)
+
+
 def supported(algorithm: str, model: str) -> bool:
-    """Whatever cannot be built has to say so, and not otherwise; and there has to be
-    something to train."""
+    """Whatever cannot be built has to say so, and not otherwise."""
     case = contract(algorithm, model)
-    problem = Problem("classification", case.shape, 3, 30)
     try:
-        network = case.algorithm.build(case.model, problem)
+        case.algorithm.build(case.model, Problem("classification", case.shape, 3, 30))
     except UnsupportedError:
         return False
-    return bool(case.algorithm.init(network).params)
+    return True
+
+
+PAIRS = [(a, m) for a in ALGORITHMS for m in MODELS if sensible(a, m)]
 
 
 def test_every_algorithm_supports_every_model_but_these() -> None:
-    pairs = [(a, m) for a in ALGORITHMS for m in MODELS]
-    assert [pair for pair in pairs if not supported(*pair)] == UNSUPPORTED
+    assert [pair for pair in PAIRS if not supported(*pair)] == UNSUPPORTED
 
 
-CASES = [
-    contract(algorithm, model)
-    for algorithm in ALGORITHMS
-    for model in MODELS
-    if supported(algorithm, model)
-]
+CASES = [contract(*pair) for pair in PAIRS if supported(*pair)]
 CASES += [
     contract(algorithm, "mlp", regression=True)
     for algorithm in ALGORITHMS

@@ -2,6 +2,7 @@
 
 import math
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -98,6 +99,14 @@ def test_an_edge_is_counted_in_its_direction():
     upright[..., 16:] = 1  # edges run upwards: the gradient is at 0 degrees
     blocks = histograms(upright, 16, 9).reshape(9, 4)
     assert blocks.sum(1).nonzero().flatten().tolist() == [0, 8]
+
+
+def test_a_library_that_is_not_installed_is_named(folders, tmp_path, monkeypatch):
+    folder = shutil.copytree(folders[0], tmp_path / "model")
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    with pytest.raises(DataError) as caught:
+        SentenceTransformers(folder=folder).encoder()
+    assert SentenceTransformers.install in str(caught.value)
 
 
 def test_mistakes_are_told():

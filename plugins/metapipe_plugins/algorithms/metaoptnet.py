@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
+import torch
 import torch.nn.functional as F
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
@@ -113,7 +114,7 @@ class MetaOptNet(Algorithm):
     def init(self, network: nn.Module) -> Meta:
         """The network's parameters, and the scale of the logits (gamma)."""
         meta = Meta.of(network)
-        scale = next(iter(meta.params.values())).new_tensor(self.scale)
+        scale = next(iter(meta.params.values()), torch.empty(0)).new_tensor(self.scale)
         return Meta({**meta.params, SCALE: scale}, meta.state)
 
     def adapt(

@@ -78,7 +78,7 @@ class R2D2(Algorithm):
     def init(self, network: nn.Module) -> Meta:
         """The network's parameters, and three scalars of the head."""
         meta = Meta.of(network)
-        like = next(iter(meta.params.values()))
+        like = next(iter(meta.params.values()), torch.empty(0))
         head = {SCALE: like.new_tensor(self.scale), SHIFT: like.new_tensor(0.0)}
         if self.learn_penalty:
             head[PENALTY] = like.new_tensor(math.log(self.penalty))
