@@ -18,7 +18,8 @@ def vector_features(
     Raises UnsupportedError if it gives maps.
     """
     features = model.build(problem.shape, None, statistics)
-    feature_length(features, problem.shape)
+    if _device(features).type != "meta":  # what is opened was tried when it was new
+        feature_length(features, problem.shape)
     return features
 
 
@@ -40,7 +41,7 @@ def feature_shape(features: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...
     A network on `meta` is tried with any values: without, torch takes a second or more
     to begin.
     """
-    device = next((p.device for p in features.parameters()), torch.device("cpu"))
+    device = _device(features)
     if device.type == "meta":
         device = torch.device("cpu")
         features = copy.deepcopy(features).to_empty(device=device)
@@ -49,3 +50,7 @@ def feature_shape(features: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...
         found = features.eval()(torch.zeros(2, *shape)).shape[1:]
     features.train(was_training)
     return tuple(found)
+
+
+def _device(features: nn.Module) -> torch.device:
+    return next((p.device for p in features.parameters()), torch.device("cpu"))
