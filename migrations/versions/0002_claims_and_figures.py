@@ -66,6 +66,8 @@ def _take_facts_out_of_the_environment() -> None:
     connection = op.get_bind()
     rows = connection.execute(sa.select(runs.c.id, runs.c.environment)).all()
     for run_id, environment in rows:
+        if "classes" in (problem := environment.get("problem") or {}):
+            problem["class_count"] = problem.pop("classes")
         facts = {
             "fingerprint": environment.pop("data", None),
             "problem": environment.pop("problem", None),
