@@ -7,8 +7,8 @@ Importing this module does not import torch.
 
 from typing import TYPE_CHECKING, Any
 
-from .algorithm import Algorithm, Meta, Step
-from .dataset import Dataset, Source
+from .algorithm import Algorithm, Group, Meta, Predict, Step, TaskMap
+from .dataset import Dataset, Source, SourceFacts
 from .encoder import Encoder
 from .episode import Episodes, Metrics, Params, Samples, Task
 from .errors import (
@@ -20,7 +20,7 @@ from .errors import (
 from .events import CheckpointInfo, EpisodeRecord, RunInfo
 from .hookspecs import hookimpl
 from .model import Model
-from .plugin import DropShare, Plugin, Register
+from .plugin import CONTRACT, DropShare, Plugin, Register
 from .problem import Kind, Problem, Split, Statistics
 from .version import __version__
 
@@ -38,6 +38,7 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "CONTRACT",
     "Algorithm",
     "CheckpointInfo",
     "DataError",
@@ -48,6 +49,7 @@ __all__ = [
     "Episodes",
     "FewShotClassifier",
     "FewShotRegressor",
+    "Group",
     "Kind",
     "Meta",
     "MetapipeError",
@@ -55,15 +57,18 @@ __all__ = [
     "Model",
     "Params",
     "Plugin",
+    "Predict",
     "Problem",
     "Register",
     "RunInfo",
     "Samples",
     "Source",
+    "SourceFacts",
     "Split",
     "Statistics",
     "Step",
     "Task",
+    "TaskMap",
     "UnsupportedError",
     "UsageError",
     "__version__",

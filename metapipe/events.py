@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -58,4 +58,8 @@ class EpisodeRecord:
     accuracy: float | None = None
     accuracy_before: float | None = None
     figures: Mapping[str, float] = field(default_factory=dict)
-    """Further figures that the algorithm gives, by name."""
+    """Further figures by name."""
+
+    curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Figures at each of several places, such as after each step of adaptation; the
+    store keeps their means with the evaluation."""

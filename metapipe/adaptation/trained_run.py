@@ -49,8 +49,7 @@ class TrainedRun:
         if self.encoder is None:
             raise UsageError(
                 f"run {self.row.id} learned on {self.row.dataset}, which does not tell "
-                "how new items become inputs: train on a data set that does, for "
-                "example image-folder"
+                "how new items become inputs: train on a data set that does"
             )
         return self.encoder
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from ..experiment.catalogue import Catalogue
     from ..experiment.project import Project
-    from ..experiment.registry import Registry
+    from ..experiment.registry import Failure, Registry
     from ..store import TaskStore
 
 
@@ -31,17 +33,35 @@ class App:
         return find_project(self.config)
 
     @cached_property
+    def plugin_files(self) -> tuple[Path, ...]:
+        """The plugin files that the config file and the command line ask for."""
+        return (*self.project.plugin_paths, *self.plugin_paths)
+
+    @cached_property
     def registry(self) -> Registry:
-        """All plugins; files that were asked for and fail are told of on stderr."""
+        """All plugins, imported: for a command that runs one."""
         from ..experiment.registry import load
 
-        files = (*self.project.plugin_paths, *self.plugin_paths)
-        registry = load(files)
-        asked = {str(path) for path in files}
-        for failure in registry.failures:
+        registry = load(self.plugin_files)
+        self._tell(registry.failures)
+        return registry
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """All plugins, for a command that shows them: nothing is imported, if it has
+        not changed."""
+        from ..experiment.catalogue import open_catalogue
+
+        catalogue = open_catalogue(self.plugin_files)
+        self._tell(catalogue.failures)
+        return catalogue
+
+    def _tell(self, failures: Sequence[Failure]) -> None:
+        """Tell on stderr of files that were asked for and cannot be used."""
+        asked = {str(path) for path in self.plugin_files}
+        for failure in failures:
             if failure.origin in asked:
                 click.echo(f"not loaded: {failure.origin}: {failure.reason}", err=True)
-        return registry
 
     @property
     def url(self) -> str:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..data.inspection import items_in_two_splits
 from ..errors import DataError
 from .context import App, pass_app
 from .options import by_table, json_option, set_option
@@ -61,6 +60,8 @@ def show(
 
     Its settings are given as -s dataset.root=PATH and so on.
     """
+    from ..data.inspection import items_in_two_splits
+
     settings = by_table(assignments, ("dataset",), "this command")["dataset"]
     dataset = app.registry.create("dataset", name, settings)
     splits: tuple[Split, ...] = ("train", "val", "test")
@@ -77,8 +78,8 @@ def show(
         from ..runs.pictures import draw_samples
 
         source = sources["train"]
-        source.check(ways, shots, queries)
         recipes = tasks(name, "train", seed, 0, EPISODES, ways, shots, queries)
+        source.check(recipes[0])
         draw_samples(source, source.draw(recipes), png)
     shared = items_in_two_splits(sources)
     rows = [_facts(split, source) for split, source in sources.items()]
@@ -90,7 +91,7 @@ def show(
         "png": png,
     }
     if as_json:
-        names = {split: list(source.classes) for split, source in sources.items()}
+        names = {split: list(source.facts.classes) for split, source in sources.items()}
         print_json({**facts, "classes": names})
         return
     print_table(rows, ("split", "problem", "classes", "items", "each", "shape", "MiB"))
@@ -98,27 +99,29 @@ def show(
         click.echo(f"\n{len(shared)} items are in more than one split")
         for members in shared[:SHOWN]:
             click.echo("  " + " = ".join(members))
-    elif any(source.sizes for source in sources.values()):
+    elif any(source.facts.sizes for source in sources.values()):
         click.echo("\nno item is in two splits")
     if list_classes:
         for split, source in sources.items():
-            sizes: list[Any] = list(source.sizes) or [""] * len(source.classes)
+            sizes: list[Any] = list(source.facts.sizes) or [""] * len(
+                source.facts.classes
+            )
             click.echo(f"\n{split}")
-            print_facts(zip(source.classes, sizes, strict=True))
+            print_facts(zip(source.facts.classes, sizes, strict=True))
     if png is not None:
         click.echo(f"drawn to {png}")
 
 
 def _facts(split: str, source: Source) -> dict[str, Any]:
-    sizes = list(source.sizes)
+    sizes = list(source.facts.sizes)
     least, most = (min(sizes), max(sizes)) if sizes else (0, 0)
     return {
         "split": split,
-        "problem": source.kind,
-        "classes": len(source.classes) or None,
+        "problem": source.facts.kind,
+        "classes": len(source.facts.classes) or None,
         "items": sum(sizes) or None,
         "each": f"{least}" if least == most else f"{least} to {most}",
-        "shape": "x".join(map(str, source.shape)),
-        "MiB": round(source.nbytes / 2**20, 1),
-        "fingerprint": source.fingerprint,
+        "shape": "x".join(map(str, source.facts.shape)),
+        "MiB": round(source.facts.nbytes / 2**20, 1),
+        "fingerprint": source.facts.fingerprint,
     }

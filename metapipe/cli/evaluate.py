@@ -42,7 +42,7 @@ def evaluate(
     this evaluation only, for example -s algorithm.test_steps=3.
     """
     from ..experiment.experiment import Experiment
-    from ..runs.pipeline import evaluate as run_evaluation
+    from ..runs.examination import evaluate as run_evaluation
 
     row = app.store.run(run)
     experiment = Experiment.from_dict(row.config, app.registry)

@@ -23,7 +23,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "evaluate"),
     "adapt": ("adapt", "adapt"),
     "predict": ("predict", "predict"),
-    "export": ("predict", "export"),
+    "export": ("export", "export"),
     "runs": ("runs", "runs"),
     "episodes": ("episodes", "episodes"),
     "plugins": ("plugins", "plugins"),

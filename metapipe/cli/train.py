@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -57,15 +55,16 @@ def train(
         _show_experiment(resolved, as_json)
         return
     from ..runs.pipeline import train as run_training
+    from .progress import observer
 
-    with _observed(app):
-        outcome = run_training(
-            resolved.experiment,
-            app.registry,
-            app.new_store,
-            app.project.directory,
-            parent=None if parent is None else parent.id,
-        )
+    outcome = run_training(
+        resolved.experiment,
+        app.registry,
+        app.new_store,
+        app.project.directory,
+        parent=None if parent is None else parent.id,
+        observers=[observer()],
+    )
     _report(outcome, as_json)
 
 
@@ -76,24 +75,11 @@ def train(
 def resume(app: App, run: str, as_json: bool) -> None:
     """Go on with a run that did not complete, from its last checkpoint."""
     from ..runs.pipeline import resume as go_on
-
-    run_id = app.store.run(run).id
-    with _observed(app):
-        outcome = go_on(run_id, app.registry, app.store)
-    _report(outcome, as_json)
-
-
-@contextmanager
-def _observed(app: App) -> Iterator[None]:
-    """Attach the progress display as the observer it is."""
     from .progress import observer
 
-    display = observer()
-    app.registry.manager.register(display, name="progress")
-    try:
-        yield
-    finally:
-        app.registry.manager.unregister(display)
+    run_id = app.store.run(run).id
+    outcome = go_on(run_id, app.registry, app.store, observers=[observer()])
+    _report(outcome, as_json)
 
 
 def _show_experiment(resolved: Resolved, as_json: bool) -> None:
@@ -117,6 +103,7 @@ def _report(outcome: Outcome, as_json: bool) -> None:
             {
                 "run": outcome.run_id,
                 "status": outcome.status,
+                "reason": outcome.reason,
                 "step": outcome.step,
                 "device": outcome.device,
                 "mapping": outcome.mapping,
@@ -137,8 +124,10 @@ def _print_outcome(outcome: Outcome) -> None:
         f"run {outcome.run_id} {outcome.status} after {outcome.step} iterations on "
         f"{outcome.device} (tasks mapped by {outcome.mapping})"
     )
+    if outcome.reason is not None:
+        click.echo(f"stopped: {outcome.reason}")
     if found is not None:
         print_facts(evaluation_facts(found))
     click.echo(f"checkpoints in {outcome.directory}")
-    verb = "resume" if outcome.status == "interrupted" else "runs show"
+    verb = "runs show" if outcome.status == "completed" else "resume"
     click.echo(f"next: metapipe {verb} {outcome.run_id}")

@@ -17,8 +17,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from ..algorithm import Meta
 from ..episode import Metrics, Params
+from .precision import call
 
 Loss = Callable[[Params], tuple[Tensor, Metrics]]
 """A scalar loss of parameters, with the figures it reports."""
@@ -27,16 +27,6 @@ vectorised: ContextVar[bool] = ContextVar("vectorised", default=False)
 """True inside a `vmap` over tasks, where only `torch.func` can differentiate."""
 
 _replicas = threading.local()
-
-
-def meta_of(network: nn.Module) -> Meta:
-    """The network's own parameters and buffers, detached, as meta-parameters and state.
-
-    Parameters that do not require a gradient are constants of the network: see
-    `constants_of`.
-    """
-    params = {k: p.detach() for k, p in network.named_parameters() if p.requires_grad}
-    return Meta(params, {k: b.detach() for k, b in network.named_buffers()})
 
 
 def normalisation_names(network: nn.Module) -> frozenset[str]:
@@ -67,7 +57,10 @@ def apply(
     if any(module.training != training for module in network.modules()):
         network.train(training)
     tensors = {**params, **state} if state else params
-    return cast(Tensor, torch.func.functional_call(network, tensors, inputs))
+    return call(
+        lambda: cast(Tensor, torch.func.functional_call(network, tensors, inputs)),
+        inputs[0].device.type,
+    )
 
 
 def _of_this_thread(network: nn.Module) -> nn.Module:

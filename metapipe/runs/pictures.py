@@ -63,7 +63,7 @@ def draw_samples(source: Source, episodes: Episodes, path: Path) -> None:
         for column in range(columns):
             part, number = (0, column) if column < shots else (1, column - shots)
             _image(axes[row][column], both[part][task, label, number])
-        name = source.classes[int(episodes.class_indices[task, label])]
+        name = source.facts.classes[int(episodes.class_indices[task, label])]
         axes[row][0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
     first = episodes.tasks[0]
     figure.suptitle(

@@ -24,6 +24,7 @@ from ..training.learner import (
     problem_of,
 )
 from .evaluations import evaluation_tasks
+from .recipes import extremes
 
 logger = logging.getLogger("metapipe")
 
@@ -43,12 +44,13 @@ def prepare(experiment: Experiment) -> Prepared:
     device = choose_device(experiment.run.device)
     task, training = experiment.task, experiment.training
     sources: dict[str, Source] = {"train": experiment.dataset.open("train")}
-    sources["train"].check(task.ways, task.shots, task.queries)
     problem = problem_of(sources["train"], task.ways)
     check_problem(experiment.algorithm, experiment.run.algorithm, problem)
     learner, meta = build_learner(
         experiment.algorithm, experiment.model, problem, device, experiment.run.seed
     )
+    for recipe in extremes(experiment):
+        check_asked(learner, sources["train"], recipe)
     splits: list[Split] = [experiment.evaluation.split]
     if training.validate_every:
         splits.append("val")
@@ -86,5 +88,10 @@ def check_asked(learner: Learner, source: Source, task: Task) -> None:
             f"run learned {trained.kind} on shape {trained.shape}: choose a data set "
             "like the one it was trained on"
         )
-    source.check(task.ways, task.shots, task.queries)
+    if not task.shots and learner.algorithm.needs_support:
+        raise UnsupportedError(
+            "shots = 0: this method learns a task from examples, at least one a class; "
+            "use --shots 1 or more"
+        )
+    source.check(task)
     learner.algorithm.check(trained, asked)

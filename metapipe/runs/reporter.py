@@ -28,7 +28,12 @@ class Reporter:
 
     run: RunInfo
     store: TaskStore
-    manager: pluggy.PluginManager
+    observers: pluggy.PluginManager
+    """The plugins, and what `train` was handed."""
+
+    stops: str | None = None
+    """Why an observer wants the run to stop, once one does."""
+
     _faults: set[str] = field(default_factory=set)
 
     def started(self) -> None:
@@ -40,6 +45,8 @@ class Reporter:
         self.store.record_metrics(self.run.id, step, metrics)
         self.store.update_run(self.run.id, step=step)
         self._tell("step_recorded", step=step, metrics=metrics)
+        reason = self._tell("stop_run", step=step, metrics=metrics)
+        self.stops = self.stops or reason or None
 
     def episodes(self, records: Sequence[EpisodeRecord]) -> None:
         """Training episodes."""
@@ -47,12 +54,13 @@ class Reporter:
             self.store.record_episodes(self.run.id, records)
             self._tell("episodes_recorded", episodes=records)
 
-    def validated(
+    def evaluated(
         self, evaluation: NewEvaluation, records: Sequence[EpisodeRecord]
-    ) -> None:
-        """A validation with its episodes."""
-        self.store.record_evaluation(self.run.id, evaluation, records)
+    ) -> int:
+        """A validation or the final test with its episodes; returns its id."""
+        number = self.store.record_evaluation(self.run.id, evaluation, records)
         self._tell("episodes_recorded", episodes=records)
+        return number
 
     def checkpoint(
         self,
@@ -75,13 +83,14 @@ class Reporter:
 
     def finished(
         self,
-        status: Literal["completed", "interrupted"],
+        status: Literal["completed", "interrupted", "stopped"],
         metrics: Mapping[str, float],
         seconds: float,
     ) -> None:
         """The run ended well, or was asked to stop."""
+        reason = self.stops if status == "stopped" else None
         self.store.finish_run(
-            self.run.id, status, metrics=metrics, train_seconds=seconds
+            self.run.id, status, reason=reason, metrics=metrics, train_seconds=seconds
         )
         self._tell("run_finished", status=status, metrics=metrics)
 
@@ -92,10 +101,10 @@ class Reporter:
             self.store.finish_run(self.run.id, "failed", error=text)
         self._tell("run_failed", error=error)
 
-    def _tell(self, hook: str, **what: Any) -> None:
+    def _tell(self, hook: str, **what: Any) -> Any:
         """Call a hook; an observer that breaks is reported once and costs no run."""
         try:
-            getattr(self.manager.hook, hook)(run=self.run, **what)
+            return getattr(self.observers.hook, hook)(run=self.run, **what)
         except Exception as error:  # anybody's code
             fault = f"{hook}: {type(error).__name__}: {error}"
             if fault not in self._faults:

@@ -14,7 +14,7 @@ from ..dataset import Source
 from ..errors import DataError, NotFoundError, UnsupportedError
 from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
-from ..numerics.task_map import TaskMap
+from ..numerics.task_map import LocalTaskMap
 from ..problem import Problem
 from ..store import TaskStore
 from ..store.records import CheckpointRow, RunRow
@@ -46,7 +46,7 @@ def trained_learner(
             "these settings need other parameters than those that were trained: they "
             "can be changed for a new run only"
         )
-    mapping = TaskMap.parse(row.mapping or "loop")
+    mapping = LocalTaskMap.parse(row.mapping or "loop")
     return replace(learner, mapping=mapping), meta
 
 
@@ -146,9 +146,10 @@ def checkpoint_row(store: TaskStore, row: RunRow, which: str) -> CheckpointRow:
 
 
 def require_same_data(recorded: str | None, source: Source) -> None:
-    if recorded is not None and recorded != source.fingerprint:
+    now = source.facts.fingerprint
+    if recorded is not None and recorded != now:
         raise DataError(
             f"the data have changed since they were recorded (fingerprint "
-            f"{recorded[:12]}, now {source.fingerprint[:12]}): the same numbers would "
+            f"{recorded[:12]}, now {now[:12]}): the same numbers would "
             "draw other episodes"
         )

@@ -170,8 +170,12 @@ class AlgorithmContract(MetaGradientContract):
         learner, meta = self.learner(episodes)
         fresh = self.episodes(seed=10**6)
         before = self._adapted_losses(learner, meta, fresh).mean()
-        state = initial_state(meta, self.learning)
-        for _ in iterations(learner, state, self.learning, self.episodes, seed=0):
+        state = initial_state(meta, self.learning, self.algorithm.groups())
+
+        def draw(iteration: int) -> list[Episodes]:
+            return [self.episodes(iteration)]
+
+        for _ in iterations(learner, state, self.learning, draw, seed=0):
             pass
         assert self._adapted_losses(learner, state.meta, fresh).mean() < before
 

@@ -11,7 +11,7 @@ from ..algorithm import Algorithm, Meta, Step
 from ..episode import Episodes, Params
 from ..errors import UnsupportedError
 from ..model import Model
-from ..numerics.task_map import TaskMap
+from ..numerics.task_map import LocalTaskMap
 from ..plugin import Plugin
 from ..problem import Problem
 from ..training.learner import Learner, build_learner, drops
@@ -21,8 +21,8 @@ from .slopes import Slopes, slopes
 from .toys import DroppingModel, TinyModel, blobs, waves
 from .variants import variants
 
-LOOP = TaskMap("loop")
-OTHERS = (TaskMap("vmap"), TaskMap("chunks", 3), TaskMap("threads", 2))
+LOOP = LocalTaskMap("loop")
+OTHERS = (LocalTaskMap("vmap"), LocalTaskMap("chunks", 3), LocalTaskMap("threads", 2))
 
 
 class MetaGradientContract(PluginContract):
@@ -190,7 +190,7 @@ def _built(
     return learner, algorithm.init(learner.network)
 
 
-def _step(learner: Learner, meta: Meta, episodes: Episodes, over: TaskMap) -> Step:
+def _step(learner: Learner, meta: Meta, episodes: Episodes, over: LocalTaskMap) -> Step:
     """With the same random numbers each time."""
     torch.manual_seed(0)
     return learner.algorithm.meta_gradient(learner.network, meta, episodes, over)

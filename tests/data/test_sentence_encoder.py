@@ -78,8 +78,10 @@ def test_vectors_are_the_mean_of_the_words(model):
 
 def test_a_data_set_has_them_and_says_how_new_ones_are_made(table, model):
     source = opened(table, model)
-    encoder = encoder_from(json.loads(source.encoder.model_dump_json()))
-    texts = [f"{word} please {WORDS[n]}" for word in source.classes for n in range(6)]
+    encoder = encoder_from(json.loads(source.facts.encoder.model_dump_json()))
+    texts = [
+        f"{word} please {WORDS[n]}" for word in source.facts.classes for n in range(6)
+    ]
     np.testing.assert_allclose(encoder.encode(texts), source.items, atol=1e-5)
     episode = source.draw(tasks("text", "train", 0, 0, 1, 2, 1, 1))
     assert episode.support.inputs.shape == (1, 2, 16)
@@ -89,7 +91,7 @@ def test_they_are_computed_once(table, model, monkeypatch):
     first = opened(table, model)
     monkeypatch.setattr(SentenceEncoder, "encode", None)
     again = opened(table, model)
-    assert again.fingerprint == first.fingerprint
+    assert again.facts.fingerprint == first.facts.fingerprint
     assert np.array_equal(again.items, first.items)
 
 
@@ -123,4 +125,4 @@ def test_mistakes_are_told(table, model, tmp_path):
     source = opened(table, model)
     ngrams = REGISTRY.create("model", "ngrams", {})
     with pytest.raises(UnsupportedError, match="--model mlp"):
-        ngrams.build(source.shape, 5, "batch")
+        ngrams.build(source.facts.shape, 5, "batch")

@@ -13,8 +13,7 @@ from metapipe.adaptation.adapted_model import save as save_adapted
 from metapipe.adaptation.trained_run import open_run
 from metapipe.errors import CheckpointError
 from metapipe.experiment.registry import load as load_plugins
-from metapipe.numerics.functional import meta_of
-from metapipe.numerics.task_map import TaskMap
+from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.settings import TrainingSettings
 from metapipe.store import TaskStore, default_url
 from metapipe.testing import blobs
@@ -60,8 +59,8 @@ def learner(seed: int, wide: int = 8) -> tuple[Learner, Meta]:
     below = nn.Linear(6, wide).requires_grad_(False)
     network = nn.Sequential(below, nn.Linear(wide, 4)).double()
     problem = None  # not asked for
-    built = Learner(ProtoNet(), network, problem, "cpu", TaskMap())
-    return built, meta_of(network)
+    built = Learner(ProtoNet(), network, problem, "cpu", LocalTaskMap())
+    return built, Meta.of(network)
 
 
 def test_a_checkpoint_has_them(tmp_path: Path) -> None:
@@ -82,10 +81,10 @@ def test_those_of_another_network_are_refused(tmp_path: Path) -> None:
     ours, meta = learner(seed=0)
     save(tmp_path / "c", initial_state(meta, TrainingSettings()), ours.network, {})
     bare = nn.Sequential(nn.Identity(), nn.Linear(8, 4)).double()
-    other = Learner(ProtoNet(), bare, None, "cpu", TaskMap())
+    other = Learner(ProtoNet(), bare, None, "cpu", LocalTaskMap())
     with pytest.raises(CheckpointError, match="do not fit"):
         load(tmp_path / "c").restore(
-            initial_state(meta_of(bare), TrainingSettings()), other
+            initial_state(Meta.of(bare), TrainingSettings()), other
         )
 
 
@@ -125,7 +124,7 @@ def test_moments_of_scalars_stay_on_their_device(tmp_path: Path) -> None:
         save(tmp_path / optimiser, state, network, {})
         moved = Meta({k: p.to("meta") for k, p in meta.params.items()})
         other = initial_state(moved, settings)
-        learner = Learner(ProtoNet(), network, None, "meta", TaskMap())
+        learner = Learner(ProtoNet(), network, None, "meta", LocalTaskMap())
         load(tmp_path / optimiser).restore(other, learner)
         for values in other.optimiser.state.values():
             for key, value in values.items():

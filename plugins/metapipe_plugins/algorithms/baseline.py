@@ -24,9 +24,10 @@ from metapipe import (
     Samples,
     Statistics,
     Step,
+    TaskMap,
     hookimpl,
 )
-from metapipe.numerics import TaskMap, inner_loop, meta_of, task_loss
+from metapipe.numerics import inner_loop, task_loss
 from metapipe_plugins.parts.heads.classifier import (
     Classifier,
     Cosine,
@@ -36,7 +37,7 @@ from metapipe_plugins.parts.heads.classifier import (
     features_of,
     require_classes,
 )
-from metapipe_plugins.parts.heads.features import vector_features
+from metapipe_plugins.parts.heads.features import FLAT_FEATURES, vector_features
 
 
 class Baseline(Algorithm):
@@ -51,11 +52,8 @@ class Baseline(Algorithm):
         "authors use momentum and batches of 4"
     )
     stochastic: ClassVar[bool] = True
-    recommended: ClassVar[dict[str, object]] = {
-        "model.pooling": "max",
-        "model.features": "flatten",
-        "model.scale": True,
-    }
+    recommended: ClassVar[dict[str, object]] = FLAT_FEATURES
+    any_ways: ClassVar[bool] = True
     last: ClassVar[Last] = Linear()
 
     test_lr: PositiveFloat = 0.1
@@ -82,10 +80,6 @@ class Baseline(Algorithm):
         features = vector_features(model, problem, self.statistics)
         return Classifier(features, self.last, problem)
 
-    def init(self, network: nn.Module) -> Meta:
-        """The network's own parameters and running statistics."""
-        return meta_of(network)
-
     def adapt(
         self, network: nn.Module, meta: Meta, support: Samples, ways: int
     ) -> Params:
@@ -105,10 +99,6 @@ class Baseline(Algorithm):
             steps=self.test_steps,
             second_order=False,
         )
-
-    def unadapted(self, network: nn.Module, meta: Meta) -> Params | None:
-        """The layer over the training classes has nothing to say of others."""
-        return None
 
     def predict(
         self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor

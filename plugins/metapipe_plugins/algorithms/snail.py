@@ -24,16 +24,14 @@ from metapipe import (
     Samples,
     Statistics,
     Step,
+    TaskMap,
     hookimpl,
 )
 from metapipe.data import fixed_order
 from metapipe.numerics import (
-    TaskMap,
     apply,
     head_step,
-    meta_of,
     own,
-    require_same_outputs,
     within,
 )
 from metapipe_plugins.parts.heads.features import feature_length, vector_features
@@ -81,18 +79,10 @@ class SNAIL(Algorithm):
     """Statistics of normalisation layers when predicting: running averages, so that
     each query is on its own; or those of the batch at hand."""
 
-    def check(self, trained: Problem, asked: Problem) -> None:
-        """Labels are one-hot inputs, as many as the training tasks had classes."""
-        require_same_outputs("snail", trained, asked)
-
     def build(self, model: Model, problem: Problem) -> nn.Module:
         """The model without its head, a linear layer, and the stack."""
         features = vector_features(model, problem, self.statistics)
         return Network(features, self, problem)
-
-    def init(self, network: nn.Module) -> Meta:
-        """The network's own parameters and running statistics."""
-        return meta_of(network)
 
     def adapt(
         self, network: nn.Module, meta: Meta, support: Samples, ways: int
@@ -101,10 +91,6 @@ class SNAIL(Algorithm):
         vectors = apply(network, meta.params, support.inputs, state=meta.state)
         order = torch.from_numpy(fixed_order(len(vectors))).to(vectors.device)
         return {"sequence": _labelled(vectors, support.targets, ways)[order]}
-
-    def unadapted(self, network: nn.Module, meta: Meta) -> Params | None:
-        """Without a support set there is no sequence."""
-        return None
 
     def predict(
         self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor
