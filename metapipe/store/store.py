@@ -20,7 +20,8 @@ from .records import NewEvaluation, NewRun, RunRow
 
 
 class TaskStore(StoreReader):
-    """A store at a database URL. Open it with `TaskStore.open`.
+    """A store at a database URL. Open it with `TaskStore.open`; ask it what
+    `StoreReader` tells.
 
     **Transactions.** Each method is one: it happens as a whole or not at all, whenever
     its process dies, and what it wrote is seen by whoever asks afterwards, in this
