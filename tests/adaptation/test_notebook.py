@@ -1,5 +1,6 @@
 """New tasks from Python: what `metapipe adapt` and `predict` do, and the same bits."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -133,8 +134,6 @@ def test_a_plugin_file_that_has_changed_is_loaded_again(tmp_path: Path) -> None:
     outputs = []
     for number, factor in enumerate((1, 2)):
         path.write_text(PLUGIN.replace("FACTOR", str(factor)))
-        import os
-
         os.utime(path, (number, number))
         registry = metapipe.load_plugins(path, project=tmp_path)
         entry = registry.entry("algorithm", "mine")
