@@ -22,7 +22,7 @@ from .errors import (
 from .events import CheckpointInfo, EpisodeRecord, RunInfo
 from .hookspecs import hookimpl
 from .model import Model
-from .plugin import DropShare, Plugin, Register
+from .plugin import CONTRACT, DropShare, Plugin, Register
 from .problem import Kind, Problem, Split, Statistics
 from .version import __version__
 
@@ -61,6 +61,7 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "CONTRACT",
     "Algorithm",
     "CheckpointInfo",
     "DataError",

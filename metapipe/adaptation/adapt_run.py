@@ -95,7 +95,9 @@ def adapt_run(
         save(model, out)
     return Adaptation(
         run=trained.row.id,
-        evaluation=workspace.store.record_evaluation(trained.row.id, new, episodes),
+        evaluation=workspace.store.record_evaluation(
+            trained.row.id, new, episodes, of_the_run=False
+        ),
         model=model,
         counts=counts,
         support=on_support,

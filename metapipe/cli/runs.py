@@ -53,6 +53,7 @@ def runs() -> None:
     "--sort", default="-id", show_default=True, help="Columns; - for falling."
 )
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--offset", type=click.IntRange(0), default=0, help="Rows to pass over.")
 @click.option("--columns", help="Columns to show, separated by commas.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @json_option
@@ -62,6 +63,7 @@ def list_(
     where: str,
     sort: str,
     limit: int,
+    offset: int,
     columns: str | None,
     as_csv: bool,
     as_json: bool,
@@ -72,7 +74,8 @@ def list_(
     ~ (contains); conditions are joined by and, or, not and parentheses.
     """
     shown = _columns(columns)
-    rows = [asdict(row) for row in app.store.runs(where, sort=sort, limit=limit)]
+    found = app.store.runs(where, sort=sort, limit=limit, offset=offset)
+    rows = [asdict(row) for row in found]
     if as_json:
         print_json(rows if columns is None else [_pick(row, shown) for row in rows])
     elif as_csv:
@@ -80,7 +83,10 @@ def list_(
     elif rows:
         print_table(rows, shown)
     else:
-        click.echo("no runs match" if where else "no runs yet: try 'metapipe train'")
+        none = (
+            "no runs match" if where or offset else "no runs yet: try 'metapipe train'"
+        )
+        click.echo(none)
 
 
 @runs.command()
@@ -192,7 +198,10 @@ def _facts(row: RunRow) -> list[tuple[str, Any]]:
     return [
         ("run", f"{row.id}" + (f" '{row.name}'" if row.name else "")),
         ("status", row.status),
+        ("reason", row.reason),
         ("error", row.error),
+        ("tags", ", ".join(row.tags) or None),
+        ("notes", row.notes),
         ("what", f"{row.algorithm} on {row.model}, {row.dataset}, seed {row.seed}"),
         ("task", f"{row.ways}-way {row.shots}-shot, {row.queries} queries"),
         ("step", f"{row.step} of {row.iterations}"),
@@ -206,19 +215,14 @@ def _facts(row: RunRow) -> list[tuple[str, Any]]:
         ("repeats run", row.parent_id),
         ("git", _git(row)),
         ("plugins", ", ".join(f"{k} ({v})" for k, v in row.plugins.items())),
-        *_surroundings(dict(row.environment)),
+        ("data", row.fingerprint),
+        ("problem", _words(row.problem or {})),
+        ("encoder", _words(row.encoder or {})),
+        ("backbone", row.backbone),
+        ("job", row.job),
+        ("study", None if row.study is None else f"{row.study}, trial {row.trial}"),
+        ("environment", _words(row.environment)),
         ("directory", row.directory),
-    ]
-
-
-def _surroundings(known: dict[str, Any]) -> list[tuple[str, Any]]:
-    """The data that a run saw, and what it ran on."""
-    problem, encoder = known.pop("problem", None), known.pop("encoder", None)
-    return [
-        ("data", known.pop("data", None)),
-        ("problem", _words(problem or {})),
-        ("encoder", _words(encoder or {})),
-        ("environment", _words(known)),
     ]
 
 
@@ -255,4 +259,4 @@ def _print_checkpoints(checkpoints: list[CheckpointRow]) -> None:
     if checkpoints:
         click.echo("\ncheckpoints")
         rows = [asdict(checkpoint) for checkpoint in checkpoints]
-        print_table(rows, ("kind", "step", "sha256", "path"))
+        print_table(rows, ("which", "step", "sha256", "path"))

@@ -83,6 +83,7 @@ def _report(outcome: Outcome, as_json: bool) -> None:
             {
                 "run": outcome.run_id,
                 "status": outcome.status,
+                "reason": outcome.reason,
                 "step": outcome.step,
                 "device": outcome.device,
                 "mapping": outcome.mapping,
@@ -103,8 +104,10 @@ def _print_outcome(outcome: Outcome) -> None:
         f"run {outcome.run_id} {outcome.status} after {outcome.step} iterations on "
         f"{outcome.device} (tasks mapped by {outcome.mapping})"
     )
+    if outcome.reason is not None:
+        click.echo(f"stopped: {outcome.reason}")
     if found is not None:
         print_facts(evaluation_facts(found))
     click.echo(f"checkpoints in {outcome.directory}")
-    verb = "resume" if outcome.status == "interrupted" else "runs show"
+    verb = "runs show" if outcome.status == "completed" else "resume"
     click.echo(f"next: metapipe {verb} {outcome.run_id}")

@@ -136,7 +136,7 @@ class Bar:
     @hookimpl
     def checkpoint_saved(self, run: RunInfo, checkpoint: CheckpointInfo) -> None:
         """A new best is worth a line of its own."""
-        if checkpoint.kind == "best" and "val_accuracy" in self._latest:
+        if checkpoint.which == "best" and "val_accuracy" in self._latest:
             best = 100 * self._latest["val_accuracy"]
             self._progress.console.print(
                 f"iteration {checkpoint.step}: best validation so far, {best:.2f} %",

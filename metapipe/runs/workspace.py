@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
+    from ..experiment.catalogue import Catalogue
     from ..experiment.project import Project
-    from ..experiment.registry import Registry
+    from ..experiment.registry import Failure, Registry
     from ..store import TaskStore
 
 AnyPath = str | PathLike[str]
@@ -66,16 +67,29 @@ class Workspace:
 
     @cached_property
     def registry(self) -> Registry:
-        """All plugins; files that were asked for and fail are told of."""
+        """All plugins, imported: for what runs one."""
         from ..experiment.registry import load
 
-        files = self.plugin_files
-        registry = load(files)
-        asked = {str(path) for path in files}
-        for failure in registry.failures:
+        registry = load(self.plugin_files)
+        self._tell(registry.failures)
+        return registry
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """All plugins, for what shows them: nothing is imported, if it has not
+        changed."""
+        from ..experiment.catalogue import open_catalogue
+
+        catalogue = open_catalogue(self.plugin_files)
+        self._tell(catalogue.failures)
+        return catalogue
+
+    def _tell(self, failures: Iterable[Failure]) -> None:
+        """Tell of files that were asked for and cannot be used."""
+        asked = {str(path) for path in self.plugin_files}
+        for failure in failures:
             if failure.origin in asked:
                 logger.warning("not loaded: %s: %s", failure.origin, failure.reason)
-        return registry
 
     @property
     def url(self) -> str:
