@@ -2,6 +2,7 @@
 its data sets, and its store."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,7 @@ def test_a_command_sees_the_projects_plugins_and_store(
 ) -> None:
     if command == "resume":
         with TaskStore.open(f"sqlite:///{store(project)}") as opened:
+            opened.reopen_run(1, host="here", pid=os.getpid(), step=4)
             opened.finish_run(1, "interrupted")
     found = json.dumps(metapipe_json(*USES[command], cwd=project / "below"))
     assert found != "[]"

@@ -49,7 +49,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def tensors(folder: Path, run_id: int) -> dict[str, torch.Tensor]:
     with TaskStore.open(default_url(folder)) as store:
-        (latest,) = [c for c in store.checkpoints(run_id) if c.kind == "latest"]
+        (latest,) = [c for c in store.checkpoints(run_id) if c.which == "latest"]
     return dict(load(Path(latest.path), latest.sha256).tensors)
 
 
