@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .runs.notebook import evaluate, resume, train
     from .runs.workspace import load_plugins
     from .store import TaskStore
+    from .training.weights import load_weights
 
 _LATE = {
     "FewShotClassifier": "adaptation.estimators",
@@ -41,6 +42,7 @@ _LATE = {
     "evaluate": "runs.notebook",
     "load_adapted": "adaptation.notebook",
     "load_plugins": "runs.workspace",
+    "load_weights": "training.weights",
     "predict": "adaptation.notebook",
     "resume": "runs.notebook",
     "train": "runs.notebook",
@@ -101,6 +103,7 @@ __all__ = [
     "hookimpl",
     "load_adapted",
     "load_plugins",
+    "load_weights",
     "predict",
     "resume",
     "train",

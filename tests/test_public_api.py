@@ -10,6 +10,7 @@ NAMES = {
     *("CONTRACT", "Group", "Predict", "SourceFacts", "TaskMap"),
     *("EpisodeRecord", "Episodes", "Samples", "Task", "Metrics", "Params"),
     *("Kind", "Split", "Statistics", "Register", "hookimpl", "__version__"),
+    "load_weights",
     *("CheckpointInfo", "RunInfo"),
     *("DropShare", "Encoder", "FewShotClassifier", "FewShotRegressor"),
     *("Group", "Predict", "SourceFacts", "TaskMap", "TaskStore"),

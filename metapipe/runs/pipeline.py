@@ -114,11 +114,11 @@ def resume(
             f"run {run_id} is {row.status} and cannot be resumed; repeat it with "
             f"metapipe train --from-run {run_id}"
         )
-    prepared = prepare(Experiment.from_dict(row.config, registry))
-    require_same_data(row.fingerprint, prepared.sources["train"])
     rows = {c.which: c for c in store.checkpoints(run_id)}
     latest = rows.get("latest")
     checkpoint = load(Path(latest.path), latest.sha256) if latest else None
+    prepared = prepare(Experiment.from_dict(row.config, registry), checkpoint)
+    require_same_data(row.fingerprint, prepared.sources["train"])
     step = checkpoint.step if checkpoint else 0
     store.reopen_run(run_id, host=host(), pid=os.getpid(), step=step)
     return _run(run_id, prepared, checkpoint, registry, store, observers)
@@ -157,7 +157,7 @@ def _run(
         try:
             reporter.started()
             if checkpoint:
-                checkpoint.restore(state, session.learner)
+                checkpoint.restore(state)
                 session.best = checkpoint.header["best"]
                 session.seconds = checkpoint.header["seconds"]
             session.learner = _mapped(session, checkpoint)
@@ -176,6 +176,7 @@ def _run(
                         store,
                         experiment.evaluation,
                         reporter=reporter,
+                        trained=session.learner,
                     )
                 except KeyboardInterrupt:
                     status = "interrupted"  # resuming has only this left to do

@@ -20,12 +20,8 @@ from ..store import TaskStore
 from ..store.records import CheckpointRow, RunRow
 from ..training.checkpoint import Checkpoint, load
 from ..training.device import choose_device
-from ..training.learner import (
-    Learner,
-    build_learner,
-    fit_constants,
-    fits,
-)
+from ..training.learner import Learner, fits, random_meta
+from ..training.stored_learner import open_learner
 from .preparation import logger
 from .unseen import require_unseen, shared_items, shared_names
 
@@ -36,16 +32,9 @@ def trained_learner(
     """The learner of a run with the meta-parameters of a checkpoint."""
     device = choose_device(experiment.run.device)
     problem = recorded_problem(row)
-    learner, fresh = build_learner(
-        experiment.algorithm, experiment.model, problem, device, experiment.run.seed
+    learner, meta = open_learner(
+        experiment.algorithm, experiment.model, problem, device, checkpoint.file
     )
-    meta = checkpoint.meta(device)
-    constants = checkpoint.constants(device)
-    if not (fits(meta, fresh) and fit_constants(learner, meta, constants)):
-        raise UnsupportedError(
-            "these settings need other parameters than those that were trained: they "
-            "can be changed for a new run only"
-        )
     mapping = LocalTaskMap.parse(row.mapping or "loop")
     return replace(learner, mapping=mapping), meta
 
@@ -58,19 +47,23 @@ def changed_after_training(
 ) -> Experiment:
     """The experiment with settings of its algorithm changed.
 
-    Raises UnsupportedError for one that says only where a learned value begins: once
-    it is learned, the setting means nothing.
+    Raises UnsupportedError for one that needs other parameters, and for one that says
+    only where a learned value begins: once it is learned, the setting means nothing.
     """
     if not changes:
         return experiment
     problem, run = recorded_problem(row), experiment.run
-    device = choose_device(run.device)
     changed = experiment.with_algorithm(registry, changes)
     before, after = (
-        build_learner(each.algorithm, each.model, problem, device, run.seed)[1]
+        random_meta(each.algorithm, each.model, problem, run.seed)
         for each in (experiment, changed)
     )
-    if fits(before, after) and not all(
+    if not fits(before, after):
+        raise UnsupportedError(
+            "these settings need other parameters than those that were trained: they "
+            "can be changed for a new run only"
+        )
+    if not all(
         torch.equal(value, after.params[name]) for name, value in before.params.items()
     ):
         raise UnsupportedError(
@@ -125,7 +118,7 @@ def recorded_problem(row: RunRow) -> Problem:
             f"run {row.id} does not say what it learned: it was recorded by an early "
             f"metapipe; repeat it with metapipe train --from-run {row.id}"
         )
-    return Problem(**{**row.problem, "shape": tuple(row.problem["shape"])})
+    return Problem.from_record(row.problem)
 
 
 def stored_checkpoint(store: TaskStore, row: RunRow, which: str) -> Checkpoint:

@@ -14,7 +14,7 @@ from ..numerics.functional import apply, inner_loop
 from ..numerics.losses import support_loss, task_loss
 from ..numerics.task_map import LocalTaskMap
 from ..plugin import Plugin, stochastic_settings
-from ..training.learner import drops
+from ..training.learner import drops, require_no_plain_tensors
 from .plugin import PluginContract
 from .slopes import slopes
 from .toys import blobs
@@ -85,9 +85,11 @@ class ModelContract(PluginContract):
             assert torch.equal(value, parameters[1][name])
 
     def test_it_builds_without_memory(self) -> None:
-        """On torch's `meta` device."""
+        """On torch's `meta` device, as files are opened; all its tensors are parameters
+        and buffers, which files hold."""
         with torch.device("meta"):
             network = self.model.build(self.shape, 5, "batch")
+        require_no_plain_tensors(network)
         out = apply(
             network,
             dict(network.named_parameters()),

@@ -9,7 +9,7 @@ import torch
 from pictures import picture
 
 from metapipe import Problem, Samples
-from metapipe.adaptation.adapted_model import Origin, adapt
+from metapipe.adaptation.adapted_model import ModelOrigin, adapt
 from metapipe.adaptation.export import Predictor, export_onnx, export_program
 from metapipe.data.encoders import encoder_from
 from metapipe.data.image_encoder import ImageEncoder
@@ -24,7 +24,7 @@ from metapipe_plugins.models.conv4 import Conv4
 from metapipe_plugins.models.mlp import MLP
 from metapipe_plugins.models.ngrams import NGrams
 
-ORIGIN = Origin("protonet", "any", {"algorithm": {}, "model": {}}, "run 0", {})
+ORIGIN = ModelOrigin("protonet", "any", {"algorithm": {}, "model": {}}, "run 0", {})
 TOPICS = {
     "card": "my new card has not come yet",
     "refund": "please refund what I paid twice",

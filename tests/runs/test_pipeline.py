@@ -22,7 +22,7 @@ LONG = (
 def final(folder: Path, run_id: int) -> dict[str, torch.Tensor]:
     with TaskStore.open(default_url(folder)) as store:
         (latest,) = [c for c in store.checkpoints(run_id) if c.which == "latest"]
-    return dict(load(Path(latest.path), latest.sha256).tensors)
+    return dict(load(Path(latest.path), latest.sha256).file.tensors)
 
 
 def wait_for_step(folder: Path, step: int) -> None:
