@@ -24,6 +24,12 @@ Marked, so that where training never runs the network in training mode a default
 recommendation of it becomes 0, and a user who asks for more is told."""
 
 
+CONTRACT = 1
+"""Version of what plugins and metapipe promise each other: it changes when a plugin
+that kept the contract would no longer work. A plugin's module may say for which it was
+written (`contract = 1`), and is loaded if it is this one."""
+
+
 class Plugin(BaseModel, ABC):
     """A frozen, validated record: its fields are its settings."""
 
@@ -65,7 +71,7 @@ def silently_off(algorithm: str, setting: str) -> str:
     return (
         f"{algorithm} never runs the network in training mode, so {setting} would be "
         f"silently off: use -s {name}=0, or a method for which metapipe plugins show "
-        "says that dropout acts, for example --plugin protonet"
+        "says that dropout acts"
     )
 
 

@@ -44,7 +44,7 @@ def test_every_hook_is_documented() -> None:
         for name in vars(hookspecs)
         if hasattr(getattr(hookspecs, name), "metapipe_spec")
     ]
-    assert len(hooks) == 9
+    assert len(hooks) >= 10
     for name in hooks:
         assert f"`{name}`" in PLUGINS
 
@@ -52,7 +52,7 @@ def test_every_hook_is_documented() -> None:
 def test_the_example_plugin_is_the_one_that_is_tested() -> None:
     tested = (ROOT / "tests" / "distribution" / "metapipe_nearest.py").read_text()
     assert tested in PLUGINS
-    assert len(tested.splitlines()) < 85
+    assert len(tested.splitlines()) < 50
 
 
 def test_every_table_is_documented() -> None:

@@ -25,10 +25,10 @@ from torch import Tensor
 
 from ..episode import Samples
 from ..errors import UnsupportedError, did_you_mean
-from ..experiment.project import find_project
-from ..experiment.registry import load
+from ..experiment.registry import Registry
 from ..runs.stored_run import checkpoint_row
-from ..store import TaskStore, default_url
+from ..runs.workspace import AnyPath, Workspace
+from ..store import TaskStore
 from ..training.evaluation import QueryMode
 from .adapted_model import AdaptedModel, save
 from .trained_run import TrainedRun, open_run
@@ -48,20 +48,26 @@ class _FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         checkpoint: str = "best",
         prediction: QueryMode = "alone",
         settings: dict[str, Any] | None = None,
+        project: AnyPath | None = None,
+        plugin_paths: Sequence[AnyPath] | AnyPath = (),
     ) -> None:
         """
         run: number or name of a run, or "latest".
-        db: URL of its task store; that of the project around the working directory if
-            not given.
+        db: URL of its task store; that of the project if not given.
         checkpoint: "best" or "latest".
         prediction: whether batch statistics see one query at a time, or all together.
         settings: settings of the run's algorithm to change, such as {"test_steps": 3}.
+        project: its folder or config file; that around the working directory if not
+            given.
+        plugin_paths: plugin files, beside those of the project.
         """
         self.run = run
         self.db = db
         self.checkpoint = checkpoint
         self.prediction = prediction
         self.settings = settings
+        self.project = project
+        self.plugin_paths = plugin_paths
 
     def save(self, path: str | Path) -> None:
         """Write the adapted model for `metapipe predict` and `metapipe export`."""
@@ -71,15 +77,18 @@ class _FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
     def _trained(self) -> TrainedRun:
         _require_known("checkpoint", self.checkpoint, ("best", "latest"))
         _require_known("prediction", self.prediction, get_args(QueryMode))
-        url = self.db
-        if url is None:
-            project = find_project()
-            url = project.store_url or default_url(project.directory)
-        with TaskStore.open(url) as store:  # which run or checkpoint it is may change
-            row = store.run(self.run)
-            sha256 = checkpoint_row(store, row, self.checkpoint).sha256
-        settings = json.dumps(self.settings or {})
-        return _opened(url, row.id, self.checkpoint, settings, sha256)
+        with Workspace.at(self.project, self.db, self.plugin_paths) as workspace:
+            row = workspace.store.run(self.run)
+            # which run or checkpoint it is may change
+            sha256 = checkpoint_row(workspace.store, row, self.checkpoint).sha256
+            return _opened(
+                workspace.url,
+                workspace.registry,
+                row.id,
+                self.checkpoint,
+                json.dumps(self.settings or {}),
+                sha256,
+            )
 
     def _inputs(self, X: Any, trained: TrainedRun, *, reset: bool) -> Tensor:
         """Inputs (n, *shape): from rows (n, d) of numbers, arrays (n, *shape), or
@@ -215,11 +224,13 @@ class FewShotRegressor(RegressorMixin, _FewShot):  # type: ignore[misc]
 
 
 @lru_cache(KEPT)
-def _opened(url: str, run: int, kind: str, settings: str, sha256: str) -> TrainedRun:
+def _opened(
+    url: str, registry: Registry, run: int, kind: str, settings: str, sha256: str
+) -> TrainedRun:
     """The run, kept open under the hash of its checkpoint: going on with the run, or
     another one of its number, is another thing to open."""
     with TaskStore.open(url) as store:
-        return open_run(store, load(()), run, kind, json.loads(settings))
+        return open_run(store, registry, run, kind, json.loads(settings))
 
 
 def _is_items(X: Any) -> bool:

@@ -49,8 +49,7 @@ class TrainedRun:
         if self.encoder is None:
             raise UsageError(
                 f"run {self.row.id} learned on {self.row.dataset}, which does not tell "
-                "how new items become inputs: train on a data set that does, for "
-                "example image-folder"
+                "how new items become inputs: train on a data set that does"
             )
         return self.encoder
 
@@ -59,26 +58,17 @@ def open_run(
     store: TaskStore,
     registry: Registry,
     run: str | int,
-    kind: str = "best",
+    which: str = "best",
     changes: Mapping[str, Any] | None = None,
 ) -> TrainedRun:
     """A run of the store, ready to adapt; `changes` are settings of its algorithm.
 
-    The problem and the encoder are those recorded with the run; the data are opened
-    only for a run that was recorded without them.
+    The problem and the encoder are those recorded with the run: no data needed.
     """
     row = store.run(run)
     experiment = Experiment.from_dict(row.config, registry)
     experiment = changed_after_training(experiment, registry, changes or {}, row)
-    checkpoint = stored_checkpoint(store, row, kind)
+    checkpoint = stored_checkpoint(store, row, which)
     learner, meta = trained_learner(experiment, checkpoint, row)
-    encoder = _encoder(row, experiment)
+    encoder = encoder_from(row.encoder) if row.encoder else None
     return TrainedRun(row, experiment, learner, meta, checkpoint, encoder)
-
-
-def _encoder(row: RunRow, experiment: Experiment) -> Encoder | None:
-    """That recorded with the run; of its data, for a run recorded without."""
-    if "problem" not in row.environment:
-        return experiment.dataset.open("train").facts.encoder
-    record = row.environment.get("encoder")
-    return encoder_from(record) if record else None

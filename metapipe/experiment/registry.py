@@ -27,7 +27,7 @@ from ..algorithm import Algorithm
 from ..dataset import Dataset
 from ..errors import PluginError, SettingError, UnknownNameError, did_you_mean
 from ..model import Model
-from ..plugin import Plugin
+from ..plugin import CONTRACT, Plugin
 from .setting_errors import first_error
 
 if TYPE_CHECKING:
@@ -87,6 +87,10 @@ class Registry:
 
     def add(self, plugin: ModuleType, origin: Origin, key: str) -> None:
         """Register a module that has hook implementations; faults are recorded."""
+        written_for = getattr(plugin, "contract", CONTRACT)
+        if written_for != CONTRACT:
+            self._fail(key, PluginError(_other_contract(written_for)))
+            return
         try:
             # pluggy leaves a plugin that fails half registered: try it elsewhere first
             trial = _manager()
@@ -193,17 +197,32 @@ class Registry:
         self.failures.append(Failure(key, f"{kind}{text}"))
 
 
+def _other_contract(version: object) -> str:
+    newer = isinstance(version, int) and version > CONTRACT
+    advice = "upgrade metapipe" if newer else "get a newer version of the plugin"
+    return (
+        f"it was written for contract {version!r} of plugins, and this metapipe has "
+        f"{CONTRACT}: {advice}"
+    )
+
+
 def _manager() -> pluggy.PluginManager:
     manager = pluggy.PluginManager("metapipe")
     manager.add_hookspecs(hookspecs)
     return manager
 
 
-@lru_cache(maxsize=8)
 def load(paths: tuple[Path, ...] = ()) -> Registry:
-    """All plugins: those installed, then the files at `paths`. Loaded once."""
+    """All plugins: those installed, then the files at `paths`. Loaded once, and again
+    when a file has changed, as it does beside a notebook."""
+    changed = (path.stat().st_mtime_ns if path.is_file() else 0 for path in paths)
+    return _load(paths, tuple(changed))
+
+
+@lru_cache(maxsize=8)
+def _load(paths: tuple[Path, ...], changed: tuple[int, ...]) -> Registry:
     registry = Registry()
-    for entry_point in _installed():
+    for entry_point in installed():
         _load_entry_point(registry, entry_point)
     # a file may be in the config file and on the command line
     for path in {path.resolve(): path for path in paths}.values():
@@ -211,25 +230,26 @@ def load(paths: tuple[Path, ...] = ()) -> Registry:
     return registry
 
 
-def _installed() -> Sequence[EntryPoint]:
+def installed() -> Sequence[EntryPoint]:
     """Entry points in a fixed order, ours first, each distribution's once."""
-    found = {(_distribution(e), e.name, e.value): e for e in entry_points(group=GROUP)}
+    found = {(distribution(e), e.name, e.value): e for e in entry_points(group=GROUP)}
     return [found[k] for k in sorted(found, key=lambda k: (k[0] != GROUP, k))]
 
 
-def _distribution(entry_point: EntryPoint) -> str:
+def distribution(entry_point: EntryPoint) -> str:
+    """The name of the distribution that an entry point is from."""
     return entry_point.dist.name if entry_point.dist else "unknown"
 
 
 def _load_entry_point(registry: Registry, entry_point: EntryPoint) -> None:
-    key = f"{_distribution(entry_point)}:{entry_point.name}"
+    key = f"{distribution(entry_point)}:{entry_point.name}"
     try:
         plugin = entry_point.load()
     except (Exception, SystemExit) as error:  # anybody's code
         registry._fail(key, error)
         return
     version = entry_point.dist.version if entry_point.dist else ""
-    origin = Origin(entry_point.value, _distribution(entry_point), version)
+    origin = Origin(entry_point.value, distribution(entry_point), version)
     registry.add(plugin, origin, key)
 
 

@@ -4,7 +4,8 @@
 2. what the chosen data set, model and algorithm recommend,
 3. `metapipe.toml`, found upwards from the working directory,
 4. the environment, `METAPIPE_TRAINING__LR=0.01`,
-5. the command line, `--lr 0.01` or `--set training.lr=0.01`.
+5. the command line, `--lr 0.01` or `--set training.lr=0.01`, or the arguments of
+   `metapipe.train(lr=0.01)`.
 
 Plugins have tables of their own, `[algorithm.maml]`, so that switching leaves no
 foreign keys behind; `algorithm.inner_lr` means the chosen one.
@@ -27,7 +28,10 @@ from .project import PROJECT, Project
 from .registry import PLUGIN_TYPES, PluginType, Registry
 
 PREFIX = "METAPIPE_"
-COMMAND_LINE = "command line"
+COMMAND_LINE, ARGUMENT = "command line", "argument"
+ASKED = (COMMAND_LINE, ARGUMENT)
+"""Where values are from that somebody gave for this one time."""
+
 RECOMMENDED, REPEATED, NOBODY = "recommended", "repeated run", "default"
 NOT_THE_USERS = (RECOMMENDED, REPEATED, NOBODY)
 """How the sources of values begin that the user did not give."""
@@ -55,16 +59,17 @@ class Resolved:
 def resolve(
     project: Project,
     registry: Registry,
-    command_line: Iterable[tuple[str, Any]] = (),
+    asked: Iterable[tuple[str, Any]] = (),
     base: Mapping[str, Mapping[str, Any]] | None = None,
+    source: str = COMMAND_LINE,
 ) -> Resolved:
     """The experiment that all sources together ask for.
 
-    `command_line` has dotted names with values. With `base`, the stored experiment of a
-    run, only the command line changes anything: file and environment of today have no
-    part in what was run then. Raises SettingError and UnknownNameError.
+    `asked` has dotted names with values, and `source` tells from where. With `base`,
+    the stored experiment of a run, only they change anything: file and environment of
+    today have no part in what was run then. Raises SettingError and UnknownNameError.
     """
-    given = list(_from_command_line(command_line))
+    given = list(_from_user(asked, source))
     if base is not None:
         given = [*_from_base(base, given), *given]
     else:
@@ -82,6 +87,24 @@ def resolve(
     _drop_foreign(tables, origins, registry, chosen)
     _drop_without_effect(tables, origins, registry, chosen)
     return Resolved(Experiment.from_dict(tables, registry, origins), origins)
+
+
+def plugin_settings(
+    project: Project,
+    kind: PluginType,
+    name: str,
+    asked: Iterable[tuple[str, Any]] = (),
+    source: str = COMMAND_LINE,
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The settings of one plugin that file, environment and user give, and where each,
+    by dotted name, came from: what `resolve` would give it, were it chosen."""
+    given = [
+        *_from_file(project),
+        *_from_environment(),
+        *_from_user(asked, source),
+    ]
+    tables, origins = _merge(given, {kind: name})
+    return tables.get(kind, {}), origins
 
 
 def parse_value(text: str) -> Any:
@@ -134,10 +157,10 @@ def _from_environment() -> Iterable[Given]:
             yield Given(_checked(path, variable), parse_value(text), variable)
 
 
-def _from_command_line(values: Iterable[tuple[str, Any]]) -> Iterable[Given]:
+def _from_user(values: Iterable[tuple[str, Any]], source: str) -> Iterable[Given]:
     for name, value in values:
         path = _checked(name.split("."), name)
-        yield Given(path, value, COMMAND_LINE)
+        yield Given(path, value, source)
 
 
 def _from_base(
@@ -213,7 +236,7 @@ def _tell_of_unused(
         for table, name, source in sorted(tables):
             if table != kind or name == names[kind]:
                 continue
-            if source == COMMAND_LINE:
+            if source in ASKED:
                 raise SettingError(
                     f"'{kind}.{name}' ({source}): the {kind} is '{names[kind]}'"
                 )

@@ -18,6 +18,7 @@ from .heads import Head, embed, head_step
 from .losses import accuracy, batch_loss, before_adaptation, support_loss, task_loss
 from .normalisation import BatchNorm, LayerNorm
 from .precision import Precision, computing_in
+from .steps import query_step
 from .task_map import LocalTaskMap
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "normalisation_names",
     "own",
     "partition",
+    "query_step",
     "support_loss",
     "task_loss",
     "within",

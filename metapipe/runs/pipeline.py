@@ -31,9 +31,7 @@ from .provenance import environment, git_state, host
 from .reporter import Reporter
 from .session import TrainingSession
 from .signals import interruptible
-from .stored_run import (
-    require_same_data,
-)
+from .stored_run import require_same_data
 
 logger = logging.getLogger("metapipe")
 
@@ -44,6 +42,9 @@ class Outcome:
 
     run_id: int
     status: str
+    reason: str | None
+    """Why an observer stopped it."""
+
     step: int
     metrics: Mapping[str, float]
     evaluation: EvaluationRow | None
@@ -84,7 +85,7 @@ def train(
             iterations=experiment.training.iterations,
             config=experiment.to_dict(),
             plugins=registry.versions(experiment),
-            environment=environment() | _facts_of_data(prepared),
+            environment=environment(),
             git_commit=commit,
             git_dirty=dirty,
             device=prepared.learner.device,
@@ -93,6 +94,7 @@ def train(
             directory=str(directory),
             host=host(),
             pid=os.getpid(),
+            **_facts_of_data(prepared),
         )
     )
     return _run(run_id, prepared, None, registry, store, observers)
@@ -113,8 +115,8 @@ def resume(
             f"metapipe train --from-run {run_id}"
         )
     prepared = prepare(Experiment.from_dict(row.config, registry))
-    require_same_data(row.environment.get("data"), prepared.sources["train"])
-    rows = {c.kind: c for c in store.checkpoints(run_id)}
+    require_same_data(row.fingerprint, prepared.sources["train"])
+    rows = {c.which: c for c in store.checkpoints(run_id)}
     latest = rows.get("latest")
     checkpoint = load(Path(latest.path), latest.sha256) if latest else None
     step = checkpoint.step if checkpoint else 0
@@ -179,12 +181,16 @@ def _run(
                     status = "interrupted"  # resuming has only this left to do
             figures = session.latest | _figures(evaluation)
             reporter.finished(status, figures, session.seconds)
+        except KeyboardInterrupt:  # a second one, or where no signal was waited for
+            reporter.finished("interrupted", session.latest, session.seconds)
+            raise
         except BaseException as error:
             reporter.failed(error)
             raise
     return Outcome(
         run_id=run_id,
         status=status,
+        reason=reporter.stops if status == "stopped" else None,
         step=state.step,
         metrics=figures,
         evaluation=evaluation,
@@ -200,7 +206,7 @@ def _facts_of_data(prepared: Prepared) -> dict[str, Any]:
     source = prepared.sources["train"]
     encoder = source.facts.encoder
     return {
-        "data": source.facts.fingerprint,
+        "fingerprint": source.facts.fingerprint,
         "problem": asdict(prepared.learner.problem),
         "encoder": None if encoder is None else encoder.model_dump(mode="json"),
     }

@@ -25,7 +25,6 @@ from ..training.learner import (
     build_learner,
     fit_constants,
     fits,
-    problem_of,
 )
 from .preparation import logger
 from .unseen import require_unseen, shared_items, shared_names
@@ -36,7 +35,7 @@ def trained_learner(
 ) -> tuple[Learner, Meta]:
     """The learner of a run with the meta-parameters of a checkpoint."""
     device = choose_device(experiment.run.device)
-    problem = recorded_problem(experiment, row)
+    problem = recorded_problem(row)
     learner, fresh = build_learner(
         experiment.algorithm, experiment.model, problem, device, experiment.run.seed
     )
@@ -64,7 +63,7 @@ def changed_after_training(
     """
     if not changes:
         return experiment
-    problem, run = recorded_problem(experiment, row), experiment.run
+    problem, run = recorded_problem(row), experiment.run
     device = choose_device(run.device)
     changed = experiment.with_algorithm(registry, changes)
     before, after = (
@@ -112,31 +111,33 @@ def _trained_data(experiment: Experiment, row: RunRow, name: str) -> Source | No
     """The training split of a run, if it is still there; if not, that is told."""
     try:
         source = experiment.dataset.open("train")
-        require_same_data(row.environment.get("data"), source)
+        require_same_data(row.fingerprint, source)
     except DataError as error:
         logger.warning("%s: compared with what was trained on by name: %s", name, error)
         return None
     return source
 
 
-def recorded_problem(experiment: Experiment, row: RunRow) -> Problem:
-    """What a run learned to do; its data are opened only if it was not recorded."""
-    known = row.environment.get("problem")
-    if known is None:
-        return problem_of(experiment.dataset.open("train"), experiment.task.ways)
-    return Problem(**{**known, "shape": tuple(known["shape"])})
+def recorded_problem(row: RunRow) -> Problem:
+    """What a run learned to do. Raises UnsupportedError if nobody wrote it down."""
+    if row.problem is None:
+        raise UnsupportedError(
+            f"run {row.id} does not say what it learned: it was recorded by an early "
+            f"metapipe; repeat it with metapipe train --from-run {row.id}"
+        )
+    return Problem(**{**row.problem, "shape": tuple(row.problem["shape"])})
 
 
-def stored_checkpoint(store: TaskStore, row: RunRow, kind: str) -> Checkpoint:
+def stored_checkpoint(store: TaskStore, row: RunRow, which: str) -> Checkpoint:
     """The wanted checkpoint of a run; the latest where there is no best."""
-    chosen = checkpoint_row(store, row, kind)
+    chosen = checkpoint_row(store, row, which)
     return load(Path(chosen.path), chosen.sha256)
 
 
-def checkpoint_row(store: TaskStore, row: RunRow, kind: str) -> CheckpointRow:
+def checkpoint_row(store: TaskStore, row: RunRow, which: str) -> CheckpointRow:
     """Where that checkpoint is. Raises NotFoundError if the run has none yet."""
-    rows: dict[str, CheckpointRow] = {c.kind: c for c in store.checkpoints(row.id)}
-    chosen = rows.get(kind) or rows.get("latest")
+    rows: dict[str, CheckpointRow] = {c.which: c for c in store.checkpoints(row.id)}
+    chosen = rows.get(which) or rows.get("latest")
     if chosen is None:
         raise NotFoundError(
             f"run {row.id} has no checkpoint yet: it stopped before the first one"

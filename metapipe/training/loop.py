@@ -10,20 +10,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from ..algorithm import Group, Meta, Step, TaskMap
-from ..episode import Episodes, Metrics, Params, Task
+from ..episode import Episodes, Metrics, Task
 from ..errors import DivergedError
-from ..numerics.functional import partition
 from ..numerics.precision import computing_in
 from ..numerics.task_map import LocalTaskMap
 from ..numerics.tuning import fastest
 from ..settings import TrainingSettings
 from .learner import Learner
 from .merging import merged
+from .optimiser import optimiser
 
 DIVERGED = 1000.0
 """A loss that grows to so many times its first value (at least 1) has diverged."""
@@ -74,7 +74,7 @@ def initial_state(
         {name: p.clone().requires_grad_() for name, p in meta.params.items()},
         {name: b.clone() for name, b in meta.state.items()},
     )
-    return TrainingState(meta, _optimiser(meta.params, settings, groups))
+    return TrainingState(meta, optimiser(meta.params, settings, groups))
 
 
 def iterations(
@@ -87,7 +87,7 @@ def iterations(
     """Run the iterations that `state` has not done yet, changing it in place.
 
     Raises DivergedError when the loss or the gradient is no longer finite, or the loss
-    has grown a thousandfold; `state` is then as it was before that iteration.
+    has grown a thousandfold; `state` is then as it was before that step.
     """
     while state.step < settings.iterations:
         parts = draw(state.step)
@@ -197,34 +197,6 @@ def _check(state: TrainingState, loss: float, norm: float) -> None:
         raise DivergedError(
             f"the loss grew from {state.first_loss:.3g} to {loss:.3g} {at}: {advice}"
         )
-
-
-def _optimiser(
-    params: Params, settings: TrainingSettings, groups: Sequence[Group]
-) -> torch.optim.Optimizer:
-    options = []
-    for group in groups:
-        found, params = partition(params, (n for n in params if n.startswith(group[0])))
-        if found:
-            options.append(_options(found, settings, group.rate, group.decays))
-    options.insert(0, _options(params, settings, 1.0, decays=True))
-    if settings.optimiser == "sgd":
-        momentum = settings.momentum
-        return torch.optim.SGD(
-            options, lr=settings.lr, momentum=momentum, nesterov=momentum > 0
-        )
-    kind = torch.optim.Adam if settings.optimiser == "adam" else torch.optim.AdamW
-    return kind(options, lr=settings.lr)
-
-
-def _options(
-    params: Params, settings: TrainingSettings, rate: float, decays: bool
-) -> dict[str, Any]:
-    return {
-        "params": list(params.values()),
-        "weight_decay": settings.weight_decay if decays else 0.0,
-        "rate": rate,
-    }
 
 
 def _mix(seed: int, step: int, place: int, number: int) -> int:

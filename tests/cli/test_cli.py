@@ -38,7 +38,7 @@ def test_training_reports_what_it_did(project: Path) -> None:
     shown = metapipe_json("runs", "show", "1", cwd=project)
     assert shown["step"] == 30
     assert {"train_seconds", "git_commit", "environment", "plugins"} <= set(shown)
-    kinds = {c["kind"]: c for c in shown["checkpoints"]}
+    kinds = {c["which"]: c for c in shown["checkpoints"]}
     assert set(kinds) == {"best", "latest"}
     assert kinds["latest"]["step"] == 30
     assert len(kinds["best"]["sha256"]) == 64
@@ -288,7 +288,7 @@ def test_the_store_can_be_looked_after(tmp_path: Path) -> None:
     out, _ = metapipe("db", "current", cwd=tmp_path)
     assert "schema none" in out
     out, _ = metapipe("db", "upgrade", cwd=tmp_path)
-    assert "none -> 0001" in out
+    assert "none -> 0002" in out
     out, _ = metapipe("db", "upgrade", cwd=tmp_path)
     assert "nothing to do" in out
 

@@ -91,7 +91,7 @@ def test_they_are_computed_once(table, model, monkeypatch):
     first = opened(table, model)
     monkeypatch.setattr(SentenceEncoder, "encode", None)
     again = opened(table, model)
-    assert again.fingerprint == first.fingerprint
+    assert again.facts.fingerprint == first.facts.fingerprint
     assert np.array_equal(again.items, first.items)
 
 

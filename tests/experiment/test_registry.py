@@ -133,3 +133,15 @@ def test_settings_are_checked_with_their_origin() -> None:
         registry.create("model", "conv4", {"width": -1})
     with pytest.raises(SettingError, match=r"^model\.pooling = 'avg': should be 'str"):
         registry.create("model", "conv4", {"pooling": "avg"})
+
+
+@pytest.mark.parametrize(
+    ("version", "advice"), [("2", "upgrade metapipe"), ("0", "newer version")]
+)
+def test_a_plugin_for_another_contract_is_left_out(tmp_path, version, advice) -> None:
+    path = tmp_path / "other.py"
+    path.write_text(f"contract = {version}\nraise_ = 1\n")
+    registry = load((path,))
+    (failure,) = [f for f in registry.failures if f.origin == str(path)]
+    assert failure.reason.startswith(f"it was written for contract {version}")
+    assert advice in failure.reason

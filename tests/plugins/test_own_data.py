@@ -13,7 +13,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from metapipe import DataError, UnsupportedError
+from metapipe import DataError, Task, UnsupportedError
 from metapipe.data.encoders import encoder_from
 from metapipe.data.row_encoder import TableEncoder
 from metapipe.data.sampling import tasks
@@ -71,14 +71,14 @@ def test_classes_of_texts_are_split(texts):
     names = [set(source.facts.classes) for source in sources]
     assert [len(part) for part in names] == [5, 1, 3]
     assert len(set.union(*names)) == 9
-    assert all(list(s.sizes) == [6] * len(s.classes) for s in sources)
+    assert all(list(s.facts.sizes) == [6] * len(s.facts.classes) for s in sources)
 
 
 def test_texts_say_how_new_ones_become_inputs(texts):
     source = opened("text", root=texts)
     encoder = encoder_from(source.facts.encoder.model_dump(mode="json"))
     episode = source.draw(tasks("text", "train", 0, 0, 1, 2, 1, 1))
-    name = source.facts.classes[int(episode.classes[0, 0])]
+    name = source.facts.classes[int(episode.class_indices[0, 0])]
     number = int(episode.items[0, 0, 0])
     found = encoder.encode([f"{name} please number {number}"])
     assert torch.equal(found[0], episode.support.inputs[0, 0])
@@ -107,7 +107,7 @@ def test_long_texts_are_cut_and_empty_ones_are_empty():
 def test_tfidf_is_scikit_learns_fitted_on_training_classes(texts):
     source = opened("text", "test", root=texts, inputs="tfidf")
     rows = read_rows(texts)
-    train = opened("text", root=texts).classes
+    train = opened("text", root=texts).facts.classes
     reference = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), min_df=2)
     reference.fit([row["text"] for row in rows if row["label"] in train])
     wanted = reference.transform(["refund please number 2"]).toarray()
@@ -139,7 +139,7 @@ def test_a_table_is_preprocessed_by_scikit_learn_on_training_rows_only(table):
             [[float(r["x"] or "nan"), r["colour"]] for r in members], dtype=object
         )
 
-    fitted.fit(columns([row for row in rows if row["group"] in train.groups]))
+    fitted.fit(columns([row for row in rows if row["group"] in train.facts.groups]))
     members = [row for row in rows if row["group"] in source.facts.groups]
     members.sort(key=lambda row: list(source.facts.groups).index(row["group"]))
     wanted = fitted.transform(columns(members)).astype(float)
@@ -246,4 +246,4 @@ def test_mini_imagenet_takes_ravis_lists(tmp_path):
     assert list(source.facts.classes) == ["n03"]
     assert source.facts.shape == (3, 8, 8)
     with pytest.raises(UnsupportedError, match="1 classes"):
-        source.check(5, 1, 1)
+        source.check(Task("m", "test", 0, 0, 5, 1, 1))

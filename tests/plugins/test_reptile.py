@@ -127,7 +127,7 @@ def test_training_goes_the_part_epsilon_of_the_way(epsilon) -> None:
     state = initial_state(Meta(meta.params, reptile.init(network).state), settings)
     problem = Problem("regression", (2,), 1)
     learner = Learner(reptile, network, problem, "cpu", LOOP)
-    for _ in iterations(learner, state, settings, lambda _: episodes, seed=0):
+    for _ in iterations(learner, state, settings, lambda _: [episodes], seed=0):
         pass
     way = torch.tensor([[-0.0625, 0.55]], dtype=torch.float64)
     got, want = state.meta.params["weight"].detach(), meta.params["weight"]

@@ -189,7 +189,7 @@ def test_groups_of_a_regression_are_looked_for_too(store, tmp_path):
     experiment = resolve(Project(tmp_path), REGISTRY, [], row.config).experiment
     header = stored_checkpoint(store, row, "best").header
     assert header["classes"] == []
-    assert header["groups"] == list(experiment.dataset.open("train").groups)
+    assert header["groups"] == list(experiment.dataset.open("train").facts.groups)
     assert evaluate(run, REGISTRY, store, experiment.evaluation).settings == {}
     other = experiment.dataset.model_copy(update={"split_seed": 1})
     with pytest.raises(DataError, match=r"of the \d groups of table were trained on"):

@@ -37,7 +37,7 @@ from metapipe_plugins.parts.heads.classifier import (
     features_of,
     require_classes,
 )
-from metapipe_plugins.parts.heads.features import vector_features
+from metapipe_plugins.parts.heads.features import FLAT_FEATURES, vector_features
 
 
 class Baseline(Algorithm):
@@ -52,11 +52,7 @@ class Baseline(Algorithm):
         "authors use momentum and batches of 4"
     )
     stochastic: ClassVar[bool] = True
-    recommended: ClassVar[dict[str, object]] = {
-        "model.pooling": "max",
-        "model.features": "flatten",
-        "model.scale": True,
-    }
+    recommended: ClassVar[dict[str, object]] = FLAT_FEATURES
     any_ways: ClassVar[bool] = True
     last: ClassVar[Last] = Linear()
 

@@ -95,9 +95,10 @@ class IMAML(Algorithm):
         def task(support: Samples, query: Samples) -> Metrics:
             phi = self._descend(network, meta.params, support)
             grads, figures = gradient(_loss(network, query), phi)
-            found = self._solve(network, phi, support, grads)
+            found, residual = self._solve(network, phi, support, grads)
             _, before = _loss(network, query)(meta.params)
-            return {**found, **figures, **before_adaptation(before)}
+            told = {**figures, **before_adaptation(before), "residual": residual}
+            return {**found, **told}
 
         with torch.no_grad():
             metrics = over(task, episodes)
@@ -120,8 +121,9 @@ class IMAML(Algorithm):
 
     def _solve(
         self, network: nn.Module, phi: Params, support: Samples, right: Params
-    ) -> Params:
-        """Conjugate gradients; no iteration is taken once nothing is left."""
+    ) -> tuple[Params, Tensor]:
+        """Conjugate gradients; no iteration is taken once nothing is left. Also how
+        much is left of the right side: 0 is solved, 1 no better than nothing."""
         data = support_loss(network, support)
 
         def operator(vector: Params) -> Params:
@@ -133,7 +135,7 @@ class IMAML(Algorithm):
 
         solution = {k: torch.zeros_like(v) for k, v in right.items()}
         left, along = right, right
-        size = _dot(left, left)
+        size = whole = _dot(left, left)
         for _ in range(self.solver_steps):
             image = operator(along)
             step = _ratio(size, _dot(along, image))
@@ -142,7 +144,7 @@ class IMAML(Algorithm):
             before, size = size, _dot(left, left)
             turn = _ratio(size, before)
             along = {k: v + turn * along[k] for k, v in left.items()}
-        return solution
+        return solution, _ratio(size, whole).sqrt()
 
 
 def _loss(network: nn.Module, samples: Samples) -> Loss:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+import torch
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
@@ -18,6 +19,7 @@ from metapipe import (
     Meta,
     Metrics,
     Params,
+    Predict,
     Register,
     Samples,
     Step,
@@ -26,6 +28,7 @@ from metapipe import (
 )
 from metapipe.numerics import (
     apply,
+    before_adaptation,
     inner_loop,
     normalisation_names,
     partition,
@@ -64,6 +67,10 @@ class MAML(Algorithm):
     adapt_normalisation: bool = False
     """Whether the inner loop also moves the parameters of normalisation layers."""
 
+    curve: bool = False
+    """Also judge after every step, from none on, when evaluated: the curves
+    `loss_by_step` and `accuracy_by_step`."""
+
     statistics: Literal["batch"] = "batch"
     """Normalisation layers use the batch at hand, always: queries predicted together
     see each other (transductive)."""
@@ -98,6 +105,29 @@ class MAML(Algorithm):
 
         grads, metrics = over.gradient(query_loss, meta.params, episodes)
         return Step(grads, metrics, meta.state)
+
+    def judge(
+        self,
+        network: nn.Module,
+        meta: Meta,
+        support: Samples,
+        query: Samples,
+        predict: Predict,
+    ) -> Metrics | None:
+        """With `curve`, figures after every step of adaptation."""
+        if not self.curve:
+            return None
+        steps = self.inner_steps if self.test_steps is None else self.test_steps
+        adapted, points = meta.params, []
+        for step in range(steps + 1):
+            if step:
+                adapted = self._descend(network, adapted, support, 1)
+            points.append(task_loss(predict(adapted), query.targets)[1])
+        curves = {
+            f"{name}_by_step": torch.stack([point[name] for point in points])
+            for name in points[0]
+        }
+        return {**points[-1], **before_adaptation(points[0]), **curves}
 
     def _descend(
         self, network: nn.Module, params: Params, support: Samples, steps: int

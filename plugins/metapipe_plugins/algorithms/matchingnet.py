@@ -29,7 +29,11 @@ from metapipe import (
 )
 from metapipe.data import fixed_order
 from metapipe.numerics import apply, head_step, within
-from metapipe_plugins.parts.heads.features import feature_length, vector_features
+from metapipe_plugins.parts.heads.features import (
+    FLAT_FEATURES,
+    feature_length,
+    vector_features,
+)
 from metapipe_plugins.parts.networks.full_context import QueryContext, SupportContext
 
 TINY = 1e-6
@@ -48,11 +52,7 @@ class MatchingNet(Algorithm):
         "embeddings of section 2.1.2 and appendix A"
     )
     stochastic: ClassVar[bool] = True
-    recommended: ClassVar[dict[str, object]] = {
-        "model.pooling": "max",
-        "model.features": "flatten",
-        "model.scale": True,
-    }
+    recommended: ClassVar[dict[str, object]] = FLAT_FEATURES
     any_ways: ClassVar[bool] = True
 
     sharpness: PositiveFloat = 10.0

@@ -6,6 +6,7 @@ Optimization", CVPR 2019. Equation numbers below are those of the paper.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import torch.nn.functional as F
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from metapipe import (
     Algorithm,
     Episodes,
+    Group,
     Meta,
     Model,
     Params,
@@ -28,7 +30,7 @@ from metapipe import (
     hookimpl,
 )
 from metapipe.numerics import apply, head_step, own
-from metapipe_plugins.parts.heads.features import vector_features
+from metapipe_plugins.parts.heads.features import FLAT_FEATURES, vector_features
 from metapipe_plugins.parts.heads.ridge import ridge_regression
 from metapipe_plugins.parts.heads.svm import crammer_singer
 
@@ -50,11 +52,7 @@ class MetaOptNet(Algorithm):
         "authors' code embeds them one after the other"
     )
     stochastic: ClassVar[bool] = True
-    recommended: ClassVar[dict[str, object]] = {
-        "model.pooling": "max",
-        "model.features": "flatten",
-        "model.scale": True,
-    }
+    recommended: ClassVar[dict[str, object]] = FLAT_FEATURES
     any_ways: ClassVar[bool] = True
 
     head: Literal["svm", "ridge"] = "svm"
@@ -73,6 +71,10 @@ class MetaOptNet(Algorithm):
 
     scale: PositiveFloat = 1.0
     """Scale of the logits (gamma) at the start; a meta-parameter."""
+
+    scale_rate: PositiveFloat = 1.0
+    """Step size of the scale, as a multiple of training.lr: the SVM's only temperature,
+    which a short training with small steps hardly moves."""
 
     iterations: PositiveInt = 15
     """Interior-point iterations of the SVM; 15 reach the optimum, which the gradient
@@ -103,6 +105,10 @@ class MetaOptNet(Algorithm):
     def build(self, model: Model, problem: Problem) -> nn.Module:
         """The model without its head."""
         return vector_features(model, problem, self.statistics)
+
+    def groups(self) -> Sequence[Group]:
+        """The scale, at a rate of its own."""
+        return (Group(SCALE, rate=self.scale_rate),)
 
     def init(self, network: nn.Module) -> Meta:
         """The network's parameters, and the scale of the logits (gamma)."""

@@ -26,7 +26,7 @@ from metapipe import (
     hookimpl,
 )
 from metapipe.numerics import apply, head_step
-from metapipe_plugins.parts.heads.features import vector_features
+from metapipe_plugins.parts.heads.features import FLAT_FEATURES, vector_features
 
 
 class ProtoNet(Algorithm):
@@ -37,11 +37,7 @@ class ProtoNet(Algorithm):
     )
     equations: ClassVar[str] = "eq. 1 and 2, algorithm 1"
     stochastic: ClassVar[bool] = True
-    recommended: ClassVar[dict[str, object]] = {
-        "model.pooling": "max",
-        "model.features": "flatten",
-        "model.scale": True,
-    }
+    recommended: ClassVar[dict[str, object]] = FLAT_FEATURES
     any_ways: ClassVar[bool] = True
 
     statistics: Statistics = "running"

@@ -7,6 +7,7 @@ Solvers", ICLR 2019. Equation numbers below are those of the paper.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from metapipe import (
     Algorithm,
     Episodes,
+    Group,
     Meta,
     Model,
     Params,
@@ -29,7 +31,7 @@ from metapipe import (
     hookimpl,
 )
 from metapipe.numerics import apply, head_step, own
-from metapipe_plugins.parts.heads.features import vector_features
+from metapipe_plugins.parts.heads.features import FLAT_FEATURES, vector_features
 from metapipe_plugins.parts.heads.ridge import ridge_regression
 
 SCALE, SHIFT, PENALTY = "adjust.scale", "adjust.shift", "adjust.log_penalty"
@@ -49,11 +51,7 @@ class R2D2(Algorithm):
         "the penalty is learned, from 1 on; the released code keeps it at 50"
     )
     stochastic: ClassVar[bool] = True
-    recommended: ClassVar[dict[str, object]] = {
-        "model.pooling": "max",
-        "model.features": "flatten",
-        "model.scale": True,
-    }
+    recommended: ClassVar[dict[str, object]] = FLAT_FEATURES
     any_ways: ClassVar[bool] = True
 
     penalty: PositiveFloat = 1.0
@@ -72,6 +70,10 @@ class R2D2(Algorithm):
     def build(self, model: Model, problem: Problem) -> nn.Module:
         """The model without its head."""
         return vector_features(model, problem, self.statistics)
+
+    def groups(self) -> Sequence[Group]:
+        """Decaying the logarithm of the penalty would draw the penalty towards 1."""
+        return (Group(PENALTY, decays=False),)
 
     def init(self, network: nn.Module) -> Meta:
         """The network's parameters, and three scalars of the head."""

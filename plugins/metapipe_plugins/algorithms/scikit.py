@@ -39,7 +39,7 @@ from metapipe_plugins.parts.heads.classifier import (
     features_of,
     require_classes,
 )
-from metapipe_plugins.parts.heads.features import vector_features
+from metapipe_plugins.parts.heads.features import FLAT_FEATURES, vector_features
 
 Array = NDArray[Any]
 
@@ -53,11 +53,7 @@ class Scikit(Algorithm):
     paper: ClassVar[str] = "Pedregosa et al., JMLR 2011, https://scikit-learn.org"
     equations: ClassVar[str] = "any classifier of the library, fitted per task"
     stochastic: ClassVar[bool] = True
-    recommended: ClassVar[dict[str, object]] = {
-        "model.pooling": "max",
-        "model.features": "flatten",
-        "model.scale": True,
-    }
+    recommended: ClassVar[dict[str, object]] = FLAT_FEATURES
     any_ways: ClassVar[bool] = True
 
     classifier: str = "LogisticRegression"
