@@ -88,7 +88,7 @@ def require_support(task: Task) -> None:
     least, most = task.ways, task.ways * task.shots
     if not least <= task.support <= most:
         raise UnsupportedError(
-            f"task.support = {task.support}: {task.ways} classes of 1 to {task.shots} "
+            f"support = {task.support}: {task.ways} classes of 1 to {task.shots} "
             f"examples have {least} to {most} in all"
         )
 
@@ -101,7 +101,7 @@ def require_one_way(task: Task) -> None:
         )
     if task.support is not None:
         raise UnsupportedError(
-            f"task.support = {task.support}: regression has no classes to share it; "
+            f"support = {task.support}: regression has no classes to share it; "
             "use --shots"
         )
 
