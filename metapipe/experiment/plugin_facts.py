@@ -20,6 +20,7 @@ def facts(entry: Entry) -> dict[str, Any]:
         "implements": getattr(cls, "equations", ""),
         "departs": getattr(cls, "departures", ""),
         "problems": ", ".join(sorted(getattr(cls, "kinds", ()))),
+        "classes": _classes(cls) if entry.plugin_type == "algorithm" else "",
         "normalisation": _normalisation(entry),
         "dropout": _dropout(cls) if entry.plugin_type == "algorithm" else "",
         "origin": f"{entry.origin} ({entry.origin.module})",
@@ -29,6 +30,11 @@ def facts(entry: Entry) -> dict[str, Any]:
         "recommended": dict(cls.recommended),
         "recommended_with": {k: dict(v) for k, v in cls.recommended_with.items()},
     }
+
+
+def _classes(cls: Any) -> str:
+    """Whether tasks may have other numbers of classes than in training."""
+    return "any number" if cls.any_ways else "as many as in training"
 
 
 def _normalisation(entry: Entry) -> str:

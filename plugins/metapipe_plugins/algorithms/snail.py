@@ -25,6 +25,7 @@ from metapipe import (
     Statistics,
     Step,
     TaskMap,
+    UnsupportedError,
     hookimpl,
 )
 from metapipe.data import fixed_order
@@ -128,6 +129,11 @@ class SNAIL(Algorithm):
         rows = torch.arange(tasks, device=labels.device)[:, None]
         order = torch.rand(tasks, count).argsort(-1).to(labels.device)
         if self.random_shots:
+            if count != ways * shots:
+                raise UnsupportedError(
+                    "random_shots leaves classes equal numbers, which task.support "
+                    "does not give: use one of them"
+                )
             kept = int(torch.randint(1, shots + 1, ()))
             by_class = labels[rows, order].argsort(dim=-1, stable=True)
             chosen = by_class.reshape(tasks, ways, shots)[..., :kept].flatten(-2)
