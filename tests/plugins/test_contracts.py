@@ -118,5 +118,5 @@ def test_every_switch_and_choice_is_varied_and_some_must_be_possible() -> None:
     }
     assert set(variants(ProtoNet())) == {"statistics=batch"}
     assert variants(IMAML()) == {}
-    with pytest.raises(AssertionError, match="no setting can be changed: first_order"):
+    with pytest.raises(AssertionError, match=r"can be changed: .*first_order"):
         variants(Stubborn())
