@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
@@ -43,12 +43,14 @@ def _normalisation(entry: Entry) -> str:
         return ""
     if entry.cls.recommended.get("model.normalise") is False:
         return "no such layers: predictions are inductive"
-    default = entry.cls.model_fields["statistics"].default
+    setting = entry.cls.model_fields["statistics"]
+    default, choices = setting.default, get_args(setting.annotation)
     if default == "running":
         return "running averages: predictions are inductive"
+    other = ", or with -s algorithm.statistics=support" if "support" in choices else ""
     return (
         "statistics of the batch: predictions are transductive, unless each query is "
-        "evaluated alone"
+        f"evaluated alone{other}"
     )
 
 

@@ -121,7 +121,7 @@ class TaskStore(StoreReader):
                 recording.metrics(session, run_id, step, metrics)
 
     def record_episodes(self, run_id: int, episodes: Sequence[EpisodeRecord]) -> None:
-        """Write training episodes."""
+        """Write training episodes of a run of ours."""
         if episodes:
             with self._owning(run_id) as session:
                 recording.episodes(session, run_id, None, episodes)

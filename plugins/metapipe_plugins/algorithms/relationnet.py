@@ -68,7 +68,7 @@ class RelationNet(Algorithm):
     """What is descended: squared error of the relations to one-hot labels (eq. 2), or
     cross-entropy of their logits."""
 
-    statistics: Statistics = "running"
+    statistics: Literal["batch", "running"] = "running"
     """Statistics of normalisation layers when predicting: running averages, so that
     each query is on its own; or those of the batch at hand, as the reference code."""
 

@@ -6,7 +6,7 @@ The stack of blocks is that of the paper's appendix, as two public codes have it
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +22,6 @@ from metapipe import (
     Problem,
     Register,
     Samples,
-    Statistics,
     Step,
     TaskMap,
     UnsupportedError,
@@ -76,7 +75,7 @@ class SNAIL(Algorithm):
     """Dilations 2, 4, 8 ... as the paper's pseudo-code has them, instead of 1, 2, 4:
     then only even lags are reached."""
 
-    statistics: Statistics = "running"
+    statistics: Literal["batch", "running"] = "running"
     """Statistics of normalisation layers when predicting: running averages, so that
     each query is on its own; or those of the batch at hand."""
 
