@@ -36,6 +36,7 @@ from metapipe.numerics import (
     gradient,
     within,
 )
+from metapipe_plugins.parts.heads.features import feature_shape
 
 
 class RelationNet(Algorithm):
@@ -137,8 +138,7 @@ class Network(nn.Module):
     ) -> None:
         super().__init__()
         self.features = features
-        with torch.no_grad():
-            found = features.eval()(torch.zeros(2, *shape)).shape[1:]
+        found = feature_shape(features, shape)
         self.relation = (
             _on_maps(found, hidden, statistics)
             if len(found) == 3
