@@ -8,6 +8,9 @@ from pydantic import BaseModel
 
 from .registry import Entry
 
+UNTRAINED = "none: a head for metapipe adapt --backbone NAME"
+"""Of an algorithm that needs no run."""
+
 
 def facts(entry: Entry) -> dict[str, Any]:
     """What there is to say of a plugin, by the names that `plugins show` prints."""
@@ -21,6 +24,8 @@ def facts(entry: Entry) -> dict[str, Any]:
         "departs": getattr(cls, "departures", ""),
         "problems": ", ".join(sorted(getattr(cls, "kinds", ()))),
         "classes": _classes(cls) if entry.plugin_type == "algorithm" else "",
+        "training": "" if getattr(cls, "needs_training", True) else UNTRAINED,
+        **(_whose(cls) if entry.plugin_type == "backbone" else {}),
         "normalisation": _normalisation(entry),
         "dropout": _dropout(cls) if entry.plugin_type == "algorithm" else "",
         "origin": f"{entry.origin} ({entry.origin.module})",
@@ -35,6 +40,16 @@ def facts(entry: Entry) -> dict[str, Any]:
 def _classes(cls: Any) -> str:
     """Whether tasks may have other numbers of classes than in training."""
     return "any number" if cls.any_ways else "as many as in training"
+
+
+def _whose(cls: Any) -> dict[str, str]:
+    """What a backbone takes, whose it is, and where it comes from."""
+    return {
+        "takes": {"file": "files", "row": "rows of a table"}[cls.form],
+        "licence": cls.licence,
+        "source": cls.source,
+        "install": cls.install,
+    }
 
 
 def _normalisation(entry: Entry) -> str:

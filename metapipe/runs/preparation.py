@@ -55,6 +55,11 @@ def prepare(experiment: Experiment, checkpoint: Checkpoint | None = None) -> Pre
     else:
         learner, meta = open_learner(*plugins, problem, device, checkpoint.file)
     _check_range(experiment)
+    if not meta.params:
+        raise UnsupportedError(
+            f"{experiment.run.algorithm} has nothing to train on the model "
+            f"{experiment.run.model}: choose a model that has parameters"
+        )
     for recipe in extremes(experiment):
         check_asked(learner, sources["train"], recipe)
     splits: list[Split] = [experiment.evaluation.split]
