@@ -32,12 +32,12 @@ from metapipe import Episodes, Meta, Problem, Samples, Task
 from metapipe.experiment.registry import load
 from metapipe.numerics.functional import apply, own
 from metapipe.numerics.memory import keep_freed_memory
-from metapipe.numerics.task_map import TaskMap
+from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.numerics.tuning import fastest
 from metapipe_plugins.algorithms.metaoptnet import MetaOptNet
 
 TABLE = Path(__file__).parent / "COST.md"
-MAPS = [TaskMap("loop"), TaskMap("vmap")]
+MAPS = [LocalTaskMap("loop"), LocalTaskMap("vmap")]
 GIB = 24
 """Memory of the machine that all this is to run on."""
 
@@ -164,11 +164,11 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     def plain() -> None:
         F.cross_entropy(pure(images), labels).backward()
 
-    def whole(task_map: TaskMap) -> object:
+    def whole(task_map: LocalTaskMap) -> object:
         return algorithm.meta_gradient(network, meta, drawn, task_map)
 
     if arguments.mapping:
-        return memory(plain, partial(whole, TaskMap.parse(arguments.mapping)))
+        return memory(plain, partial(whole, LocalTaskMap.parse(arguments.mapping)))
     plain()
     mapping = fastest(MAPS, whole, rounds=1, tasks=arguments.tasks)
     pairs = range(max(1, arguments.rounds))

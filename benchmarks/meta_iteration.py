@@ -21,8 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from metapipe import Episodes, Samples, Task
-from metapipe.numerics.functional import meta_of
+from metapipe import Episodes, Meta, Samples, Task
 from metapipe.numerics.tuning import candidates, fastest
 from metapipe_plugins.algorithms.maml import MAML
 from metapipe_plugins.models.conv4 import Conv4
@@ -86,7 +85,7 @@ def main() -> None:
         network = model.build((1, 28, 28), 5, "batch")
         check_equal(maml, network, queries, steps)
         episodes = draw(arguments.tasks, queries, torch.float32)
-        meta = meta_of(network)
+        meta = Meta.of(network)
         maps = candidates("auto", 8, arguments.tasks, "cpu")
         work = partial(maml.meta_gradient, network, meta, episodes)
         best = fastest(maps, work, rounds=2)
@@ -108,7 +107,7 @@ def check_equal(maml: MAML, network: nn.Module, queries: int, steps: int) -> Non
     network = copy.deepcopy(network).double()
     episodes = draw(2, queries, torch.float64)
     (task_map,) = candidates("loop", 8, 2, "cpu")
-    ours = maml.meta_gradient(network, meta_of(network), episodes, task_map)
+    ours = maml.meta_gradient(network, Meta.of(network), episodes, task_map)
     theirs = with_higher(network, episodes, steps)
     for mine, other in zip(ours.gradients.values(), theirs, strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-9, atol=1e-9)

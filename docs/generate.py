@@ -29,13 +29,18 @@ from reproductions import REPRODUCTIONS  # noqa: E402
 
 from metapipe import hookspecs  # noqa: E402
 from metapipe.cli.main import cli  # noqa: E402
-from metapipe.cli.plugins import _as_dict as facts_of  # noqa: E402
-from metapipe.cli.plugins import _settings as fields_of  # noqa: E402
 from metapipe.experiment.experiment import SECTIONS  # noqa: E402
+from metapipe.experiment.plugin_facts import facts as facts_of  # noqa: E402
+from metapipe.experiment.plugin_facts import settings_of  # noqa: E402
 from metapipe.experiment.project import PROJECT  # noqa: E402
-from metapipe.experiment.registry import PLUGIN_TYPES, Entry, load  # noqa: E402
+from metapipe.experiment.registry import PLUGIN_TYPES, RUN_TYPES, Entry, load  # noqa: E402
 
-TITLES = {"algorithm": "Algorithms", "model": "Models", "dataset": "Data sets"}
+TITLES = {
+    "algorithm": "Algorithms",
+    "model": "Models",
+    "dataset": "Data sets",
+    "backbone": "Backbones",
+}
 FIGURES = ROOT / "benchmarks" / "results.json"
 
 
@@ -135,7 +140,7 @@ def settings_page() -> str:
     ]
     for name, section in {**SECTIONS, **PROJECT}.items():
         lines += ["", f"## `[{name}]`", "", _first_paragraph(section), ""]
-        lines += _settings_table(fields_of(section), name)
+        lines += _settings_table(settings_of(section), name)
     return "\n".join(lines) + "\n"
 
 
@@ -201,7 +206,15 @@ def plugin_page(entry: Entry, figures: Mapping[str, Any]) -> str:
     about = inspect.getdoc(import_module(entry.cls.__module__))
     if not facts["what"] or not about:
         raise ValueError(f"{entry.plugin_type} {entry.name} lacks a docstring")
-    apart = {"name", "what", "settings", "recommended", "recommended_with"}
+    apart = {
+        "name",
+        "what",
+        "distribution",
+        "version",
+        "settings",
+        "recommended",
+        "recommended_with",
+    }
     told = [(name, _linked(facts[name])) for name in facts if name not in apart]
     lines = [f"# `{entry.name}`", "", facts["what"], ""]
     lines += _table(("", ""), [(name, value) for name, value in told if value])
@@ -232,7 +245,7 @@ def measurements() -> dict[tuple[str, str], dict[str, Any]]:
         command = ["train", *options, "--dry-run", "--json"]
         done = CliRunner(catch_exceptions=False).invoke(cli, command)
         chosen = json.loads(done.stdout)["experiment"]["run"]
-        for kind in PLUGIN_TYPES:
+        for kind in RUN_TYPES:
             of_plugin = found.setdefault((kind, chosen[kind]), {})
             of_plugin[recipe.name] = figures[recipe.name]
     return found

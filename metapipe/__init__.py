@@ -1,5 +1,6 @@
 """metapipe: the pipeline for meta-learning.
 
+The commands are here as functions: `train`, `resume`, `evaluate`, `adapt`, `predict`.
 What a plugin needs is here and behind four more doors: `metapipe.numerics`,
 `metapipe.data`, `metapipe.store` and `metapipe.testing`. Files below them may move.
 Importing this module does not import torch.
@@ -8,9 +9,10 @@ Importing this module does not import torch.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .algorithm import Algorithm, Meta, Step
-from .dataset import Dataset, Source
-from .encoder import Encoder
+from .algorithm import Algorithm, Group, Meta, Predict, Step, TaskMap
+from .backbone import Backbone
+from .dataset import Dataset, Source, SourceFacts
+from .encoder import Encoder, Form, RegisterEncoder
 from .episode import Episodes, Metrics, Params, Samples, Task
 from .errors import (
     DataError,
@@ -21,31 +23,50 @@ from .errors import (
 from .events import CheckpointInfo, EpisodeRecord, RunInfo
 from .hookspecs import hookimpl
 from .model import Model
-from .plugin import DropShare, Plugin, Register
+from .plugin import CONTRACT, DropShare, Plugin, Register
 from .problem import Kind, Problem, Split, Statistics
 from .version import __version__
 
 if TYPE_CHECKING:
     from .adaptation.estimators import FewShotClassifier, FewShotRegressor
+    from .adaptation.notebook import adapt, load_adapted, predict
+    from .runs.notebook import evaluate, resume, train
+    from .runs.workspace import load_plugins
+    from .store import TaskStore
     from .training.weights import load_weights
-
 
 _LATE = {
     "FewShotClassifier": "adaptation.estimators",
     "FewShotRegressor": "adaptation.estimators",
+    "TaskStore": "store",
+    "adapt": "adaptation.notebook",
+    "evaluate": "runs.notebook",
+    "load_adapted": "adaptation.notebook",
+    "load_plugins": "runs.workspace",
     "load_weights": "training.weights",
+    "predict": "adaptation.notebook",
+    "resume": "runs.notebook",
+    "train": "runs.notebook",
 }
-"""What needs torch or scikit-learn, by where it is: imported when asked for."""
+"""What is imported when it is asked for, and from where: it needs torch or a store."""
 
 
 def __getattr__(name: str) -> Any:
+    """One of those."""
     if name in _LATE:
         return getattr(import_module(f".{_LATE[name]}", __name__), name)
     raise AttributeError(f"module 'metapipe' has no attribute '{name}'")
 
 
+def __dir__() -> list[str]:
+    """What a notebook completes: what is still to be imported, too."""
+    return sorted({*globals(), *__all__})
+
+
 __all__ = [
+    "CONTRACT",
     "Algorithm",
+    "Backbone",
     "CheckpointInfo",
     "DataError",
     "Dataset",
@@ -55,6 +76,8 @@ __all__ = [
     "Episodes",
     "FewShotClassifier",
     "FewShotRegressor",
+    "Form",
+    "Group",
     "Kind",
     "Meta",
     "MetapipeError",
@@ -62,18 +85,30 @@ __all__ = [
     "Model",
     "Params",
     "Plugin",
+    "Predict",
     "Problem",
     "Register",
+    "RegisterEncoder",
     "RunInfo",
     "Samples",
     "Source",
+    "SourceFacts",
     "Split",
     "Statistics",
     "Step",
     "Task",
+    "TaskMap",
+    "TaskStore",
     "UnsupportedError",
     "UsageError",
     "__version__",
+    "adapt",
+    "evaluate",
     "hookimpl",
+    "load_adapted",
+    "load_plugins",
     "load_weights",
+    "predict",
+    "resume",
+    "train",
 ]

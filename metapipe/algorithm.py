@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, Self, TypeAlias
 
 from .episode import Episodes, Metrics, Params, Samples
+from .errors import UnsupportedError
 from .model import Model
 from .plugin import Plugin
 from .problem import Kind, Problem, Statistics
@@ -14,7 +16,14 @@ from .problem import Kind, Problem, Statistics
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from .numerics.task_map import TaskMap
+TaskFunction: TypeAlias = "Callable[[Samples, Samples], Metrics]"
+"""Figures of one task, from its support and query set."""
+
+TaskLoss: TypeAlias = "Callable[[Params, Samples, Samples], tuple[Tensor, Metrics]]"
+"""A scalar loss of one task, and its figures."""
+
+Predict: TypeAlias = "Callable[[Params], Tensor]"
+"""What is predicted of a task's queries by what `adapt` returned."""
 
 
 @dataclass(frozen=True)
@@ -28,19 +37,62 @@ class Meta:
     params: Params
     state: Params = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, network: nn.Module) -> Self:
+        """The network's own parameters and buffers, detached.
+
+        Parameters that need no gradient are constants of the network: they are in no
+        `Meta`, and travel in every file beside it.
+        """
+        named = network.named_parameters()
+        params = {name: p.detach() for name, p in named if p.requires_grad}
+        return cls(params, {name: b.detach() for name, b in network.named_buffers()})
+
 
 class Step(NamedTuple):
-    """What one meta-batch says about the meta-parameters."""
+    """What one meta-batch, or a part of it, says about the meta-parameters.
+
+    Parts are merged by their numbers of tasks: the mean of gradients and of `state`,
+    whose integers have to be equal; metrics one part after the other.
+    """
 
     gradients: Params
     """Keyed and shaped like `Meta.params`: what the outer optimiser descends."""
 
     metrics: Metrics
     """(T,) each: at least `loss`; for classification `accuracy`; where they exist
-    `loss_before` and `accuracy_before`."""
+    `loss_before` and `accuracy_before`; and whatever else is worth recording."""
 
     state: Params
     """The new `Meta.state`."""
+
+
+class Group(NamedTuple):
+    """Meta-parameters that the outer optimiser treats in a way of their own."""
+
+    prefix: str
+    """How their names begin."""
+
+    rate: float = 1.0
+    """Their step size, as a multiple of `training.lr`."""
+
+    decays: bool = True
+    """Whether weight decay shrinks them: step sizes and penalties it should not."""
+
+
+class TaskMap(Protocol):
+    """How functions are mapped over the tasks of a meta-batch: one after the other, at
+    once, in threads, on many machines. The result does not depend on it but for
+    rounding."""
+
+    def __call__(self, function: TaskFunction, episodes: Episodes) -> Metrics:
+        """Apply `function` to each task; figures come back stacked, (T, ...)."""
+
+    def gradient(
+        self, loss: TaskLoss, params: Params, episodes: Episodes
+    ) -> tuple[Params, Metrics]:
+        """Gradient of the mean over tasks of `loss` with respect to `params`, keyed
+        like them, and the figures, (T,) each."""
 
 
 class Algorithm(Plugin):
@@ -62,9 +114,16 @@ class Algorithm(Plugin):
     stochastic: ClassVar[bool] = False
     """Whether training runs the network in training mode, so that dropout acts."""
 
-    undecayed: ClassVar[tuple[str, ...]] = ()
-    """How the names of meta-parameters begin that weight decay leaves alone: learned
-    step sizes."""
+    any_ways: ClassVar[bool] = False
+    """Whether tasks may have other numbers of classes than in training. The network is
+    then the model's features (n, d), without its head."""
+
+    needs_training: ClassVar[bool] = True
+    """Whether there is anything to meta-learn: a method that only adapts, to features
+    that somebody else has trained, is used without a run."""
+
+    needs_support: ClassVar[bool] = True
+    """Whether a task needs at least one example to learn from."""
 
     statistics: Statistics
     """Where normalisation layers take their statistics from when predicting: the batch
@@ -73,20 +132,32 @@ class Algorithm(Plugin):
     In training, a method that embeds a whole meta-batch in one call normalises over all
     of it."""
 
-    @abstractmethod
+    def groups(self) -> Sequence[Group]:
+        """Meta-parameters with a step size or without a weight decay of their own; a
+        parameter is in the first group whose prefix it has."""
+        return ()
+
     def check(self, trained: Problem, asked: Problem) -> None:
         """Raise UnsupportedError if a learner trained for `trained` cannot do `asked`.
 
         Called before training (with the same problem twice) and before evaluation.
         """
+        if asked.outputs != trained.outputs and not self.any_ways:
+            raise UnsupportedError(
+                f"the head was trained for {trained.outputs} outputs and cannot give "
+                f"{asked.outputs}: train a run with --ways {asked.outputs}, or with a "
+                "method for which 'metapipe plugins show' says any number of classes"
+            )
 
-    @abstractmethod
     def build(self, model: Model, problem: Problem) -> nn.Module:
-        """The network this method needs, made from `model`."""
+        """The network this method needs, made from `model`: with its head, or its
+        features alone if any number of classes will do."""
+        outputs = None if self.any_ways else problem.outputs
+        return model.build(problem.shape, outputs, self.statistics)
 
-    @abstractmethod
     def init(self, network: nn.Module) -> Meta:
-        """Meta-parameters and state to start from."""
+        """Meta-parameters and state to start from: the network's own."""
+        return Meta.of(network)
 
     @abstractmethod
     def adapt(
@@ -101,9 +172,9 @@ class Algorithm(Plugin):
         unless the method says otherwise.
         """
 
-    @abstractmethod
     def unadapted(self, network: nn.Module, meta: Meta) -> Params | None:
         """What `predict` takes before any support is seen; None if there is none."""
+        return None
 
     @abstractmethod
     def predict(
@@ -116,3 +187,20 @@ class Algorithm(Plugin):
         self, network: nn.Module, meta: Meta, episodes: Episodes, over: TaskMap
     ) -> Step:
         """The mean meta-gradient of T episodes; `over` maps functions over tasks."""
+
+    def judge(
+        self,
+        network: nn.Module,
+        meta: Meta,
+        support: Samples,
+        query: Samples,
+        predict: Predict,
+    ) -> Metrics | None:
+        """Figures of one task, for a method that is judged otherwise than by loss and
+        accuracy of what `predict` says after adapting; None, for all others.
+
+        At least `loss`, a scalar, the less the better. Other scalars are kept with the
+        episode under their names, and vectors (k,) as curves with the evaluation.
+        `predict` calls the method's own, for queries together or each alone, as asked.
+        """
+        return None

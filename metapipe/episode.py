@@ -8,8 +8,9 @@ index n".
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +36,12 @@ class Task:
     index: int
     ways: int
     shots: int
+    """Support examples of each class; the most of one, if `support` is given."""
+
     queries: int
+    support: int | None = None
+    """Support examples in all, where classes have unequal numbers: at least one and at
+    most `shots` each, shared out at random."""
 
 
 class Samples(NamedTuple):
@@ -46,6 +52,15 @@ class Samples(NamedTuple):
 
     targets: Tensor
     """int64 labels in [0, ways): (n,) or (T, n). Regression: floats, (n, outputs)."""
+
+
+Set = TypeVar("Set", bound="tuple[Tensor, ...]")
+
+
+def each(samples: Set, function: Callable[[Tensor], Tensor]) -> Set:
+    """`function` of each tensor of a set. Sets are `Samples`, or another named tuple of
+    tensors with equal leading axes that stands where samples stand: trajectories."""
+    return type(samples)(*map(function, samples))
 
 
 class Episodes(NamedTuple):
@@ -68,6 +83,8 @@ class Episodes(NamedTuple):
 
     def to(self, device: str) -> Episodes:
         """The same episodes with their samples on `device`."""
-        support = Samples(*(tensor.to(device) for tensor in self.support))
-        query = Samples(*(tensor.to(device) for tensor in self.query))
+        support, query = (
+            each(samples, lambda tensor: tensor.to(device))
+            for samples in (self.support, self.query)
+        )
         return self._replace(support=support, query=query)

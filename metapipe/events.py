@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,7 +37,7 @@ class CheckpointInfo:
     sha256: str
     bytes: int
     step: int
-    kind: Literal["latest", "best"]
+    which: Literal["latest", "best"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +57,9 @@ class EpisodeRecord:
     loss_before: float | None = None
     accuracy: float | None = None
     accuracy_before: float | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """Further figures by name."""
+
+    curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Figures at each of several places, such as after each step of adaptation; the
+    store keeps their means with the evaluation."""

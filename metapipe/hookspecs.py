@@ -1,4 +1,5 @@
-"""The whole plugin API of metapipe: three hooks that say what exists, six that listen.
+"""The whole plugin API of metapipe: hooks that say what exists, that listen, and one
+that stops a run.
 
 Mark an implementation with `metapipe.hookimpl`; take only the arguments you need.
 """
@@ -9,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import pluggy
 
+from .encoder import RegisterEncoder
 from .events import CheckpointInfo, EpisodeRecord, RunInfo
 from .plugin import Register
 
@@ -32,6 +34,17 @@ def register_datasets(register: Register) -> None:
 
 
 @hookspec
+def register_encoders(register: RegisterEncoder) -> None:
+    """Call `register(name, cls)` for each `Encoder` this plugin offers; `name` is the
+    default of its field `type`."""
+
+
+@hookspec
+def register_backbones(register: Register) -> None:
+    """Call `register(name, cls)` for each `Backbone` this plugin offers."""
+
+
+@hookspec
 def run_started(run: RunInfo) -> None:
     """A run begins, or goes on at `run.step`."""
 
@@ -43,7 +56,14 @@ def step_recorded(run: RunInfo, step: int, metrics: Mapping[str, float]) -> None
 
 @hookspec
 def episodes_recorded(run: RunInfo, episodes: Sequence[EpisodeRecord]) -> None:
-    """Episodes were written to the task store."""
+    """Episodes of training or of an evaluation were written to the task store."""
+
+
+@hookspec(firstresult=True)
+def stop_run(run: RunInfo, step: int, metrics: Mapping[str, float]) -> str | None:
+    """Say in a line why the run should stop now, or nothing; asked after each
+    `step_recorded`. A stopped run has a checkpoint, no final test, and can be
+    resumed."""
 
 
 @hookspec
@@ -53,7 +73,8 @@ def checkpoint_saved(run: RunInfo, checkpoint: CheckpointInfo) -> None:
 
 @hookspec
 def run_finished(run: RunInfo, status: str, metrics: Mapping[str, float]) -> None:
-    """The run ended as `completed` or `interrupted`, with its final figures."""
+    """The run ended as `completed`, `interrupted` or `stopped`, with its final
+    figures."""
 
 
 @hookspec

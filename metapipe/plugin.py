@@ -9,19 +9,21 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
-
-if TYPE_CHECKING:
-    pass
-
 
 DropShare = Annotated[float, Field(ge=0, lt=1, json_schema_extra={"stochastic": True})]
 """A setting of a model: the share of something that is dropped at random in training.
 
 Marked, so that where training never runs the network in training mode a default or a
 recommendation of it becomes 0, and a user who asks for more is told."""
+
+
+CONTRACT = 1
+"""Version of what plugins and metapipe promise each other: it changes when a plugin
+that kept the contract would no longer work. A plugin's module may say for which it was
+written (`contract = 1`), and is loaded if it is this one."""
 
 
 class Plugin(BaseModel, ABC):
@@ -65,7 +67,7 @@ def silently_off(algorithm: str, setting: str) -> str:
     return (
         f"{algorithm} never runs the network in training mode, so {setting} would be "
         f"silently off: use -s {name}=0, or a method for which metapipe plugins show "
-        "says that dropout acts, for example --plugin protonet"
+        "says that dropout acts"
     )
 
 

@@ -6,7 +6,7 @@ file, the docs and the run record come from here.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -17,6 +17,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     field_validator,
+    model_validator,
 )
 
 
@@ -60,6 +61,10 @@ class RunSettings(Section):
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps; auto takes the first of CUDA, MPS, CPU."""
 
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """What networks compute in; bfloat16 has to give the meta-gradient of float32 on
+    the first meta-batch, to a cosine of 0.99, and is refused otherwise."""
+
 
 class TaskSettings(Section):
     """`[task]`: the shape of a training episode."""
@@ -67,11 +72,39 @@ class TaskSettings(Section):
     ways: PositiveInt = 5
     """Classes in an episode."""
 
-    shots: PositiveInt = 1
-    """Support examples a class."""
+    ways_to: PositiveInt | None = None
+    """Draw the ways of each meta-batch between `ways` and this."""
+
+    shots: NonNegativeInt = 1
+    """Support examples a class; the most of one, if `support` is given."""
+
+    shots_to: PositiveInt | None = None
+    """Draw the shots of each meta-batch between `shots` and this."""
 
     queries: PositiveInt = 15
     """Query examples a class."""
+
+    support: PositiveInt | None = None
+    """Support examples in all, shared out at random: classes then have unequal numbers,
+    from 1 to `shots`."""
+
+    @property
+    def most_ways(self) -> int:
+        """The largest number of classes in an episode."""
+        return self.ways if self.ways_to is None else self.ways_to
+
+    @property
+    def most_shots(self) -> int:
+        """The largest number of support examples a class."""
+        return self.shots if self.shots_to is None else self.shots_to
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        for name in ("ways", "shots"):
+            least, most = getattr(self, name), getattr(self, f"{name}_to")
+            if most is not None and most < least:
+                raise ValueError(f"{name}_to = {most} is less than {name} = {least}")
+        return self
 
 
 class TrainingSettings(Section):
@@ -85,6 +118,13 @@ class TrainingSettings(Section):
 
     tasks: PositiveInt = 16
     """Episodes in a meta-batch."""
+
+    shards: PositiveInt = 1
+    """Parts of a meta-batch whose gradients are computed one after the other and added:
+    less memory. Methods that normalise over a meta-batch then do so over a part."""
+
+    passes: PositiveInt = 1
+    """Steps of the outer optimiser on each meta-batch."""
 
     optimiser: Literal["adam", "adamw", "sgd"] = "adam"
     """Outer optimiser; sgd has Nesterov momentum if `momentum` is not 0."""
@@ -113,6 +153,9 @@ class TrainingSettings(Section):
     validation_episodes: PositiveInt = 200
     """Episodes of one validation."""
 
+    patience: PositiveInt | None = None
+    """Stop after so many validations without a better one."""
+
     checkpoint_every: PositiveInt = 250
     """Meta-iterations between checkpoints of kind `latest`."""
 
@@ -128,6 +171,12 @@ class TrainingSettings(Section):
 
     chunk: PositiveInt = 8
     """Tasks vectorised at a time by `chunks`."""
+
+    @model_validator(mode="after")
+    def _enough_tasks(self) -> Self:
+        if self.shards > self.tasks:
+            raise ValueError(f"shards = {self.shards} of {self.tasks} tasks: use fewer")
+        return self
 
 
 class EvaluationSettings(Section):
@@ -145,11 +194,14 @@ class EvaluationSettings(Section):
     ways: PositiveInt | None = None
     """Classes in an episode; as in training if not given."""
 
-    shots: PositiveInt | None = None
+    shots: NonNegativeInt | None = None
     """Support examples a class; as in training if not given."""
 
     queries: PositiveInt | None = None
     """Query examples a class; as in training if not given."""
+
+    support: PositiveInt | None = None
+    """Support examples in all, shared out at random; `shots` a class if not given."""
 
     prediction: Literal["together", "alone"] = "together"
     """With batch statistics: all queries in one batch (transductive), or each one alone

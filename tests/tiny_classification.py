@@ -4,11 +4,10 @@ import torch
 from torch import nn
 
 from metapipe import Episodes, Meta, Samples, Task
-from metapipe.numerics.functional import meta_of
-from metapipe.numerics.task_map import TaskMap
+from metapipe.numerics.task_map import LocalTaskMap
 from metapipe_plugins.models.mlp import MLP
 
-LOOP = TaskMap("loop")
+LOOP = LocalTaskMap("loop")
 
 
 def classification(tasks: int = 2) -> tuple[nn.Module, Meta, Episodes]:
@@ -21,4 +20,4 @@ def classification(tasks: int = 2) -> tuple[nn.Module, Meta, Episodes]:
         return Samples(torch.randn(tasks, 3 * each, 4, dtype=torch.float64), labels)
 
     recipes = tuple(Task("none", "train", 0, i, 3, 2, 4) for i in range(tasks))
-    return network, meta_of(network), Episodes(recipes, samples(2), samples(4))
+    return network, Meta.of(network), Episodes(recipes, samples(2), samples(4))

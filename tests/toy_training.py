@@ -14,4 +14,4 @@ def learner() -> tuple[Learner, Meta]:
 
 
 def draw(iteration: int):
-    return blobs(seed=iteration)
+    return [blobs(seed=iteration)]

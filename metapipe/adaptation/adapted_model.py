@@ -50,6 +50,9 @@ class ModelOrigin:
     plugins: Mapping[str, str]
     """Distribution and version of each."""
 
+    backbone: str | None = None
+    """Whose vectors it takes, as NAME@HASH; its settings are with the others."""
+
 
 @dataclass(frozen=True)
 class AdaptedModel:
@@ -169,7 +172,7 @@ def load(path: Path, registry: Registry, device: str = "auto") -> AdaptedModel:
         settings = origin.settings
         algorithm, model = settings["algorithm"], settings["model"]
         _check_header(origin, problem, classes)
-        encoder = encoder_from(record) if record else None
+        encoder = encoder_from(record, registry.encoders) if record else None
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(f"{path} has a damaged header: {reason}") from error

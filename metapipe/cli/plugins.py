@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -11,9 +11,6 @@ from ..errors import UnknownNameError, did_you_mean
 from .context import App, pass_app
 from .options import json_option
 from .output import print_facts, print_json, print_table
-
-if TYPE_CHECKING:
-    from ..experiment.registry import Entry
 
 
 @click.group()
@@ -25,20 +22,20 @@ def plugins() -> None:
 @json_option
 @pass_app
 def list_(app: App, as_json: bool) -> None:
-    """List algorithms, models and data sets, and plugins that failed to load."""
+    """List algorithms, models, data sets and backbones, and what failed to load."""
     rows = [
         {
-            "kind": entry.plugin_type,
-            "name": entry.name,
-            "version": entry.origin.version,
-            "origin": entry.origin.distribution,
-            "what": _summary(entry.cls),
+            "kind": plugin["kind"],
+            "name": plugin["name"],
+            "version": plugin["version"],
+            "origin": plugin["distribution"],
+            "what": plugin["what"],
         }
-        for entry in app.registry.entries()
+        for plugin in app.catalogue.plugins
     ]
     failures = [
         {"origin": failure.origin, "reason": failure.reason}
-        for failure in app.registry.failures
+        for failure in app.catalogue.failures
     ]
     if as_json:
         print_json({"plugins": rows, "failures": failures})
@@ -55,28 +52,26 @@ def list_(app: App, as_json: bool) -> None:
 @pass_app
 def show(app: App, name: str, as_json: bool) -> None:
     """Show a plugin: paper, settings, bounds, help."""
-    found = [entry for entry in app.registry.entries() if entry.name == name]
+    found = [plugin for plugin in app.catalogue.plugins if plugin["name"] == name]
     if not found:
-        names = [entry.name for entry in app.registry.entries()]
-        raise UnknownNameError(f"no plugin '{name}'; {did_you_mean(name, names)}")
+        hint = did_you_mean(name, app.catalogue.names)
+        raise UnknownNameError(f"no plugin '{name}'; {hint}")
     if as_json:
-        print_json([_as_dict(entry) for entry in found])
+        print_json(found)
         return
-    for entry in found:
-        _print(entry)
+    for plugin in found:
+        _print(plugin)
 
 
-def _print(entry: Entry) -> None:
-    facts = _as_dict(entry)
-    settings = facts.pop("settings")
-    recommended, beside = facts.pop("recommended"), facts.pop("recommended_with")
-    print_facts((name, value) for name, value in facts.items() if value)
-    click.echo(f"\nsettings: give them as -s {entry.plugin_type}.NAME=VALUE")
-    print_table(settings, ("name", "type", "default", "bounds", "help"))
-    if recommended:
+def _print(plugin: Mapping[str, Any]) -> None:
+    apart = ("distribution", "version", "settings", "recommended", "recommended_with")
+    print_facts((k, v) for k, v in plugin.items() if v and k not in apart)
+    click.echo(f"\nsettings: give them as -s {plugin['kind']}.NAME=VALUE")
+    print_table(plugin["settings"], ("name", "type", "default", "bounds", "help"))
+    if plugin["recommended"]:
         click.echo("\nrun settings it recommends, unless you say otherwise")
-        _print_assignments(recommended)
-    for other, values in beside.items():
+        _print_assignments(plugin["recommended"])
+    for other, values in plugin["recommended_with"].items():
         click.echo(f"\nand with {other}")
         _print_assignments(values)
     click.echo()
@@ -85,89 +80,3 @@ def _print(entry: Entry) -> None:
 def _print_assignments(values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         click.echo(f"  {name} = {value!r}")
-
-
-def _as_dict(entry: Entry) -> dict[str, Any]:
-    cls: Any = entry.cls
-    return {
-        "kind": entry.plugin_type,
-        "name": entry.name,
-        "what": _summary(cls),
-        "paper": cls.paper,
-        "implements": getattr(cls, "equations", ""),
-        "departs": getattr(cls, "departures", ""),
-        "problems": ", ".join(sorted(getattr(cls, "kinds", ()))),
-        "normalisation": _normalisation(entry),
-        "dropout": _dropout(cls) if entry.plugin_type == "algorithm" else "",
-        "origin": f"{entry.origin} ({entry.origin.module})",
-        "settings": _settings(cls),
-        "recommended": dict(cls.recommended),
-        "recommended_with": {k: dict(v) for k, v in cls.recommended_with.items()},
-    }
-
-
-def _normalisation(entry: Entry) -> str:
-    """Where an algorithm's normalisation layers take their statistics from."""
-    if entry.plugin_type != "algorithm":
-        return ""
-    if entry.cls.recommended.get("model.normalise") is False:
-        return "no such layers: predictions are inductive"
-    default = entry.cls.model_fields["statistics"].default
-    if default == "running":
-        return "running averages: predictions are inductive"
-    return (
-        "statistics of the batch: predictions are transductive, unless each query is "
-        "evaluated alone"
-    )
-
-
-def _dropout(cls: Any) -> str:
-    """Whether a network's dropout does anything beside an algorithm."""
-    if cls.stochastic:
-        return "acts: the network is trained in training mode"
-    return "never acts: the network is never in training mode"
-
-
-def _settings(cls: Any) -> list[dict[str, Any]]:
-    """Each field as its JSON schema tells it: type, default, bounds, help."""
-    schema = cls.model_json_schema()
-    return [
-        {
-            "name": name,
-            "type": _type(facts),
-            "default": facts.get("default"),
-            "bounds": _bounds(facts),
-            "help": " ".join(facts.get("description", "").split()),
-        }
-        for name, facts in schema.get("properties", {}).items()
-    ]
-
-
-def _type(facts: dict[str, Any]) -> str:
-    if "const" in facts:
-        return repr(facts["const"])
-    if "enum" in facts:
-        return " | ".join(map(repr, facts["enum"]))
-    if "anyOf" in facts:
-        return " | ".join(map(_type, facts["anyOf"]))
-    return str(facts.get("format") or facts.get("type", "any"))
-
-
-def _bounds(facts: dict[str, Any]) -> str:
-    words = {
-        "exclusiveMinimum": ">",
-        "minimum": ">=",
-        "exclusiveMaximum": "<",
-        "maximum": "<=",
-    }
-    for option in (facts, *facts.get("anyOf", ())):
-        found = [
-            f"{sign} {option[key]:g}" for key, sign in words.items() if key in option
-        ]
-        if found:
-            return " and ".join(found)
-    return ""
-
-
-def _summary(cls: type) -> str:
-    return " ".join((cls.__doc__ or "").strip().split("\n\n")[0].split())

@@ -12,16 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from ..dataset import Source
+from ..dataset import Source, SourceFacts
 from ..encoder import Encoder
 from ..episode import Episodes, Samples, Task
 from ..problem import Kind
 from .class_episodes import (
     choose_items,
     digest,
-    labels_of,
     require_items,
     require_one_way,
 )
@@ -51,74 +49,51 @@ class Stacked(Source):
     otherwise: it stands for them in the fingerprint."""
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Of one item."""
-        return tuple(self.items.shape[1:])
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Of items, names and starts, and of what else there is."""
-        facts = [list(self.names), self.starts.tolist(), *self._facts()]
-        content = hashlib.sha256(json.dumps([facts, self.items.shape]).encode())
-        made_from = self.made_from.encode()
-        content.update(made_from or np.ascontiguousarray(self.items).data)
-        return content.hexdigest()
-
-    @property
-    def sizes(self) -> Sequence[int]:
-        """Items of each."""
-        return [int(size) for size in np.diff(self.starts)]
-
-    @property
-    def nbytes(self) -> int:
-        """In memory."""
-        return int(self.items.nbytes)
+    def sizes(self) -> NDArray[np.int64]:
+        """(names,): items of each."""
+        return np.diff(self.starts)
 
     def digests(self) -> Iterator[tuple[bytes, str]]:
-        """Of the items."""
+        """A hash of each item, with the class or group it is of."""
         for number, name in enumerate(self.names):
             for item in self.items[self.starts[number] : self.starts[number + 1]]:
                 yield digest(item), name
 
-    def _facts(self) -> list[Any]:
-        return []
+    def _known(self, kind: Kind, *content: Any, **more: Any) -> SourceFacts:
+        """The facts; `content` decides the episodes beside items, names and starts."""
+        facts = [list(self.names), self.starts.tolist(), *content]
+        digest = hashlib.sha256(json.dumps([facts, self.items.shape]).encode())
+        made_from = self.made_from.encode()
+        digest.update(made_from or np.ascontiguousarray(self.items).data)
+        return SourceFacts(
+            kind=kind,
+            shape=tuple(self.items.shape[1:]),
+            fingerprint=digest.hexdigest(),
+            sizes=self.sizes.tolist(),
+            nbytes=int(self.items.nbytes),
+            encoder=self.encoder,
+            **more,
+        )
 
 
 @dataclass(frozen=True)
 class ArraySource(Stacked):
     """Classes of items, class after class."""
 
-    @property
-    def kind(self) -> Kind:
-        """Classification."""
-        return "classification"
+    @cached_property
+    def facts(self) -> SourceFacts:
+        """A class a name."""
+        return self._known("classification", classes=self.names)
 
-    @property
-    def outputs(self) -> None:
-        """As many as an episode has ways."""
-        return
-
-    @property
-    def classes(self) -> Sequence[str]:
-        """Names of the classes."""
-        return self.names
-
-    def check(self, ways: int, shots: int, queries: int) -> None:
+    def check(self, task: Task) -> None:
         """Enough classes, and enough items in every class."""
-        require_items(self.classes, np.diff(self.starts), ways, shots, queries)
+        require_items(self.names, self.sizes.tolist(), task)
 
     def draw(self, tasks: Sequence[Task]) -> Episodes:
         """Items: support (T, ways * shots, *shape), query alike."""
-        shots = tasks[0].shots
-        classes, items = choose_items(tasks, np.diff(self.starts))
-        chosen = self.items[self.starts[classes][..., None] + items]
-        return Episodes(
-            tuple(tasks),
-            Samples(_flat(chosen[:, :, :shots]), labels_of(tasks, shots)),
-            Samples(_flat(chosen[:, :, shots:]), labels_of(tasks, tasks[0].queries)),
-            torch.from_numpy(classes),
-            torch.from_numpy(items),
-        )
+        chosen = choose_items(tasks, self.sizes)
+        places = self.starts[chosen.classes][..., None] + chosen.items
+        return chosen.episodes(tasks, torch.from_numpy(self.items[places]))
 
 
 @dataclass(frozen=True)
@@ -128,45 +103,29 @@ class GroupSource(Stacked):
     targets: Array = field(kw_only=True)
     """(n, outputs)."""
 
-    @property
-    def kind(self) -> Kind:
-        """Regression."""
-        return "regression"
-
-    @property
-    def outputs(self) -> int:
-        """Numbers to predict."""
-        return int(self.targets.shape[1])
-
-    @property
-    def classes(self) -> Sequence[str]:
-        """None: groups are tasks, not classes."""
-        return ()
-
-    @property
-    def groups(self) -> Sequence[str]:
-        """Names of the groups."""
-        return self.names
+    @cached_property
+    def facts(self) -> SourceFacts:
+        """A group a name."""
+        outputs = int(self.targets.shape[1])
+        content = self.targets.tolist()
+        return self._known("regression", content, outputs=outputs, groups=self.names)
 
     def digests(self) -> Iterator[tuple[bytes, str]]:
         """Of the rows with their targets: inputs may be the same in every group."""
         for (key, name), target in zip(super().digests(), self.targets, strict=True):
             yield key + digest(target), name
 
-    def _facts(self) -> list[Any]:
-        return [self.targets.tolist()]
-
-    def check(self, ways: int, shots: int, queries: int) -> None:
+    def check(self, task: Task) -> None:
         """One way, and enough rows in every group."""
-        require_one_way(ways)
-        require_items(self.groups, np.diff(self.starts), 1, shots, queries)
+        require_one_way(task)
+        require_items(self.names, self.sizes.tolist(), task)
 
     def draw(self, tasks: Sequence[Task]) -> Episodes:
         """Rows of one group each: support (T, shots, *shape), query alike."""
         shots, count = tasks[0].shots, tasks[0].shots + tasks[0].queries
         key = keys(tasks)
-        group = choose(key, "groups", len(self.groups), 1)[:, 0]
-        rows = choose(key, "rows", np.diff(self.starts)[group], count)
+        group = choose(key, "groups", len(self.names), 1)[:, 0]
+        rows = choose(key, "rows", self.sizes[group], count)
         places = self.starts[group][:, None] + rows
         inputs = torch.from_numpy(self.items[places])
         targets = torch.from_numpy(self.targets[places])
@@ -175,9 +134,3 @@ class GroupSource(Stacked):
             Samples(inputs[:, :shots], targets[:, :shots]),
             Samples(inputs[:, shots:], targets[:, shots:]),
         )
-
-
-def _flat(items: Array) -> Tensor:
-    """(T, N, k, *shape) -> (T, N * k, *shape)."""
-    tasks, ways, count, *shape = items.shape
-    return torch.from_numpy(items.reshape(tasks, ways * count, *shape))

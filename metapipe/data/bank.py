@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
@@ -18,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
+from ..cache import cache_dir
 from ..errors import DataError
 
 Bytes = NDArray[np.uint8]
@@ -59,12 +58,6 @@ class Bank:
         """Shape of one item as torch has it: (channels, height, width)."""
         height, width, *channels = self.items.shape[1:]
         return (channels[0] if channels else 1, height, width)
-
-
-def cache_dir() -> Path:
-    """Where banks and downloads are kept."""
-    given = os.environ.get("METAPIPE_CACHE")
-    return Path(given) if given else Path(platformdirs.user_cache_dir("metapipe"))
 
 
 def identity(path: Path) -> list[Any]:

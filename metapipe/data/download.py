@@ -16,8 +16,8 @@ import pooch
 import requests
 from filelock import FileLock
 
+from ..cache import cache_dir
 from ..errors import DataError
-from .bank import cache_dir
 
 CHUNK = 1 << 18
 TIMEOUT = 30.0

@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from ..dataset import Source
-from ..episode import Episodes, Samples, Task
-from ..problem import Kind
+from ..dataset import Source, SourceFacts
+from ..episode import Episodes, Task
 from .bank import Bank, Bytes
-from .class_episodes import choose_items, digest, labels_of, require_items
+from .class_episodes import choose_items, digest, require_items
 from .image_encoder import ImageEncoder, unit_floats
 from .sampling import Integers, Words, integers, keys
 
@@ -56,47 +54,26 @@ class ImageSource(Source):
     encoder: ImageEncoder | None = None
     """What made the bank's items from images, for new ones."""
 
-    @property
-    def kind(self) -> Kind:
-        """Classification."""
-        return "classification"
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(channels, height, width)."""
-        return self.bank.shape
-
-    @property
-    def outputs(self) -> None:
-        """As many as an episode has ways."""
-        return
-
-    @property
-    def classes(self) -> Sequence[str]:
-        """Names; a turned class tells its angle."""
-        return [
+    @cached_property
+    def facts(self) -> SourceFacts:
+        """Names of turned classes tell their angles."""
+        names = [
             self.bank.classes[m.index] + (f"/rot{90 * m.turns:03d}" if m.turns else "")
             for m in self.members
         ]
-
-    @property
-    def fingerprint(self) -> str:
-        """Of the bank's content and of what is drawn from it."""
         members = [(member.index, member.turns) for member in self.members]
         text = json.dumps([self.bank.fingerprint, members, self.random_turns])
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    @property
-    def sizes(self) -> Sequence[int]:
-        """Items of each class."""
-        return [int(size) for size in self._sizes]
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the classes' items in the bank."""
         each = int(np.prod(self.bank.items.shape[1:]))
-        counts = {m.index: int(self.bank.sizes[m.index]) for m in self.members}
-        return each * sum(counts.values())
+        kept = {m.index: int(self.bank.sizes[m.index]) for m in self.members}
+        return SourceFacts(
+            kind="classification",
+            shape=self.bank.shape,
+            fingerprint=hashlib.sha256(text.encode()).hexdigest(),
+            classes=names,
+            sizes=self._sizes.tolist(),
+            nbytes=each * sum(kept.values()),
+            encoder=self.encoder,
+        )
 
     def digests(self) -> Iterator[tuple[bytes, str]]:
         """Of the pictures as the bank has them."""
@@ -105,22 +82,16 @@ class ImageSource(Source):
             for item in self.bank.items[first:last]:
                 yield digest(item), self.bank.classes[index]
 
-    def check(self, ways: int, shots: int, queries: int) -> None:
+    def check(self, task: Task) -> None:
         """Enough classes, and enough items in every class."""
-        require_items(self.classes, self._sizes, ways, shots, queries)
+        require_items(self.facts.classes, self.facts.sizes, task)
 
     def draw(self, tasks: Sequence[Task]) -> Episodes:
         """Images in [0, 1]: support (T, ways * shots, C, H, W), query alike."""
-        shots = tasks[0].shots
-        classes, items = choose_items(tasks, self._sizes)
-        images = self._images(classes, items, self._turns(keys(tasks), classes))
-        return Episodes(
-            tuple(tasks),
-            Samples(_flat(images[:, :, :shots]), labels_of(tasks, shots)),
-            Samples(_flat(images[:, :, shots:]), labels_of(tasks, tasks[0].queries)),
-            torch.from_numpy(classes),
-            torch.from_numpy(items),
-        )
+        chosen = choose_items(tasks, self._sizes)
+        turns = self._turns(keys(tasks), chosen.classes)
+        images = self._images(chosen.classes, chosen.items, turns)
+        return chosen.episodes(tasks, _as_floats(images))
 
     @cached_property
     def _indices(self) -> Integers:
@@ -155,8 +126,7 @@ class ImageSource(Source):
         return images
 
 
-def _flat(images: Bytes) -> Tensor:
-    """(T, N, k, H, W[, C]) bytes -> (T, N * k, C, H, W) floats in [0, 1]."""
-    tasks, ways, count = images.shape[:3]
+def _as_floats(images: Bytes) -> Tensor:
+    """(T, ways, k, H, W[, C]) bytes -> (T, ways, k, C, H, W) floats in [0, 1]."""
     inputs = unit_floats(images.reshape(-1, *images.shape[3:]))
-    return inputs.reshape(tasks, ways * count, *inputs.shape[1:])
+    return inputs.reshape(*images.shape[:3], *inputs.shape[1:])

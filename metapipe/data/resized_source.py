@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..dataset import Source
+from ..dataset import Source, SourceFacts
 from ..episode import Episodes, Samples, Task
-from ..problem import Kind, Problem
+from ..problem import Problem
 
 LUMA = (0.299, 0.587, 0.114)
 """Of red, green and blue (ITU-R BT.601), as Pillow makes grey of colours."""
@@ -29,48 +30,21 @@ class ResizedSource(Source):
     wanted: tuple[int, ...]
     """(channels, height, width)."""
 
-    @property
-    def kind(self) -> Kind:
-        """The source's."""
-        return self.source.kind
+    @cached_property
+    def facts(self) -> SourceFacts:
+        """The source's, but for the shape; and for the encoder, whose items have it.
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The wanted one."""
-        return self.wanted
-
-    @property
-    def outputs(self) -> int | None:
-        """The source's."""
-        return self.source.outputs
-
-    @property
-    def classes(self) -> Sequence[str]:
-        """The source's."""
-        return self.source.classes
-
-    @property
-    def groups(self) -> Sequence[str]:
-        """The source's."""
-        return self.source.groups
-
-    @property
-    def fingerprint(self) -> str:
-        """The source's: it decides which items an episode has."""
-        return self.source.fingerprint
-
-    @property
-    def sizes(self) -> Sequence[int]:
-        """The source's."""
-        return self.source.sizes
+        The fingerprint too: it decides which items an episode has.
+        """
+        return replace(self.source.facts, shape=self.wanted, encoder=None)
 
     def digests(self) -> Iterator[tuple[bytes, str]]:
-        """The source's."""
+        """Of the source's own items, before they are resized."""
         return self.source.digests()
 
-    def check(self, ways: int, shots: int, queries: int) -> None:
+    def check(self, task: Task) -> None:
         """As the source does."""
-        self.source.check(ways, shots, queries)
+        self.source.check(task)
 
     def draw(self, tasks: Sequence[Task]) -> Episodes:
         """The source's episodes: support (T, n, *wanted), query alike."""
@@ -85,11 +59,11 @@ class ResizedSource(Source):
 def fitted(source: Source, problem: Problem, name: str) -> Source:
     """`source`, called `name`, or its images in the shape of `problem` where both are
     images; what does not fit at all comes back as it is."""
-    if source.shape == problem.shape or source.kind != problem.kind:
+    if source.facts.shape == problem.shape or source.facts.kind != problem.kind:
         return source
-    if not (_are_images(source.shape) and _are_images(problem.shape)):
+    if not (_are_images(source.facts.shape) and _are_images(problem.shape)):
         return source
-    logger.info("%s: images %s made %s", name, source.shape, problem.shape)
+    logger.info("%s: images %s made %s", name, source.facts.shape, problem.shape)
     return ResizedSource(source, problem.shape)
 
 

@@ -31,10 +31,11 @@ def tasks(
     ways: int,
     shots: int,
     queries: int,
+    support: int | None = None,
 ) -> list[Task]:
     """The recipes of `count` consecutive episodes, from index `start` on."""
     return [
-        Task(dataset, split, seed, index, ways, shots, queries)
+        Task(dataset, split, seed, index, ways, shots, queries, support)
         for index in range(start, start + count)
     ]
 

@@ -9,38 +9,43 @@ from .functional import (
     descend,
     gradient,
     inner_loop,
-    meta_of,
     normalisation_names,
     own,
     partition,
     within,
 )
-from .heads import Head, embed, head_step, require_same_outputs
+from .heads import Head, embed, head_step
 from .losses import accuracy, batch_loss, before_adaptation, support_loss, task_loss
 from .normalisation import BatchNorm, LayerNorm
-from .task_map import TaskMap
+from .precision import Precision, computing_in
+from .steps import query_step
+from .support_statistics import require_own_layers, support_statistics
+from .task_map import LocalTaskMap
 
 __all__ = [
     "BatchNorm",
     "Head",
     "LayerNorm",
+    "LocalTaskMap",
     "Loss",
-    "TaskMap",
+    "Precision",
     "accuracy",
     "apply",
     "batch_loss",
     "before_adaptation",
+    "computing_in",
     "descend",
     "embed",
     "gradient",
     "head_step",
     "inner_loop",
-    "meta_of",
     "normalisation_names",
     "own",
     "partition",
-    "require_same_outputs",
+    "query_step",
+    "require_own_layers",
     "support_loss",
+    "support_statistics",
     "task_loss",
     "within",
 ]

@@ -17,8 +17,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from ..algorithm import Meta
 from ..episode import Metrics, Params
+from .precision import call
 
 Loss = Callable[[Params], tuple[Tensor, Metrics]]
 """A scalar loss of parameters, with the figures it reports."""
@@ -27,16 +27,6 @@ vectorised: ContextVar[bool] = ContextVar("vectorised", default=False)
 """True inside a `vmap` over tasks, where only `torch.func` can differentiate."""
 
 _replicas = threading.local()
-
-
-def meta_of(network: nn.Module) -> Meta:
-    """The network's own parameters and buffers, detached, as meta-parameters and state.
-
-    Parameters that do not require a gradient are constants of the network: see
-    `constants_of`.
-    """
-    params = {k: p.detach() for k, p in network.named_parameters() if p.requires_grad}
-    return Meta(params, {k: b.detach() for k, b in network.named_buffers()})
 
 
 def normalisation_names(network: nn.Module) -> frozenset[str]:
@@ -60,17 +50,21 @@ def apply(
     """The network's output for `inputs` (n, *shape), with `params` in place of its own.
 
     With running statistics, `state` holds them: read if not `training`; if `training`,
-    batch statistics are used and `state` is updated in place, so hand in a copy.
+    batch statistics are used and `state` is updated in place, so hand in a copy. Or it
+    holds `support_statistics`, which are used in place of the batch's.
     """
-    network = _of_this_thread(network)
+    network = of_this_thread(network)
     # All of it: a part may have been built, or tried, in the other mode.
     if any(module.training != training for module in network.modules()):
         network.train(training)
     tensors = {**params, **state} if state else params
-    return cast(Tensor, torch.func.functional_call(network, tensors, inputs))
+    return call(
+        lambda: cast(Tensor, torch.func.functional_call(network, tensors, inputs)),
+        inputs[0].device.type,
+    )
 
 
-def _of_this_thread(network: nn.Module) -> nn.Module:
+def of_this_thread(network: nn.Module) -> nn.Module:
     """The network, or this worker thread's copy: a functional call swaps attributes."""
     if threading.current_thread() is threading.main_thread():
         return network

@@ -9,27 +9,12 @@ from torch import Tensor, nn
 
 from ..algorithm import Meta, Step
 from ..episode import Episodes, Metrics, Params
-from ..errors import UnsupportedError
-from ..problem import Problem
 from .functional import apply, gradient, own
 from .losses import batch_loss
 
 Head = Callable[[Params, Tensor, Tensor, Tensor], Tensor]
 """Logits (T, m, ways) from meta-parameters, features of T support sets (T, n, d), their
 labels (T, n) and features of T query sets (T, m, d)."""
-
-
-def require_same_outputs(name: str, trained: Problem, asked: Problem) -> None:
-    """Raise UnsupportedError if a learned head would need another size.
-
-    What an algorithm called `name` says in `check` if its head cannot be changed.
-    """
-    if asked.outputs != trained.outputs:
-        raise UnsupportedError(
-            f"{name}'s head was trained for {trained.outputs} outputs and cannot give "
-            f"{asked.outputs}: train a run with --ways {asked.outputs}, or with a "
-            "method that takes any number of classes, for example --plugin protonet"
-        )
 
 
 def embed(

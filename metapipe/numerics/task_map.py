@@ -14,25 +14,22 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor
 
-from ..episode import Episodes, Metrics, Params, Samples
+from ..algorithm import TaskFunction, TaskLoss
+from ..episode import Episodes, Metrics, Params, Samples, each
+from ..errors import UnsupportedError
 from .functional import vectorised
+from .precision import computing_in, precision_here
 
 Mode = Literal["loop", "vmap", "chunks", "threads"]
 
-TaskFunction = Callable[[Samples, Samples], Metrics]
-"""Figures of one task, from its support and query set."""
-
-TaskLoss = Callable[[Params, Samples, Samples], tuple[Tensor, Metrics]]
-"""A scalar loss of one task, and its figures."""
-
 
 @dataclass(frozen=True)
-class TaskMap:
+class LocalTaskMap:
     """How functions are mapped over tasks."""
 
     mode: Mode = "loop"
@@ -46,10 +43,18 @@ class TaskMap:
         )
 
     @classmethod
-    def parse(cls, text: str) -> TaskMap:
-        """The inverse of `str`: "loop", "vmap", "chunks:8", "threads:2"."""
+    def parse(cls, text: str) -> LocalTaskMap:
+        """The inverse of `str`: "loop", "vmap", "chunks:8", "threads:2".
+
+        Raises UnsupportedError for another text, from a file or a database.
+        """
         mode, _, size = text.partition(":")
-        return cls(mode, int(size or 1))  # type: ignore[arg-type]  # our own str
+        sized = mode in ("chunks", "threads")
+        if mode not in get_args(Mode) or sized != (size.isdecimal() and int(size) > 0):
+            raise UnsupportedError(
+                f"'{text}' is no way to map tasks: loop, vmap, chunks:N, ..."
+            )
+        return cls(cast(Mode, mode), int(size or 1))
 
     def __call__(self, function: TaskFunction, episodes: Episodes) -> Metrics:
         """Apply `function` to each task; figures come back stacked, (T, ...)."""
@@ -113,9 +118,9 @@ class TaskMap:
         tasks = len(episodes.tasks)
         if self.mode == "threads":
             groups = list(_groups(episodes, -(-tasks // self.size)))
-            context = torch.is_grad_enabled()
+            within = _surroundings()
             pool = _pool(self.size)
-            return list(pool.map(lambda g: _in_thread(context, function, g), groups))
+            return list(pool.map(lambda group: within(function, *group), groups))
         size = self.size if self.mode == "chunks" else tasks
         return [function(*group) for group in _groups(episodes, size)]
 
@@ -126,26 +131,33 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, "tasks", lambda: torch.set_num_threads(1))
 
 
-def _in_thread(
-    grad: bool, function: Callable[..., Any], group: tuple[Samples, Samples]
-) -> Any:
-    with torch.set_grad_enabled(grad):
-        return function(*group)
+def _surroundings() -> Callable[..., Any]:
+    """What calls a function in a worker thread as it would run here: with gradients or
+    without, in the same precision. Both are a thread's own."""
+    grad, precision = torch.is_grad_enabled(), precision_here()
+
+    def within(function: Callable[..., Any], *arguments: Any) -> Any:
+        with torch.set_grad_enabled(grad), computing_in(precision):
+            return function(*arguments)
+
+    return within
 
 
 def _groups(episodes: Episodes, size: int) -> Iterable[tuple[Samples, Samples]]:
     for start in range(0, len(episodes.tasks), size):
-        yield (
-            Samples(*(t[start : start + size] for t in episodes.support)),
-            Samples(*(t[start : start + size] for t in episodes.query)),
-        )
+        part = slice(start, start + size)
+        yield _at(episodes.support, part), _at(episodes.query, part)
 
 
 def _single_tasks(
     support: Samples, query: Samples
 ) -> Iterable[tuple[Samples, Samples]]:
-    for task in range(support.inputs.shape[0]):
-        yield Samples(*(t[task] for t in support)), Samples(*(t[task] for t in query))
+    for task in range(len(support[0])):
+        yield _at(support, task), _at(query, task)
+
+
+def _at(samples: Samples, place: int | slice) -> Samples:
+    return each(samples, lambda tensor: tensor[place])
 
 
 def _vmap(function: Callable[..., Any], *groups: Samples) -> Any:

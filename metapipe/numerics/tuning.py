@@ -8,17 +8,17 @@ from collections.abc import Callable, Sequence
 import torch
 
 from .memory import available_memory, resident_memory
-from .task_map import TaskMap
+from .task_map import LocalTaskMap
 
 
-def candidates(mode: str, chunk: int, tasks: int, device: str) -> list[TaskMap]:
+def candidates(mode: str, chunk: int, tasks: int, device: str) -> list[LocalTaskMap]:
     """The task maps that `mode` allows; for "auto" all that can be worth it."""
     threads = min(torch.get_num_threads(), tasks)
     named = {
-        "loop": TaskMap("loop"),
-        "vmap": TaskMap("vmap"),
-        "chunks": TaskMap("chunks", chunk),
-        "threads": TaskMap("threads", threads),
+        "loop": LocalTaskMap("loop"),
+        "vmap": LocalTaskMap("vmap"),
+        "chunks": LocalTaskMap("chunks", chunk),
+        "threads": LocalTaskMap("threads", threads),
     }
     if mode != "auto":
         return [named[mode]]
@@ -30,11 +30,11 @@ def candidates(mode: str, chunk: int, tasks: int, device: str) -> list[TaskMap]:
 
 
 def fastest(
-    maps: Sequence[TaskMap],
-    work: Callable[[TaskMap], object],
+    maps: Sequence[LocalTaskMap],
+    work: Callable[[LocalTaskMap], object],
     rounds: int = 3,
     tasks: int = 1,
-) -> TaskMap:
+) -> LocalTaskMap:
     """The map with which `work` takes least time: best of interleaved rounds.
 
     One candidate is returned unmeasured. One that cannot do the work (an operation
@@ -55,8 +55,8 @@ def fastest(
 
 
 def _first_calls(
-    maps: Sequence[TaskMap], work: Callable[[TaskMap], object], tasks: int
-) -> dict[TaskMap, float]:
+    maps: Sequence[LocalTaskMap], work: Callable[[LocalTaskMap], object], tasks: int
+) -> dict[LocalTaskMap, float]:
     """Seconds of the first map, which should need least memory, and of those others
     whose tasks, going by what the first took, fit what is left."""
     first, *others = maps
@@ -70,7 +70,7 @@ def _first_calls(
     return times
 
 
-def _seconds(work: Callable[[TaskMap], object], task_map: TaskMap) -> float:
+def _seconds(work: Callable[[LocalTaskMap], object], task_map: LocalTaskMap) -> float:
     """How long the work takes; for ever if it cannot be done so."""
     begun = time.perf_counter()
     try:

@@ -29,8 +29,9 @@ def evaluation_tasks(
         0,
         settings.episodes,
         settings.ways or task.ways,
-        settings.shots or task.shots,
+        task.shots if settings.shots is None else settings.shots,
         settings.queries or task.queries,
+        settings.support,
     )
 
 
@@ -49,12 +50,12 @@ def evaluation_row(
     task = experiment.task
     return NewEvaluation(
         dataset=dataset or experiment.run.dataset,
-        fingerprint=source.fingerprint,
+        fingerprint=source.facts.fingerprint,
         split=settings.split,
         settings=changes or {},
         seed=settings.seed,
         ways=settings.ways or task.ways,
-        shots=settings.shots or task.shots,
+        shots=task.shots if settings.shots is None else settings.shots,
         queries=settings.queries or task.queries,
         prediction=settings.prediction,
         statistics=learner.algorithm.statistics,
@@ -65,5 +66,7 @@ def evaluation_row(
         accuracy=summary.accuracy,
         accuracy_ci95=summary.accuracy_ci95,
         accuracy_before=summary.accuracy_before,
+        figures=summary.figures,
+        curves=summary.curves,
         **facts,
     )

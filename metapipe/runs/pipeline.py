@@ -4,44 +4,32 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..data.resized_source import fitted
-from ..dataset import Dataset
 from ..errors import UsageError
 from ..events import RunInfo
 from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
-from ..numerics.task_map import TaskMap
+from ..numerics.task_map import LocalTaskMap
 from ..numerics.tuning import candidates
-from ..settings import EvaluationSettings
 from ..store import TaskStore
 from ..store.records import EvaluationRow, NewRun
 from ..training.checkpoint import Checkpoint, load
-from ..training.evaluation import evaluate as evaluate_tasks
-from ..training.intervals import summarise
+from ..training.exactness import require_exact
 from ..training.learner import Learner
 from ..training.loop import choose_mapping, initial_state
-from .evaluations import evaluation_row, evaluation_tasks
+from .examination import evaluate
 from .heartbeat import heartbeat
-from .preparation import Prepared, check_asked, check_dropout, prepare
-from .provenance import environment, git_state, host
+from .patience import Patience
+from .preparation import Prepared, check_dropout, prepare
+from .provenance import environment, git_state, host, new_directory
 from .reporter import Reporter
 from .session import TrainingSession
 from .signals import interruptible
-from .stored_run import (
-    changed_after_training,
-    look_for_trained,
-    require_same_data,
-    stored_checkpoint,
-    trained_learner,
-)
+from .stored_run import require_same_data
 
 logger = logging.getLogger("metapipe")
 
@@ -52,6 +40,9 @@ class Outcome:
 
     run_id: int
     status: str
+    reason: str | None
+    """Why an observer stopped it."""
+
     step: int
     metrics: Mapping[str, float]
     evaluation: EvaluationRow | None
@@ -67,15 +58,16 @@ def train(
     project: Path,
     *,
     parent: int | None = None,
+    observers: Sequence[object] = (),
 ) -> Outcome:
     """Run an experiment: train, then evaluate on the split its settings name.
 
+    `observers` are objects with hook implementations, told beside the plugins.
     Everything that can be refused is refused before the run is entered in the store.
     """
     prepared = prepare(experiment)
     check_dropout(experiment, prepared.learner.network)
-    moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    directory = project / ".metapipe" / "runs" / f"{moment}-{secrets.token_hex(3)}"
+    directory = new_directory(project)
     commit, dirty = git_state(project)
     run_id = store.begin_run(
         NewRun(
@@ -89,8 +81,8 @@ def train(
             queries=experiment.task.queries,
             iterations=experiment.training.iterations,
             config=experiment.to_dict(),
-            plugins=registry.versions(experiment),
-            environment=environment() | _facts_of_data(prepared),
+            plugins=registry.versions(experiment.chosen),
+            environment=environment(),
             git_commit=commit,
             git_dirty=dirty,
             device=prepared.learner.device,
@@ -99,12 +91,19 @@ def train(
             directory=str(directory),
             host=host(),
             pid=os.getpid(),
+            **_facts_of_data(prepared),
         )
     )
-    return _run(run_id, prepared, None, registry, store)
+    return _run(run_id, prepared, None, registry, store, observers)
 
 
-def resume(run_id: int, registry: Registry, store: TaskStore) -> Outcome:
+def resume(
+    run_id: int,
+    registry: Registry,
+    store: TaskStore,
+    *,
+    observers: Sequence[object] = (),
+) -> Outcome:
     """Go on with a run from its latest checkpoint, or from the start if it has none."""
     row = store.run(run_id)
     if row.status in ("completed", "running"):
@@ -112,88 +111,14 @@ def resume(run_id: int, registry: Registry, store: TaskStore) -> Outcome:
             f"run {run_id} is {row.status} and cannot be resumed; repeat it with "
             f"metapipe train --from-run {run_id}"
         )
-    rows = {c.kind: c for c in store.checkpoints(run_id)}
+    rows = {c.which: c for c in store.checkpoints(run_id)}
     latest = rows.get("latest")
     checkpoint = load(Path(latest.path), latest.sha256) if latest else None
     prepared = prepare(Experiment.from_dict(row.config, registry), checkpoint)
-    require_same_data(row.environment.get("data"), prepared.sources["train"])
+    require_same_data(row.fingerprint, prepared.sources["train"])
     step = checkpoint.step if checkpoint else 0
     store.reopen_run(run_id, host=host(), pid=os.getpid(), step=step)
-    return _run(run_id, prepared, checkpoint, registry, store)
-
-
-def evaluate(
-    run_id: int,
-    registry: Registry,
-    store: TaskStore,
-    settings: EvaluationSettings,
-    *,
-    dataset: Dataset | None = None,
-    dataset_name: str | None = None,
-    dataset_settings: Mapping[str, Any] | None = None,
-    algorithm: Mapping[str, Any] | None = None,
-    trained: Learner | None = None,
-) -> EvaluationRow:
-    """Evaluate a run on unseen episodes and store the result.
-
-    `dataset` replaces the run's own, of which `dataset_settings` were changed, and its
-    images are resized to those of the run;
-    `algorithm` changes settings of its algorithm that matter after training
-    (`test_steps`). Both are kept with the result, and so is what the run may know of
-    the other data. `trained` is the learner of a run that ends now, which is not built
-    again: this evaluation gives the run its own figures. Raises DataError for classes
-    that it was trained on.
-    """
-    row = store.run(run_id)
-    experiment = Experiment.from_dict(row.config, registry)
-    checkpoint = stored_checkpoint(store, row, settings.checkpoint)
-    experiment = changed_after_training(experiment, registry, algorithm or {}, row)
-    if trained is None:
-        learner, meta = trained_learner(experiment, checkpoint, row)
-    else:
-        learner, meta = trained, checkpoint.meta(trained.device)
-    name = dataset_name or experiment.run.dataset
-    chosen = dataset or experiment.dataset
-    opened = chosen.open(settings.split)
-    source = fitted(opened, learner.problem, name)
-    tasks = evaluation_tasks(experiment, settings, name)
-    check_asked(learner, source, tasks[0])
-    known: Mapping[str, int] = {}
-    if name != experiment.run.dataset or settings.split != "train":
-        same = chosen == experiment.dataset
-        known = look_for_trained(experiment, checkpoint, row, opened, name, same)
-    begun = time.perf_counter()
-    records = list(
-        evaluate_tasks(
-            learner,
-            meta,
-            source,
-            tasks,
-            step=checkpoint.step,
-            prediction=settings.prediction,
-        )
-    )
-    new = evaluation_row(
-        experiment,
-        settings,
-        learner,
-        source,
-        summarise(records),
-        dataset=name,
-        changes={
-            **(algorithm or {}),
-            **{f"dataset.{k}": v for k, v in (dataset_settings or {}).items()},
-            **known,
-        },
-        purpose="test",
-        step=checkpoint.step,
-        checkpoint=checkpoint.sha256,
-        seconds=time.perf_counter() - begun,
-    )
-    added = store.record_evaluation(
-        run_id, new, records, of_the_run=trained is not None
-    )
-    return store.evaluation(added)
+    return _run(run_id, prepared, checkpoint, registry, store, observers)
 
 
 def _run(
@@ -202,12 +127,13 @@ def _run(
     checkpoint: Checkpoint | None,
     registry: Registry,
     store: TaskStore,
+    observers: Sequence[object],
 ) -> Outcome:
     """Train from `checkpoint` to the end, evaluate, and close the run's books."""
     experiment = prepared.experiment
     row = store.run(run_id)
-    undecayed = experiment.algorithm.undecayed
-    state = initial_state(prepared.meta, experiment.training, undecayed)
+    groups = experiment.algorithm.groups()
+    state = initial_state(prepared.meta, experiment.training, groups)
     info = RunInfo(
         id=run_id,
         name=row.name,
@@ -216,7 +142,10 @@ def _run(
         step=checkpoint.step if checkpoint else 0,
         iterations=experiment.training.iterations,
     )
-    reporter = Reporter(info, store, registry.manager)
+    patience = experiment.training.patience
+    own = [Patience(patience)] if patience else []
+    told = registry.observers([*own, *observers])
+    reporter = Reporter(info, store, told)
     session = TrainingSession(
         experiment, prepared.learner, state, prepared.sources, reporter
     )
@@ -243,18 +172,23 @@ def _run(
                         registry,
                         store,
                         experiment.evaluation,
+                        reporter=reporter,
                         trained=session.learner,
                     )
                 except KeyboardInterrupt:
                     status = "interrupted"  # resuming has only this left to do
             figures = session.latest | _figures(evaluation)
             reporter.finished(status, figures, session.seconds)
+        except KeyboardInterrupt:  # a second one, or where no signal was waited for
+            reporter.finished("interrupted", session.latest, session.seconds)
+            raise
         except BaseException as error:
             reporter.failed(error)
             raise
     return Outcome(
         run_id=run_id,
         status=status,
+        reason=reporter.stops if status == "stopped" else None,
         step=state.step,
         metrics=figures,
         evaluation=evaluation,
@@ -268,9 +202,9 @@ def _facts_of_data(prepared: Prepared) -> dict[str, Any]:
     """What a run needs of its data ever after: to be adapted, the data need not be
     there."""
     source = prepared.sources["train"]
-    encoder = source.encoder
+    encoder = source.facts.encoder
     return {
-        "data": source.fingerprint,
+        "fingerprint": source.facts.fingerprint,
         "problem": asdict(prepared.learner.problem),
         "encoder": None if encoder is None else encoder.model_dump(mode="json"),
     }
@@ -280,14 +214,16 @@ def _mapped(session: TrainingSession, checkpoint: Checkpoint | None) -> Learner:
     """The learner with its task map: that of the checkpoint, or the fastest."""
     if checkpoint:
         return replace(
-            session.learner, mapping=TaskMap.parse(checkpoint.header["mapping"])
+            session.learner, mapping=LocalTaskMap.parse(checkpoint.header["mapping"])
         )
     training = session.experiment.training
     maps = candidates(
         training.mapping, training.chunk, training.tasks, session.learner.device
     )
     best = choose_mapping(session.learner, session.state, maps, session.draw)
-    return replace(session.learner, mapping=best)
+    chosen = replace(session.learner, mapping=best)
+    require_exact(chosen, session.state, session.draw(0))
+    return chosen
 
 
 def _figures(evaluation: EvaluationRow | None) -> dict[str, float]:

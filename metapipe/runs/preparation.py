@@ -26,6 +26,7 @@ from ..training.learner import (
 )
 from ..training.stored_learner import open_learner
 from .evaluations import evaluation_tasks
+from .recipes import extremes
 
 logger = logging.getLogger("metapipe")
 
@@ -46,7 +47,6 @@ def prepare(experiment: Experiment, checkpoint: Checkpoint | None = None) -> Pre
     device = choose_device(experiment.run.device)
     task, training = experiment.task, experiment.training
     sources: dict[str, Source] = {"train": experiment.dataset.open("train")}
-    sources["train"].check(task.ways, task.shots, task.queries)
     problem = problem_of(sources["train"], task.ways)
     check_problem(experiment.algorithm, experiment.run.algorithm, problem)
     plugins = experiment.algorithm, experiment.model
@@ -54,6 +54,14 @@ def prepare(experiment: Experiment, checkpoint: Checkpoint | None = None) -> Pre
         learner, meta = build_learner(*plugins, problem, device, experiment.run.seed)
     else:
         learner, meta = open_learner(*plugins, problem, device, checkpoint.file)
+    _check_range(experiment)
+    if not meta.params:
+        raise UnsupportedError(
+            f"{experiment.run.algorithm} has nothing to train on the model "
+            f"{experiment.run.model}: choose a model that has parameters"
+        )
+    for recipe in extremes(experiment):
+        check_asked(learner, sources["train"], recipe)
     splits: list[Split] = [experiment.evaluation.split]
     if training.validate_every:
         splits.append("val")
@@ -62,6 +70,17 @@ def prepare(experiment: Experiment, checkpoint: Checkpoint | None = None) -> Pre
         sources.setdefault(split, experiment.dataset.open(split))
         check_asked(learner, sources[split], evaluation_tasks(experiment, settings)[0])
     return Prepared(experiment, sources, learner, meta)
+
+
+def _check_range(experiment: Experiment) -> None:
+    """Refuse varying ways for a method with a head for one number of classes."""
+    task, name = experiment.task, experiment.run.algorithm
+    if task.most_ways > task.ways and not experiment.algorithm.any_ways:
+        raise UnsupportedError(
+            f"task.ways_to = {task.ways_to}: {name} has a head for one number of "
+            "classes; leave it out, or use a method for which 'metapipe plugins show' "
+            "says any number of classes"
+        )
 
 
 def check_dropout(experiment: Experiment, network: nn.Module) -> None:
@@ -91,5 +110,10 @@ def check_asked(learner: Learner, source: Source, task: Task) -> None:
             f"run learned {trained.kind} on shape {trained.shape}: choose a data set "
             "like the one it was trained on"
         )
-    source.check(task.ways, task.shots, task.queries)
+    if not task.shots and learner.algorithm.needs_support:
+        raise UnsupportedError(
+            "shots = 0: this method learns a task from examples, at least one a class; "
+            "use --shots 1 or more"
+        )
+    source.check(task)
     learner.algorithm.check(trained, asked)

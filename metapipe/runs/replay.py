@@ -57,7 +57,7 @@ def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
         recorded = store.evaluation(episode.evaluation_id)
     experiment = _as_evaluated(row, recorded, task, registry)
     opened = experiment.dataset.open(cast(Split, task.split))
-    known = recorded.fingerprint if recorded else row.environment.get("data")
+    known = recorded.fingerprint if recorded else row.fingerprint
     require_same_data(known, opened)
     prediction = cast(QueryMode, recorded.prediction if recorded else "together")
     learner, meta = trained_learner(
@@ -75,7 +75,9 @@ def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
         _, metrics = task_loss(outputs, moved.query.targets[0])
     classes: tuple[str, ...] = ()
     if episodes.class_indices is not None:
-        classes = tuple(source.classes[c] for c in episodes.class_indices[0].tolist())
+        classes = tuple(
+            source.facts.classes[c] for c in episodes.class_indices[0].tolist()
+        )
         outputs = outputs.argmax(-1)
     accuracy = float(metrics["accuracy"]) if "accuracy" in metrics else None
     return Replay(

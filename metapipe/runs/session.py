@@ -13,21 +13,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ..data.sampling import tasks as task_stream
 from ..dataset import Source
 from ..episode import Episodes
 from ..events import EpisodeRecord
 from ..experiment.experiment import Experiment
 from ..settings import EvaluationSettings
 from ..store.records import NewEvaluation
-from ..training.evaluation import evaluate
+from ..training.evaluation import episode_records, evaluate
 from ..training.intervals import Summary, summarise
 from ..training.learner import Learner
 from ..training.loop import Iteration, TrainingState, iterations
 from .clock import Clock
 from .evaluations import evaluation_row, evaluation_tasks
+from .recipes import meta_batch
 from .reporter import Reporter
 from .signals import Interruption
+
+Ending = Literal["completed", "interrupted", "stopped"]
+"""How a training ended that did not fail."""
 
 
 @dataclass
@@ -48,24 +51,16 @@ class TrainingSession:
     latest: dict[str, float] = field(default_factory=dict)
     """The most recent figures by name."""
 
-    def draw(self, iteration: int) -> Episodes:
-        """The training meta-batch of an iteration, counted from 0, on the device."""
-        run, task = self.experiment.run, self.experiment.task
-        count = self.experiment.training.tasks
-        recipes = task_stream(
-            run.dataset,
-            "train",
-            run.seed,
-            iteration * count,
-            count,
-            task.ways,
-            task.shots,
-            task.queries,
-        )
-        return self.sources["train"].draw(recipes).to(self.learner.device)
+    def draw(self, iteration: int) -> list[Episodes]:
+        """The training meta-batch of an iteration, counted from 0, on the device, in
+        the parts whose gradients are computed one after the other."""
+        source, device = self.sources["train"], self.learner.device
+        parts = meta_batch(self.experiment, iteration)
+        return [source.draw(part).to(device) for part in parts]
 
-    def train(self, interruption: Interruption) -> Literal["completed", "interrupted"]:
-        """Train to the end, or until interrupted; a checkpoint is left either way."""
+    def train(self, interruption: Interruption) -> Ending:
+        """Train to the end, or until interrupted or stopped by an observer; a
+        checkpoint is left either way."""
         training = self.experiment.training
         window: list[Iteration] = []
         loop = iterations(
@@ -76,8 +71,10 @@ class TrainingSession:
                 window.append(iteration)
                 step = iteration.step
                 done = step == training.iterations or self._out_of_time(clock)
-                stop = done or bool(interruption)
-                save = stop or step % training.checkpoint_every == 0
+                ended: Ending | None = "completed" if done else None
+                if not ended and interruption:
+                    ended = "interrupted"
+                save = bool(ended) or step % training.checkpoint_every == 0
                 validate = self._validates(step, done)
                 if save or validate or step % training.log_every == 0:
                     with clock.paused():
@@ -85,11 +82,13 @@ class TrainingSession:
                         window.clear()
                         if validate:
                             self._validate()
-                        if save:
+                        if not ended and self.reporter.stops:
+                            ended = "stopped"
+                        if ended or save:
                             self._checkpoint("latest")
-                if stop:
-                    return "completed" if done else "interrupted"
-        return "completed"
+                if ended:
+                    return ended
+        return "completed"  # it was resumed with nothing left to train
 
     def _validates(self, step: int, done: bool) -> bool:
         every = self.experiment.training.validate_every
@@ -105,8 +104,9 @@ class TrainingSession:
         episodes = [record for it in window for record in _records(it)]
         figures: dict[str, float] = {
             name: sum(float(it.metrics[name].mean()) for it in window) / len(window)
-            for name in ("loss", "accuracy")
-            if name in window[-1].metrics
+            for name in window[-1].metrics
+            if all(name in it.metrics for it in window)
+            and window[-1].metrics[name].ndim == 1
         }
         figures["grad_norm"] = sum(it.grad_norm for it in window) / len(window)
         figures["lr"] = window[-1].lr
@@ -138,7 +138,7 @@ class TrainingSession:
             )
         )
         summary = summarise(records)
-        self.reporter.validated(
+        self.reporter.evaluated(
             self._row(settings, summary, time.perf_counter() - started), records
         )
         figures = {"val_loss": summary.loss}
@@ -166,16 +166,16 @@ class TrainingSession:
             seconds=seconds,
         )
 
-    def _checkpoint(self, kind: Literal["latest", "best"]) -> None:
+    def _checkpoint(self, which: Literal["latest", "best"]) -> None:
         extra = {
             "experiment": self.experiment.to_dict(),
             "mapping": str(self.learner.mapping),
             "best": self.best,
             "seconds": self.seconds,
-            "classes": list(self.sources["train"].classes),
-            "groups": list(self.sources["train"].groups),
+            "classes": list(self.sources["train"].facts.classes),
+            "groups": list(self.sources["train"].facts.groups),
         }
-        self.reporter.checkpoint(kind, self.state, self.learner.network, extra)
+        self.reporter.checkpoint(which, self.state, self.learner.network, extra)
 
     @contextmanager
     def _clock(self) -> Iterator[Clock]:
@@ -187,9 +187,5 @@ class TrainingSession:
 
 
 def _records(iteration: Iteration) -> Iterator[EpisodeRecord]:
-    """The episodes of an iteration as rows of the store."""
-    known = ("loss", "loss_before", "accuracy", "accuracy_before")
-    columns = {n: v.tolist() for n, v in iteration.metrics.items() if n in known}
-    for number, task in enumerate(iteration.tasks):
-        figures = {name: values[number] for name, values in columns.items()}
-        yield EpisodeRecord(task=task, step=iteration.step, **figures)
+    """The episodes of an iteration."""
+    yield from episode_records(iteration.tasks, iteration.step, iteration.metrics)

@@ -14,13 +14,13 @@ from ..dataset import Source
 from ..errors import DataError, NotFoundError, UnsupportedError
 from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
-from ..numerics.task_map import TaskMap
+from ..numerics.task_map import LocalTaskMap
 from ..problem import Problem
 from ..store import TaskStore
 from ..store.records import CheckpointRow, RunRow
 from ..training.checkpoint import Checkpoint, load
 from ..training.device import choose_device
-from ..training.learner import Learner, fits, problem_of, random_meta
+from ..training.learner import Learner, fits, random_meta
 from ..training.stored_learner import open_learner
 from .preparation import logger
 from .unseen import require_unseen, shared_items, shared_names
@@ -31,11 +31,11 @@ def trained_learner(
 ) -> tuple[Learner, Meta]:
     """The learner of a run with the meta-parameters of a checkpoint."""
     device = choose_device(experiment.run.device)
-    problem = recorded_problem(experiment, row)
+    problem = recorded_problem(row)
     learner, meta = open_learner(
         experiment.algorithm, experiment.model, problem, device, checkpoint.file
     )
-    mapping = TaskMap.parse(row.mapping or "loop")
+    mapping = LocalTaskMap.parse(row.mapping or "loop")
     return replace(learner, mapping=mapping), meta
 
 
@@ -52,7 +52,7 @@ def changed_after_training(
     """
     if not changes:
         return experiment
-    problem, run = recorded_problem(experiment, row), experiment.run
+    problem, run = recorded_problem(row), experiment.run
     changed = experiment.with_algorithm(registry, changes)
     before, after = (
         random_meta(each.algorithm, each.model, problem, run.seed)
@@ -104,31 +104,33 @@ def _trained_data(experiment: Experiment, row: RunRow, name: str) -> Source | No
     """The training split of a run, if it is still there; if not, that is told."""
     try:
         source = experiment.dataset.open("train")
-        require_same_data(row.environment.get("data"), source)
+        require_same_data(row.fingerprint, source)
     except DataError as error:
         logger.warning("%s: compared with what was trained on by name: %s", name, error)
         return None
     return source
 
 
-def recorded_problem(experiment: Experiment, row: RunRow) -> Problem:
-    """What a run learned to do; its data are opened only if it was not recorded."""
-    known = row.environment.get("problem")
-    if known is None:
-        return problem_of(experiment.dataset.open("train"), experiment.task.ways)
-    return Problem.from_record(known)
+def recorded_problem(row: RunRow) -> Problem:
+    """What a run learned to do. Raises UnsupportedError if nobody wrote it down."""
+    if row.problem is None:
+        raise UnsupportedError(
+            f"run {row.id} does not say what it learned: it was recorded by an early "
+            f"metapipe; repeat it with metapipe train --from-run {row.id}"
+        )
+    return Problem.from_record(row.problem)
 
 
-def stored_checkpoint(store: TaskStore, row: RunRow, kind: str) -> Checkpoint:
+def stored_checkpoint(store: TaskStore, row: RunRow, which: str) -> Checkpoint:
     """The wanted checkpoint of a run; the latest where there is no best."""
-    chosen = checkpoint_row(store, row, kind)
+    chosen = checkpoint_row(store, row, which)
     return load(Path(chosen.path), chosen.sha256)
 
 
-def checkpoint_row(store: TaskStore, row: RunRow, kind: str) -> CheckpointRow:
+def checkpoint_row(store: TaskStore, row: RunRow, which: str) -> CheckpointRow:
     """Where that checkpoint is. Raises NotFoundError if the run has none yet."""
-    rows: dict[str, CheckpointRow] = {c.kind: c for c in store.checkpoints(row.id)}
-    chosen = rows.get(kind) or rows.get("latest")
+    rows: dict[str, CheckpointRow] = {c.which: c for c in store.checkpoints(row.id)}
+    chosen = rows.get(which) or rows.get("latest")
     if chosen is None:
         raise NotFoundError(
             f"run {row.id} has no checkpoint yet: it stopped before the first one"
@@ -137,9 +139,10 @@ def checkpoint_row(store: TaskStore, row: RunRow, kind: str) -> CheckpointRow:
 
 
 def require_same_data(recorded: str | None, source: Source) -> None:
-    if recorded is not None and recorded != source.fingerprint:
+    now = source.facts.fingerprint
+    if recorded is not None and recorded != now:
         raise DataError(
             f"the data have changed since they were recorded (fingerprint "
-            f"{recorded[:12]}, now {source.fingerprint[:12]}): the same numbers would "
+            f"{recorded[:12]}, now {now[:12]}): the same numbers would "
             "draw other episodes"
         )

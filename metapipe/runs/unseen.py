@@ -23,7 +23,7 @@ logger = logging.getLogger("metapipe")
 
 def names_of(source: Source) -> Sequence[str]:
     """Of what a split's tasks are made of: its classes, or its groups."""
-    return [*source.classes, *source.groups]
+    return [*source.facts.classes, *source.facts.groups]
 
 
 def require_unseen(trained_on: Collection[str], source: Source, name: str) -> None:
@@ -65,7 +65,7 @@ def shared_items(trained: Source, source: Source, name: str) -> dict[str, int]:
 
     Raises DataError if they are so many of a class that it was trained on.
     """
-    if trained.shape != source.shape:
+    if trained.facts.shape != source.facts.shape:
         logger.info("%s: items of another shape were compared by name only", name)
         return {}
     owners = dict(trained.digests())
@@ -94,5 +94,5 @@ def _known(trained_on: Collection[str], source: Source) -> list[str]:
 
 
 def _all(source: Source) -> str:
-    noun = "classes" if source.classes else "groups"
+    noun = "classes" if source.facts.classes else "groups"
     return f"{len(names_of(source))} {noun}"

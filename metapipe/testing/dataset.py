@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -37,14 +38,19 @@ class DatasetContract(PluginContract):
         """Inputs, targets and their types, in every split."""
         for split in self.splits:
             source = self.dataset.open(split)
-            source.check(self.ways, self.shots, self.queries)
-            episodes = source.draw(self._tasks(split, range(4)))
+            tasks = self._tasks(split, range(4))
+            source.check(tasks[0])
+            episodes = source.draw(tasks)
             sets = ((episodes.support, self.shots), (episodes.query, self.queries))
             for samples, each in sets:
-                assert samples.inputs.shape == (4, self.ways * each, *source.shape)
+                assert samples.inputs.shape == (
+                    4,
+                    self.ways * each,
+                    *source.facts.shape,
+                )
                 assert samples.inputs.dtype in (torch.float32, torch.int64)
                 assert samples.targets.shape[:2] == (4, self.ways * each)
-                if source.kind == "classification":
+                if source.facts.kind == "classification":
                     assert samples.targets.dtype == torch.int64
                     assert set(samples.targets[0].tolist()) == set(range(self.ways))
 
@@ -72,17 +78,40 @@ class DatasetContract(PluginContract):
             for row in items.flatten(0, 1).tolist():
                 assert len(set(row)) == len(row)
 
+    def test_classes_may_have_unequal_numbers(self) -> None:
+        """With `support`, so many examples in all, at least one of each class and at
+        most `shots`; they are among those that equal numbers would give."""
+        source = self.dataset.open("train")
+        if source.facts.kind != "classification" or self.shots < 2:
+            return
+        total = self.ways * self.shots - 1
+        equal = self._tasks("train", range(8))
+        recipes = [replace(task, support=total) for task in equal]
+        source.check(recipes[0])
+        drawn, whole = source.draw(recipes), source.draw(equal)
+        assert drawn.support.targets.shape == (8, total)
+        assert torch.equal(drawn.query.inputs, whole.query.inputs)
+        for task in range(8):
+            counts = torch.bincount(drawn.support.targets[task])
+            assert counts.min() >= 1
+            assert counts.max() <= self.shots
+            inputs = drawn.support.inputs[task][:, None].flatten(2)
+            known = whole.support.inputs[task][None].flatten(2)
+            assert (inputs == known).all(-1).any(-1).all()
+
     def test_the_fingerprint_is_stable(self) -> None:
         """Equal content, equal fingerprint; splits differ."""
-        prints = [self.dataset.open(split).fingerprint for split in self.splits]
-        assert prints == [self.dataset.open(split).fingerprint for split in self.splits]
+        prints = [self.dataset.open(split).facts.fingerprint for split in self.splits]
+        assert prints == [
+            self.dataset.open(split).facts.fingerprint for split in self.splits
+        ]
         assert len(set(prints)) == len(prints)
 
     def test_too_much_is_refused(self) -> None:
         """More classes than there are is an error before anything is drawn."""
         source = self.dataset.open("train")
         try:
-            source.check(10**6, 1, 1)
+            source.check(Task("contract", "train", 1, 0, 10**6, 1, 1))
         except UnsupportedError:
             return
         raise AssertionError("a million ways were accepted")

@@ -11,7 +11,7 @@ from ..algorithm import Algorithm, Meta, Step
 from ..episode import Episodes, Params
 from ..errors import UnsupportedError
 from ..model import Model
-from ..numerics.task_map import TaskMap
+from ..numerics.task_map import LocalTaskMap
 from ..plugin import Plugin
 from ..problem import Problem
 from ..training.learner import Learner, build_learner, drops
@@ -21,8 +21,8 @@ from .slopes import Slopes, slopes
 from .toys import DroppingModel, TinyModel, blobs, waves
 from .variants import variants
 
-LOOP = TaskMap("loop")
-OTHERS = (TaskMap("vmap"), TaskMap("chunks", 3), TaskMap("threads", 2))
+LOOP = LocalTaskMap("loop")
+OTHERS = (LocalTaskMap("vmap"), LocalTaskMap("chunks", 3), LocalTaskMap("threads", 2))
 
 
 class MetaGradientContract(PluginContract):
@@ -58,10 +58,14 @@ class MetaGradientContract(PluginContract):
         return waves(seed=seed) if regression else blobs(shape=self.shape, seed=seed)
 
     def learner(
-        self, episodes: Episodes, model: Model | None = None, seed: int = 0
+        self,
+        episodes: Episodes,
+        model: Model | None = None,
+        seed: int = 0,
+        algorithm: Algorithm | None = None,
     ) -> tuple[Learner, Meta]:
         """The algorithm on a toy model, in double precision, and where it begins."""
-        return _built(self.algorithm, model or self.model, episodes, seed)
+        return _built(algorithm or self.algorithm, model or self.model, episodes, seed)
 
     def test_the_gradient_fits_the_parameters(self) -> None:
         """Same names and shapes, finite, and something to descend."""
@@ -190,7 +194,7 @@ def _built(
     return learner, algorithm.init(learner.network)
 
 
-def _step(learner: Learner, meta: Meta, episodes: Episodes, over: TaskMap) -> Step:
+def _step(learner: Learner, meta: Meta, episodes: Episodes, over: LocalTaskMap) -> Step:
     """With the same random numbers each time."""
     torch.manual_seed(0)
     return learner.algorithm.meta_gradient(learner.network, meta, episodes, over)
@@ -230,5 +234,5 @@ def _problem(episodes: Episodes) -> Problem:
 
 
 def detached(meta: Meta) -> Meta:
-    """Without a graph."""
+    """The same values, from which no gradient flows back."""
     return Meta({name: p.detach() for name, p in meta.params.items()}, meta.state)

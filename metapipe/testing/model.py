@@ -7,11 +7,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from ..algorithm import Meta, TaskLoss
 from ..episode import Metrics, Params, Samples
 from ..model import Model
-from ..numerics.functional import apply, inner_loop, meta_of
+from ..numerics.functional import apply, inner_loop
 from ..numerics.losses import support_loss, task_loss
-from ..numerics.task_map import TaskLoss, TaskMap
+from ..numerics.support_statistics import support_statistics
+from ..numerics.task_map import LocalTaskMap
 from ..plugin import Plugin, stochastic_settings
 from ..training.learner import drops, require_no_plain_tensors
 from .plugin import PluginContract
@@ -60,6 +62,20 @@ class ModelContract(PluginContract):
         inputs = torch.rand(4, *self.shape, dtype=torch.float64)
         torch.testing.assert_close(network(inputs)[:1], network(inputs[:1]))
 
+    def test_statistics_of_a_support_set_are_handed_in(self) -> None:
+        """No buffers; with them an input's output does not depend on its neighbours,
+        and the support set's own is that of its batch."""
+        network = self.model.build(self.shape, 5, "support").double()
+        assert not list(network.buffers())
+        params = Meta.of(network).params
+        inputs, queries = torch.rand(2, 4, *self.shape, dtype=torch.float64)
+        state = support_statistics(network, params, inputs)
+        outputs = apply(network, params, queries, state=state)
+        alone = apply(network, params, queries[:1], state=state)
+        torch.testing.assert_close(outputs[:1], alone)
+        batch = apply(network, params, inputs)
+        torch.testing.assert_close(apply(network, params, inputs, state=state), batch)
+
     def test_dropout_is_seen(self) -> None:
         """A network that acts at random in training says so. Where settings are a
         DropShare, they decide that, all together."""
@@ -79,7 +95,7 @@ class ModelContract(PluginContract):
         for _ in range(2):
             torch.manual_seed(3)
             network = self.model.build(self.shape, 5, "batch")
-            parameters.append(meta_of(network).params)
+            parameters.append(Meta.of(network).params)
         for name, value in parameters[0].items():
             assert torch.equal(value, parameters[1][name])
 
@@ -102,17 +118,17 @@ class ModelContract(PluginContract):
         episodes = blobs(tasks=2, ways=5, shots=1, queries=2, shape=self.shape)
         torch.manual_seed(0)
         network = self.model.build(self.shape, 5, "batch").double()
-        params, loss = meta_of(network).params, _one_step(network)
-        wanted, _ = TaskMap("loop").gradient(loss, params, episodes)
+        params, loss = Meta.of(network).params, _one_step(network)
+        wanted, _ = LocalTaskMap("loop").gradient(loss, params, episodes)
 
         def mean_loss(moved: Params) -> float:
-            _, metrics = TaskMap("loop").gradient(loss, moved, episodes)
+            _, metrics = LocalTaskMap("loop").gradient(loss, moved, episodes)
             return float(metrics["loss"].mean())
 
         along = slopes(wanted, mean_loss, params)
         assert along.agree, f"second derivatives are lost: {along}"
         try:
-            found, _ = TaskMap("vmap").gradient(loss, params, episodes)
+            found, _ = LocalTaskMap("vmap").gradient(loss, params, episodes)
         except RuntimeError:
             return  # an operation that `vmap` refuses: tasks are mapped otherwise
         errors = {name: _error(found[name], wanted[name]) for name in wanted}

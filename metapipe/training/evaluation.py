@@ -1,8 +1,4 @@
-"""Judging a learner on episodes, and saying how sure the figure is.
-
-The interval is 1.96 standard deviations (population, as in the reference codes of the
-field) over the square root of the number of episodes.
-"""
+"""Judging a learner on episodes."""
 
 from __future__ import annotations
 
@@ -20,10 +16,14 @@ from ..errors import DivergedError
 from ..events import EpisodeRecord
 from ..numerics.functional import vectorised
 from ..numerics.losses import before_adaptation, task_loss
+from ..numerics.precision import computing_in
 from .learner import Learner
 
 BATCH = 32
 """Episodes drawn at a time."""
+
+MAIN = ("loss", "loss_before", "accuracy", "accuracy_before")
+"""Figures that every store has a column for."""
 
 QueryMode = Literal["together", "alone"]
 
@@ -39,24 +39,22 @@ def evaluate(
 ) -> Iterator[EpisodeRecord]:
     """Adapt to each task's support set and predict its query set, in order of `tasks`.
 
-    `step` is the age of `meta` in meta-iterations. Nothing is changed. Raises
-    DivergedError if a loss is not finite.
+    `step` is the age of `meta` in meta-iterations. torch's generator is seeded anew for
+    each batch. Raises DivergedError if a loss is not finite.
     """
     for start in range(0, len(tasks), BATCH):
         batch = tasks[start : start + BATCH]
         torch.manual_seed(batch[0].seed)
         episodes = source.draw(batch).to(learner.device)
-        with torch.no_grad():
+        with torch.no_grad(), computing_in(learner.precision):
             metrics = _figures(learner, meta, episodes, prediction)
-        rows = {name: values.tolist() for name, values in metrics.items()}
-        for number, task in enumerate(batch):
-            figures = {name: values[number] for name, values in rows.items()}
-            if not math.isfinite(figures["loss"]):
+        for record in episode_records(batch, step, metrics):
+            if not math.isfinite(record.loss):
                 raise DivergedError(
-                    f"the loss of {task.split} episode {task.index} is "
-                    f"{figures['loss']} at iteration {step}: the learner has diverged"
+                    f"the loss of {record.task.split} episode {record.task.index} is "
+                    f"{record.loss} at iteration {step}: the learner has diverged"
                 )
-            yield EpisodeRecord(task=task, step=step, **figures)
+            yield record
 
 
 def predict(
@@ -96,12 +94,30 @@ def _figures(
     ways = episodes.tasks[0].ways
 
     def figures(support: Samples, query: Samples) -> Metrics:
+        def outputs(adapted: Params) -> Tensor:
+            return predict(learner, meta, adapted, support, query.inputs, prediction)
+
+        judged = algorithm.judge(network, meta, support, query, outputs)
+        if judged is not None:
+            return judged
         adapted = algorithm.adapt(network, meta, support, ways)
-        outputs = predict(learner, meta, adapted, support, query.inputs, prediction)
-        _, metrics = task_loss(outputs, query.targets)
+        _, metrics = task_loss(outputs(adapted), query.targets)
         if unadapted is None:
             return metrics
-        outputs = predict(learner, meta, unadapted, support, query.inputs, prediction)
-        return {**metrics, **before_adaptation(task_loss(outputs, query.targets)[1])}
+        before = task_loss(outputs(unadapted), query.targets)[1]
+        return {**metrics, **before_adaptation(before)}
 
     return learner.mapping(figures, episodes)
+
+
+def episode_records(
+    tasks: Sequence[Task], step: int, metrics: Metrics
+) -> Iterator[EpisodeRecord]:
+    """What became of each of `tasks`, from figures (T,) and curves (T, k) by name."""
+    columns = {name: values.tolist() for name, values in metrics.items()}
+    for number, task in enumerate(tasks):
+        values = {name: column[number] for name, column in columns.items()}
+        own = {name: values.pop(name) for name in MAIN if name in values}
+        curves = {k: tuple(v) for k, v in values.items() if isinstance(v, list)}
+        figures = {k: v for k, v in values.items() if k not in curves}
+        yield EpisodeRecord(task, step, **own, figures=figures, curves=curves)

@@ -7,8 +7,8 @@ field) over the square root of the number of episodes.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ..events import EpisodeRecord
 
@@ -24,6 +24,11 @@ class Summary:
     accuracy: float | None
     accuracy_ci95: float | None
     accuracy_before: float | None
+    figures: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Further figures by name: mean, and half the width of its interval."""
+
+    curves: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
+    """The same at each of several places, such as after each step of adaptation."""
 
 
 def summarise(records: Sequence[EpisodeRecord]) -> Summary:
@@ -45,6 +50,17 @@ def summarise(records: Sequence[EpisodeRecord]) -> Summary:
         accuracy=accuracy,
         accuracy_ci95=accuracy_ci95,
         accuracy_before=mean_ci95(accuracies_before)[0] if accuracies_before else None,
+        figures={
+            name: mean_ci95([record.figures[name] for record in records])
+            for name in records[0].figures
+        },
+        curves={
+            name: [
+                mean_ci95([record.curves[name][place] for record in records])
+                for place in range(len(curve))
+            ]
+            for name, curve in records[0].curves.items()
+        },
     )
 
 

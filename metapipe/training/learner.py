@@ -20,7 +20,8 @@ from ..episode import Params
 from ..errors import PluginError, UnsupportedError
 from ..model import Model
 from ..numerics.memory import keep_freed_memory
-from ..numerics.task_map import TaskMap
+from ..numerics.precision import Precision
+from ..numerics.task_map import LocalTaskMap
 from ..problem import Problem
 from .tensor_file import shapes
 
@@ -33,7 +34,9 @@ class Learner:
     network: nn.Module
     problem: Problem
     device: str
-    mapping: TaskMap
+    mapping: LocalTaskMap
+    precision: Precision = "float32"
+    """In which networks compute."""
 
     @property
     def normalises_batches(self) -> bool:
@@ -49,12 +52,18 @@ class Learner:
 
 def problem_of(source: Source, ways: int) -> Problem:
     """The problem that episodes of `source` with that many ways pose."""
-    outputs = source.outputs if source.outputs is not None else ways
-    return Problem(source.kind, source.shape, outputs, len(source.classes))
+    facts = source.facts
+    outputs = facts.outputs if facts.outputs is not None else ways
+    return Problem(facts.kind, facts.shape, outputs, len(facts.classes))
 
 
 def check_problem(algorithm: Algorithm, name: str, problem: Problem) -> None:
-    """Raise UnsupportedError if the algorithm is not defined for the problem."""
+    """Raise UnsupportedError if the algorithm cannot be trained for the problem."""
+    if not algorithm.needs_training:
+        raise UnsupportedError(
+            f"{name} has nothing to train: it learns a task from its examples alone, "
+            "by 'metapipe adapt --backbone NAME --head " + name + "'"
+        )
     if problem.kind not in algorithm.kinds:
         kinds = " and ".join(sorted(algorithm.kinds))
         raise UnsupportedError(
@@ -80,7 +89,7 @@ def build_learner(
         network = network.to(device)
         meta = algorithm.init(network)
     require_no_plain_tensors(network)
-    learner = Learner(algorithm, network, problem, device, TaskMap("loop"))
+    learner = Learner(algorithm, network, problem, device, LocalTaskMap("loop"))
     return learner, meta
 
 

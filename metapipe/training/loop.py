@@ -8,26 +8,32 @@ goes on bit for bit as if it had not.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import torch
 
-from ..algorithm import Meta, Step
-from ..episode import Episodes, Metrics, Params, Task
+from ..algorithm import Group, Meta, Step, TaskMap
+from ..episode import Episodes, Metrics, Task
 from ..errors import DivergedError
-from ..numerics.functional import partition
-from ..numerics.task_map import TaskMap
+from ..numerics.precision import computing_in
+from ..numerics.task_map import LocalTaskMap
 from ..numerics.tuning import fastest
 from ..settings import TrainingSettings
 from .learner import Learner
+from .merging import merged
+from .optimiser import optimiser
 
 DIVERGED = 1000.0
 """A loss that grows to so many times its first value (at least 1) has diverged."""
 
-DrawBatch = Callable[[int], Episodes]
-"""The meta-batch of iteration n, counted from 0."""
+PARTS, PASSES = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9
+"""Odd numbers that keep the random numbers of parts and passes apart."""
+
+DrawBatch = Callable[[int], Sequence[Episodes]]
+"""The meta-batch of iteration n, counted from 0, in parts whose gradients are computed
+one after the other. Within a part episodes agree in their shape."""
 
 
 @dataclass
@@ -60,15 +66,15 @@ class Iteration:
 
 
 def initial_state(
-    meta: Meta, settings: TrainingSettings, undecayed: tuple[str, ...] = ()
+    meta: Meta, settings: TrainingSettings, groups: Sequence[Group] = ()
 ) -> TrainingState:
-    """The state before the first iteration. Weight decay leaves alone the parameters
-    whose names begin with one of `undecayed`."""
+    """The state before the first iteration, with the algorithm's `groups` of
+    parameters."""
     meta = Meta(
         {name: p.clone().requires_grad_() for name, p in meta.params.items()},
         {name: b.clone() for name, b in meta.state.items()},
     )
-    return TrainingState(meta, _optimiser(meta.params, settings, undecayed))
+    return TrainingState(meta, optimiser(meta.params, settings, groups))
 
 
 def iterations(
@@ -81,13 +87,16 @@ def iterations(
     """Run the iterations that `state` has not done yet, changing it in place.
 
     Raises DivergedError when the loss or the gradient is no longer finite, or the loss
-    has grown a thousandfold; `state` is then as it was before that iteration.
+    has grown a thousandfold; `state` is then as it was before that step.
     """
     while state.step < settings.iterations:
-        torch.manual_seed(_mix(seed, state.step))
-        episodes = draw(state.step)
-        update = meta_step(learner, state.meta, episodes, learner.mapping)
-        yield _apply(state, settings, episodes.tasks, update)
+        parts = draw(state.step)
+        tasks = tuple(task for part in parts for task in part.tasks)
+        first = _pass(learner, state, settings, parts, seed, 0)
+        for number in range(1, settings.passes):
+            _pass(learner, state, settings, parts, seed, number)
+        state.step += 1
+        yield Iteration(state.step, tasks, *first)
 
 
 def meta_step(
@@ -95,16 +104,19 @@ def meta_step(
 ) -> Step:
     """One meta-gradient, without changing anything."""
     detached = Meta({k: p.detach() for k, p in meta.params.items()}, meta.state)
-    return learner.algorithm.meta_gradient(learner.network, detached, episodes, mapping)
+    with computing_in(learner.precision):
+        return learner.algorithm.meta_gradient(
+            learner.network, detached, episodes, mapping
+        )
 
 
 def choose_mapping(
-    learner: Learner, state: TrainingState, maps: list[TaskMap], draw: DrawBatch
-) -> TaskMap:
+    learner: Learner, state: TrainingState, maps: list[LocalTaskMap], draw: DrawBatch
+) -> LocalTaskMap:
     """The fastest of `maps` that fits in memory, timed on the first meta-batch."""
     if len(maps) == 1:
         return maps[0]
-    episodes = draw(state.step)
+    episodes = draw(state.step)[0]
     tasks = len(episodes.tasks) if learner.device == "cpu" else 1
     return fastest(
         maps, lambda m: meta_step(learner, state.meta, episodes, m), tasks=tasks
@@ -124,12 +136,34 @@ def lr_at(settings: TrainingSettings, step: int) -> float:
     return settings.final_lr + (settings.lr - settings.final_lr) * left
 
 
-def _apply(
+class _Pass(NamedTuple):
+    """What one pass over a meta-batch saw, before it moved anything."""
+
+    metrics: Metrics
+    loss: float
+    grad_norm: float
+    lr: float
+
+
+def _pass(
+    learner: Learner,
     state: TrainingState,
     settings: TrainingSettings,
-    tasks: tuple[Task, ...],
-    update: Step,
-) -> Iteration:
+    parts: Sequence[Episodes],
+    seed: int,
+    number: int,
+) -> _Pass:
+    """A step of the outer optimiser; everything random in part k is decided by seed,
+    iteration, k and the number of the pass."""
+    steps = []
+    for place, part in enumerate(parts):
+        torch.manual_seed(_mix(seed, state.step, place, number))
+        steps.append(meta_step(learner, state.meta, part, learner.mapping))
+    update = merged(steps, [len(part.tasks) for part in parts])
+    return _apply(state, settings, update)
+
+
+def _apply(state: TrainingState, settings: TrainingSettings, update: Step) -> _Pass:
     """Let the optimiser descend, if the update is sound."""
     norm = torch.nn.utils.get_total_norm(update.gradients.values())
     loss = float(update.metrics["loss"].mean())
@@ -141,14 +175,13 @@ def _apply(
         )
     lr = lr_at(settings, state.step)
     for group in state.optimiser.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr * group["rate"]
     for name, p in state.meta.params.items():
         p.grad = update.gradients[name]
     state.optimiser.step()
     state.optimiser.zero_grad()
     state.meta = Meta(state.meta.params, update.state)
-    state.step += 1
-    return Iteration(state.step, tasks, update.metrics, loss, float(norm), lr)
+    return _Pass(update.metrics, loss, float(norm), lr)
 
 
 def _check(state: TrainingState, loss: float, norm: float) -> None:
@@ -166,23 +199,6 @@ def _check(state: TrainingState, loss: float, norm: float) -> None:
         )
 
 
-def _optimiser(
-    params: Params, settings: TrainingSettings, undecayed: tuple[str, ...]
-) -> torch.optim.Optimizer:
-    free, decayed = partition(params, (n for n in params if n.startswith(undecayed)))
-    groups: list[dict[str, Any]] = [{"params": list(decayed.values())}]
-    if free:
-        groups.append({"params": list(free.values()), "weight_decay": 0.0})
-    common: dict[str, Any] = {"lr": settings.lr, "weight_decay": settings.weight_decay}
-    if settings.optimiser == "sgd":
-        momentum = settings.momentum
-        return torch.optim.SGD(
-            groups, momentum=momentum, nesterov=momentum > 0, **common
-        )
-    kind = torch.optim.Adam if settings.optimiser == "adam" else torch.optim.AdamW
-    return kind(groups, **common)
-
-
-def _mix(seed: int, step: int) -> int:
-    """A seed for torch that differs for every seed and step."""
-    return (seed * 2**32 + step) % 2**63
+def _mix(seed: int, step: int, place: int, number: int) -> int:
+    """A seed for torch that differs for every seed, step, part and pass."""
+    return (seed * 2**32 + step + place * PARTS + number * PASSES) % 2**63

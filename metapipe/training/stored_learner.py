@@ -17,7 +17,7 @@ from ..episode import Params
 from ..errors import CheckpointError, MetapipeError
 from ..model import Model
 from ..numerics.memory import keep_freed_memory
-from ..numerics.task_map import TaskMap
+from ..numerics.task_map import LocalTaskMap
 from ..problem import Problem
 from .learner import Learner, constants_of, held_by, require_no_plain_tensors
 from .tensor_file import TensorFile
@@ -44,7 +44,7 @@ def open_learner(
     _require_fit(file, network, wanted)
     params, state, constants = (file.group(name, device) for name in GROUPS)
     _fill(network, {**params, **state, **constants})
-    learner = Learner(algorithm, network, problem, device, TaskMap("loop"))
+    learner = Learner(algorithm, network, problem, device, LocalTaskMap("loop"))
     return learner, Meta(params, state)
 
 

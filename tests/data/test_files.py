@@ -8,7 +8,7 @@ import zipfile
 import pytest
 from pictures import write_classes
 
-from metapipe import DataError, UnsupportedError
+from metapipe import DataError, Task, UnsupportedError
 from metapipe.data.files import prefix_of, walk
 from metapipe.experiment.registry import load
 
@@ -58,10 +58,10 @@ def test_all_forms_have_the_same_files(root):
 
 def test_all_forms_make_the_same_source(root, tmp_path):
     source = folder_source(root, shares=(1.0, 0.0))
-    assert list(source.classes) == ["rose", "tulip"]
-    assert list(source.sizes) == [3, 2]
+    assert list(source.facts.classes) == ["rose", "tulip"]
+    assert list(source.facts.sizes) == [3, 2]
     folder = folder_source(tmp_path / "flowers", shares=(1.0, 0.0))
-    assert source.fingerprint == folder.fingerprint
+    assert source.facts.fingerprint == folder.facts.fingerprint
 
 
 def zip_with(path, name, content=b"x"):
@@ -124,7 +124,7 @@ def test_folders_called_train_val_and_test_are_the_split(tmp_path):
     for split, name in (("train", "a"), ("val", "b"), ("test", "c")):
         write_classes(tmp_path / split, {f"{name}1": 2, f"{name}2": 2})
     for split in ("train", "val", "test"):
-        classes = folder_source(tmp_path, split).classes
+        classes = folder_source(tmp_path, split).facts.classes
         assert [name.split("/")[0] for name in classes] == [split] * 2
 
 
@@ -133,7 +133,7 @@ def test_lists_are_the_split(tmp_path):
     for split, names in (("train", "abc"), ("val", "d"), ("test", "ef")):
         (tmp_path / f"{split}.txt").write_text("\n".join(names) + "\n")
     source = folder_source(root, "test", lists=tmp_path)
-    assert list(source.classes) == ["e", "f"]
+    assert list(source.facts.classes) == ["e", "f"]
     (tmp_path / "test.txt").write_text("e\na\n")
     with pytest.raises(DataError, match="'a' in train and test"):
         folder_source(root, "test", lists=tmp_path)
@@ -144,22 +144,24 @@ def test_lists_are_the_split(tmp_path):
 
 def test_a_random_split_shares_no_class(tmp_path):
     root = write_classes(tmp_path, dict.fromkeys("abcdefghij", 1))
-    parts = [set(folder_source(root, s).classes) for s in ("train", "val", "test")]
+    parts = [
+        set(folder_source(root, s).facts.classes) for s in ("train", "val", "test")
+    ]
     assert [len(part) for part in parts] == [6, 2, 2]
     assert set.union(*parts) == set("abcdefghij")
-    other = set(folder_source(root, split_seed=1).classes)
+    other = set(folder_source(root, split_seed=1).facts.classes)
     assert other != parts[0]
 
 
 def test_a_change_of_the_files_is_seen(tmp_path):
     root = write_classes(tmp_path, dict.fromkeys("abcde", 2))
-    before = folder_source(root).fingerprint
-    assert folder_source(root).fingerprint == before
-    first = folder_source(root).classes[0]
+    before = folder_source(root).facts.fingerprint
+    assert folder_source(root).facts.fingerprint == before
+    first = folder_source(root).facts.classes[0]
     file = root / first / "0.png"
     file.write_bytes((root / first / "1.png").read_bytes())
     os.utime(file, (1, 1))
-    assert folder_source(root).fingerprint != before
+    assert folder_source(root).facts.fingerprint != before
 
 
 def test_unreadable_files_are_named_or_left_out(tmp_path, caplog):
@@ -168,7 +170,7 @@ def test_unreadable_files_are_named_or_left_out(tmp_path, caplog):
     with pytest.raises(DataError, match=r"1 unreadable: .*0\.png.*unreadable=skip"):
         folder_source(root, shares=(1.0, 0.0))
     source = folder_source(root, shares=(1.0, 0.0), unreadable="skip")
-    assert list(source.sizes) == [2, 3]
+    assert list(source.facts.sizes) == [2, 3]
 
 
 def test_pictures_in_two_classes_are_told(tmp_path, caplog):
@@ -182,7 +184,7 @@ def test_pictures_in_two_classes_are_told(tmp_path, caplog):
 def test_a_class_with_too_few_is_named(tmp_path):
     root = write_classes(tmp_path, {"a": 5, "b": 2})
     with pytest.raises(UnsupportedError, match="class 'b' has 2"):
-        folder_source(root, shares=(1.0, 0.0)).check(2, 1, 3)
+        folder_source(root, shares=(1.0, 0.0)).check(Task("x", "train", 0, 0, 2, 1, 3))
 
 
 def test_nothing_there_is_said(tmp_path):

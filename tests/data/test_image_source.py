@@ -52,7 +52,7 @@ def test_labels_have_nothing_to_do_with_class_numbers(bank) -> None:
 def test_quarter_turns_are_numpys(bank) -> None:
     turned = tuple(with_rotations([ImageClass(2)]))
     drawn = ImageSource(bank, turned)
-    assert list(drawn.classes) == [
+    assert list(drawn.facts.classes) == [
         "class2",
         "class2/rot090",
         "class2/rot180",
@@ -85,22 +85,22 @@ def test_random_turns_are_one_per_class_and_episode(bank) -> None:
 def test_the_fingerprint_covers_what_is_drawn(bank) -> None:
     plain = source(bank)
     prints = {
-        plain.fingerprint,
-        source(bank, random_turns=True).fingerprint,
-        ImageSource(bank, plain.members[:5]).fingerprint,
-        ImageSource(bank, tuple(with_rotations(plain.members))).fingerprint,
+        plain.facts.fingerprint,
+        source(bank, random_turns=True).facts.fingerprint,
+        ImageSource(bank, plain.members[:5]).facts.fingerprint,
+        ImageSource(bank, tuple(with_rotations(plain.members))).facts.fingerprint,
     }
     assert len(prints) == 4
-    assert source(bank).fingerprint == plain.fingerprint
+    assert source(bank).facts.fingerprint == plain.facts.fingerprint
 
 
 def test_what_cannot_be_drawn_is_refused_with_what_can(bank) -> None:
     drawn = source(bank)
-    drawn.check(6, 3, 4)
+    drawn.check(Task("x", "val", 0, 0, 6, 3, 4))
     with pytest.raises(UnsupportedError, match="6 classes and cannot give 7 ways"):
-        drawn.check(7, 1, 1)
+        drawn.check(Task("x", "val", 0, 0, 7, 1, 1))
     with pytest.raises(UnsupportedError, match="'class1' has 7 items"):
-        drawn.check(5, 4, 4)
+        drawn.check(Task("x", "val", 0, 0, 5, 4, 4))
 
 
 def test_an_episode_is_a_function_of_its_task(bank) -> None:

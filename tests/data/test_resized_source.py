@@ -52,8 +52,8 @@ def test_episodes_are_those_of_the_source():
     assert after.query.inputs.shape == (3, 20, 3, 28, 20)
     assert torch.equal(after.support.targets, before.support.targets)
     assert torch.equal(after.items, before.items)
-    assert resized.fingerprint == source.fingerprint
-    assert resized.shape == wanted.shape
+    assert resized.facts.fingerprint == source.facts.fingerprint
+    assert resized.facts.shape == wanted.shape
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
+from metapipe import Meta
 from metapipe.numerics.functional import (
     apply,
     descend,
     gradient,
-    meta_of,
     normalisation_names,
     partition,
     within,
@@ -31,7 +31,7 @@ def test_apply_uses_the_given_parameters_and_leaves_the_network_alone() -> None:
 
 def test_apply_updates_only_the_state_it_is_handed() -> None:
     network = nn.BatchNorm1d(1, momentum=1.0)
-    meta = meta_of(network)
+    meta = Meta.of(network)
     state = {name: value.clone() for name, value in meta.state.items()}
     inputs = torch.tensor([[1.0], [3.0]])
     out = apply(network, meta.params, inputs, state=state, training=True)
@@ -91,7 +91,7 @@ def test_normalisation_parameters_are_found_by_their_layer() -> None:
 def test_constants_of_a_network_are_no_meta_parameters() -> None:
     network = nn.BatchNorm1d(2)
     network.weight.requires_grad_(False)
-    assert set(meta_of(network).params) == {"bias"}
+    assert set(Meta.of(network).params) == {"bias"}
 
 
 def test_task_loss_tells_labels_from_numbers_by_their_type() -> None:

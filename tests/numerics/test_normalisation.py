@@ -5,10 +5,10 @@ import torch
 from torch import Tensor, nn
 
 from metapipe import Meta, Problem
-from metapipe.numerics.functional import apply, inner_loop, meta_of, normalisation_names
+from metapipe.numerics.functional import apply, inner_loop, normalisation_names
 from metapipe.numerics.losses import task_loss
 from metapipe.numerics.normalisation import BatchNorm, LayerNorm
-from metapipe.numerics.task_map import TaskMap
+from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.testing import blobs
 from metapipe.testing.slopes import slopes
 from metapipe_plugins.algorithms.maml import MAML
@@ -17,7 +17,7 @@ from metapipe_plugins.algorithms.meta_sgd import MetaSGD
 from metapipe_plugins.models.conv4 import Conv4
 from metapipe_plugins.models.mlp import MLP
 
-LOOP, VMAP = TaskMap("loop"), TaskMap("vmap")
+LOOP, VMAP = LocalTaskMap("loop"), LocalTaskMap("vmap")
 SHAPE = (1, 8, 8)
 SCALED = Conv4(width=4, blocks=2, scale=True)
 CASES = {
@@ -52,7 +52,7 @@ def test_adapted_scales_have_the_right_meta_gradient(case) -> None:
         step = algorithm.meta_gradient(network, moved, episodes, LOOP)
         return step.metrics["loss"].mean().item()
 
-    for over in (LOOP, VMAP, TaskMap("chunks", 3)):
+    for over in (LOOP, VMAP, LocalTaskMap("chunks", 3)):
         step = algorithm.meta_gradient(network, meta, episodes, over)
         along = slopes(step.gradients, loss, meta.params)
         assert along.gradient == pytest.approx(along.differences, rel=1e-5), over
@@ -91,7 +91,7 @@ def test_batch_norm_is_torchs(kind, scale) -> None:
 
 def test_without_a_scale_there_is_a_shift_alone_and_torchs_bits() -> None:
     theirs, ours, inputs = layers("batch 2d", scale=False)
-    assert set(meta_of(ours).params) == {"bias"}
+    assert set(Meta.of(ours).params) == {"bias"}
     assert normalisation_names(ours) == {"bias"}
     assert torch.equal(ours(inputs), theirs(inputs))
 
@@ -111,7 +111,7 @@ def test_layer_norm_is_torchs() -> None:
 def test_running_statistics_are_moved_in_the_state_handed_in(scale) -> None:
     theirs, ours, inputs = layers("running 2d", scale)
     theirs(inputs)
-    meta = meta_of(ours)
+    meta = Meta.of(ours)
     state = {name: value.clone() for name, value in meta.state.items()}
     apply(ours, meta.params, inputs, state=state, training=True)
     for name, value in state.items():
@@ -125,7 +125,7 @@ def test_running_statistics_are_right_or_refused_by_vmap() -> None:
     norm = BatchNorm(5, "running")
     norm.running_mean.normal_()
     network = nn.Sequential(nn.Linear(6, 5), norm, nn.Tanh(), nn.Linear(5, 3)).double()
-    meta = meta_of(network)
+    meta = Meta.of(network)
 
     def adapted(training: bool):
         def loss(params, support, query):

@@ -5,20 +5,19 @@ import time
 import pytest
 import torch
 
-from metapipe import Episodes, Metrics, Samples, Task
+from metapipe import Episodes, Meta, Metrics, Samples, Task, UnsupportedError
 from metapipe.numerics import tuning
-from metapipe.numerics.functional import meta_of
-from metapipe.numerics.task_map import TaskMap
+from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.numerics.tuning import candidates, fastest
 from metapipe_plugins.algorithms.maml import MAML
 from metapipe_plugins.models.conv4 import Conv4
 
 TASKS = 5
 MAPS = [
-    TaskMap("vmap"),
-    TaskMap("chunks", 2),
-    TaskMap("chunks", 9),
-    TaskMap("threads", 2),
+    LocalTaskMap("vmap"),
+    LocalTaskMap("chunks", 2),
+    LocalTaskMap("chunks", 9),
+    LocalTaskMap("threads", 2),
 ]
 
 
@@ -45,9 +44,9 @@ def test_meta_gradient_does_not_depend_on_the_mapping(
     torch.manual_seed(1)
     model = Conv4(width=4, blocks=2, pooling=pooling, scale=True)
     network = model.build((1, 12, 12), 3, "batch").double()
-    meta = meta_of(network)
+    meta = Meta.of(network)
     maml = MAML(inner_steps=2, first_order=first_order)
-    expected = maml.meta_gradient(network, meta, episodes, TaskMap("loop"))
+    expected = maml.meta_gradient(network, meta, episodes, LocalTaskMap("loop"))
     step = maml.meta_gradient(network, meta, episodes, task_map)
     for name, grad in expected.gradients.items():
         torch.testing.assert_close(step.gradients[name], grad, rtol=1e-10, atol=1e-10)
@@ -68,9 +67,9 @@ def test_a_mapped_function_keeps_the_order_of_tasks(episodes, task_map) -> None:
     )
 
 
-@pytest.mark.parametrize("task_map", [TaskMap("loop"), *MAPS], ids=str)
+@pytest.mark.parametrize("task_map", [LocalTaskMap("loop"), *MAPS], ids=str)
 def test_a_map_survives_being_written_down(task_map) -> None:
-    assert str(TaskMap.parse(str(task_map))) == str(task_map)
+    assert str(LocalTaskMap.parse(str(task_map))) == str(task_map)
 
 
 def test_threads_keep_the_mode_of_their_caller(episodes) -> None:
@@ -78,7 +77,7 @@ def test_threads_keep_the_mode_of_their_caller(episodes) -> None:
         weight = torch.ones((), requires_grad=True)
         return {"graph": torch.tensor(float((weight * 2).requires_grad))}
 
-    threads = TaskMap("threads", 2)
+    threads = LocalTaskMap("threads", 2)
     assert threads(graph, episodes)["graph"].tolist() == [1.0] * TASKS
     with torch.no_grad():
         assert threads(graph, episodes)["graph"].tolist() == [0.0] * TASKS
@@ -87,26 +86,39 @@ def test_threads_keep_the_mode_of_their_caller(episodes) -> None:
 def test_the_fastest_able_map_is_chosen() -> None:
     waits = {"loop": 0.02, "vmap": 0.001, "chunks": 0.0}
 
-    def work(task_map: TaskMap) -> None:
+    def work(task_map: LocalTaskMap) -> None:
         if task_map.mode == "chunks":
             raise RuntimeError("no batching rule")
         time.sleep(waits[task_map.mode])
 
-    maps = [TaskMap("loop"), TaskMap("vmap"), TaskMap("chunks", 4)]
-    assert fastest(maps, work) == TaskMap("vmap")
+    maps = [LocalTaskMap("loop"), LocalTaskMap("vmap"), LocalTaskMap("chunks", 4)]
+    assert fastest(maps, work) == LocalTaskMap("vmap")
 
 
 def test_what_does_not_fit_in_memory_is_not_tried(monkeypatch) -> None:
     """Each call keeps 64 MB; 32 tasks at once would need more than the 800 MB left."""
-    tried: list[TaskMap] = []
+    tried: list[LocalTaskMap] = []
     monkeypatch.setattr(tuning, "available_memory", lambda: 800_000_000)
     monkeypatch.setattr(tuning, "resident_memory", lambda: 64_000_000 * len(tried))
     maps = candidates("auto", 8, 32, "cuda")
     fastest(maps, tried.append, rounds=0, tasks=32)
-    assert tried == [TaskMap("loop"), TaskMap("chunks", 8)]
+    assert tried == [LocalTaskMap("loop"), LocalTaskMap("chunks", 8)]
 
 
 def test_auto_offers_only_what_can_help() -> None:
     modes = {m.mode for m in candidates("auto", 8, 8, "cuda")}
     assert modes == {"loop", "vmap"}
-    assert candidates("chunks", 8, 32, "cpu") == [TaskMap("chunks", 8)]
+    assert candidates("chunks", 8, 32, "cpu") == [LocalTaskMap("chunks", 8)]
+
+
+@pytest.mark.parametrize("task_map", [*MAPS, LocalTaskMap("loop")], ids=str)
+def test_a_map_is_read_back_from_its_name(task_map) -> None:
+    assert LocalTaskMap.parse(str(task_map)) == task_map
+
+
+@pytest.mark.parametrize(
+    "text", ["nonsense:3", "chunks", "chunks:0", "loop:2", "", ":"]
+)
+def test_another_name_is_refused(text) -> None:
+    with pytest.raises(UnsupportedError, match="is no way to map tasks"):
+        LocalTaskMap.parse(text)

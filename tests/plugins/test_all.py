@@ -7,6 +7,7 @@ from metapipe.testing import AlgorithmContract
 
 IMAGE, TEXT = (1, 8, 8), (3, 4)
 MODELS = {
+    "identity": {},
     "conv4": {"width": 4, "blocks": 2, "features": "flatten"},
     "mlp": {"layers": (8,)},
     "ngrams": {"buckets": 16, "width": 4},
@@ -49,7 +50,9 @@ UNSUPPORTED = [("metanet", "ngrams"), ("metanet", "r2d2net"), ("metanet", "resne
 more."""
 
 REGISTRY = load()
-ALGORITHMS = REGISTRY.names("algorithm")
+ALGORITHMS = [
+    entry.name for entry in REGISTRY.entries("algorithm") if entry.cls.needs_training
+]
 
 
 def shape_of(model: str) -> tuple[int, ...]:
@@ -99,13 +102,15 @@ def contract(
 
 
 def supported(algorithm: str, model: str) -> bool:
-    """Whatever cannot be built has to say so, and not otherwise."""
+    """Whatever cannot be built has to say so, and not otherwise; and there has to be
+    something to train."""
     case = contract(algorithm, model)
+    problem = Problem("classification", case.shape, 3, 30)
     try:
-        case.algorithm.build(case.model, Problem("classification", case.shape, 3, 30))
+        network = case.algorithm.build(case.model, problem)
     except UnsupportedError:
         return False
-    return True
+    return bool(case.algorithm.init(network).params)
 
 
 def test_every_algorithm_supports_every_model_but_these() -> None:

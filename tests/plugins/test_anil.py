@@ -4,14 +4,14 @@ import torch
 from torch import nn
 
 from metapipe import Meta, Model, Problem, Samples
-from metapipe.numerics.functional import apply, meta_of, within
+from metapipe.numerics.functional import apply, within
 from metapipe.numerics.losses import task_loss
-from metapipe.numerics.task_map import TaskMap
+from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.testing import AlgorithmContract, TinyModel, blobs, waves
 from metapipe_plugins.algorithms.anil import ANIL
 from metapipe_plugins.algorithms.maml import MAML
 
-LOOP = TaskMap("loop")
+LOOP = LocalTaskMap("loop")
 PROBLEM = Problem("classification", (6,), 3)
 
 
@@ -42,7 +42,7 @@ def test_without_a_body_it_is_maml() -> None:
     episodes = blobs()
     anil, maml = ANIL(inner_steps=3), MAML(inner_steps=3, inner_lr=0.1)
     network = anil.build(Bare(), PROBLEM).double()
-    meta = meta_of(network)
+    meta = Meta.of(network)
     mine = anil.meta_gradient(network, meta, episodes, LOOP).gradients
     its = maml.meta_gradient(bare_head(3).double(), meta, episodes, LOOP).gradients
     for name, gradient in its.items():
@@ -54,7 +54,7 @@ def difference(algorithm: ANIL) -> float:
     episodes = blobs(tasks=2)
     torch.manual_seed(0)
     network = algorithm.build(TinyModel(width=4), PROBLEM).double()
-    meta = meta_of(network)
+    meta = Meta.of(network)
     grads = algorithm.meta_gradient(network, meta, episodes, LOOP).gradients
     name, worst = "body.hidden.weight", 0.0
     for index in [(0, 0), (1, 3), (3, 5)]:
@@ -113,7 +113,7 @@ def waves_to_fit():
     torch.manual_seed(0)
     anil = ANIL(inner_lr=0.1, inner_steps=3)
     network = anil.build(TinyModel(width=4), Problem("regression", (1,), 1)).double()
-    return anil, network, meta_of(network), waves(shots=12)
+    return anil, network, Meta.of(network), waves(shots=12)
 
 
 def flat(head) -> torch.Tensor:
@@ -152,6 +152,6 @@ def test_only_the_head_is_adapted() -> None:
     algorithm, episodes = ANIL(), blobs()
     network = algorithm.build(TinyModel(), PROBLEM).double()
     support = type(episodes.support)(*(t[0] for t in episodes.support))
-    adapted = algorithm.adapt(network, meta_of(network), support, 3)
+    adapted = algorithm.adapt(network, Meta.of(network), support, 3)
     assert set(adapted) == {"weight", "bias"}
     assert adapted["weight"].shape == (3, 16)

@@ -28,7 +28,7 @@ class BaselineContract(AlgorithmContract):
         losses = [
             i.loss
             for i in iterations(
-                learner, state, self.learning, lambda _: episodes, seed=0
+                learner, state, self.learning, lambda _: [episodes], seed=0
             )
         ]
         assert losses[-1] < losses[0] / 2

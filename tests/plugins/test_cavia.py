@@ -6,13 +6,13 @@ from torch import nn
 from metapipe import Meta, Problem, Samples
 from metapipe.numerics.functional import apply, gradient
 from metapipe.numerics.losses import task_loss
-from metapipe.numerics.task_map import TaskMap
+from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, TinyModel, blobs, waves
 from metapipe_plugins.algorithms.cavia import CAVIA, Concatenated
 from metapipe_plugins.models.mlp import MLP
 
-LOOP = TaskMap("loop")
+LOOP = LocalTaskMap("loop")
 GENTLY = TrainingSettings(iterations=100, tasks=4, lr=0.01)
 
 

@@ -11,7 +11,7 @@ class TestDigits(DatasetContract):
     dataset = Digits()
 
     def test_whole_digits_are_held_out(self) -> None:
-        names = [set(Digits().open(s).classes) for s in ("train", "val", "test")]
+        names = [set(Digits().open(s).facts.classes) for s in ("train", "val", "test")]
         assert [len(n) for n in names] == [24, 8, 8]
         assert {name[0] for name in names[2]} == {"3", "4"}
         assert not names[0] & names[1] | names[0] & names[2] | names[1] & names[2]

@@ -53,7 +53,7 @@ class TestGlyphs(DatasetContract):
 
     def test_scripts_are_not_shared(self) -> None:
         train, val, test = (
-            {name.partition("/")[0] for name in Glyphs().open(split).classes}
+            {name.partition("/")[0] for name in Glyphs().open(split).facts.classes}
             for split in SPLITS
         )
         assert val == {"Cyrillic"}
@@ -65,7 +65,7 @@ class TestGlyphs(DatasetContract):
         having = [
             split
             for split in SPLITS
-            if {n[-1] for n in Glyphs().open(split).classes} & set(alike)
+            if {n[-1] for n in Glyphs().open(split).facts.classes} & set(alike)
         ]
         assert len(having) <= 1
 

@@ -7,7 +7,7 @@ from quadratic import quadratic_episode
 from metapipe import Samples
 from metapipe.numerics.functional import apply, gradient
 from metapipe.numerics.losses import task_loss
-from metapipe.numerics.task_map import TaskMap
+from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.testing import AlgorithmContract, TinyModel, blobs
 from metapipe_plugins.algorithms.imaml import IMAML
 
@@ -26,7 +26,7 @@ def test_quadratic_fixture(mode, solver_steps) -> None:
     support = Samples(*(t[0] for t in episodes.support))
     phi = imaml.adapt(network, meta, support, 1)["weight"].flatten()
     assert phi.tolist() == pytest.approx((0.86842105, -0.47368421), abs=1e-8)
-    step = imaml.meta_gradient(network, meta, episodes, TaskMap(mode))
+    step = imaml.meta_gradient(network, meta, episodes, LocalTaskMap(mode))
     got = step.gradients["weight"].flatten().tolist()
     assert got == pytest.approx((1.50415512, -2.27977839), abs=1e-8)
 
@@ -36,7 +36,7 @@ def test_held_fast_it_is_the_gradient_at_the_initialisation() -> None:
     network = TinyModel().build((6,), 3, "batch").double()
     imaml, episodes = IMAML(inner_lr=1e-9, inner_steps=2, proximity=1e8), blobs(tasks=1)
     meta = imaml.init(network)
-    step = imaml.meta_gradient(network, meta, episodes, TaskMap("loop"))
+    step = imaml.meta_gradient(network, meta, episodes, LocalTaskMap("loop"))
 
     def loss(params):
         inputs, targets = episodes.query.inputs[0], episodes.query.targets[0]

@@ -7,9 +7,9 @@ from tiny_classification import LOOP, classification
 from torch import nn
 
 from metapipe import Episodes, Meta, Problem, Samples, UnsupportedError
-from metapipe.numerics.functional import apply, inner_loop, meta_of
+from metapipe.numerics.functional import apply, inner_loop
 from metapipe.numerics.losses import task_loss
-from metapipe.numerics.task_map import TaskMap
+from metapipe.numerics.task_map import LocalTaskMap
 from metapipe_plugins.algorithms.maml import MAML
 from metapipe_plugins.models.mlp import MLP
 
@@ -30,7 +30,7 @@ def test_quadratic_fixture(mode, steps, first_order, adapted, gradient, loss) ->
     support = Samples(*(t[0] for t in episodes.support))
     phi = maml.adapt(network, meta, support, 3)["weight"]
     assert phi.flatten().tolist() == pytest.approx(adapted, abs=1e-10)
-    step = maml.meta_gradient(network, meta, episodes, TaskMap(mode))
+    step = maml.meta_gradient(network, meta, episodes, LocalTaskMap(mode))
     assert step.gradients["weight"].flatten().tolist() == pytest.approx(
         gradient, abs=1e-10
     )
@@ -99,7 +99,7 @@ def test_the_reference_loss_is_ways_times_the_mean() -> None:
 def test_normalisation_is_adapted_only_on_request() -> None:
     torch.manual_seed(0)
     network = MLP(layers=(6,), normalise=True).build((4,), 3, "batch").double()
-    meta = meta_of(network)
+    meta = Meta.of(network)
     _, _, episodes = classification()
     support = Samples(*(t[0] for t in episodes.support))
     kept = MAML().adapt(network, meta, support, 3)

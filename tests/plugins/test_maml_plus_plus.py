@@ -5,14 +5,13 @@ import torch
 import torch.nn.functional as F
 from torch.func import functional_call
 
-from metapipe import Samples
-from metapipe.numerics.functional import meta_of
-from metapipe.numerics.task_map import TaskMap
+from metapipe import Meta, Samples
+from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.testing import AlgorithmContract, TinyModel, blobs
 from metapipe_plugins.algorithms.maml import MAML
 from metapipe_plugins.algorithms.maml_plus_plus import MAMLPlusPlus, step_weights
 
-LOOP = TaskMap("loop")
+LOOP = LocalTaskMap("loop")
 
 
 MULTI_STEP = {"multi_step": True}
@@ -52,7 +51,7 @@ def test_with_the_tricks_off_it_is_maml() -> None:
     network, episodes = problem()
     maml = MAML(inner_steps=3, inner_lr=0.1, inner_loss="mean")
     plus = MAMLPlusPlus(inner_steps=3, learn_rates=False, multi_step=False)
-    want = maml.meta_gradient(network, meta_of(network), episodes, LOOP)
+    want = maml.meta_gradient(network, Meta.of(network), episodes, LOOP)
     got = plus.meta_gradient(network, plus.init(network), episodes, LOOP)
     for name, gradient in want.gradients.items():
         torch.testing.assert_close(

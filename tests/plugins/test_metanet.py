@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from metapipe import Problem, Samples, UnsupportedError
-from metapipe.numerics.functional import apply, meta_of, within
+from metapipe import Meta, Problem, Samples, UnsupportedError
+from metapipe.numerics.functional import apply, within
 from metapipe.numerics.losses import task_loss
-from metapipe.numerics.task_map import TaskMap
+from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, TinyModel, blobs
 from metapipe_plugins.algorithms.metanet import (
@@ -54,7 +54,7 @@ def built(**settings):
     torch.manual_seed(0)
     algorithm = MetaNet(**settings)
     network = algorithm.build(TinyModel(), Problem("classification", (6,), 3)).double()
-    return algorithm, network, meta_of(network), blobs(queries=5)
+    return algorithm, network, Meta.of(network), blobs(queries=5)
 
 
 def without(meta, *levels):
@@ -69,7 +69,7 @@ def without(meta, *levels):
 def test_with_silent_generators_it_is_the_slow_network() -> None:
     algorithm, network, meta, episodes = built()
     meta = without(meta, "example_", "task_")
-    step = algorithm.meta_gradient(network, meta, episodes, TaskMap("loop"))
+    step = algorithm.meta_gradient(network, meta, episodes, LocalTaskMap("loop"))
     slow = {
         name.removeprefix("base."): p.clone().requires_grad_()
         for name, p in meta.params.items()
@@ -179,13 +179,13 @@ def test_the_generators_gradient_is_that_of_differences(
     algorithm, episodes = MetaNet(), blobs(tasks=1, shape=shape, queries=2)
     problem = Problem("classification", shape, 3)
     network = algorithm.build(model, problem).double()
-    meta = meta_of(network)
-    step = algorithm.meta_gradient(network, meta, episodes, TaskMap("loop"))
+    meta = Meta.of(network)
+    step = algorithm.meta_gradient(network, meta, episodes, LocalTaskMap("loop"))
 
     def loss(moves) -> float:
         moved = {name: p + moves.get(name, 0) for name, p in meta.params.items()}
         there = type(meta)(moved)
-        again = algorithm.meta_gradient(network, there, episodes, TaskMap("loop"))
+        again = algorithm.meta_gradient(network, there, episodes, LocalTaskMap("loop"))
         return again.metrics["loss"].item()
 
     for kind in kinds:
@@ -218,7 +218,7 @@ def test_the_papers_network() -> None:
     """8.6 (f): coordinates of convolutions and of dense layers; the map is 1x1."""
     model = Conv4(normalise=False, dense=(64,), **CONV5)
     network = model.build((1, 28, 28), 5, "batch")
-    params = meta_of(network).params
+    params = Meta.of(network).params
     convolutions = sum(p.numel() for p in params.values() if p.ndim == 4)
     assert convolutions == 9 * 64 + 4 * 9 * 64 * 64 == 148_032
     assert params["dense1.weight"].shape == (64, 64)
@@ -236,6 +236,8 @@ def test_on_images_it_runs_and_every_part_learns() -> None:
     model = Conv4(width=4, normalise=False, dense=(8,), **CONV5)
     network = algorithm.build(model, Problem("classification", (1, 28, 28), 3)).double()
     episodes = blobs(tasks=2, shape=(1, 28, 28))
-    step = algorithm.meta_gradient(network, meta_of(network), episodes, TaskMap("loop"))
+    step = algorithm.meta_gradient(
+        network, Meta.of(network), episodes, LocalTaskMap("loop")
+    )
     silent = {name for name, grad in step.gradients.items() if not grad.any()}
     assert silent <= {"representation.head.weight", "representation.head.bias"}

@@ -3,15 +3,20 @@
 import pytest
 import torch
 
-from metapipe import Problem, UnsupportedError
+from metapipe import Meta, Problem, UnsupportedError
 from metapipe.experiment.registry import load
-from metapipe.numerics.functional import apply, meta_of
+from metapipe.numerics.functional import apply
 from metapipe.testing import ModelContract
 from metapipe_plugins.models.conv4 import Conv4
+from metapipe_plugins.models.identity import Identity
 from metapipe_plugins.models.mlp import MLP
 from metapipe_plugins.models.ngrams import NGrams
 from metapipe_plugins.models.r2d2net import R2D2Net
 from metapipe_plugins.models.resnet12 import DropBlock, ResNet12
+
+
+class TestIdentity(ModelContract):
+    model = Identity()
 
 
 class TestResNet12(ModelContract):
@@ -73,7 +78,7 @@ POOLED = {"pooling": "max", "features": "flatten"}
 )
 def test_parameters_are_the_references(settings, shape, outputs, weights, beta) -> None:
     """Less the convolutions' biases, whose gradient before normalisation is zero."""
-    params = meta_of(Conv4(**settings).build(shape, outputs, "batch")).params
+    params = Meta.of(Conv4(**settings).build(shape, outputs, "batch")).params
     counts = {name: p.numel() for name, p in params.items()}
     shifts = sum(n for name, n in counts.items() if "norm" in name)
     assert shifts == beta
@@ -81,7 +86,7 @@ def test_parameters_are_the_references(settings, shape, outputs, weights, beta) 
 
 
 def test_the_sinusoids_network_has_1761_parameters() -> None:
-    params = meta_of(MLP().build((1,), 1, "batch")).params
+    params = Meta.of(MLP().build((1,), 1, "batch")).params
     assert sum(p.numel() for p in params.values()) == 1_761
 
 
@@ -150,7 +155,7 @@ def test_dropblock_drops_squares_and_keeps_the_mean() -> None:
 def test_dropblock_grows_and_its_counter_is_state() -> None:
     model = ResNet12(widths=(4, 4), dropout=0, dropblock=0.5, dropblock_ramp=1000)
     network = model.build((1, 16, 16), None, "running")
-    meta, inputs = meta_of(network), torch.rand(4, 1, 16, 16)
+    meta, inputs = Meta.of(network), torch.rand(4, 1, 16, 16)
     state = {name: value.clone() for name, value in meta.state.items()}
     for _ in range(2):
         apply(network, meta.params, inputs, state=state, training=True)

@@ -33,7 +33,7 @@ class TestOmniglot(DatasetContract):
 
     def test_official_split_is_by_alphabet(self) -> None:
         official = OMNIGLOT.model_copy(update={"split": "official"})
-        names = {s: official.open(s).classes for s in ("train", "val", "test")}
+        names = {s: official.open(s).facts.classes for s in ("train", "val", "test")}
         assert len(names["train"]) + len(names["val"]) == 964
         assert len(names["test"]) == 659
         alphabets = {s: {n.split("/")[1] for n in names[s]} for s in names}
@@ -43,7 +43,7 @@ class TestOmniglot(DatasetContract):
     def test_vinyals_lists_with_their_rotations(self) -> None:
         folder = DATA / "splits" / "omniglot_vinyals"
         lists = OMNIGLOT.model_copy(update={"split": "lists", "lists": folder})
-        counts = [len(lists.open(s).classes) for s in ("train", "val", "test")]
+        counts = [len(lists.open(s).facts.classes) for s in ("train", "val", "test")]
         assert counts == [4112, 688, 1692]
         assert not lists.open("test").random_turns
 
@@ -91,7 +91,7 @@ def test_the_two_official_zips_in_a_folder(tmp_path: Path) -> None:
     _write_zip(tmp_path / "images_background.zip", "images_background", 7)
     _write_zip(tmp_path / "images_evaluation.zip", "images_evaluation", 3)
     official = Omniglot(root=tmp_path, split="official", size=8)
-    assert [len(official.open(s).classes) for s in ("train", "val", "test")] == [
+    assert [len(official.open(s).facts.classes) for s in ("train", "val", "test")] == [
         2,
         5,
         3,
@@ -116,7 +116,7 @@ def test_the_download_is_what_a_folder_of_zips_is(tmp_path, monkeypatch) -> None
     monkeypatch.setattr(omniglot, "download_all", download_all)
     downloaded = Omniglot(split="official", size=8).open("test")
     local = Omniglot(split="official", size=8, root=tmp_path).open("test")
-    assert downloaded.fingerprint == local.fingerprint
+    assert downloaded.facts.fingerprint == local.facts.fingerprint
     assert [url.rpartition("/")[2] for url in asked] == [p.name for p in paths]
 
 

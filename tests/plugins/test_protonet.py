@@ -7,7 +7,7 @@ from torch import nn
 
 from metapipe import Meta, Problem, Samples
 from metapipe.numerics.functional import apply
-from metapipe.numerics.task_map import TaskMap
+from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.testing import blobs
 from metapipe.training.learner import build_learner
 from metapipe_plugins.algorithms.protonet import ProtoNet, prototypes, squared_distances
@@ -86,7 +86,7 @@ def test_training_moves_the_running_statistics_and_only_a_copy(learned) -> None:
     learner, meta = learned
     drawn = blobs(2, ways=4, shots=3, queries=6, shape=SHAPE)
     step = learner.algorithm.meta_gradient(
-        learner.network, meta, drawn, TaskMap("loop")
+        learner.network, meta, drawn, LocalTaskMap("loop")
     )
     name = next(k for k in meta.state if k.endswith("running_mean"))
     assert not torch.equal(step.state[name], meta.state[name])

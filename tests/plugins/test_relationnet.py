@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from metapipe import Problem, Samples
 from metapipe.experiment.registry import load
-from metapipe.numerics.task_map import TaskMap
+from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, TinyModel, blobs
 
@@ -72,7 +72,7 @@ def test_the_descended_loss_is_the_squared_error_of_relations():
     episodes = blobs()
     network = RELATION.build(TinyModel(), Problem("classification", (6,), 3, 12))
     meta = RELATION.init(network.double())
-    step = RELATION.meta_gradient(network, meta, episodes, TaskMap("loop"))
+    step = RELATION.meta_gradient(network, meta, episodes, LocalTaskMap("loop"))
     params = {k: p.clone().requires_grad_() for k, p in meta.params.items()}
     moving = type(meta)(params, meta.state)
     losses = []

@@ -6,9 +6,9 @@ from quadratic import quadratic_episode
 from torch import nn
 
 from metapipe import Episodes, Meta, Problem, Samples, Task
-from metapipe.numerics.functional import apply, meta_of
+from metapipe.numerics.functional import apply
 from metapipe.numerics.losses import task_loss
-from metapipe.numerics.task_map import TaskMap
+from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, TinyModel, blobs
 from metapipe.training.learner import Learner
@@ -16,7 +16,7 @@ from metapipe.training.loop import initial_state, iterations
 from metapipe_plugins.algorithms.reptile import Reptile
 from metapipe_plugins.models.mlp import MLP
 
-LOOP = TaskMap("loop")
+LOOP = LocalTaskMap("loop")
 
 
 class TestReptile(AlgorithmContract):
@@ -42,7 +42,7 @@ def test_quadratic_fixture(mode, steps, want) -> None:
     network, meta, episodes = quadratic_episode()
     reptile = Reptile(inner_optimiser="sgd", inner_lr=0.1, inner_steps=steps)
     meta = Meta(meta.params, reptile.init(network).state)
-    step = reptile.meta_gradient(network, meta, episodes, TaskMap(mode))
+    step = reptile.meta_gradient(network, meta, episodes, LocalTaskMap(mode))
     got = step.gradients["weight"].flatten() / 0.1
     assert got.tolist() == pytest.approx(want, abs=1e-10)
 
@@ -50,7 +50,7 @@ def test_quadratic_fixture(mode, steps, want) -> None:
 def problem() -> tuple[nn.Module, Meta, Episodes]:
     torch.manual_seed(0)
     network = TinyModel().build((6,), 3, "batch").double()
-    return network, meta_of(network), blobs(shots=4)
+    return network, Meta.of(network), blobs(shots=4)
 
 
 def test_one_step_of_gradient_descent_is_joint_training() -> None:
@@ -127,7 +127,7 @@ def test_training_goes_the_part_epsilon_of_the_way(epsilon) -> None:
     state = initial_state(Meta(meta.params, reptile.init(network).state), settings)
     problem = Problem("regression", (2,), 1)
     learner = Learner(reptile, network, problem, "cpu", LOOP)
-    for _ in iterations(learner, state, settings, lambda _: episodes, seed=0):
+    for _ in iterations(learner, state, settings, lambda _: [episodes], seed=0):
         pass
     way = torch.tensor([[-0.0625, 0.55]], dtype=torch.float64)
     got, want = state.meta.params["weight"].detach(), meta.params["weight"]

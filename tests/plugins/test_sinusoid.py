@@ -6,7 +6,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from metapipe import UnsupportedError
+from metapipe import Task, UnsupportedError
 from metapipe.data.sampling import tasks
 from metapipe.testing import DatasetContract
 from metapipe_plugins.datasets.sinusoid import Sinusoid
@@ -57,4 +57,4 @@ class TestSinusoid(DatasetContract):
         with pytest.raises(ValidationError, match="the first is the greater"):
             Sinusoid(amplitude=(2.0, 1.0))
         with pytest.raises(UnsupportedError, match="--ways 1"):
-            Sinusoid().open("train").check(5, 1, 1)
+            Sinusoid().open("train").check(Task("s", "train", 0, 0, 5, 1, 1))

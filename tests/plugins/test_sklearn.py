@@ -96,12 +96,12 @@ def test_permuting_labels_permutes_scores():
 
 def test_the_step_is_that_of_a_plain_classifier():
     """The gradient of the cross-entropy over all classes, by autograd."""
-    from metapipe.numerics.task_map import TaskMap
+    from metapipe.numerics.task_map import LocalTaskMap
 
     method, episodes = algorithm(), blobs()
     network = method.build(TinyModel(), Problem("classification", (6,), 3, 12)).double()
     step = method.meta_gradient(
-        network, method.init(network), episodes, TaskMap("loop")
+        network, method.init(network), episodes, LocalTaskMap("loop")
     )
     inputs = torch.cat([episodes.support.inputs, episodes.query.inputs], 1).flatten(
         0, 1

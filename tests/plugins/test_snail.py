@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from metapipe import Problem, Samples, UnsupportedError
-from metapipe.numerics.task_map import TaskMap
+from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, blobs
 from metapipe_plugins.algorithms.snail import SNAIL, unlabelled
@@ -136,7 +136,7 @@ def test_changing_the_querys_label_changes_nothing_but_the_loss() -> None:
             network,
             meta,
             episodes._replace(query=relabelled_queries),
-            TaskMap("loop"),
+            LocalTaskMap("loop"),
         )
         losses.append(step.metrics)
     # The logits are the same, so each query is right under one label at the most.
@@ -158,7 +158,7 @@ def test_the_shares_of_the_labels_a_query_may_have_sum_to_one() -> None:
             network,
             algorithm.init(network),
             episodes._replace(query=query),
-            TaskMap("loop"),
+            LocalTaskMap("loop"),
         )
         shares.append((-step.metrics["loss"]).exp())
     torch.testing.assert_close(sum(shares), torch.ones(4, dtype=DOUBLE))

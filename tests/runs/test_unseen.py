@@ -189,7 +189,7 @@ def test_groups_of_a_regression_are_looked_for_too(store, tmp_path):
     experiment = resolve(Project(tmp_path), REGISTRY, [], row.config).experiment
     header = stored_checkpoint(store, row, "best").header
     assert header["classes"] == []
-    assert header["groups"] == list(experiment.dataset.open("train").groups)
+    assert header["groups"] == list(experiment.dataset.open("train").facts.groups)
     assert evaluate(run, REGISTRY, store, experiment.evaluation).settings == {}
     other = experiment.dataset.model_copy(update={"split_seed": 1})
     with pytest.raises(DataError, match=r"of the \d groups of table were trained on"):
@@ -230,6 +230,6 @@ def test_classes_of_fc100_are_found_in_cifar_fs():
         REGISTRY.create("dataset", name, {"root": DATA}).open(split)
         for name, split in (("cifar-fs", "train"), ("fc100", "test"))
     )
-    assert shared_names(source.classes, test, "fc100") == {"shared_classes": 11}
+    assert shared_names(source.facts.classes, test, "fc100") == {"shared_classes": 11}
     with pytest.raises(DataError, match="2201 items of fc100, in 12 of its 20 classes"):
         shared_items(source, test, "fc100")

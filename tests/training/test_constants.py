@@ -13,7 +13,6 @@ from metapipe.adaptation.adapted_model import save as save_adapted
 from metapipe.adaptation.trained_run import open_run
 from metapipe.errors import CheckpointError
 from metapipe.experiment.registry import load as load_plugins
-from metapipe.numerics.functional import meta_of
 from metapipe.settings import TrainingSettings
 from metapipe.store import TaskStore, default_url
 from metapipe.testing import blobs
@@ -78,7 +77,7 @@ def written(folder: Path, model: Model) -> tuple[Learner, Path]:
 
 def test_a_checkpoint_has_them(tmp_path: Path) -> None:
     ours, path = written(tmp_path, HalfFrozen())
-    assert set(constants_of(ours.network, meta_of(ours.network))) == {
+    assert set(constants_of(ours.network, Meta.of(ours.network))) == {
         "0.weight",
         "0.bias",
     }

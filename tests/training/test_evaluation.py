@@ -10,7 +10,7 @@ from metapipe import EpisodeRecord, Meta, Task
 from metapipe.data.sampling import tasks
 from metapipe.errors import DivergedError
 from metapipe.numerics.functional import apply
-from metapipe.numerics.task_map import TaskMap
+from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.training.evaluation import evaluate, predict
 from metapipe.training.intervals import mean_ci95, summarise
 from metapipe.training.learner import Learner, build_learner, problem_of
@@ -86,8 +86,8 @@ def test_records_are_in_order_and_do_not_depend_on_batches_or_mapping(source) ->
     assert [record.task for record in whole] == RECIPES
     assert {record.step for record in whole} == {7}
     parts = list(evaluate(ours, meta, source, RECIPES[33:], step=7))
-    threads = replace(ours, mapping=TaskMap("threads", 2))
-    vmapped = replace(ours, mapping=TaskMap("vmap"))
+    threads = replace(ours, mapping=LocalTaskMap("threads", 2))
+    vmapped = replace(ours, mapping=LocalTaskMap("vmap"))
     for other in (
         list(evaluate(threads, meta, source, RECIPES, step=7))[33:],
         list(evaluate(vmapped, meta, source, RECIPES, step=7))[33:],

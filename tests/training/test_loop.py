@@ -7,7 +7,7 @@ import pytest
 import torch
 from toy_training import draw, learner
 
-from metapipe import Meta
+from metapipe import Group, Meta
 from metapipe.errors import DivergedError
 from metapipe.settings import TrainingSettings
 from metapipe.training.loop import initial_state, iterations, lr_at
@@ -31,7 +31,7 @@ def test_each_optimiser_is_torchs(optimiser: str) -> None:
     for iteration in iterations(ours, state, settings, draw, seed=0):
         current = dict(zip(meta.params, (p.detach() for p in reference), strict=True))
         step = ours.algorithm.meta_gradient(
-            ours.network, Meta(current), draw(iteration.step - 1), ours.mapping
+            ours.network, Meta(current), draw(iteration.step - 1)[0], ours.mapping
         )
         for p, grad in zip(reference, step.gradients.values(), strict=True):
             p.grad = grad
@@ -111,7 +111,7 @@ def test_learned_step_sizes_are_not_decayed(optimiser) -> None:
     """5.5: without a gradient, weights shrink and rates stay."""
     settings = TrainingSettings(optimiser=optimiser, weight_decay=0.1, lr=0.5)
     meta = Meta({"weight": torch.ones(2), "rate.weight": torch.ones(2)})
-    state = initial_state(meta, settings, ("rate.",))
+    state = initial_state(meta, settings, (Group("rate.", decays=False),))
     for p in state.meta.params.values():
         p.grad = torch.zeros_like(p)
     state.optimiser.step()

@@ -23,14 +23,12 @@ from metapipe import (
     Register,
     Samples,
     Step,
+    TaskMap,
     hookimpl,
 )
 from metapipe.numerics import (
-    TaskMap,
     apply,
     inner_loop,
-    meta_of,
-    require_same_outputs,
     support_loss,
     task_loss,
     within,
@@ -67,20 +65,12 @@ class ANIL(Algorithm):
     """Normalisation layers use the batch at hand, always: queries predicted together
     see each other (transductive)."""
 
-    def check(self, trained: Problem, asked: Problem) -> None:
-        """The head has as many outputs as the training tasks had classes."""
-        require_same_outputs("anil", trained, asked)
-
     def build(self, model: Model, problem: Problem) -> nn.Module:
         """The model without its head, and a linear head."""
         body = vector_features(model, problem, self.statistics)
         length = feature_length(body, problem.shape)
         head = nn.Linear(length, problem.outputs)
         return nn.ModuleDict({"body": body, "head": head})
-
-    def init(self, network: nn.Module) -> Meta:
-        """The network's own parameters."""
-        return meta_of(network)
 
     def adapt(
         self, network: nn.Module, meta: Meta, support: Samples, ways: int

@@ -7,7 +7,7 @@ fits a new layer on them, linear or by cosine. The two differ by that layer.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
@@ -22,11 +22,11 @@ from metapipe import (
     Problem,
     Register,
     Samples,
-    Statistics,
     Step,
+    TaskMap,
     hookimpl,
 )
-from metapipe.numerics import TaskMap, inner_loop, meta_of, task_loss
+from metapipe.numerics import inner_loop, task_loss
 from metapipe_plugins.parts.heads.classifier import (
     Classifier,
     Cosine,
@@ -36,7 +36,7 @@ from metapipe_plugins.parts.heads.classifier import (
     features_of,
     require_classes,
 )
-from metapipe_plugins.parts.heads.features import vector_features
+from metapipe_plugins.parts.heads.features import FLAT_FEATURES, vector_features
 
 
 class Baseline(Algorithm):
@@ -51,11 +51,8 @@ class Baseline(Algorithm):
         "authors use momentum and batches of 4"
     )
     stochastic: ClassVar[bool] = True
-    recommended: ClassVar[dict[str, object]] = {
-        "model.pooling": "max",
-        "model.features": "flatten",
-        "model.scale": True,
-    }
+    recommended: ClassVar[dict[str, object]] = FLAT_FEATURES
+    any_ways: ClassVar[bool] = True
     last: ClassVar[Last] = Linear()
 
     test_lr: PositiveFloat = 0.1
@@ -69,7 +66,7 @@ class Baseline(Algorithm):
     """Weight decay of that: this, halved, times the squared parameters is added to the
     mean loss."""
 
-    statistics: Statistics = "running"
+    statistics: Literal["batch", "running"] = "running"
     """Statistics of normalisation layers when predicting: running averages, so that
     each query is on its own; or those of the batch at hand."""
 
@@ -81,10 +78,6 @@ class Baseline(Algorithm):
         """The model without its head, and a layer over all training classes."""
         features = vector_features(model, problem, self.statistics)
         return Classifier(features, self.last, problem)
-
-    def init(self, network: nn.Module) -> Meta:
-        """The network's own parameters and running statistics."""
-        return meta_of(network)
 
     def adapt(
         self, network: nn.Module, meta: Meta, support: Samples, ways: int
@@ -105,10 +98,6 @@ class Baseline(Algorithm):
             steps=self.test_steps,
             second_order=False,
         )
-
-    def unadapted(self, network: nn.Module, meta: Meta) -> Params | None:
-        """The layer over the training classes has nothing to say of others."""
-        return None
 
     def predict(
         self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor

@@ -26,14 +26,12 @@ from metapipe import (
     Register,
     Samples,
     Step,
+    TaskMap,
     hookimpl,
 )
 from metapipe.numerics import (
-    TaskMap,
     apply,
     inner_loop,
-    meta_of,
-    require_same_outputs,
     task_loss,
 )
 from metapipe_plugins.parts.heads.features import feature_length, vector_features
@@ -67,10 +65,6 @@ class CAVIA(Algorithm):
     """Normalisation layers use the batch at hand, always: queries predicted together
     see each other (transductive)."""
 
-    def check(self, trained: Problem, asked: Problem) -> None:
-        """The head has as many outputs as the training tasks had classes."""
-        require_same_outputs("cavia", trained, asked)
-
     def build(self, model: Model, problem: Problem) -> nn.Module:
         """The model, taking the context beside the input or at its features."""
         if len(problem.shape) == 1:
@@ -80,10 +74,6 @@ class CAVIA(Algorithm):
             )
         body = vector_features(model, problem, self.statistics)
         return Modulated(body, feature_length(body, problem.shape), problem, self)
-
-    def init(self, network: nn.Module) -> Meta:
-        """The network's own parameters; the context always begins at zero."""
-        return meta_of(network)
 
     def adapt(
         self, network: nn.Module, meta: Meta, support: Samples, ways: int

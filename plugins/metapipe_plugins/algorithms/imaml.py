@@ -20,23 +20,19 @@ from metapipe import (
     Kind,
     Meta,
     Metrics,
-    Model,
     Params,
-    Problem,
     Register,
     Samples,
     Step,
+    TaskMap,
     hookimpl,
 )
 from metapipe.numerics import (
     Loss,
-    TaskMap,
     apply,
     before_adaptation,
     gradient,
     inner_loop,
-    meta_of,
-    require_same_outputs,
     support_loss,
     task_loss,
 )
@@ -74,18 +70,6 @@ class IMAML(Algorithm):
     """Normalisation layers use the batch at hand, always: queries predicted together
     see each other (transductive)."""
 
-    def check(self, trained: Problem, asked: Problem) -> None:
-        """The head has as many outputs as the training tasks had classes."""
-        require_same_outputs("imaml", trained, asked)
-
-    def build(self, model: Model, problem: Problem) -> nn.Module:
-        """The model with its head."""
-        return model.build(problem.shape, problem.outputs, self.statistics)
-
-    def init(self, network: nn.Module) -> Meta:
-        """The network's own parameters, theta."""
-        return meta_of(network)
-
     def adapt(
         self, network: nn.Module, meta: Meta, support: Samples, ways: int
     ) -> Params:
@@ -111,9 +95,10 @@ class IMAML(Algorithm):
         def task(support: Samples, query: Samples) -> Metrics:
             phi = self._descend(network, meta.params, support)
             grads, figures = gradient(_loss(network, query), phi)
-            found = self._solve(network, phi, support, grads)
+            found, residual = self._solve(network, phi, support, grads)
             _, before = _loss(network, query)(meta.params)
-            return {**found, **figures, **before_adaptation(before)}
+            told = {**figures, **before_adaptation(before), "residual": residual}
+            return {**found, **told}
 
         with torch.no_grad():
             metrics = over(task, episodes)
@@ -136,8 +121,9 @@ class IMAML(Algorithm):
 
     def _solve(
         self, network: nn.Module, phi: Params, support: Samples, right: Params
-    ) -> Params:
-        """Conjugate gradients; no iteration is taken once nothing is left."""
+    ) -> tuple[Params, Tensor]:
+        """Conjugate gradients; no iteration is taken once nothing is left. Also how
+        much is left of the right side: 0 is solved, 1 no better than nothing."""
         data = support_loss(network, support)
 
         def operator(vector: Params) -> Params:
@@ -149,7 +135,7 @@ class IMAML(Algorithm):
 
         solution = {k: torch.zeros_like(v) for k, v in right.items()}
         left, along = right, right
-        size = _dot(left, left)
+        size = whole = _dot(left, left)
         for _ in range(self.solver_steps):
             image = operator(along)
             step = _ratio(size, _dot(along, image))
@@ -158,7 +144,7 @@ class IMAML(Algorithm):
             before, size = size, _dot(left, left)
             turn = _ratio(size, before)
             along = {k: v + turn * along[k] for k, v in left.items()}
-        return solution
+        return solution, _ratio(size, whole).sqrt()
 
 
 def _loss(network: nn.Module, samples: Samples) -> Loss:

@@ -8,6 +8,7 @@ does, with scales and shifts shared by the steps.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import torch
@@ -17,26 +18,23 @@ from torch import Tensor, nn
 from metapipe import (
     Algorithm,
     Episodes,
+    Group,
     Kind,
     Meta,
     Metrics,
-    Model,
     Params,
-    Problem,
     Register,
     Samples,
     Step,
+    TaskMap,
     hookimpl,
 )
 from metapipe.numerics import (
-    TaskMap,
     apply,
     descend,
     gradient,
-    meta_of,
     normalisation_names,
     partition,
-    require_same_outputs,
     support_loss,
     task_loss,
 )
@@ -54,7 +52,6 @@ LEAST = 0.03
 class MAMLPlusPlus(Algorithm):
     """MAML that is easier to train: learned rates and a loss after every step."""
 
-    undecayed: ClassVar[tuple[str, ...]] = (RATE,)
     paper: ClassVar[str] = (
         "Antoniou, Edwards & Storkey, ICLR 2019, https://arxiv.org/abs/1810.09502"
     )
@@ -94,17 +91,13 @@ class MAMLPlusPlus(Algorithm):
     """Normalisation layers use the batch at hand, always: queries predicted together
     see each other (transductive)."""
 
-    def check(self, trained: Problem, asked: Problem) -> None:
-        """The head has as many outputs as the training tasks had classes."""
-        require_same_outputs("maml++", trained, asked)
-
-    def build(self, model: Model, problem: Problem) -> nn.Module:
-        """The model with its head."""
-        return model.build(problem.shape, problem.outputs, self.statistics)
+    def groups(self) -> Sequence[Group]:
+        """Step sizes are learned, and not to be decayed."""
+        return (Group(RATE, decays=False),)
 
     def init(self, network: nn.Module) -> Meta:
         """theta, the rates (steps,) of each tensor, and a counter."""
-        meta = meta_of(network)
+        meta = Meta.of(network)
         fixed = set() if self.adapt_normalisation else normalisation_names(network)
         rates = {
             RATE + name: p.new_full((self.inner_steps,), self.inner_lr)

@@ -6,7 +6,7 @@ Learning", NIPS 2016; equation numbers are those of the paper.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -22,13 +22,17 @@ from metapipe import (
     Problem,
     Register,
     Samples,
-    Statistics,
     Step,
+    TaskMap,
     hookimpl,
 )
 from metapipe.data import fixed_order
-from metapipe.numerics import TaskMap, apply, head_step, meta_of, within
-from metapipe_plugins.parts.heads.features import feature_length, vector_features
+from metapipe.numerics import apply, head_step, within
+from metapipe_plugins.parts.heads.features import (
+    FLAT_FEATURES,
+    feature_length,
+    vector_features,
+)
 from metapipe_plugins.parts.networks.full_context import QueryContext, SupportContext
 
 TINY = 1e-6
@@ -47,11 +51,8 @@ class MatchingNet(Algorithm):
         "embeddings of section 2.1.2 and appendix A"
     )
     stochastic: ClassVar[bool] = True
-    recommended: ClassVar[dict[str, object]] = {
-        "model.pooling": "max",
-        "model.features": "flatten",
-        "model.scale": True,
-    }
+    recommended: ClassVar[dict[str, object]] = FLAT_FEATURES
+    any_ways: ClassVar[bool] = True
 
     sharpness: PositiveFloat = 10.0
     """Multiplies the cosines; the paper's 1 is too flat to train well."""
@@ -60,12 +61,9 @@ class MatchingNet(Algorithm):
     """Times that a query reads the support set for its full context embedding (FCE),
     whose examples then know each other too; 0 for features by themselves."""
 
-    statistics: Statistics = "running"
+    statistics: Literal["batch", "running"] = "running"
     """Statistics of normalisation layers when predicting: running averages, so that
     each query is on its own; or those of the batch at hand."""
-
-    def check(self, trained: Problem, asked: Problem) -> None:
-        """Any number of classes will do, whatever it was trained with."""
 
     def build(self, model: Model, problem: Problem) -> nn.Module:
         """The model without its head, and what makes context of its features."""
@@ -73,10 +71,6 @@ class MatchingNet(Algorithm):
         if not self.context:
             return features
         return WithContext(features, problem.shape, self.context)
-
-    def init(self, network: nn.Module) -> Meta:
-        """The network's own parameters and running statistics."""
-        return meta_of(network)
 
     def adapt(
         self, network: nn.Module, meta: Meta, support: Samples, ways: int
@@ -86,10 +80,6 @@ class MatchingNet(Algorithm):
         votes = F.one_hot(support.targets, ways).to(features.dtype)
         features, votes = self._in_context(network, meta.params, features, votes)
         return {"features": features, "votes": votes}
-
-    def unadapted(self, network: nn.Module, meta: Meta) -> Params | None:
-        """Without a support set nobody votes."""
-        return None
 
     def predict(
         self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor

@@ -7,6 +7,7 @@ tensor: both understate the method.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import torch
@@ -16,25 +17,22 @@ from torch import Tensor, nn
 from metapipe import (
     Algorithm,
     Episodes,
+    Group,
     Kind,
     Meta,
     Metrics,
-    Model,
     Params,
-    Problem,
     Register,
     Samples,
     Step,
+    TaskMap,
     hookimpl,
 )
 from metapipe.numerics import (
-    TaskMap,
     apply,
     inner_loop,
-    meta_of,
     normalisation_names,
     partition,
-    require_same_outputs,
     support_loss,
     task_loss,
 )
@@ -46,7 +44,6 @@ RATE = "rate."
 class MetaSGD(Algorithm):
     """One gradient step with a learned, possibly negative, rate for every element."""
 
-    undecayed: ClassVar[tuple[str, ...]] = (RATE,)
     paper: ClassVar[str] = "Li, Zhou, Chen & Li, 2017, https://arxiv.org/abs/1707.09835"
     equations: ClassVar[str] = "eq. 3 and 4, algorithm 1"
     kinds: ClassVar[frozenset[Kind]] = frozenset({"classification", "regression"})
@@ -65,17 +62,13 @@ class MetaSGD(Algorithm):
     """Normalisation layers use the batch at hand, always: queries predicted together
     see each other (transductive)."""
 
-    def check(self, trained: Problem, asked: Problem) -> None:
-        """The head has as many outputs as the training tasks had classes."""
-        require_same_outputs("meta-sgd", trained, asked)
-
-    def build(self, model: Model, problem: Problem) -> nn.Module:
-        """The model with its head."""
-        return model.build(problem.shape, problem.outputs, self.statistics)
+    def groups(self) -> Sequence[Group]:
+        """Step sizes are learned, and not to be decayed."""
+        return (Group(RATE, decays=False),)
 
     def init(self, network: nn.Module) -> Meta:
         """theta is the network's own, alpha has its very shape."""
-        meta = meta_of(network)
+        meta = Meta.of(network)
         fixed = set() if self.adapt_normalisation else normalisation_names(network)
         rates = {
             RATE + name: torch.full_like(p, self.initial_rate)

@@ -24,16 +24,14 @@ from metapipe import (
     Register,
     Samples,
     Step,
+    TaskMap,
     UnsupportedError,
     hookimpl,
 )
 from metapipe.data import fixed_order
 from metapipe.numerics import (
-    TaskMap,
     apply,
-    meta_of,
     normalisation_names,
-    require_same_outputs,
     task_loss,
     within,
 )
@@ -81,10 +79,6 @@ class MetaNet(Algorithm):
     """Without meaning: the network has no normalisation layers, as the paper's for
     Omniglot has none."""
 
-    def check(self, trained: Problem, asked: Problem) -> None:
-        """The head has as many outputs as the training tasks had classes."""
-        require_same_outputs("metanet", trained, asked)
-
     def build(self, model: Model, problem: Problem) -> nn.Module:
         """Two copies of the model with its head, and the generators."""
         parts = {
@@ -103,20 +97,12 @@ class MetaNet(Algorithm):
                 parts[f"task_{kind}"] = TaskGenerator()
         return nn.ModuleDict(parts)
 
-    def init(self, network: nn.Module) -> Meta:
-        """W, Q, Z and G of the paper: all that the network has."""
-        return meta_of(network)
-
     def adapt(
         self, network: nn.Module, meta: Meta, support: Samples, ways: int
     ) -> Params:
         """Task-level fast weights (`task.*`), the memory of example-level ones
         (`memory.*`, n of each) and its keys (n, d)."""
         return self._adapt(modules_of(network), meta.params, support)
-
-    def unadapted(self, network: nn.Module, meta: Meta) -> Params | None:
-        """Without a support set the memory is empty."""
-        return None
 
     def predict(
         self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor

@@ -6,6 +6,7 @@ Optimization", CVPR 2019. Equation numbers below are those of the paper.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import torch.nn.functional as F
@@ -15,19 +16,20 @@ from torch import Tensor, nn
 from metapipe import (
     Algorithm,
     Episodes,
+    Group,
     Meta,
     Model,
     Params,
     Problem,
     Register,
     Samples,
-    Statistics,
     Step,
+    TaskMap,
     UnsupportedError,
     hookimpl,
 )
-from metapipe.numerics import TaskMap, apply, head_step, meta_of, own
-from metapipe_plugins.parts.heads.features import vector_features
+from metapipe.numerics import apply, head_step, own
+from metapipe_plugins.parts.heads.features import FLAT_FEATURES, vector_features
 from metapipe_plugins.parts.heads.ridge import ridge_regression
 from metapipe_plugins.parts.heads.svm import crammer_singer
 
@@ -49,11 +51,8 @@ class MetaOptNet(Algorithm):
         "authors' code embeds them one after the other"
     )
     stochastic: ClassVar[bool] = True
-    recommended: ClassVar[dict[str, object]] = {
-        "model.pooling": "max",
-        "model.features": "flatten",
-        "model.scale": True,
-    }
+    recommended: ClassVar[dict[str, object]] = FLAT_FEATURES
+    any_ways: ClassVar[bool] = True
 
     head: Literal["svm", "ridge"] = "svm"
     """The convex learner: the multi-class SVM of Crammer and Singer, or ridge
@@ -72,6 +71,10 @@ class MetaOptNet(Algorithm):
     scale: PositiveFloat = 1.0
     """Scale of the logits (gamma) at the start; a meta-parameter."""
 
+    scale_rate: PositiveFloat = 1.0
+    """Step size of the scale, as a multiple of training.lr: the SVM's only temperature,
+    which a short training with small steps hardly moves."""
+
     iterations: PositiveInt = 15
     """Interior-point iterations of the SVM; 15 reach the optimum, which the gradient
     takes for granted."""
@@ -83,7 +86,7 @@ class MetaOptNet(Algorithm):
     """Share of each training label that the other classes get; 0.1 with ResNet-12 on
     mini-ImageNet."""
 
-    statistics: Statistics = "running"
+    statistics: Literal["batch", "running"] = "running"
     """Statistics of normalisation layers when predicting: running averages, so that
     each query is on its own; or those of the batch at hand."""
 
@@ -102,9 +105,13 @@ class MetaOptNet(Algorithm):
         """The model without its head."""
         return vector_features(model, problem, self.statistics)
 
+    def groups(self) -> Sequence[Group]:
+        """The scale, at a rate of its own."""
+        return (Group(SCALE, rate=self.scale_rate),)
+
     def init(self, network: nn.Module) -> Meta:
         """The network's parameters, and the scale of the logits (gamma)."""
-        meta = meta_of(network)
+        meta = Meta.of(network)
         scale = next(iter(meta.params.values())).new_tensor(self.scale)
         return Meta({**meta.params, SCALE: scale}, meta.state)
 
@@ -118,10 +125,6 @@ class MetaOptNet(Algorithm):
         return {
             "weights": self._fit(features, support.targets, ways, self.test_iterations)
         }
-
-    def unadapted(self, network: nn.Module, meta: Meta) -> Params | None:
-        """Without a support set there is nothing to fit."""
-        return None
 
     def predict(
         self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor

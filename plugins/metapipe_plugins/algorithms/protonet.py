@@ -6,7 +6,7 @@ Equation numbers below are those of the paper.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,12 +20,12 @@ from metapipe import (
     Problem,
     Register,
     Samples,
-    Statistics,
     Step,
+    TaskMap,
     hookimpl,
 )
-from metapipe.numerics import TaskMap, apply, head_step, meta_of
-from metapipe_plugins.parts.heads.features import vector_features
+from metapipe.numerics import apply, head_step
+from metapipe_plugins.parts.heads.features import FLAT_FEATURES, vector_features
 
 
 class ProtoNet(Algorithm):
@@ -36,26 +36,16 @@ class ProtoNet(Algorithm):
     )
     equations: ClassVar[str] = "eq. 1 and 2, algorithm 1"
     stochastic: ClassVar[bool] = True
-    recommended: ClassVar[dict[str, object]] = {
-        "model.pooling": "max",
-        "model.features": "flatten",
-        "model.scale": True,
-    }
+    recommended: ClassVar[dict[str, object]] = FLAT_FEATURES
+    any_ways: ClassVar[bool] = True
 
-    statistics: Statistics = "running"
+    statistics: Literal["batch", "running"] = "running"
     """Statistics of normalisation layers when predicting: running averages, so that
     each query is on its own; or those of the batch at hand."""
-
-    def check(self, trained: Problem, asked: Problem) -> None:
-        """Any number of classes will do, whatever it was trained with."""
 
     def build(self, model: Model, problem: Problem) -> nn.Module:
         """The model without its head."""
         return vector_features(model, problem, self.statistics)
-
-    def init(self, network: nn.Module) -> Meta:
-        """The network's own parameters and running statistics."""
-        return meta_of(network)
 
     def adapt(
         self, network: nn.Module, meta: Meta, support: Samples, ways: int
@@ -63,10 +53,6 @@ class ProtoNet(Algorithm):
         """The prototype of each class (eq. 1): (ways, d)."""
         features = apply(network, meta.params, support.inputs, state=meta.state)
         return {"prototypes": prototypes(features, support.targets, ways)}
-
-    def unadapted(self, network: nn.Module, meta: Meta) -> Params | None:
-        """Without a support set there are no prototypes."""
-        return None
 
     def predict(
         self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor

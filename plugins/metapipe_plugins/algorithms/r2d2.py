@@ -7,7 +7,8 @@ Solvers", ICLR 2019. Equation numbers below are those of the paper.
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -17,18 +18,19 @@ from torch import Tensor, nn
 from metapipe import (
     Algorithm,
     Episodes,
+    Group,
     Meta,
     Model,
     Params,
     Problem,
     Register,
     Samples,
-    Statistics,
     Step,
+    TaskMap,
     hookimpl,
 )
-from metapipe.numerics import TaskMap, apply, head_step, meta_of, own
-from metapipe_plugins.parts.heads.features import vector_features
+from metapipe.numerics import apply, head_step, own
+from metapipe_plugins.parts.heads.features import FLAT_FEATURES, vector_features
 from metapipe_plugins.parts.heads.ridge import ridge_regression
 
 SCALE, SHIFT, PENALTY = "adjust.scale", "adjust.shift", "adjust.log_penalty"
@@ -48,11 +50,8 @@ class R2D2(Algorithm):
         "the penalty is learned, from 1 on; the released code keeps it at 50"
     )
     stochastic: ClassVar[bool] = True
-    recommended: ClassVar[dict[str, object]] = {
-        "model.pooling": "max",
-        "model.features": "flatten",
-        "model.scale": True,
-    }
+    recommended: ClassVar[dict[str, object]] = FLAT_FEATURES
+    any_ways: ClassVar[bool] = True
 
     penalty: PositiveFloat = 1.0
     """Ridge penalty (lambda) at the start; the paper's 50 is for its 3,584 features."""
@@ -63,20 +62,21 @@ class R2D2(Algorithm):
     scale: PositiveFloat = 10.0
     """Scale of the logits (alpha) at the start; a meta-parameter, as is their shift."""
 
-    statistics: Statistics = "running"
+    statistics: Literal["batch", "running"] = "running"
     """Statistics of normalisation layers when predicting: running averages, so that
     each query is on its own; or those of the batch at hand."""
-
-    def check(self, trained: Problem, asked: Problem) -> None:
-        """Any number of classes will do, whatever it was trained with."""
 
     def build(self, model: Model, problem: Problem) -> nn.Module:
         """The model without its head."""
         return vector_features(model, problem, self.statistics)
 
+    def groups(self) -> Sequence[Group]:
+        """Decaying the logarithm of the penalty would draw the penalty towards 1."""
+        return (Group(PENALTY, decays=False),)
+
     def init(self, network: nn.Module) -> Meta:
         """The network's parameters, and three scalars of the head."""
-        meta = meta_of(network)
+        meta = Meta.of(network)
         like = next(iter(meta.params.values()))
         head = {SCALE: like.new_tensor(self.scale), SHIFT: like.new_tensor(0.0)}
         if self.learn_penalty:
@@ -92,10 +92,6 @@ class R2D2(Algorithm):
             network, own(network, meta.params), support.inputs, state=meta.state
         )
         return {"weights": self._fit(meta.params, features, support.targets, ways)}
-
-    def unadapted(self, network: nn.Module, meta: Meta) -> Params | None:
-        """Without a support set there is nothing to fit."""
-        return None
 
     def predict(
         self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor

@@ -26,15 +26,14 @@ from metapipe import (
     Samples,
     Statistics,
     Step,
+    TaskMap,
     hookimpl,
 )
 from metapipe.numerics import (
     BatchNorm,
-    TaskMap,
     apply,
     batch_loss,
     gradient,
-    meta_of,
     within,
 )
 from metapipe_plugins.parts.heads.features import feature_shape
@@ -61,6 +60,7 @@ class RelationNet(Algorithm):
         "model.scale": True,
         "training.clip": 0.5,
     }
+    any_ways: ClassVar[bool] = True
 
     hidden: PositiveInt = 8
     """Width of the last hidden layer of the relation module."""
@@ -69,12 +69,9 @@ class RelationNet(Algorithm):
     """What is descended: squared error of the relations to one-hot labels (eq. 2), or
     cross-entropy of their logits."""
 
-    statistics: Statistics = "running"
+    statistics: Literal["batch", "running"] = "running"
     """Statistics of normalisation layers when predicting: running averages, so that
     each query is on its own; or those of the batch at hand, as the reference code."""
-
-    def check(self, trained: Problem, asked: Problem) -> None:
-        """Any number of classes will do, whatever it was trained with."""
 
     def build(self, model: Model, problem: Problem) -> nn.Module:
         """The model without its head, and the relation module on what it gives: maps
@@ -82,20 +79,12 @@ class RelationNet(Algorithm):
         features = model.build(problem.shape, None, self.statistics)
         return Network(features, problem.shape, self.hidden, self.statistics)
 
-    def init(self, network: nn.Module) -> Meta:
-        """The parameters and running statistics of both modules."""
-        return meta_of(network)
-
     def adapt(
         self, network: nn.Module, meta: Meta, support: Samples, ways: int
     ) -> Params:
         """The sum of each class's maps: (ways, C, h, w)."""
         maps = _run(network, "features", meta.params, support.inputs, meta.state)
         return {"classes": _sums(maps, support.targets, ways)}
-
-    def unadapted(self, network: nn.Module, meta: Meta) -> Params | None:
-        """Without a support set there is nothing to relate to."""
-        return None
 
     def predict(
         self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor

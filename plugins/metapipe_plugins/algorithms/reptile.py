@@ -19,22 +19,18 @@ from metapipe import (
     Kind,
     Meta,
     Metrics,
-    Model,
     Params,
-    Problem,
     Register,
     Samples,
     Step,
+    TaskMap,
     hookimpl,
 )
 from metapipe.data import fixed_order
 from metapipe.numerics import (
-    TaskMap,
     apply,
     before_adaptation,
     gradient,
-    meta_of,
-    require_same_outputs,
     support_loss,
     task_loss,
 )
@@ -109,17 +105,9 @@ class Reptile(Algorithm):
     """Normalisation layers use the batch at hand, always: queries predicted together
     see each other (transductive)."""
 
-    def check(self, trained: Problem, asked: Problem) -> None:
-        """The head has as many outputs as the training tasks had classes."""
-        require_same_outputs("reptile", trained, asked)
-
-    def build(self, model: Model, problem: Problem) -> nn.Module:
-        """The model with its head."""
-        return model.build(problem.shape, problem.outputs, self.statistics)
-
     def init(self, network: nn.Module) -> Meta:
         """The network's own parameters, phi, and Adam's moments."""
-        meta = meta_of(network)
+        meta = Meta.of(network)
         moments = {MOMENT + k: torch.zeros_like(p) for k, p in meta.params.items()}
         steps = next(iter(meta.params.values())).new_zeros(())
         return Meta(meta.params, {**moments, STEPS: steps})

@@ -25,13 +25,12 @@ from metapipe import (
     Problem,
     Register,
     Samples,
-    Statistics,
     Step,
+    TaskMap,
     UnsupportedError,
     UsageError,
     hookimpl,
 )
-from metapipe.numerics import TaskMap, meta_of
 from metapipe_plugins.parts.heads.classifier import (
     Classifier,
     Linear,
@@ -39,7 +38,7 @@ from metapipe_plugins.parts.heads.classifier import (
     features_of,
     require_classes,
 )
-from metapipe_plugins.parts.heads.features import vector_features
+from metapipe_plugins.parts.heads.features import FLAT_FEATURES, vector_features
 
 Array = NDArray[Any]
 
@@ -53,11 +52,8 @@ class Scikit(Algorithm):
     paper: ClassVar[str] = "Pedregosa et al., JMLR 2011, https://scikit-learn.org"
     equations: ClassVar[str] = "any classifier of the library, fitted per task"
     stochastic: ClassVar[bool] = True
-    recommended: ClassVar[dict[str, object]] = {
-        "model.pooling": "max",
-        "model.features": "flatten",
-        "model.scale": True,
-    }
+    recommended: ClassVar[dict[str, object]] = FLAT_FEATURES
+    any_ways: ClassVar[bool] = True
 
     classifier: str = "LogisticRegression"
     """Name of the classifier: NearestCentroid, LogisticRegression, SVC, ..."""
@@ -72,7 +68,7 @@ class Scikit(Algorithm):
     normalise: bool = True
     """Divide each feature vector by its length first."""
 
-    statistics: Statistics = "running"
+    statistics: Literal["batch", "running"] = "running"
     """Statistics of normalisation layers when predicting: running averages, so that
     each query is on its own; or those of the batch at hand."""
 
@@ -104,20 +100,12 @@ class Scikit(Algorithm):
         )
         return Classifier(features, Linear(), problem)
 
-    def init(self, network: nn.Module) -> Meta:
-        """The network's own parameters and running statistics."""
-        return meta_of(network)
-
     def adapt(
         self, network: nn.Module, meta: Meta, support: Samples, ways: int
     ) -> Params:
         """Features of the support set (n, d), and its labels, one-hot (n, ways)."""
         features = self._features(network, meta, support.inputs)
         return {"features": features, "labels": F.one_hot(support.targets, ways)}
-
-    def unadapted(self, network: nn.Module, meta: Meta) -> Params | None:
-        """Without a support set there is nothing to fit."""
-        return None
 
     def predict(
         self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor

@@ -6,7 +6,7 @@ The stack of blocks is that of the paper's appendix, as two public codes have it
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -22,18 +22,16 @@ from metapipe import (
     Problem,
     Register,
     Samples,
-    Statistics,
     Step,
+    TaskMap,
+    UnsupportedError,
     hookimpl,
 )
 from metapipe.data import fixed_order
 from metapipe.numerics import (
-    TaskMap,
     apply,
     head_step,
-    meta_of,
     own,
-    require_same_outputs,
     within,
 )
 from metapipe_plugins.parts.heads.features import feature_length, vector_features
@@ -77,22 +75,14 @@ class SNAIL(Algorithm):
     """Dilations 2, 4, 8 ... as the paper's pseudo-code has them, instead of 1, 2, 4:
     then only even lags are reached."""
 
-    statistics: Statistics = "running"
+    statistics: Literal["batch", "running"] = "running"
     """Statistics of normalisation layers when predicting: running averages, so that
     each query is on its own; or those of the batch at hand."""
-
-    def check(self, trained: Problem, asked: Problem) -> None:
-        """Labels are one-hot inputs, as many as the training tasks had classes."""
-        require_same_outputs("snail", trained, asked)
 
     def build(self, model: Model, problem: Problem) -> nn.Module:
         """The model without its head, a linear layer, and the stack."""
         features = vector_features(model, problem, self.statistics)
         return Network(features, self, problem)
-
-    def init(self, network: nn.Module) -> Meta:
-        """The network's own parameters and running statistics."""
-        return meta_of(network)
 
     def adapt(
         self, network: nn.Module, meta: Meta, support: Samples, ways: int
@@ -101,10 +91,6 @@ class SNAIL(Algorithm):
         vectors = apply(network, meta.params, support.inputs, state=meta.state)
         order = torch.from_numpy(fixed_order(len(vectors))).to(vectors.device)
         return {"sequence": _labelled(vectors, support.targets, ways)[order]}
-
-    def unadapted(self, network: nn.Module, meta: Meta) -> Params | None:
-        """Without a support set there is no sequence."""
-        return None
 
     def predict(
         self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor
@@ -142,6 +128,11 @@ class SNAIL(Algorithm):
         rows = torch.arange(tasks, device=labels.device)[:, None]
         order = torch.rand(tasks, count).argsort(-1).to(labels.device)
         if self.random_shots:
+            if count != ways * shots:
+                raise UnsupportedError(
+                    "random_shots leaves classes equal numbers, which task.support "
+                    "does not give: use one of them"
+                )
             kept = int(torch.randint(1, shots + 1, ()))
             by_class = labels[rows, order].argsort(dim=-1, stable=True)
             chosen = by_class.reshape(tasks, ways, shots)[..., :kept].flatten(-2)

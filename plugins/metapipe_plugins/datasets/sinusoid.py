@@ -20,10 +20,10 @@ from pydantic import model_validator
 from metapipe import (
     Dataset,
     Episodes,
-    Kind,
     Register,
     Samples,
     Source,
+    SourceFacts,
     Split,
     Task,
     hookimpl,
@@ -98,34 +98,15 @@ class Waves(Source):
     split: Split
 
     @property
-    def kind(self) -> Kind:
-        """Regression."""
-        return "regression"
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """One number."""
-        return (1,)
-
-    @property
-    def outputs(self) -> int:
-        """One number."""
-        return 1
-
-    @property
-    def classes(self) -> Sequence[str]:
-        """None."""
-        return ()
-
-    @property
-    def fingerprint(self) -> str:
-        """Of the distribution."""
+    def facts(self) -> SourceFacts:
+        """One number in, one number out; the fingerprint is of the distribution."""
         text = f"{self.split} {self.settings.model_dump_json()}"
-        return hashlib.sha256(text.encode()).hexdigest()
+        fingerprint = hashlib.sha256(text.encode()).hexdigest()
+        return SourceFacts("regression", (1,), fingerprint, outputs=1)
 
-    def check(self, ways: int, shots: int, queries: int) -> None:
+    def check(self, task: Task) -> None:
         """Regression has one way."""
-        require_one_way(ways)
+        require_one_way(task)
 
     def draw(self, tasks: Sequence[Task]) -> Episodes:
         """x and y: support (T, shots, 1), query (T, queries, 1)."""

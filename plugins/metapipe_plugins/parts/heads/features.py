@@ -9,6 +9,13 @@ from torch import nn
 
 from metapipe import Model, Problem, Statistics, UnsupportedError
 
+FLAT_FEATURES: dict[str, object] = {
+    "model.pooling": "max",
+    "model.features": "flatten",
+    "model.scale": True,
+}
+"""What methods recommend that compare features: the whole last map, pooled."""
+
 
 def vector_features(
     model: Model, problem: Problem, statistics: Statistics

@@ -13,7 +13,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from metapipe import DataError, UnsupportedError
+from metapipe import DataError, Task, UnsupportedError
 from metapipe.data.encoders import encoder_from
 from metapipe.data.row_encoder import TableEncoder
 from metapipe.data.sampling import tasks
@@ -68,17 +68,19 @@ def opened(name, split="train", **settings):
 
 def test_classes_of_texts_are_split(texts):
     sources = [opened("text", split, root=texts) for split in SPLITS]
-    names = [set(source.classes) for source in sources]
+    names = [set(source.facts.classes) for source in sources]
     assert [len(part) for part in names] == [5, 1, 3]
     assert len(set.union(*names)) == 9
-    assert all(list(s.sizes) == [6] * len(s.classes) for s in sources)
+    assert all(list(s.facts.sizes) == [6] * len(s.facts.classes) for s in sources)
 
 
 def test_texts_say_how_new_ones_become_inputs(texts):
     source = opened("text", root=texts)
-    encoder = encoder_from(source.encoder.model_dump(mode="json"))
+    encoder = encoder_from(
+        source.facts.encoder.model_dump(mode="json"), REGISTRY.encoders
+    )
     episode = source.draw(tasks("text", "train", 0, 0, 1, 2, 1, 1))
-    name = source.classes[int(episode.classes[0, 0])]
+    name = source.facts.classes[int(episode.class_indices[0, 0])]
     number = int(episode.items[0, 0, 0])
     found = encoder.encode([f"{name} please number {number}"])
     assert torch.equal(found[0], episode.support.inputs[0, 0])
@@ -107,11 +109,11 @@ def test_long_texts_are_cut_and_empty_ones_are_empty():
 def test_tfidf_is_scikit_learns_fitted_on_training_classes(texts):
     source = opened("text", "test", root=texts, inputs="tfidf")
     rows = read_rows(texts)
-    train = opened("text", root=texts).classes
+    train = opened("text", root=texts).facts.classes
     reference = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), min_df=2)
     reference.fit([row["text"] for row in rows if row["label"] in train])
     wanted = reference.transform(["refund please number 2"]).toarray()
-    found = source.encoder.encode(["refund please number 2"])
+    found = source.facts.encoder.encode(["refund please number 2"])
     np.testing.assert_allclose(found.numpy(), wanted, atol=1e-6)
 
 
@@ -139,16 +141,20 @@ def test_a_table_is_preprocessed_by_scikit_learn_on_training_rows_only(table):
             [[float(r["x"] or "nan"), r["colour"]] for r in members], dtype=object
         )
 
-    fitted.fit(columns([row for row in rows if row["group"] in train.groups]))
-    members = [row for row in rows if row["group"] in source.groups]
-    members.sort(key=lambda row: list(source.groups).index(row["group"]))
+    fitted.fit(columns([row for row in rows if row["group"] in train.facts.groups]))
+    members = [row for row in rows if row["group"] in source.facts.groups]
+    members.sort(key=lambda row: list(source.facts.groups).index(row["group"]))
     wanted = fitted.transform(columns(members)).astype(float)
     np.testing.assert_allclose(source.items, wanted, atol=1e-5)
 
 
 def test_a_group_is_a_task(table):
     source = opened("table", root=table, label="y", group="group")
-    assert (source.kind, source.outputs, source.shape) == ("regression", 1, (3,))
+    assert (source.facts.kind, source.facts.outputs, source.facts.shape) == (
+        "regression",
+        1,
+        (3,),
+    )
     episodes = source.draw(tasks("table", "train", 0, 0, 20, 1, 3, 4))
     for support, query in zip(
         episodes.support.targets, episodes.query.targets, strict=True
@@ -160,8 +166,8 @@ def test_a_group_is_a_task(table):
 
 def test_rows_by_class(table):
     source = opened("table", root=table, label="group")
-    assert source.kind == "classification"
-    assert list(source.sizes) == [8] * 6
+    assert source.facts.kind == "classification"
+    assert list(source.facts.sizes) == [8] * 6
 
 
 @pytest.mark.parametrize(
@@ -219,11 +225,11 @@ class TestCifarFS(DatasetContract):
 def test_named_splits_have_the_papers_sizes():
     for name, sizes in (("cifar-fs", [64, 16, 20]), ("fc100", [60, 20, 20])):
         sources = [opened(name, split, root=DATA) for split in SPLITS]
-        assert [len(source.classes) for source in sources] == sizes
-        assert {size for source in sources for size in source.sizes} == {200}
+        assert [len(source.facts.classes) for source in sources] == sizes
+        assert {size for source in sources for size in source.facts.sizes} == {200}
     banking = [opened("banking77", s, root=DATA / "banking77") for s in SPLITS]
-    assert [len(source.classes) for source in banking] == [42, 10, 25]
-    assert sum(sum(source.sizes) for source in banking) == 13083
+    assert [len(source.facts.classes) for source in banking] == [42, 10, 25]
+    assert sum(sum(source.facts.sizes) for source in banking) == 13083
 
 
 def test_named_readers_say_what_they_need():
@@ -239,7 +245,7 @@ def test_mini_imagenet_takes_ravis_lists(tmp_path):
     for split, name in zip(SPLITS, ["n01", "n02", "n03"], strict=True):
         (root / f"{split}.csv").write_text(f"filename,label\n{name}1.jpg,{name}\n")
     source = opened("mini-imagenet", "test", root=root, size=8)
-    assert list(source.classes) == ["n03"]
-    assert source.shape == (3, 8, 8)
+    assert list(source.facts.classes) == ["n03"]
+    assert source.facts.shape == (3, 8, 8)
     with pytest.raises(UnsupportedError, match="1 classes"):
-        source.check(5, 1, 1)
+        source.check(Task("m", "test", 0, 0, 5, 1, 1))

@@ -1,0 +1,43 @@
+"""In which precision networks compute, wherever `apply` calls them.
+
+A network is cast where it is called and nowhere else: its parameters, its outputs, the
+losses and the meta-parameters stay in float32. What is set here reaches worker threads
+and `vmap`; torch's own autocast around a task map would not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Precision = Literal["float32", "bfloat16"]
+
+_precision: ContextVar[Precision] = ContextVar("precision", default="float32")
+
+
+def precision_here() -> Precision:
+    """What networks compute in, in this thread, at this point."""
+    return _precision.get()
+
+
+@contextmanager
+def computing_in(precision: Precision) -> Iterator[None]:
+    """Let networks compute so inside."""
+    token = _precision.set(precision)
+    try:
+        yield
+    finally:
+        _precision.reset(token)
+
+
+def call(function: Callable[[], Tensor], device: str) -> Tensor:
+    """What `function` returns, computed so on `device`, in float32 again."""
+    if precision_here() == "float32":
+        return function()
+    with torch.autocast(device, dtype=torch.bfloat16):
+        return function().float()

@@ -1,0 +1,62 @@
+"""Which episodes a run trains on: recipes, as a function of its experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+
+from ..data.sampling import integers, keys, tasks
+from ..episode import Task
+from ..experiment.experiment import Experiment
+
+
+def meta_batch(experiment: Experiment, iteration: int) -> list[list[Task]]:
+    """The recipes of a training meta-batch, counted from 0, in the parts whose
+    gradients are computed one after the other."""
+    run, training = experiment.run, experiment.training
+    shape = _shape(experiment, iteration)
+    recipes = tasks(
+        run.dataset,
+        "train",
+        run.seed,
+        iteration * training.tasks,
+        training.tasks,
+        shape.ways,
+        shape.shots,
+        shape.queries,
+        shape.support,
+    )
+    ends = [n * training.tasks // training.shards for n in range(training.shards + 1)]
+    return [recipes[start:end] for start, end in pairwise(ends)]
+
+
+def extremes(experiment: Experiment) -> Iterator[Task]:
+    """The smallest and the largest episode that training may draw."""
+    task = experiment.task
+    least = Task(
+        experiment.run.dataset,
+        "train",
+        experiment.run.seed,
+        0,
+        task.ways,
+        task.shots,
+        task.queries,
+        task.support,
+    )
+    yield least
+    most = replace(least, ways=task.most_ways, shots=task.most_shots)
+    if most != least:
+        yield most
+
+
+def _shape(experiment: Experiment, iteration: int) -> Task:
+    """What the episodes of a meta-batch agree in: ways and shots are drawn for each
+    meta-batch where the settings leave a range."""
+    task, (least, *_) = experiment.task, extremes(experiment)
+    key = keys([replace(least, index=iteration)])
+    ways = integers(key, "ways", below=task.most_ways - task.ways + 1)
+    shots = integers(key, "shots", below=task.most_shots - task.shots + 1)
+    return replace(
+        least, ways=least.ways + int(ways[0]), shots=least.shots + int(shots[0])
+    )

@@ -1,0 +1,95 @@
+"""What a command imports before it does anything: what makes it slow to start.
+
+Seconds are measured by `benchmarks/startup.py`.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = {"torch", "sqlalchemy", "alembic", "matplotlib", "sklearn", "rich", "requests"}
+PROGRAM = """
+import sys
+from metapipe.cli.main import main
+try:
+    main(sys.argv[1:])
+except SystemExit as ended:
+    assert not ended.code, ended.code
+print(*sys.modules, file=sys.stderr)
+"""
+MINE = """
+from metapipe import hookimpl
+from metapipe.testing import TinyModel
+
+class Mine(TinyModel):
+    "My own model."
+
+@hookimpl
+def register_models(register):
+    register("mine", Mine)
+"""
+TRAIN = (
+    *("train", "--dataset", "digits", "--model", "mlp", "--iterations", "2"),
+    *("--tasks", "2", "--mapping", "loop", "--validate-every", "1"),
+    *("--validation-episodes", "2", "-s", "evaluation.episodes=2"),
+)
+
+
+def run(*arguments: str, cwd: Path, cache: Path | None = None) -> tuple[str, set[str]]:
+    """What a command prints, and the modules that it imported."""
+    environment = {**os.environ, **({"METAPIPE_CACHE": str(cache)} if cache else {})}
+    command = [sys.executable, "-c", PROGRAM, *arguments]
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout, set(done.stderr.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "needed"),
+    [
+        (("--help",), set()),
+        (("train", "--help"), set()),
+        (("runs", "list"), {"sqlalchemy"}),
+    ],
+    ids=" ".join,
+)
+def test_looking_imports_nothing_heavy(tmp_path: Path, arguments, needed) -> None:
+    run(*arguments, cwd=tmp_path)  # makes a store, if it looks at one
+    out, modules = run(*arguments, cwd=tmp_path)
+    assert out
+    assert HEAVY & modules == needed
+
+
+@pytest.mark.parametrize(
+    "arguments", [("list",), ("list", "--json"), ("show", "maml")], ids=" ".join
+)
+def test_plugins_are_shown_alike_and_none_is_imported_the_second_time(
+    tmp_path: Path, arguments
+) -> None:
+    first, modules = run("plugins", *arguments, cwd=tmp_path, cache=tmp_path)
+    assert "torch" in modules
+    second, modules = run("plugins", *arguments, cwd=tmp_path, cache=tmp_path)
+    assert not modules & {*HEAVY, "metapipe_plugins"}
+    assert first == second
+    assert "maml" in first
+
+
+def test_the_config_file_decides_which_plugins_are_shown(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    config = tmp_path / "metapipe.toml"
+    for text, expected in (("", False), ("[plugins]\npaths = ['mine.py']", True)) * 2:
+        config.write_text(text)
+        out, modules = run("plugins", "list", cwd=tmp_path, cache=tmp_path / "cache")
+        assert ("My own model." in out) == expected
+    assert "torch" not in modules, "both are kept"
+
+
+def test_a_training_does_not_import_torchs_compiler(tmp_path: Path) -> None:
+    out, modules = run(*TRAIN, cwd=tmp_path)
+    assert "completed" in out
+    assert "torch" in modules
+    assert not modules & {"torch._dynamo", "sympy"}
