@@ -18,7 +18,7 @@ LAW = {
     "testing": "numerics training",
     "runs": "numerics data store experiment training",
     "adaptation": "numerics data store experiment training runs",
-    "cli": "numerics data store experiment training runs adaptation",
+    "cli": "store experiment runs adaptation",
 }
 DOORS = (
     "metapipe",

@@ -58,7 +58,8 @@ class _FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         db: URL of its task store; that of the project if not given.
         checkpoint: "best" or "latest".
         prediction: whether batch statistics see one query at a time, or all together.
-        settings: settings of the run's algorithm to change, such as {"test_steps": 3}.
+        settings: settings of the run's algorithm to change, such as {"test_steps": 3},
+            or {"algorithm.test_steps": 3} as elsewhere.
         project: its folder or config file; that around the working directory if not
             given.
         plugin_paths: plugin files, beside those of the project.
@@ -84,12 +85,16 @@ class _FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             row = workspace.store.run(run)
             # which run or checkpoint it is may change
             sha256 = checkpoint_row(workspace.store, row, self.checkpoint).sha256
+            settings = {
+                name.removeprefix("algorithm."): value
+                for name, value in (self.settings or {}).items()
+            }
             return _opened(
                 workspace.url,
                 workspace.registry,
                 row.id,
                 self.checkpoint,
-                json.dumps(self.settings or {}),
+                json.dumps(settings),
                 sha256,
             )
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -50,9 +50,7 @@ def predict(
     else:
         _print(rows)
     if failures:
-        plural = "s" if len(failures) > 1 else ""
-        click.echo(f"{len(failures)} file{plural} could not be read", err=True)
-        sys.exit(1)
+        _end(failures)
 
 
 def _print(rows: Iterator[dict[str, Any]]) -> None:
@@ -63,6 +61,12 @@ def _print(rows: Iterator[dict[str, Any]]) -> None:
             ranked = sorted(row["probabilities"].items(), key=lambda item: -item[1])
             text = "  ".join(f"{name} {100 * p:.1f} %" for name, p in ranked[:TOP])
         click.echo(f"{row['path']}: {text}")
+
+
+def _end(failures: Sequence[str]) -> NoReturn:
+    plural = "s" if len(failures) > 1 else ""
+    click.echo(f"{len(failures)} file{plural} could not be read", err=True)
+    sys.exit(1)
 
 
 def _write_csv(rows: Iterator[dict[str, Any]], classes: tuple[str, ...]) -> None:

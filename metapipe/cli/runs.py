@@ -23,7 +23,7 @@ from .output import (
 if TYPE_CHECKING:
     from ..runs.comparison import Comparison
     from ..runs.pictures import Axis
-    from ..store.records import EvaluationRow, RunRow
+    from ..store.records import CheckpointRow, EvaluationRow, RunRow
 
 COLUMNS = (
     "id",
@@ -102,16 +102,9 @@ def show(app: App, run: str, as_json: bool) -> None:
         rest = {"evaluations": evaluations, "checkpoints": checkpoints}
         print_json({**asdict(row), **rest})
         return
-    print_facts(_facts(row))
-    click.echo()
-    for table, values in row.config.items():
-        click.echo(f"[{table}]  " + "  ".join(f"{k}={v}" for k, v in values.items()))
+    _print_run(row)
     _print_evaluations(evaluations)
-    if checkpoints:
-        click.echo("\ncheckpoints")
-        print_table(
-            [asdict(c) for c in checkpoints], ("which", "step", "sha256", "path")
-        )
+    _print_checkpoints(checkpoints)
 
 
 @runs.command(name="compare")
@@ -162,6 +155,13 @@ def delete(app: App, names: tuple[str, ...], yes: bool) -> None:
             continue
         remove_run(app.store, row.id)
         click.echo(f"deleted {label}")
+
+
+def _print_run(row: RunRow) -> None:
+    print_facts(_facts(row))
+    click.echo()
+    for table, values in row.config.items():
+        click.echo(f"[{table}]  " + "  ".join(f"{k}={v}" for k, v in values.items()))
 
 
 def _print_comparison(found: Comparison) -> None:
@@ -253,3 +253,10 @@ def _print_evaluations(evaluations: list[EvaluationRow]) -> None:
     columns = ("id", "purpose", "data", "task", "episodes", "seed", "step")
     figures = ("accuracy", "loss", "transductive", "changed")
     print_table(rows, columns + figures)
+
+
+def _print_checkpoints(checkpoints: list[CheckpointRow]) -> None:
+    if checkpoints:
+        click.echo("\ncheckpoints")
+        rows = [asdict(checkpoint) for checkpoint in checkpoints]
+        print_table(rows, ("which", "step", "sha256", "path"))

@@ -66,6 +66,8 @@ def from_options(
 
 def from_settings(settings: Mapping[str, Any] | None) -> Pairs:
     """Settings by dotted names, as Python is given them. Raises SettingError."""
+    if not isinstance(settings, Mapping | None):
+        raise SettingError(f"settings = {settings!r}: a dict of names is wanted")
     for name in settings or {}:
         if "." not in name:
             raise SettingError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
@@ -23,6 +23,7 @@ def facts(entry: Entry) -> dict[str, Any]:
         "implements": getattr(cls, "equations", ""),
         "departs": getattr(cls, "departures", ""),
         "problems": ", ".join(sorted(getattr(cls, "kinds", ()))),
+        "classes": _classes(cls) if entry.plugin_type == "algorithm" else "",
         "training": "" if getattr(cls, "needs_training", True) else UNTRAINED,
         **(_whose(cls) if entry.plugin_type == "backbone" else {}),
         "normalisation": _normalisation(entry),
@@ -34,6 +35,11 @@ def facts(entry: Entry) -> dict[str, Any]:
         "recommended": dict(cls.recommended),
         "recommended_with": {k: dict(v) for k, v in cls.recommended_with.items()},
     }
+
+
+def _classes(cls: Any) -> str:
+    """Whether tasks may have other numbers of classes than in training."""
+    return "any number" if cls.any_ways else "as many as in training"
 
 
 def _whose(cls: Any) -> dict[str, str]:
@@ -52,12 +58,14 @@ def _normalisation(entry: Entry) -> str:
         return ""
     if entry.cls.recommended.get("model.normalise") is False:
         return "no such layers: predictions are inductive"
-    default = entry.cls.model_fields["statistics"].default
+    setting = entry.cls.model_fields["statistics"]
+    default, choices = setting.default, get_args(setting.annotation)
     if default == "running":
         return "running averages: predictions are inductive"
+    other = ", or with -s algorithm.statistics=support" if "support" in choices else ""
     return (
         "statistics of the batch: predictions are transductive, unless each query is "
-        "evaluated alone"
+        f"evaluated alone{other}"
     )
 
 

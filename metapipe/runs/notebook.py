@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ..errors import SettingError
 from ..experiment.options import (
     EVALUATION,
     TRAINING,
@@ -100,4 +101,6 @@ def _options(
 
 
 def _watching(observers: Iterable[object], progress: bool) -> list[object]:
+    if not isinstance(observers, Iterable):
+        raise SettingError(f"observers = {observers!r}: a list of them is wanted")
     return [*observers, display()] if progress else [*observers]

@@ -24,7 +24,6 @@ from metapipe import (
     Problem,
     Register,
     Samples,
-    Statistics,
     Step,
     TaskMap,
     UnsupportedError,
@@ -88,7 +87,7 @@ class MetaOptNet(Algorithm):
     """Share of each training label that the other classes get; 0.1 with ResNet-12 on
     mini-ImageNet."""
 
-    statistics: Statistics = "running"
+    statistics: Literal["batch", "running"] = "running"
     """Statistics of normalisation layers when predicting: running averages, so that
     each query is on its own; or those of the batch at hand."""
 
