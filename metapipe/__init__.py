@@ -1,15 +1,18 @@
 """metapipe: the pipeline for meta-learning.
 
+The commands are here as functions: `train`, `resume`, `evaluate`, `adapt`, `predict`.
 What a plugin needs is here and behind four more doors: `metapipe.numerics`,
 `metapipe.data`, `metapipe.store` and `metapipe.testing`. Files below them may move.
 Importing this module does not import torch.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .algorithm import Algorithm, Group, Meta, Predict, Step, TaskMap
+from .backbone import Backbone
 from .dataset import Dataset, Source, SourceFacts
-from .encoder import Encoder
+from .encoder import Encoder, Form, RegisterEncoder
 from .episode import Episodes, Metrics, Params, Samples, Task
 from .errors import (
     DataError,
@@ -26,20 +29,44 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .adaptation.estimators import FewShotClassifier, FewShotRegressor
+    from .adaptation.notebook import adapt, load_adapted, predict
+    from .runs.notebook import evaluate, resume, train
+    from .runs.workspace import load_plugins
+    from .store import TaskStore
+    from .training.weights import load_weights
+
+_LATE = {
+    "FewShotClassifier": "adaptation.estimators",
+    "FewShotRegressor": "adaptation.estimators",
+    "TaskStore": "store",
+    "adapt": "adaptation.notebook",
+    "evaluate": "runs.notebook",
+    "load_adapted": "adaptation.notebook",
+    "load_plugins": "runs.workspace",
+    "load_weights": "training.weights",
+    "predict": "adaptation.notebook",
+    "resume": "runs.notebook",
+    "train": "runs.notebook",
+}
+"""What is imported when it is asked for, and from where: it needs torch or a store."""
 
 
 def __getattr__(name: str) -> Any:
-    """The estimators, imported when asked for: they need torch and scikit-learn."""
-    if name in ("FewShotClassifier", "FewShotRegressor"):
-        from .adaptation import estimators
-
-        return getattr(estimators, name)
+    """One of those."""
+    if name in _LATE:
+        return getattr(import_module(f".{_LATE[name]}", __name__), name)
     raise AttributeError(f"module 'metapipe' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    """What a notebook completes: what is still to be imported, too."""
+    return sorted({*globals(), *__all__})
 
 
 __all__ = [
     "CONTRACT",
     "Algorithm",
+    "Backbone",
     "CheckpointInfo",
     "DataError",
     "Dataset",
@@ -49,6 +76,7 @@ __all__ = [
     "Episodes",
     "FewShotClassifier",
     "FewShotRegressor",
+    "Form",
     "Group",
     "Kind",
     "Meta",
@@ -60,6 +88,7 @@ __all__ = [
     "Predict",
     "Problem",
     "Register",
+    "RegisterEncoder",
     "RunInfo",
     "Samples",
     "Source",
@@ -69,8 +98,17 @@ __all__ = [
     "Step",
     "Task",
     "TaskMap",
+    "TaskStore",
     "UnsupportedError",
     "UsageError",
     "__version__",
+    "adapt",
+    "evaluate",
     "hookimpl",
+    "load_adapted",
+    "load_plugins",
+    "load_weights",
+    "predict",
+    "resume",
+    "train",
 ]

@@ -11,7 +11,8 @@ MetapipeError                  failure: exit code 1
 ├── PluginError                a plugin that cannot be loaded or breaks its contract
 ├── DataError                  data that cannot be found or read
 ├── StoreError                 the task store cannot be reached or used
-│   └── OutdatedSchemaError    the store's schema is not this version's
+│   ├── OutdatedSchemaError    the store's schema is not this version's
+│   └── ClaimError             the run belongs to another process
 ├── CheckpointError            a checkpoint that is missing, damaged or foreign
 └── TrainingError              training cannot go on
     └── DivergedError          the loss or the parameters are no longer finite
@@ -75,6 +76,10 @@ class StoreUrlError(StoreError, UsageError):
 
 class OutdatedSchemaError(StoreError):
     """The store was made by another version of metapipe."""
+
+
+class ClaimError(StoreError):
+    """A run that belongs to another process, which may have taken it over."""
 
 
 class CheckpointError(MetapipeError):

@@ -37,7 +37,7 @@ class CheckpointInfo:
     sha256: str
     bytes: int
     step: int
-    kind: Literal["latest", "best"]
+    which: Literal["latest", "best"]
 
 
 @dataclass(frozen=True, slots=True)

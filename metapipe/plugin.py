@@ -9,13 +9,9 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
-
-if TYPE_CHECKING:
-    pass
-
 
 DropShare = Annotated[float, Field(ge=0, lt=1, json_schema_extra={"stochastic": True})]
 """A setting of a model: the share of something that is dropped at random in training.
@@ -71,7 +67,7 @@ def silently_off(algorithm: str, setting: str) -> str:
     return (
         f"{algorithm} never runs the network in training mode, so {setting} would be "
         f"silently off: use -s {name}=0, or a method for which metapipe plugins show "
-        "says that dropout acts, for example --plugin protonet"
+        "says that dropout acts"
     )
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    pass
-
+from typing import Any, Literal
 
 Kind = Literal["classification", "regression"]
 
 
-Statistics = Literal["batch", "running"]
+Statistics = Literal["batch", "running", "support"]
+"""Whose mean and variance normalisation layers use in predictions: those of the batch
+at hand, running averages, or those of the support set, which `adapt` then returns."""
 
 
 Split = Literal["train", "val", "test"]
@@ -31,3 +30,10 @@ class Problem:
 
     class_count: int = 0
     """Number of classes of the split the tasks come from; 0 for regression."""
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Problem:
+        """From JSON of a file or a store, which may call `class_count` `classes`, as it
+        was once. Raises KeyError, TypeError, ValueError or OverflowError."""
+        known = {{"classes": "class_count"}.get(k, k): v for k, v in record.items()}
+        return cls(**{**known, "shape": tuple(int(side) for side in record["shape"])})

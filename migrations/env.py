@@ -7,6 +7,7 @@ import os
 from alembic import context
 from sqlalchemy import Connection, create_engine
 
+from metapipe.store.revision import TABLE
 from metapipe.store.schema import Base
 
 
@@ -15,6 +16,7 @@ def run(connection: Connection) -> None:
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
+        version_table=TABLE,
         render_as_batch=connection.dialect.name == "sqlite",
     )
     with context.begin_transaction():

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 import tomllib
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -16,7 +18,7 @@ LAW = {
     "testing": "numerics training",
     "runs": "numerics data store experiment training",
     "adaptation": "numerics data store experiment training runs",
-    "cli": "numerics data store experiment training runs adaptation",
+    "cli": "store experiment runs adaptation",
 }
 DOORS = (
     "metapipe",
@@ -31,6 +33,7 @@ PLUGINS = sorted(
     path for path in (ROOT / "plugins").rglob("*.py") if path.stem != "__init__"
 )
 OUTSIDE = [*PLUGINS, *sorted((ROOT / "tests" / "distribution").glob("*.py"))]
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 VOCABULARY = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__", "__main__"}
 
 
@@ -58,6 +61,26 @@ def test_no_import_goes_in_a_circle() -> None:
 
 def test_there_are_at_most_ten_floors() -> None:
     assert max(floors(rooms()).values()) < 10
+
+
+def test_the_drawing_in_the_docs_is_of_this_house() -> None:
+    drawn, law = re.findall(r"```text\n(.*?)```", ARCHITECTURE, re.DOTALL)
+    shown = {
+        name: int(line.split()[0])
+        for line in drawn.splitlines()
+        for name in line.split()[1:]
+    }
+    assert shown == floors(rooms())
+    told = dict(line.split(":") for line in law.splitlines())
+    assert {name: below.strip() for name, below in told.items()} == LAW
+
+
+def test_every_file_that_a_walk_goes_through_is_there() -> None:
+    walks = ARCHITECTURE.split("## Four walks")[1]
+    named = re.findall(r"`([\w/]+\.py)`", walks)
+    assert len(named) > 15
+    for name in named:
+        assert (PACKAGE / name).is_file(), name
 
 
 @pytest.mark.parametrize("name", ["experiment", "training", "runs", "adaptation"])
@@ -127,3 +150,11 @@ def test_every_part_is_part_of_something() -> None:
 
 def module(path: Path) -> str:
     return ".".join(path.relative_to(ROOT / "plugins").with_suffix("").parts)
+
+
+@pytest.mark.parametrize("name", ["metapipe", "metapipe.store", "metapipe.experiment"])
+def test_what_only_looks_needs_no_torch(name: str) -> None:
+    rest = [m for m in modules() if m.startswith("metapipe.experiment.")]
+    names = rest if name == "metapipe.experiment" else [name]
+    program = f"import sys, {', '.join(names)}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -10,9 +10,13 @@ NAMES = {
     *("CONTRACT", "Group", "Predict", "SourceFacts", "TaskMap"),
     *("EpisodeRecord", "Episodes", "Samples", "Task", "Metrics", "Params"),
     *("Kind", "Split", "Statistics", "Register", "hookimpl", "__version__"),
+    "load_weights",
     *("CheckpointInfo", "RunInfo"),
+    *("Backbone", "Form", "RegisterEncoder"),
     *("DropShare", "Encoder", "FewShotClassifier", "FewShotRegressor"),
-    *("DataError", "MetapipeError", "UnsupportedError", "UsageError"),
+    *("Group", "Predict", "SourceFacts", "TaskMap", "TaskStore"),
+    *("adapt", "evaluate", "load_adapted", "load_plugins", "predict", "resume"),
+    *("train", "DataError", "MetapipeError", "UnsupportedError", "UsageError"),
 }
 
 

@@ -1,19 +1,18 @@
 """A learner that has learned one task: all that predicting takes, in memory or a file.
 
-The file is safetensors with its JSON in the header, as a checkpoint is. Opening it
-needs neither store nor data; no code is read from it.
+The file has the format of a checkpoint. Opening it needs neither store nor data; no
+code is read from it.
 """
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ..algorithm import Meta
@@ -25,14 +24,15 @@ from ..experiment.registry import Registry
 from ..problem import Kind, Problem
 from ..training.device import choose_device
 from ..training.evaluation import QueryMode, predict
-from ..training.learner import Learner, build_learner, constants_of, fit_constants, fits
-from ..training.tensor_file import named, write_tensors
+from ..training.learner import Learner, constants_of
+from ..training.stored_learner import open_learner
+from ..training.tensor_file import read_tensors, write_tensors
 
-FORMAT = 1
 BATCH = 256
 """Inputs predicted at a time."""
 
-GROUPS = ("params", "state", "constants", "adapted")
+LARGEST = 2**26
+"""Numbers in an input that a file may claim."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,9 @@ class ModelOrigin:
 
     plugins: Mapping[str, str]
     """Distribution and version of each."""
+
+    backbone: str | None = None
+    """Whose vectors it takes, as NAME@HASH; its settings are with the others."""
 
 
 @dataclass(frozen=True)
@@ -129,31 +132,28 @@ def adapt(
 
 
 def save(adapted: AdaptedModel, path: Path) -> str:
-    """Write one file, aside and renamed; returns its SHA-256."""
+    """Write one file, aside and renamed; returns its SHA-256. Raises CheckpointError if
+    it cannot be written."""
     groups = {
         "params": adapted.meta.params,
         "state": adapted.meta.state,
         "constants": constants_of(adapted.learner.network, adapted.meta),
         "adapted": adapted.params,
     }
-    tensors = {
+    found = {
         f"{group}/{name}": tensor.detach().cpu().clone()
-        for group in GROUPS
-        for name, tensor in groups[group].items()
+        for group, tensors in groups.items()
+        for name, tensor in tensors.items()
     }
     if adapted.learner.normalises_batches:  # a prediction needs the batch it is one of
-        tensors["support"] = adapted.support.inputs.cpu()
+        found["support"] = adapted.support.inputs.cpu()
     header = {
-        "format": FORMAT,
         "problem": asdict(adapted.learner.problem),
         "classes": adapted.classes,
         "encoder": adapted.encoder and adapted.encoder.model_dump(mode="json"),
         "origin": asdict(adapted.origin),
     }
-    try:
-        return write_tensors(path, tensors, {"metapipe-adapted": json.dumps(header)})
-    except OSError as error:
-        raise CheckpointError(f"cannot write {path}: {error.strerror}") from error
+    return write_tensors(path, "adapted", found, header)
 
 
 def load(path: Path, registry: Registry, device: str = "auto") -> AdaptedModel:
@@ -162,37 +162,33 @@ def load(path: Path, registry: Registry, device: str = "auto") -> AdaptedModel:
     Raises CheckpointError for a file that is missing, damaged or not ours, and
     UnknownNameError if it needs a plugin that is not installed.
     """
-    header, tensors = _read(path)
+    file = read_tensors(path, "adapted")
+    header = file.header
     device = choose_device(device)
     try:
         origin = ModelOrigin(**header["origin"])
-        problem = Problem(**{**header["problem"], "shape": _tuple(header["problem"])})
+        problem = Problem.from_record(header["problem"])
         record, classes = header["encoder"], tuple(map(str, header["classes"]))
         settings = origin.settings
         algorithm, model = settings["algorithm"], settings["model"]
         _check_header(origin, problem, classes)
-        encoder = encoder_from(record) if record else None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        encoder = encoder_from(record, registry.encoders) if record else None
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(f"{path} has a damaged header: {reason}") from error
-    learner, fresh = build_learner(
+    learner, meta = open_learner(
         registry.create("algorithm", origin.algorithm, algorithm),
         registry.create("model", origin.model, model),
         problem,
         device,
-        0,
+        file,
     )
-    params, state, constants, adapted = (
-        named(tensors, f"{group}/", device) for group in GROUPS
-    )
-    meta = Meta(params, state)
-    if not (fits(meta, fresh) and fit_constants(learner, meta, constants)):
-        raise CheckpointError(f"{path} is damaged: its tensors do not fit its network")
-    inputs = tensors.get("support", torch.empty(0, *problem.shape)).to(device)
+    inputs = file.tensors.get("support", torch.empty(0, *problem.shape)).to(device)
     if learner.normalises_batches and not len(inputs):
         raise CheckpointError(f"{path} is damaged: it lacks the support set")
     labels = torch.empty(0, dtype=torch.long)
     support = Samples(inputs, labels)
+    adapted = file.group("adapted", device)
     return AdaptedModel(learner, meta, adapted, support, classes, encoder, origin)
 
 
@@ -208,35 +204,8 @@ def _check_header(
         raise ValueError("the settings of its plugins are no tables")
     if problem.kind not in get_args(Kind) or problem.outputs < 1:
         raise ValueError(f"no problem is {problem.kind} with {problem.outputs} outputs")
-    if any(side < 1 for side in problem.shape):
+    if any(side < 1 for side in problem.shape) or math.prod(problem.shape) > LARGEST:
         raise ValueError(f"no input has the shape {problem.shape}")
     wanted = 2 if problem.kind == "classification" else 0
     if len(set(classes)) < len(classes) or len(classes) < wanted:
         raise ValueError(f"its classes are {list(classes)}")
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    if not path.is_file():
-        raise CheckpointError(f"there is no adapted model at {path}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            if "metapipe-adapted" not in metadata:
-                kind = "a checkpoint of a run" if "metapipe" in metadata else "foreign"
-                raise CheckpointError(
-                    f"{path} is no adapted model but {kind}: make one with "
-                    "metapipe adapt RUN --support DIR --out FILE"
-                )
-            header = json.loads(metadata["metapipe-adapted"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{path} is no adapted model, or damaged: {error}"
-        ) from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise CheckpointError(f"{path} is of a format that this metapipe cannot read")
-    return header, tensors
-
-
-def _tuple(problem: Mapping[str, Any]) -> tuple[int, ...]:
-    return tuple(int(side) for side in problem["shape"])

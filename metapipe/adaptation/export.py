@@ -103,7 +103,7 @@ def _program(adapted: AdaptedModel) -> Any:
         raise UnsupportedError(
             f"{adapted.origin.algorithm} predicts with the statistics of a batch, "
             "which a deployed model does not have: use metapipe predict, or train a "
-            "method with running statistics, for example --plugin protonet"
+            "method with running statistics, as 'metapipe plugins show' tells"
         )
     example = _examples(adapted, 2)
     batch = torch.export.Dim("n")

@@ -2,39 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import click
+import torch
 
+from ..encoder import Encoder
 from ..errors import DataError
-
-if TYPE_CHECKING:
-    from .adapted_model import AdaptedModel
-
+from .adapted_model import AdaptedModel
+from .task_files import each_item, named_reason
 
 BATCH = 64
 """Files predicted at a time."""
 
+logger = logging.getLogger("metapipe")
+
 
 def predictions(
-    adapted: AdaptedModel, paths: tuple[Path, ...], failures: list[str]
+    adapted: AdaptedModel, paths: Sequence[Path], failures: list[str]
 ) -> Iterator[dict[str, Any]]:
-    """A row a file, in order; a batch is held at a time."""
-    import torch
-
-    from ..adaptation.task_files import each_item, named_reason
-
+    """A row a file, in order; a batch is held at a time. What cannot be read is told
+    of, skipped, and added to `failures`. Raises DataError if nothing can be."""
     if adapted.encoder is None:
         raise DataError("this model does not tell how files become inputs")
+    adapted.encoder.check()
+    return _rows(adapted, adapted.encoder, paths, failures)
+
+
+def _rows(
+    adapted: AdaptedModel,
+    encoder: Encoder,
+    paths: Sequence[Path],
+    failures: list[str],
+) -> Iterator[dict[str, Any]]:
     batch: list[tuple[str, Any]] = []
-    for name, read in each_item(paths, adapted.encoder):
+    for name, read in each_item(paths, encoder):
         try:
-            batch.append((name, adapted.encoder.encode([read()])))
+            batch.append((name, encoder.encode([read()])))
         except DataError as error:
             failures.append(name)
-            click.echo(f"skipped: {named_reason(error, name)}", err=True)
+            logger.warning("skipped: %s", named_reason(error, name))
         if len(batch) == BATCH:
             yield from _batch(adapted, batch, torch.cat([t for _, t in batch]))
             batch.clear()

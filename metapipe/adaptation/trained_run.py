@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..algorithm import Meta
@@ -11,11 +12,13 @@ from ..data.encoders import encoder_from
 from ..encoder import Encoder
 from ..episode import Samples
 from ..errors import UsageError
+from ..events import EpisodeRecord
 from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
+from ..problem import Problem
 from ..runs.stored_run import changed_after_training, stored_checkpoint, trained_learner
 from ..store import TaskStore
-from ..store.records import RunRow
+from ..store.records import NewEvaluation, RunRow
 from ..training.checkpoint import Checkpoint
 from ..training.learner import Learner
 from .adapted_model import AdaptedModel, ModelOrigin, adapt
@@ -31,6 +34,35 @@ class TrainedRun:
     meta: Meta
     checkpoint: Checkpoint
     encoder: Encoder | None
+
+    def __str__(self) -> str:
+        return f"run {self.row.id}"
+
+    @property
+    def problem(self) -> Problem:
+        """What it learned to do."""
+        return self.learner.problem
+
+    @property
+    def step(self) -> int:
+        """Meta-iterations done at its checkpoint."""
+        return self.checkpoint.step
+
+    @property
+    def sha256(self) -> str:
+        """Of its checkpoint."""
+        return self.checkpoint.sha256
+
+    def record(
+        self,
+        store: TaskStore,
+        project: Path,
+        new: NewEvaluation,
+        episodes: Sequence[EpisodeRecord],
+    ) -> tuple[int, int]:
+        """Keep an adaptation as an evaluation of the run; returns the ids of both."""
+        number = store.record_evaluation(self.row.id, new, episodes, of_the_run=False)
+        return self.row.id, number
 
     def adapt(self, support: Samples, classes: Sequence[str]) -> AdaptedModel:
         """Learn a task; see `metapipe.adaptation.adapted_model.adapt`."""
@@ -49,8 +81,7 @@ class TrainedRun:
         if self.encoder is None:
             raise UsageError(
                 f"run {self.row.id} learned on {self.row.dataset}, which does not tell "
-                "how new items become inputs: train on a data set that does, for "
-                "example image-folder"
+                "how new items become inputs: train on a data set that does"
             )
         return self.encoder
 
@@ -59,26 +90,17 @@ def open_run(
     store: TaskStore,
     registry: Registry,
     run: str | int,
-    kind: str = "best",
+    which: str = "best",
     changes: Mapping[str, Any] | None = None,
 ) -> TrainedRun:
     """A run of the store, ready to adapt; `changes` are settings of its algorithm.
 
-    The problem and the encoder are those recorded with the run; the data are opened
-    only for a run that was recorded without them.
+    The problem and the encoder are those recorded with the run: no data needed.
     """
     row = store.run(run)
     experiment = Experiment.from_dict(row.config, registry)
     experiment = changed_after_training(experiment, registry, changes or {}, row)
-    checkpoint = stored_checkpoint(store, row, kind)
+    checkpoint = stored_checkpoint(store, row, which)
     learner, meta = trained_learner(experiment, checkpoint, row)
-    encoder = _encoder(row, experiment)
+    encoder = encoder_from(row.encoder, registry.encoders) if row.encoder else None
     return TrainedRun(row, experiment, learner, meta, checkpoint, encoder)
-
-
-def _encoder(row: RunRow, experiment: Experiment) -> Encoder | None:
-    """That recorded with the run; of its data, for a run recorded without."""
-    if "problem" not in row.environment:
-        return experiment.dataset.open("train").facts.encoder
-    record = row.environment.get("encoder")
-    return encoder_from(record) if record else None

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import shlex
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..experiment.options import Pairs
 from .context import App, pass_app
-from .options import by_table, json_option, set_option
+from .options import json_option, set_option
 from .output import print_json, print_table
 
 if TYPE_CHECKING:
-    from ..adaptation.adapted_model import AdaptedModel
+    from ..adaptation.adapt_run import Adaptation
     from ..adaptation.judgement import Judgement
 
 CONFUSION = 20
@@ -30,7 +30,9 @@ file_type = click.Path(path_type=Path)
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", required=False)
+@click.option("--backbone", help="Adapt a frozen network of others instead of a run.")
+@click.option("--head", help="What learns from its vectors.  [default: logistic]")
 @click.option("--support", type=file_type, required=True, help="A folder a class.")
 @click.option("--query", type=file_type, help="Labelled examples to be judged by.")
 @click.option(
@@ -41,7 +43,6 @@ file_type = click.Path(path_type=Path)
 @click.option(
     "--checkpoint",
     type=click.Choice(["best", "latest"]),
-    default="best",
     help="Which checkpoint of the run.  [default: best]",
 )
 @prediction_option
@@ -51,107 +52,83 @@ file_type = click.Path(path_type=Path)
 def adapt(
     app: App,
     /,
-    run: str,
+    run: str | None,
+    backbone: str | None,
+    head: str | None,
     support: Path,
     query: Path | None,
     out: Path | None,
-    checkpoint: str,
+    checkpoint: str | None,
     prediction: Any,
-    assignments: tuple[str, ...],
+    settings: Pairs,
     as_json: bool,
 ) -> None:
     """Learn your own classes from a few examples each.
 
-    RUN is a number, a name, or 'latest'. --support is a folder (or zip, or tar) that
-    has a folder a class with pictures of any format and size. The new task is kept in
-    the store as an evaluation of the run.
+    RUN is a number, a name, or 'latest'; with --backbone nothing has to be trained.
+    --support is a folder (or zip, or tar) that has a folder a class with pictures of
+    any format and size. The new task is kept in the store as an evaluation of the run;
+    with --backbone, as a run of its own.
     """
-    from ..adaptation.adapted_model import save
-    from ..adaptation.judgement import evaluation_of, judge
-    from ..adaptation.task_files import read_examples, require_ways
-    from ..adaptation.trained_run import open_run
+    from ..adaptation.adapt_run import NewTask, adapt_run, tables_of
 
-    begun = time.perf_counter()
-    changes = by_table(assignments, ("algorithm",), "adapting")["algorithm"]
-    trained = open_run(app.store, app.registry, run, checkpoint, changes)
-    encoder = trained.require_encoder()
-    kind = trained.learner.problem.kind
-    examples = read_examples(support, encoder, kind)
-    require_ways(examples, support)
-    counts = examples.counts if examples.classes else {}
-    queries = None
-    if query is not None:
-        queries = read_examples(query, encoder, kind, examples.classes or None)
-    adapted = trained.adapt(examples.samples, examples.classes)
-    on_support = judge(adapted, examples.samples, prediction)
-    on_query = queries and judge(adapted, queries.samples, prediction)
-    seconds = time.perf_counter() - begun
-    settings = {
-        "support": str(support.resolve()),
-        "query": query and str(query.resolve()),
-        "judged": "support" if on_query is None else "query",
-        "classes": counts,
-        "algorithm": changes,
-    }
-    new = evaluation_of(
-        trained,
-        adapted,
-        on_query or on_support,
-        prediction,
-        support.resolve().name,
-        settings,
-        seconds,
-    )
-    if out is not None:
-        save(adapted, out)
-    number = app.store.record_evaluation(trained.row.id, *new)
-    facts = {
-        "run": trained.row.id,
-        "evaluation": number,
-        "classes": counts,
-        "support": on_support,
-        "query": on_query,
-        "prediction": prediction,
-        "transductive": new[0].transductive,
-        "seconds": seconds,
-        "out": out,
-    }
+    chosen = tables_of(settings, backbone)
+    task = NewTask(support, query, checkpoint, prediction, chosen, backbone, head)
+    found = adapt_run(app, run, task, out)
     if as_json:
-        print_json(facts)
+        print_json(_facts(found))
     else:
-        _print(facts, adapted)
+        _print(found)
 
 
-def _print(facts: dict[str, Any], adapted: AdaptedModel) -> None:
-    support, query = facts["support"], facts["query"]
-    to = f"{len(adapted.classes)} classes" if adapted.classes else "a regression"
+def _facts(found: Adaptation) -> dict[str, Any]:
+    return {
+        "run": found.run,
+        "evaluation": found.evaluation,
+        "classes": found.counts,
+        "support": found.support,
+        "query": found.query,
+        "prediction": found.prediction,
+        "transductive": found.transductive,
+        "seconds": found.seconds,
+        "out": found.out,
+    }
+
+
+def _print(found: Adaptation) -> None:
+    classes = found.model.classes
+    to = f"{len(classes)} classes" if classes else "a regression"
     click.echo(
-        f"run {facts['run']} adapted to {to} with "
-        f"{support.count} examples in {facts['seconds']:.2f} s: evaluation "
-        f"{facts['evaluation']}"
+        f"run {found.run} adapted to {to} with {found.support.count} examples in "
+        f"{found.seconds:.2f} s: evaluation {found.evaluation}"
     )
-    if support.accuracy is None:
-        click.echo(f"support error     {support.loss:.4g} (mean squared)")
-        if query is not None:
-            click.echo(f"query error       {query.loss:.4g} (mean squared)")
-        _print_out(facts)
-        return
+    if classes:
+        _print_accuracies(found)
+    else:
+        _print_errors(found)
+    if found.out is None:
+        click.echo("not kept: give --out FILE to predict with it")
+    else:
+        name = str(found.out)
+        shown = shlex.quote(f"./{name}" if name.startswith("-") else name)
+        click.echo(f"written to {name}: metapipe predict {shown} FILES")
+
+
+def _print_errors(found: Adaptation) -> None:
+    click.echo(f"support error     {found.support.loss:.4g} (mean squared)")
+    if found.query is not None:
+        click.echo(f"query error       {found.query.loss:.4g} (mean squared)")
+
+
+def _print_accuracies(found: Adaptation) -> None:
+    support = found.support
+    assert support.accuracy is not None
     before = (
         "" if support.before is None else f" (before: {100 * support.before:.1f} %)"
     )
     click.echo(f"support accuracy  {100 * support.accuracy:.1f} %{before}")
-    if query is not None:
-        _print_query(query, facts["transductive"], adapted.classes)
-    _print_out(facts)
-
-
-def _print_out(facts: dict[str, Any]) -> None:
-    if facts["out"] is not None:
-        name = str(facts["out"])
-        shown = shlex.quote(f"./{name}" if name.startswith("-") else name)
-        click.echo(f"written to {name}: metapipe predict {shown} FILES")
-    else:
-        click.echo("not kept: give --out FILE to predict with it")
+    if found.query is not None:
+        _print_query(found.query, found.transductive, found.model.classes)
 
 
 def _print_query(

@@ -7,20 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import DataError
+from ..experiment.options import Pairs
 from .context import App, pass_app
-from .options import by_table, json_option, set_option
+from .options import json_option, set_option
 from .output import print_facts, print_json, print_table
 
 if TYPE_CHECKING:
     from ..dataset import Source
-    from ..problem import Split
+    from ..runs.dataset_report import DatasetReport
 
 SHOWN = 5
 """Items in two splits that are named."""
-
-EPISODES = 3
-"""Sample episodes in a picture."""
 
 
 @click.group()
@@ -47,7 +44,7 @@ def show(
     app: App,
     /,
     name: str,
-    assignments: tuple[str, ...],
+    settings: Pairs,
     png: Path | None,
     ways: int,
     shots: int,
@@ -58,58 +55,53 @@ def show(
 ) -> None:
     """Show a data set: splits, classes, items, shapes, sizes, and items in two splits.
 
-    Its settings are given as -s dataset.root=PATH and so on.
+    Its settings are those of metapipe.toml and of the environment, and what is given as
+    -s dataset.root=PATH and so on.
     """
-    from ..data.inspection import items_in_two_splits
+    from ..runs.dataset_report import Pictured, report
 
-    settings = by_table(assignments, ("dataset",), "this command")["dataset"]
-    dataset = app.registry.create("dataset", name, settings)
-    splits: tuple[Split, ...] = ("train", "val", "test")
-    sources: dict[Split, Source] = {}
-    for split in splits:
-        try:
-            sources[split] = dataset.open(split)
-        except DataError as error:
-            if split == "train":
-                raise
-            click.echo(f"{split}: {error}", err=True)
-    if png is not None:
-        from ..data.sampling import tasks
-        from ..runs.pictures import draw_samples
-
-        source = sources["train"]
-        recipes = tasks(name, "train", seed, 0, EPISODES, ways, shots, queries)
-        source.check(recipes[0])
-        draw_samples(source, source.draw(recipes), png)
-    shared = items_in_two_splits(sources)
-    rows = [_facts(split, source) for split, source in sources.items()]
-    facts: dict[str, Any] = {
-        "dataset": name,
-        "splits": rows,
-        "shared": shared,
-        "settings": dataset.model_dump(mode="json"),
-        "png": png,
-    }
+    pictured = None if png is None else Pictured(png, ways, shots, queries, seed)
+    found = report(app, name, settings, pictured)
     if as_json:
-        names = {split: list(source.facts.classes) for split, source in sources.items()}
-        print_json({**facts, "classes": names})
+        print_json(_as_dict(found, png))
         return
-    print_table(rows, ("split", "problem", "classes", "items", "each", "shape", "MiB"))
-    if shared:
-        click.echo(f"\n{len(shared)} items are in more than one split")
-        for members in shared[:SHOWN]:
-            click.echo("  " + " = ".join(members))
-    elif any(source.facts.sizes for source in sources.values()):
-        click.echo("\nno item is in two splits")
+    _print(found)
     if list_classes:
-        for split, source in sources.items():
-            sizes: list[Any] = list(source.facts.sizes) or [""] * len(
-                source.facts.classes
-            )
-            click.echo(f"\n{split}")
-            print_facts(zip(source.facts.classes, sizes, strict=True))
+        _print_classes(found)
     if png is not None:
         click.echo(f"drawn to {png}")
+
+
+def _as_dict(found: DatasetReport, png: Path | None) -> dict[str, Any]:
+    return {
+        "dataset": found.name,
+        "splits": [_facts(split, source) for split, source in found.sources.items()],
+        "shared": found.shared,
+        "settings": found.settings,
+        "png": png,
+        "classes": {
+            split: list(source.facts.classes) for split, source in found.sources.items()
+        },
+    }
+
+
+def _print(found: DatasetReport) -> None:
+    rows = [_facts(split, source) for split, source in found.sources.items()]
+    print_table(rows, ("split", "problem", "classes", "items", "each", "shape", "MiB"))
+    if found.shared:
+        click.echo(f"\n{len(found.shared)} items are in more than one split")
+        for members in found.shared[:SHOWN]:
+            click.echo("  " + " = ".join(members))
+    elif any(source.facts.sizes for source in found.sources.values()):
+        click.echo("\nno item is in two splits")
+
+
+def _print_classes(found: DatasetReport) -> None:
+    for split, source in found.sources.items():
+        classes = source.facts.classes
+        sizes: list[Any] = list(source.facts.sizes) or [""] * len(classes)
+        click.echo(f"\n{split}")
+        print_facts(zip(classes, sizes, strict=True))
 
 
 def _facts(split: str, source: Source) -> dict[str, Any]:

@@ -43,6 +43,7 @@ def episodes() -> None:
 )
 @click.option("--sort", default="id", show_default=True, help="Columns; - for falling.")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--offset", type=click.IntRange(0), default=0, help="Rows to pass over.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @json_option
 @pass_app
@@ -53,13 +54,14 @@ def list_(
     where: str,
     sort: str,
     limit: int,
+    offset: int,
     as_csv: bool,
     as_json: bool,
 ) -> None:
     """List episodes of a run."""
     row = app.store.run(run)
     found = app.store.episodes(
-        row.id, where=where, sort=sort, hardest=hardest, limit=limit
+        row.id, where=where, sort=sort, hardest=hardest, limit=limit, offset=offset
     )
     rows = [_flat(episode) for episode in found]
     if as_json:
@@ -69,7 +71,8 @@ def list_(
     elif rows:
         print_table(rows, COLUMNS)
     else:
-        click.echo("no episodes match" if where else f"run {row.id} has no episodes")
+        some = where or offset
+        click.echo("no episodes match" if some else f"run {row.id} has no episodes")
 
 
 @episodes.command()

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-from pydantic import ValidationError
 
-from ..errors import SettingError
-from ..experiment.setting_errors import first_error
-from ..settings import EvaluationSettings
+from ..experiment.options import EVALUATION, Pairs, from_options
 from .context import App, pass_app
 from .facts import evaluation_facts
-from .options import by_table, given_settings, json_option, set_option, setting_options
+from .options import json_option, set_option, setting_options
 from .output import print_facts, print_json
-
-if TYPE_CHECKING:
-    from ..experiment.experiment import Experiment
 
 
 @click.command()
 @click.argument("run")
-@setting_options({"evaluation": EvaluationSettings})
+@setting_options(EVALUATION)
 @click.option("--dataset", help="Another data set than the run's own.")
 @set_option
 @json_option
@@ -31,9 +25,9 @@ def evaluate(
     /,
     run: str,
     dataset: str | None,
-    assignments: tuple[str, ...],
+    settings: Pairs,
     as_json: bool,
-    **settings: Any,
+    **options: Any,
 ) -> None:
     """Evaluate a run on episodes of classes it has not seen, and store the result.
 
@@ -41,47 +35,12 @@ def evaluate(
     experiment. -s dataset.NAME=VALUE and -s algorithm.NAME=VALUE change settings for
     this evaluation only, for example -s algorithm.test_steps=3.
     """
-    from ..experiment.experiment import Experiment
-    from ..runs.examination import evaluate as run_evaluation
+    from ..runs import requests
 
-    row = app.store.run(run)
-    experiment = Experiment.from_dict(row.config, app.registry)
-    changes = by_table(assignments, ("dataset", "algorithm"), "an evaluation")
-    name = dataset or experiment.run.dataset
-    found = run_evaluation(
-        row.id,
-        app.registry,
-        app.store,
-        _settings(experiment, given_settings(settings)),
-        dataset=_dataset(app, experiment, name, changes["dataset"]),
-        dataset_name=name,
-        dataset_settings=changes["dataset"],
-        algorithm=changes["algorithm"],
-    )
+    asked = from_options(options, EVALUATION)
+    found = requests.evaluate(app, run, asked, settings, dataset)
     if as_json:
         print_json(found)
     else:
-        click.echo(f"run {row.id}, step {found.step}: evaluation {found.id}")
+        click.echo(f"run {found.run_id}, step {found.step}: evaluation {found.id}")
         print_facts(evaluation_facts(found))
-
-
-def _settings(
-    experiment: Experiment, given: list[tuple[str, Any]]
-) -> EvaluationSettings:
-    values = {name.partition(".")[2]: value for name, value in given}
-    try:
-        return EvaluationSettings.model_validate(
-            {**experiment.evaluation.model_dump(), **values}
-        )
-    except ValidationError as error:
-        message = first_error(error, EvaluationSettings, "evaluation", {})
-        raise SettingError(message) from error
-
-
-def _dataset(
-    app: App, experiment: Experiment, name: str, changes: dict[str, Any]
-) -> Any:
-    """The data set to draw from: the run's own settings only for its own."""
-    own = name == experiment.run.dataset
-    settings = experiment.dataset.model_dump() if own else {}
-    return app.registry.create("dataset", name, {**settings, **changes})

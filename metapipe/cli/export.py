@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from .context import App, pass_app
 from .options import json_option
 from .output import print_facts, print_json
-
-if TYPE_CHECKING:
-    pass
 from .predict import file_type, new_file
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .output import accuracy_text
-
-if TYPE_CHECKING:
-    pass
 
 
 def _loss_text(found: Any) -> str:
@@ -34,4 +31,15 @@ def evaluation_facts(found: Any) -> list[tuple[str, Any]]:
             if found.transductive
             else "inductive (each query on its own)",
         ),
+        *((name, _figure(name, *pair)) for name, pair in found.figures.items()),
+        *(
+            (name, "  ".join(_figure(name, *pair) for pair in curve))
+            for name, curve in found.curves.items()
+        ),
     ]
+
+
+def _figure(name: str, mean: float, ci95: float) -> str:
+    if name.startswith("accuracy"):
+        return accuracy_text(mean, ci95) or ""
+    return f"{mean:.4g} ± {ci95:.2g}"

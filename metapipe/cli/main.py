@@ -14,8 +14,8 @@ from typing import NoReturn
 import click
 
 from ..errors import MetapipeError
+from ..runs.workspace import Workspace
 from ..version import __version__
-from .context import App
 
 COMMANDS = {
     "train": ("train", "train"),
@@ -89,7 +89,7 @@ def cli(
 
     Start with: metapipe train --plugin maml
     """
-    context.obj = App(config, db, plugin_paths)
+    context.obj = context.with_resource(Workspace(config, db, plugin_paths))
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

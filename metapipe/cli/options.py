@@ -2,67 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 import click
 from pydantic.fields import FieldInfo
 
-from ..errors import SettingError
-from ..settings import Section
+from ..experiment.options import ALIASES, Pairs, Sections
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-ALIASES = {"algorithm": ("--plugin",), "optimiser": ("--optimizer",)}
 
 
-def setting_options(
-    sections: Mapping[str, type[Section]], leave_out: frozenset[str] = frozenset()
-) -> Decorator:
-    """An option for each field of each section; values arrive as `section__field`."""
+def setting_options(sections: Sections) -> Decorator:
+    """An option for each field of each section; values arrive by the fields' names."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        for section, cls in list(sections.items())[::-1]:
-            for name, field in list(cls.model_fields.items())[::-1]:
-                if name not in leave_out:
-                    function = _option(section, name, field)(function)
+        for section in list(sections.values())[::-1]:
+            for name, field in list(section.model_fields.items())[::-1]:
+                function = _option(name, field)(function)
         return function
 
     return decorate
 
 
-def given_settings(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """The options that were given, by dotted name."""
-    return [
-        (name.replace("__", "."), value)
-        for name, value in values.items()
-        if "__" in name and value is not None
-    ]
-
-
-def by_table(
-    assignments: Sequence[str], tables: Sequence[str], what: str
-) -> dict[str, dict[str, Any]]:
-    """Values of --set by table and name; `what` is what takes no other tables."""
-    from ..experiment.resolve import parse_assignment
-
-    found: dict[str, dict[str, Any]] = {table: {} for table in tables}
-    for name, value in map(parse_assignment, assignments):
-        table, _, field = name.partition(".")
-        if table not in found:
-            known = " and ".join(f"{table}.NAME" for table in tables)
-            raise SettingError(f"--set '{name}': {what} takes {known} only")
-        found[table][field] = value
-    return found
-
-
-def _option(section: str, name: str, field: FieldInfo) -> Decorator:
+def _option(name: str, field: FieldInfo) -> Decorator:
     text = " ".join((field.description or "").split())
     default = "" if field.default is None else f"  [default: {field.default}]"
     return click.option(
-        f"--{name.replace('_', '-')}",
-        *ALIASES.get(name, ()),
-        f"{section}__{name}",
+        *(f"--{each.replace('_', '-')}" for each in (name, *ALIASES.get(name, ()))),
+        name,
         type=_type(field),
         help=f"{text}{default}",
     )
@@ -86,11 +55,19 @@ def _type(field: FieldInfo) -> click.ParamType[Any]:
     return known[annotation]
 
 
+def _parsed(_: object, __: object, texts: tuple[str, ...]) -> Pairs:
+    # imported here, because every command's help imports this module
+    from ..experiment.resolve import parse_assignment
+
+    return [parse_assignment(text) for text in texts]
+
+
 set_option = click.option(
     "--set",
     "-s",
-    "assignments",
+    "settings",
     multiple=True,
+    callback=_parsed,
     metavar="TABLE.NAME=VALUE",
     help="Any setting, for example -s algorithm.inner_lr=0.1; may be repeated.",
 )

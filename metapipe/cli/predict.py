@@ -1,22 +1,18 @@
-"""`metapipe predict` and `export`: an adapted model at work."""
+"""`metapipe predict`: an adapted model at work."""
 
 from __future__ import annotations
 
 import csv
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NoReturn
 
 import click
 
-from ..adaptation.predictions import predictions
 from .context import App, pass_app
 from .options import json_option
-
-if TYPE_CHECKING:
-    pass
 
 TOP = 3
 """Classes told of each file on the terminal."""
@@ -40,6 +36,7 @@ def predict(
     wrote. A file that cannot be read is told of on stderr, and the others are done.
     """
     from ..adaptation.adapted_model import load
+    from ..adaptation.predictions import predictions
 
     if as_csv and as_json:
         raise click.UsageError("give either --csv or --json")
@@ -51,18 +48,25 @@ def predict(
     elif as_json:
         _write_json(rows)
     else:
-        for row in rows:
-            if "prediction" in row:
-                numbers = "  ".join(f"{value:.6g}" for value in row["prediction"])
-                click.echo(f"{row['path']}: {numbers}")
-                continue
+        _print(rows)
+    if failures:
+        _end(failures)
+
+
+def _print(rows: Iterator[dict[str, Any]]) -> None:
+    for row in rows:
+        if "prediction" in row:
+            text = "  ".join(f"{value:.6g}" for value in row["prediction"])
+        else:
             ranked = sorted(row["probabilities"].items(), key=lambda item: -item[1])
             text = "  ".join(f"{name} {100 * p:.1f} %" for name, p in ranked[:TOP])
-            click.echo(f"{row['path']}: {text}")
-    if failures:
-        plural = "s" if len(failures) > 1 else ""
-        click.echo(f"{len(failures)} file{plural} could not be read", err=True)
-        sys.exit(1)
+        click.echo(f"{row['path']}: {text}")
+
+
+def _end(failures: Sequence[str]) -> NoReturn:
+    plural = "s" if len(failures) > 1 else ""
+    click.echo(f"{len(failures)} file{plural} could not be read", err=True)
+    sys.exit(1)
 
 
 def _write_csv(rows: Iterator[dict[str, Any]], classes: tuple[str, ...]) -> None:

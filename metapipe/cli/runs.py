@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import UnknownNameError, did_you_mean
-from ..runs.removal import remove_files
 from .context import App, pass_app
 from .options import json_option
 from .output import (
@@ -22,8 +21,9 @@ from .output import (
 )
 
 if TYPE_CHECKING:
+    from ..runs.comparison import Comparison
     from ..runs.pictures import Axis
-    from ..store.records import EvaluationRow, RunRow
+    from ..store.records import CheckpointRow, EvaluationRow, RunRow
 
 COLUMNS = (
     "id",
@@ -37,6 +37,7 @@ COLUMNS = (
     "loss",
     "created",
 )
+COMPARED = ("status", "step", "accuracy", "validation", "loss", "training", "device")
 
 
 @click.group()
@@ -52,6 +53,7 @@ def runs() -> None:
     "--sort", default="-id", show_default=True, help="Columns; - for falling."
 )
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--offset", type=click.IntRange(0), default=0, help="Rows to pass over.")
 @click.option("--columns", help="Columns to show, separated by commas.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @json_option
@@ -61,6 +63,7 @@ def list_(
     where: str,
     sort: str,
     limit: int,
+    offset: int,
     columns: str | None,
     as_csv: bool,
     as_json: bool,
@@ -71,7 +74,8 @@ def list_(
     ~ (contains); conditions are joined by and, or, not and parentheses.
     """
     shown = _columns(columns)
-    rows = [asdict(row) for row in app.store.runs(where, sort=sort, limit=limit)]
+    found = app.store.runs(where, sort=sort, limit=limit, offset=offset)
+    rows = [asdict(row) for row in found]
     if as_json:
         print_json(rows if columns is None else [_pick(row, shown) for row in rows])
     elif as_csv:
@@ -79,7 +83,10 @@ def list_(
     elif rows:
         print_table(rows, shown)
     else:
-        click.echo("no runs match" if where else "no runs yet: try 'metapipe train'")
+        none = (
+            "no runs match" if where or offset else "no runs yet: try 'metapipe train'"
+        )
+        click.echo(none)
 
 
 @runs.command()
@@ -95,19 +102,12 @@ def show(app: App, run: str, as_json: bool) -> None:
         rest = {"evaluations": evaluations, "checkpoints": checkpoints}
         print_json({**asdict(row), **rest})
         return
-    print_facts(_facts(row))
-    click.echo()
-    for table, values in row.config.items():
-        click.echo(f"[{table}]  " + "  ".join(f"{k}={v}" for k, v in values.items()))
+    _print_run(row)
     _print_evaluations(evaluations)
-    if checkpoints:
-        click.echo("\ncheckpoints")
-        print_table(
-            [asdict(c) for c in checkpoints], ("kind", "step", "sha256", "path")
-        )
+    _print_checkpoints(checkpoints)
 
 
-@runs.command()
+@runs.command(name="compare")
 @click.argument("names", metavar="RUN RUN...", nargs=-1, required=True)
 @click.option(
     "--png",
@@ -124,37 +124,19 @@ def show(app: App, run: str, as_json: bool) -> None:
 )
 @json_option
 @pass_app
-def compare(
+def compare_(
     app: App, names: tuple[str, ...], png: Path | None, axis: Axis, as_json: bool
 ) -> None:
     """Set runs side by side: figures, and the settings in which they differ."""
-    from ..store.records import flat_settings
+    from ..runs.comparison import compare
 
-    rows = [app.store.run(name) for name in names]
+    found = compare(app.store, names, png, axis)
     if png is not None:
-        _draw(app, rows, png, axis)
-    flat = [flat_settings(row.config) for row in rows]
-    keys = sorted({key for settings in flat for key in settings})
-    different = {
-        key: [settings.get(key) for settings in flat]
-        for key in keys
-        if len({str(settings.get(key)) for settings in flat}) > 1
-    }
-    facts = [dict(_facts(row)) for row in rows]
+        click.echo(f"wrote {png}", err=True)
     if as_json:
-        print_json({"runs": rows, "differences": different})
-        return
-    names_of = [f"run {row.id}" for row in rows]
-    wanted = ("status", "step", "accuracy", "validation", "loss", "training", "device")
-    table = [
-        {"": name, **dict(zip(names_of, (f.get(name) for f in facts), strict=True))}
-        for name in wanted
-    ]
-    table += [
-        {"": key, **dict(zip(names_of, values, strict=True))}
-        for key, values in different.items()
-    ]
-    print_table(table, ("", *names_of))
+        print_json({"runs": found.rows, "differences": found.differences})
+    else:
+        _print_comparison(found)
 
 
 @runs.command()
@@ -163,23 +145,34 @@ def compare(
 @pass_app
 def delete(app: App, names: tuple[str, ...], yes: bool) -> None:
     """Delete runs with their episodes and checkpoints."""
+    from ..runs.removal import remove_run
+
     rows = {row.id: row for row in map(app.store.run, names)}
     for row in rows.values():
         label = f"run {row.id}" + (f" '{row.name}'" if row.name else "")
         if not yes and not click.confirm(f"Delete {label} and its files?", err=True):
             click.echo(f"kept {label}", err=True)
             continue
-        app.store.delete_run(row.id)
-        remove_files(Path(row.directory))
+        remove_run(app.store, row.id)
         click.echo(f"deleted {label}")
 
 
-def _draw(app: App, rows: list[RunRow], png: Path, axis: Axis) -> None:
-    from ..runs.comparison import curves
-    from ..runs.pictures import draw_curves
+def _print_run(row: RunRow) -> None:
+    print_facts(_facts(row))
+    click.echo()
+    for table, values in row.config.items():
+        click.echo(f"[{table}]  " + "  ".join(f"{k}={v}" for k, v in values.items()))
 
-    draw_curves(curves(app.store, rows), png, axis)
-    click.echo(f"wrote {png}", err=True)
+
+def _print_comparison(found: Comparison) -> None:
+    names = [f"run {row.id}" for row in found.rows]
+    facts = [dict(_facts(row)) for row in found.rows]
+    figures = {name: [each.get(name) for each in facts] for name in COMPARED}
+    table = [
+        {"": name, **dict(zip(names, values, strict=True))}
+        for name, values in (*figures.items(), *found.differences.items())
+    ]
+    print_table(table, ("", *names))
 
 
 def _columns(text: str | None) -> tuple[str, ...]:
@@ -205,7 +198,10 @@ def _facts(row: RunRow) -> list[tuple[str, Any]]:
     return [
         ("run", f"{row.id}" + (f" '{row.name}'" if row.name else "")),
         ("status", row.status),
+        ("reason", row.reason),
         ("error", row.error),
+        ("tags", ", ".join(row.tags) or None),
+        ("notes", row.notes),
         ("what", f"{row.algorithm} on {row.model}, {row.dataset}, seed {row.seed}"),
         ("task", f"{row.ways}-way {row.shots}-shot, {row.queries} queries"),
         ("step", f"{row.step} of {row.iterations}"),
@@ -219,19 +215,14 @@ def _facts(row: RunRow) -> list[tuple[str, Any]]:
         ("repeats run", row.parent_id),
         ("git", _git(row)),
         ("plugins", ", ".join(f"{k} ({v})" for k, v in row.plugins.items())),
-        *_surroundings(dict(row.environment)),
+        ("data", row.fingerprint),
+        ("problem", _words(row.problem or {})),
+        ("encoder", _words(row.encoder or {})),
+        ("backbone", row.backbone),
+        ("job", row.job),
+        ("study", None if row.study is None else f"{row.study}, trial {row.trial}"),
+        ("environment", _words(row.environment)),
         ("directory", row.directory),
-    ]
-
-
-def _surroundings(known: dict[str, Any]) -> list[tuple[str, Any]]:
-    """The data that a run saw, and what it ran on."""
-    problem, encoder = known.pop("problem", None), known.pop("encoder", None)
-    return [
-        ("data", known.pop("data", None)),
-        ("problem", _words(problem or {})),
-        ("encoder", _words(encoder or {})),
-        ("environment", _words(known)),
     ]
 
 
@@ -262,3 +253,10 @@ def _print_evaluations(evaluations: list[EvaluationRow]) -> None:
     columns = ("id", "purpose", "data", "task", "episodes", "seed", "step")
     figures = ("accuracy", "loss", "transductive", "changed")
     print_table(rows, columns + figures)
+
+
+def _print_checkpoints(checkpoints: list[CheckpointRow]) -> None:
+    if checkpoints:
+        click.echo("\ncheckpoints")
+        rows = [asdict(checkpoint) for checkpoint in checkpoints]
+        print_table(rows, ("which", "step", "sha256", "path"))

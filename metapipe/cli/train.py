@@ -6,26 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..settings import RunSettings, Section, TaskSettings, TrainingSettings
+from ..experiment.options import TRAINING, Pairs, from_options
 from .context import App, pass_app
 from .facts import evaluation_facts
-from .options import given_settings, json_option, set_option, setting_options
+from .options import json_option, set_option, setting_options
 from .output import print_facts, print_json
 
 if TYPE_CHECKING:
     from ..experiment.resolve import Resolved
     from ..runs.pipeline import Outcome
 
-SECTIONS: dict[str, type[Section]] = {
-    "run": RunSettings,
-    "task": TaskSettings,
-    "training": TrainingSettings,
-}
 INTERRUPTED = 130
 
 
 @click.command()
-@setting_options(SECTIONS)
+@setting_options(TRAINING)
 @set_option
 @click.option("--from-run", metavar="RUN", help="Repeat the experiment of a run.")
 @click.option("--dry-run", is_flag=True, help="Show what would run, and stop.")
@@ -34,38 +29,25 @@ INTERRUPTED = 130
 def train(
     app: App,
     /,
-    assignments: tuple[str, ...],
+    settings: Pairs,
     from_run: str | None,
     dry_run: bool,
     as_json: bool,
-    **settings: Any,
+    **options: Any,
 ) -> None:
     """Meta-train, then evaluate on classes never seen.
 
     Every setting of a plugin is shown by 'metapipe plugins show NAME' and given by
     --set, for example -s algorithm.inner_lr=0.1 -s dataset.root=PATH.
     """
-    from ..experiment.resolve import parse_assignment, resolve
+    from ..runs import requests
+    from ..runs.progress import display
 
-    given = [*given_settings(settings), *map(parse_assignment, assignments)]
-    parent = None if from_run is None else app.store.run(from_run)
-    base = None if parent is None else parent.config
-    resolved = resolve(app.project, app.registry, given, base)
+    asked = [*from_options(options, TRAINING), *settings]
     if dry_run:
-        _show_experiment(resolved, as_json)
+        _show_experiment(requests.plan(app, asked, from_run).resolved, as_json)
         return
-    from ..runs.pipeline import train as run_training
-    from .progress import observer
-
-    outcome = run_training(
-        resolved.experiment,
-        app.registry,
-        app.new_store,
-        app.project.directory,
-        parent=None if parent is None else parent.id,
-        observers=[observer()],
-    )
-    _report(outcome, as_json)
+    _report(requests.train(app, asked, from_run, observers=[display()]), as_json)
 
 
 @click.command()
@@ -74,12 +56,10 @@ def train(
 @pass_app
 def resume(app: App, run: str, as_json: bool) -> None:
     """Go on with a run that did not complete, from its last checkpoint."""
-    from ..runs.pipeline import resume as go_on
-    from .progress import observer
+    from ..runs import requests
+    from ..runs.progress import display
 
-    run_id = app.store.run(run).id
-    outcome = go_on(run_id, app.registry, app.store, observers=[observer()])
-    _report(outcome, as_json)
+    _report(requests.resume(app, run, [display()]), as_json)
 
 
 def _show_experiment(resolved: Resolved, as_json: bool) -> None:
@@ -103,6 +83,7 @@ def _report(outcome: Outcome, as_json: bool) -> None:
             {
                 "run": outcome.run_id,
                 "status": outcome.status,
+                "reason": outcome.reason,
                 "step": outcome.step,
                 "device": outcome.device,
                 "mapping": outcome.mapping,
@@ -123,8 +104,10 @@ def _print_outcome(outcome: Outcome) -> None:
         f"run {outcome.run_id} {outcome.status} after {outcome.step} iterations on "
         f"{outcome.device} (tasks mapped by {outcome.mapping})"
     )
+    if outcome.reason is not None:
+        click.echo(f"stopped: {outcome.reason}")
     if found is not None:
         print_facts(evaluation_facts(found))
     click.echo(f"checkpoints in {outcome.directory}")
-    verb = "resume" if outcome.status == "interrupted" else "runs show"
+    verb = "runs show" if outcome.status == "completed" else "resume"
     click.echo(f"next: metapipe {verb} {outcome.run_id}")

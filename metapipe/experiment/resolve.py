@@ -4,7 +4,8 @@
 2. what the chosen data set, model and algorithm recommend,
 3. `metapipe.toml`, found upwards from the working directory,
 4. the environment, `METAPIPE_TRAINING__LR=0.01`,
-5. the command line, `--lr 0.01` or `--set training.lr=0.01`.
+5. the command line, `--lr 0.01` or `--set training.lr=0.01`, or the arguments of
+   `metapipe.train(lr=0.01)`.
 
 Plugins have tables of their own, `[algorithm.maml]`, so that switching leaves no
 foreign keys behind; `algorithm.inner_lr` means the chosen one.
@@ -24,10 +25,13 @@ from ..errors import SettingError, did_you_mean
 from ..plugin import silently_off, stochastic_settings
 from .experiment import SECTIONS, Experiment
 from .project import PROJECT, Project
-from .registry import PLUGIN_TYPES, PluginType, Registry
+from .registry import RUN_TYPES, PluginType, Registry
 
 PREFIX = "METAPIPE_"
-COMMAND_LINE = "command line"
+COMMAND_LINE, ARGUMENT = "command line", "argument"
+ASKED = (COMMAND_LINE, ARGUMENT)
+"""Where values are from that somebody gave for this one time."""
+
 RECOMMENDED, REPEATED, NOBODY = "recommended", "repeated run", "default"
 NOT_THE_USERS = (RECOMMENDED, REPEATED, NOBODY)
 """How the sources of values begin that the user did not give."""
@@ -55,26 +59,27 @@ class Resolved:
 def resolve(
     project: Project,
     registry: Registry,
-    command_line: Iterable[tuple[str, Any]] = (),
+    asked: Iterable[tuple[str, Any]] = (),
     base: Mapping[str, Mapping[str, Any]] | None = None,
+    source: str = COMMAND_LINE,
 ) -> Resolved:
     """The experiment that all sources together ask for.
 
-    `command_line` has dotted names with values. With `base`, the stored experiment of a
-    run, only the command line changes anything: file and environment of today have no
-    part in what was run then. Raises SettingError and UnknownNameError.
+    `asked` has dotted names with values, and `source` tells from where. With `base`,
+    the stored experiment of a run, only they change anything: file and environment of
+    today have no part in what was run then. Raises SettingError and UnknownNameError.
     """
-    given = list(_from_command_line(command_line))
+    given = list(_from_user(asked, source))
     if base is not None:
         given = [*_from_base(base, given), *given]
     else:
         given = [*_from_file(project), *_from_environment(), *given]
     tables, _ = _merge(given, {})
-    names = {kind: _chosen(kind, tables) for kind in PLUGIN_TYPES}
+    names = {kind: _chosen(kind, tables) for kind in RUN_TYPES}
     recommended = _recommended(registry, names)
     tables, origins = _merge([*recommended, *given], names)
     # What is recommended may choose a model, whose recommendations then count too.
-    chosen = {kind: _chosen(kind, tables) for kind in PLUGIN_TYPES}
+    chosen = {kind: _chosen(kind, tables) for kind in RUN_TYPES}
     if chosen != names:
         recommended = _recommended(registry, chosen)
         tables, origins = _merge([*recommended, *given], chosen)
@@ -82,6 +87,24 @@ def resolve(
     _drop_foreign(tables, origins, registry, chosen)
     _drop_without_effect(tables, origins, registry, chosen)
     return Resolved(Experiment.from_dict(tables, registry, origins), origins)
+
+
+def plugin_settings(
+    project: Project,
+    kind: PluginType,
+    name: str,
+    asked: Iterable[tuple[str, Any]] = (),
+    source: str = COMMAND_LINE,
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The settings of one plugin that file, environment and user give, and where each,
+    by dotted name, came from: what `resolve` would give it, were it chosen."""
+    given = [
+        *_from_file(project),
+        *_from_environment(),
+        *_from_user(asked, source),
+    ]
+    tables, origins = _merge(given, {kind: name})
+    return tables.get(kind, {}), origins
 
 
 def parse_value(text: str) -> Any:
@@ -108,7 +131,7 @@ def _from_file(project: Project) -> Iterable[Given]:
         if table in PROJECT:
             continue
         for name, value in values.items():
-            if table in PLUGIN_TYPES:
+            if table in RUN_TYPES:
                 yield from _plugin_table(project, table, name, value)
             else:
                 yield Given((table, name), value, str(project.file))
@@ -134,10 +157,10 @@ def _from_environment() -> Iterable[Given]:
             yield Given(_checked(path, variable), parse_value(text), variable)
 
 
-def _from_command_line(values: Iterable[tuple[str, Any]]) -> Iterable[Given]:
+def _from_user(values: Iterable[tuple[str, Any]], source: str) -> Iterable[Given]:
     for name, value in values:
         path = _checked(name.split("."), name)
-        yield Given(path, value, COMMAND_LINE)
+        yield Given(path, value, source)
 
 
 def _from_base(
@@ -146,7 +169,7 @@ def _from_base(
     """A stored experiment, without the settings of plugins that are now replaced."""
     chosen = {item.path[1] for item in changes if item.path[0] == "run"}
     for table, values in base.items():
-        if not (table in PLUGIN_TYPES and table in chosen):
+        if not (table in RUN_TYPES and table in chosen):
             for name, value in values.items():
                 if (table, name) != ("run", "name"):  # the new run's is its own
                     yield Given((table, name), value, REPEATED)
@@ -154,11 +177,11 @@ def _from_base(
 
 def _checked(path: list[str], shown: str) -> tuple[str, ...]:
     """A path whose table exists and whose length suits it."""
-    known = (*SECTIONS, *PLUGIN_TYPES)
+    known = (*SECTIONS, *RUN_TYPES)
     if path[0] not in known:
         hint = did_you_mean(path[0], known)
         raise SettingError(f"'{shown}': no table '{path[0]}'; {hint}")
-    longest = 3 if path[0] in PLUGIN_TYPES else 2
+    longest = 3 if path[0] in RUN_TYPES else 2
     if not 2 <= len(path) <= longest or not all(path):
         raise SettingError(f"'{shown}' is no setting: write TABLE.NAME")
     return tuple(path)
@@ -208,12 +231,12 @@ def _tell_of_unused(
     """A table for a plugin that is not chosen may wait in the config file, but one that
     no plugin has is a slip, and on the command line either is."""
     tables = {(*item.path[:2], item.source) for item in given if len(item.path) == 3}
-    for kind in PLUGIN_TYPES:
+    for kind in RUN_TYPES:
         known = registry.names(kind)
         for table, name, source in sorted(tables):
             if table != kind or name == names[kind]:
                 continue
-            if source == COMMAND_LINE:
+            if source in ASKED:
                 raise SettingError(
                     f"'{kind}.{name}' ({source}): the {kind} is '{names[kind]}'"
                 )
@@ -229,7 +252,7 @@ def _drop_foreign(
     names: Mapping[PluginType, str],
 ) -> None:
     """Leave out recommendations for settings that the chosen plugin does not have."""
-    for kind in PLUGIN_TYPES:
+    for kind in RUN_TYPES:
         known = registry.entry(kind, names[kind]).cls.model_fields
         for key in [k for k in tables.get(kind, {}) if k not in known]:
             if origins[f"{kind}.{key}"].startswith(RECOMMENDED):

@@ -14,13 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor
 
 from ..algorithm import TaskFunction, TaskLoss
 from ..episode import Episodes, Metrics, Params, Samples, each
+from ..errors import UnsupportedError
 from .functional import vectorised
 from .precision import computing_in, precision_here
 
@@ -43,9 +44,17 @@ class LocalTaskMap:
 
     @classmethod
     def parse(cls, text: str) -> LocalTaskMap:
-        """The inverse of `str`: "loop", "vmap", "chunks:8", "threads:2"."""
+        """The inverse of `str`: "loop", "vmap", "chunks:8", "threads:2".
+
+        Raises UnsupportedError for another text, from a file or a database.
+        """
         mode, _, size = text.partition(":")
-        return cls(mode, int(size or 1))  # type: ignore[arg-type]  # our own str
+        sized = mode in ("chunks", "threads")
+        if mode not in get_args(Mode) or sized != (size.isdecimal() and int(size) > 0):
+            raise UnsupportedError(
+                f"'{text}' is no way to map tasks: loop, vmap, chunks:N, ..."
+            )
+        return cls(cast(Mode, mode), int(size or 1))
 
     def __call__(self, function: TaskFunction, episodes: Episodes) -> Metrics:
         """Apply `function` to each task; figures come back stacked, (T, ...)."""

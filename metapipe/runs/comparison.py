@@ -1,16 +1,21 @@
-"""Runs side by side: what validation said, over the time that training took."""
+"""Runs side by side: settings, and what validation said as training went on."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import UnsupportedError
 from ..store import TaskStore
-from ..store.records import EvaluationRow, MetricRow, RunRow
+from ..store.records import EvaluationRow, MetricRow, RunRow, flat_settings
+
+if TYPE_CHECKING:
+    from .pictures import Axis
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,40 @@ class Curve:
 
     validations: tuple[Point, ...]
     test: Point | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs, and the settings in which they differ."""
+
+    rows: tuple[RunRow, ...]
+    differences: dict[str, list[Any]]
+    """A value a run by dotted name; None where a run has no such setting."""
+
+
+def compare(
+    store: TaskStore,
+    runs: Sequence[int | str],
+    png: Path | None = None,
+    axis: Axis = "minutes",
+) -> Comparison:
+    """Put runs side by side, and draw their curves into `png`."""
+    rows = [store.run(run) for run in runs]
+    if png is not None:
+        from .pictures import draw_curves  # with matplotlib, for a picture only
+
+        draw_curves(curves(store, rows), png, axis)
+    return Comparison(tuple(rows), differences(rows))
+
+
+def differences(rows: Sequence[RunRow]) -> dict[str, list[Any]]:
+    """The settings in which runs differ, with a value a run."""
+    flat = [flat_settings(row.config) for row in rows]
+    names = sorted({name for settings in flat for name in settings})
+    found = {name: [settings.get(name) for settings in flat] for name in names}
+    return {
+        name: values for name, values in found.items() if len(set(map(str, values))) > 1
+    }
 
 
 def curves(store: TaskStore, rows: Sequence[RunRow]) -> list[Curve]:

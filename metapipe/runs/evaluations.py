@@ -66,5 +66,7 @@ def evaluation_row(
         accuracy=summary.accuracy,
         accuracy_ci95=summary.accuracy_ci95,
         accuracy_before=summary.accuracy_before,
+        figures=summary.figures,
+        curves=summary.curves,
         **facts,
     )

@@ -15,6 +15,7 @@ from ..store import TaskStore
 from ..store.records import EvaluationRow
 from ..training.evaluation import evaluate as evaluate_tasks
 from ..training.intervals import summarise
+from ..training.learner import Learner
 from .evaluations import evaluation_row, evaluation_tasks
 from .preparation import check_asked
 from .reporter import Reporter
@@ -37,6 +38,7 @@ def evaluate(
     dataset_settings: Mapping[str, Any] | None = None,
     algorithm: Mapping[str, Any] | None = None,
     reporter: Reporter | None = None,
+    trained: Learner | None = None,
 ) -> EvaluationRow:
     """Evaluate a run on unseen episodes and store the result.
 
@@ -52,7 +54,10 @@ def evaluate(
     experiment = Experiment.from_dict(row.config, registry)
     checkpoint = stored_checkpoint(store, row, settings.checkpoint)
     experiment = changed_after_training(experiment, registry, algorithm or {}, row)
-    learner, meta = trained_learner(experiment, checkpoint, row)
+    if trained is None:
+        learner, meta = trained_learner(experiment, checkpoint, row)
+    else:
+        learner, meta = trained, checkpoint.meta(trained.device)
     name = dataset_name or experiment.run.dataset
     chosen = dataset or experiment.dataset
     opened = chosen.open(settings.split)

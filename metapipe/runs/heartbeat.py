@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ..errors import ClaimError
 from ..store import TaskStore
 from .reporter import logger
 
@@ -21,6 +22,8 @@ def heartbeat(store: TaskStore, run_id: int) -> Iterator[None]:
         while not ended.wait(HEARTBEAT_SECONDS):
             try:
                 store.heartbeat(run_id)
+            except ClaimError:
+                return  # the training hears of it when it next writes
             except Exception as error:  # the next beat may get through
                 logger.warning("no heartbeat for run %s: %s", run_id, error)
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +25,11 @@ from .examination import evaluate
 from .heartbeat import heartbeat
 from .patience import Patience
 from .preparation import Prepared, check_dropout, prepare
-from .provenance import environment, git_state, host
+from .provenance import environment, git_state, host, new_directory
 from .reporter import Reporter
 from .session import TrainingSession
 from .signals import interruptible
-from .stored_run import (
-    require_same_data,
-)
+from .stored_run import require_same_data
 
 logger = logging.getLogger("metapipe")
 
@@ -44,6 +40,9 @@ class Outcome:
 
     run_id: int
     status: str
+    reason: str | None
+    """Why an observer stopped it."""
+
     step: int
     metrics: Mapping[str, float]
     evaluation: EvaluationRow | None
@@ -68,8 +67,7 @@ def train(
     """
     prepared = prepare(experiment)
     check_dropout(experiment, prepared.learner.network)
-    moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    directory = project / ".metapipe" / "runs" / f"{moment}-{secrets.token_hex(3)}"
+    directory = new_directory(project)
     commit, dirty = git_state(project)
     run_id = store.begin_run(
         NewRun(
@@ -83,8 +81,8 @@ def train(
             queries=experiment.task.queries,
             iterations=experiment.training.iterations,
             config=experiment.to_dict(),
-            plugins=registry.versions(experiment),
-            environment=environment() | _facts_of_data(prepared),
+            plugins=registry.versions(experiment.chosen),
+            environment=environment(),
             git_commit=commit,
             git_dirty=dirty,
             device=prepared.learner.device,
@@ -93,6 +91,7 @@ def train(
             directory=str(directory),
             host=host(),
             pid=os.getpid(),
+            **_facts_of_data(prepared),
         )
     )
     return _run(run_id, prepared, None, registry, store, observers)
@@ -112,11 +111,11 @@ def resume(
             f"run {run_id} is {row.status} and cannot be resumed; repeat it with "
             f"metapipe train --from-run {run_id}"
         )
-    prepared = prepare(Experiment.from_dict(row.config, registry))
-    require_same_data(row.environment.get("data"), prepared.sources["train"])
-    rows = {c.kind: c for c in store.checkpoints(run_id)}
+    rows = {c.which: c for c in store.checkpoints(run_id)}
     latest = rows.get("latest")
     checkpoint = load(Path(latest.path), latest.sha256) if latest else None
+    prepared = prepare(Experiment.from_dict(row.config, registry), checkpoint)
+    require_same_data(row.fingerprint, prepared.sources["train"])
     step = checkpoint.step if checkpoint else 0
     store.reopen_run(run_id, host=host(), pid=os.getpid(), step=step)
     return _run(run_id, prepared, checkpoint, registry, store, observers)
@@ -155,7 +154,7 @@ def _run(
         try:
             reporter.started()
             if checkpoint:
-                checkpoint.restore(state, session.learner)
+                checkpoint.restore(state)
                 session.best = checkpoint.header["best"]
                 session.seconds = checkpoint.header["seconds"]
             session.learner = _mapped(session, checkpoint)
@@ -174,17 +173,22 @@ def _run(
                         store,
                         experiment.evaluation,
                         reporter=reporter,
+                        trained=session.learner,
                     )
                 except KeyboardInterrupt:
                     status = "interrupted"  # resuming has only this left to do
             figures = session.latest | _figures(evaluation)
             reporter.finished(status, figures, session.seconds)
+        except KeyboardInterrupt:  # a second one, or where no signal was waited for
+            reporter.finished("interrupted", session.latest, session.seconds)
+            raise
         except BaseException as error:
             reporter.failed(error)
             raise
     return Outcome(
         run_id=run_id,
         status=status,
+        reason=reporter.stops if status == "stopped" else None,
         step=state.step,
         metrics=figures,
         evaluation=evaluation,
@@ -200,7 +204,7 @@ def _facts_of_data(prepared: Prepared) -> dict[str, Any]:
     source = prepared.sources["train"]
     encoder = source.facts.encoder
     return {
-        "data": source.facts.fingerprint,
+        "fingerprint": source.facts.fingerprint,
         "problem": asdict(prepared.learner.problem),
         "encoder": None if encoder is None else encoder.model_dump(mode="json"),
     }

@@ -15,6 +15,7 @@ from ..errors import UnsupportedError
 from ..experiment.experiment import Experiment
 from ..plugin import silently_off, stochastic_settings
 from ..problem import Split
+from ..training.checkpoint import Checkpoint
 from ..training.device import choose_device
 from ..training.learner import (
     Learner,
@@ -23,6 +24,7 @@ from ..training.learner import (
     drops,
     problem_of,
 )
+from ..training.stored_learner import open_learner
 from .evaluations import evaluation_tasks
 from .recipes import extremes
 
@@ -39,16 +41,25 @@ class Prepared:
     meta: Meta
 
 
-def prepare(experiment: Experiment) -> Prepared:
-    """Open the data, build the learner, and refuse now what cannot work."""
+def prepare(experiment: Experiment, checkpoint: Checkpoint | None = None) -> Prepared:
+    """Open the data, build the learner, or open that of a checkpoint, and refuse now
+    what cannot work."""
     device = choose_device(experiment.run.device)
     task, training = experiment.task, experiment.training
     sources: dict[str, Source] = {"train": experiment.dataset.open("train")}
     problem = problem_of(sources["train"], task.ways)
     check_problem(experiment.algorithm, experiment.run.algorithm, problem)
-    learner, meta = build_learner(
-        experiment.algorithm, experiment.model, problem, device, experiment.run.seed
-    )
+    plugins = experiment.algorithm, experiment.model
+    if checkpoint is None:
+        learner, meta = build_learner(*plugins, problem, device, experiment.run.seed)
+    else:
+        learner, meta = open_learner(*plugins, problem, device, checkpoint.file)
+    _check_range(experiment)
+    if not meta.params:
+        raise UnsupportedError(
+            f"{experiment.run.algorithm} has nothing to train on the model "
+            f"{experiment.run.model}: choose a model that has parameters"
+        )
     for recipe in extremes(experiment):
         check_asked(learner, sources["train"], recipe)
     splits: list[Split] = [experiment.evaluation.split]
@@ -59,6 +70,17 @@ def prepare(experiment: Experiment) -> Prepared:
         sources.setdefault(split, experiment.dataset.open(split))
         check_asked(learner, sources[split], evaluation_tasks(experiment, settings)[0])
     return Prepared(experiment, sources, learner, meta)
+
+
+def _check_range(experiment: Experiment) -> None:
+    """Refuse varying ways for a method with a head for one number of classes."""
+    task, name = experiment.task, experiment.run.algorithm
+    if task.most_ways > task.ways and not experiment.algorithm.any_ways:
+        raise UnsupportedError(
+            f"task.ways_to = {task.ways_to}: {name} has a head for one number of "
+            "classes; leave it out, or use a method for which 'metapipe plugins show' "
+            "says any number of classes"
+        )
 
 
 def check_dropout(experiment: Experiment, network: nn.Module) -> None:

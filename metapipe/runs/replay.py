@@ -57,7 +57,7 @@ def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
         recorded = store.evaluation(episode.evaluation_id)
     experiment = _as_evaluated(row, recorded, task, registry)
     opened = experiment.dataset.open(cast(Split, task.split))
-    known = recorded.fingerprint if recorded else row.environment.get("data")
+    known = recorded.fingerprint if recorded else row.fingerprint
     require_same_data(known, opened)
     prediction = cast(QueryMode, recorded.prediction if recorded else "together")
     learner, meta = trained_learner(

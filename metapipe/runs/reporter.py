@@ -12,6 +12,7 @@ from typing import Any, Literal
 import pluggy
 from torch import nn
 
+from ..errors import ClaimError
 from ..events import CheckpointInfo, EpisodeRecord, RunInfo
 from ..store import TaskStore
 from ..store.records import NewEvaluation
@@ -48,7 +49,7 @@ class Reporter:
         self.stops = self.stops or reason or None
 
     def episodes(self, records: Sequence[EpisodeRecord]) -> None:
-        """Training episodes."""
+        """Write training episodes, and tell of them."""
         if records:
             self.store.record_episodes(self.run.id, records)
             self._tell("episodes_recorded", episodes=records)
@@ -63,16 +64,17 @@ class Reporter:
 
     def checkpoint(
         self,
-        kind: Literal["latest", "best"],
+        which: Literal["latest", "best"],
         state: TrainingState,
         network: nn.Module,
         extra: Mapping[str, Any],
     ) -> CheckpointInfo:
         """Write a checkpoint, then its row, then remove the file it replaces."""
-        path = self.run.directory / f"{kind}-{state.step:08d}.safetensors"
+        self.store.heartbeat(self.run.id)  # the file may have the name of another's
+        path = self.run.directory / f"{which}-{state.step:08d}.safetensors"
         sha256 = save(path, state, network, extra)
         size = path.stat().st_size
-        info = CheckpointInfo(path, sha256, size, state.step, kind)
+        info = CheckpointInfo(path, sha256, size, state.step, which)
         replaced = self.store.save_checkpoint(self.run.id, info)
         if replaced is not None:
             replaced.unlink(missing_ok=True)
@@ -86,15 +88,17 @@ class Reporter:
         seconds: float,
     ) -> None:
         """The run ended well, or was asked to stop."""
+        reason = self.stops if status == "stopped" else None
         self.store.finish_run(
-            self.run.id, status, metrics=metrics, train_seconds=seconds
+            self.run.id, status, reason=reason, metrics=metrics, train_seconds=seconds
         )
         self._tell("run_finished", status=status, metrics=metrics)
 
     def failed(self, error: BaseException) -> None:
-        """The run ended by an error."""
-        text = str(error) or type(error).__name__
-        self.store.finish_run(self.run.id, "failed", error=text)
+        """The run ended by an error, or goes on without this process."""
+        if not isinstance(error, ClaimError):
+            text = str(error) or type(error).__name__
+            self.store.finish_run(self.run.id, "failed", error=text)
         self._tell("run_failed", error=error)
 
     def _tell(self, hook: str, **what: Any) -> Any:

@@ -166,7 +166,7 @@ class TrainingSession:
             seconds=seconds,
         )
 
-    def _checkpoint(self, kind: Literal["latest", "best"]) -> None:
+    def _checkpoint(self, which: Literal["latest", "best"]) -> None:
         extra = {
             "experiment": self.experiment.to_dict(),
             "mapping": str(self.learner.mapping),
@@ -175,7 +175,7 @@ class TrainingSession:
             "classes": list(self.sources["train"].facts.classes),
             "groups": list(self.sources["train"].facts.groups),
         }
-        self.reporter.checkpoint(kind, self.state, self.learner.network, extra)
+        self.reporter.checkpoint(which, self.state, self.learner.network, extra)
 
     @contextmanager
     def _clock(self) -> Iterator[Clock]:

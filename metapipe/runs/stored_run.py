@@ -20,13 +20,8 @@ from ..store import TaskStore
 from ..store.records import CheckpointRow, RunRow
 from ..training.checkpoint import Checkpoint, load
 from ..training.device import choose_device
-from ..training.learner import (
-    Learner,
-    build_learner,
-    fit_constants,
-    fits,
-    problem_of,
-)
+from ..training.learner import Learner, fits, random_meta
+from ..training.stored_learner import open_learner
 from .preparation import logger
 from .unseen import require_unseen, shared_items, shared_names
 
@@ -36,17 +31,10 @@ def trained_learner(
 ) -> tuple[Learner, Meta]:
     """The learner of a run with the meta-parameters of a checkpoint."""
     device = choose_device(experiment.run.device)
-    problem = recorded_problem(experiment, row)
-    learner, fresh = build_learner(
-        experiment.algorithm, experiment.model, problem, device, experiment.run.seed
+    problem = recorded_problem(row)
+    learner, meta = open_learner(
+        experiment.algorithm, experiment.model, problem, device, checkpoint.file
     )
-    meta = checkpoint.meta(device)
-    constants = checkpoint.constants(device)
-    if not (fits(meta, fresh) and fit_constants(learner, meta, constants)):
-        raise UnsupportedError(
-            "these settings need other parameters than those that were trained: they "
-            "can be changed for a new run only"
-        )
     mapping = LocalTaskMap.parse(row.mapping or "loop")
     return replace(learner, mapping=mapping), meta
 
@@ -59,19 +47,23 @@ def changed_after_training(
 ) -> Experiment:
     """The experiment with settings of its algorithm changed.
 
-    Raises UnsupportedError for one that says only where a learned value begins: once
-    it is learned, the setting means nothing.
+    Raises UnsupportedError for one that needs other parameters, and for one that says
+    only where a learned value begins: once it is learned, the setting means nothing.
     """
     if not changes:
         return experiment
-    problem, run = recorded_problem(experiment, row), experiment.run
-    device = choose_device(run.device)
+    problem, run = recorded_problem(row), experiment.run
     changed = experiment.with_algorithm(registry, changes)
     before, after = (
-        build_learner(each.algorithm, each.model, problem, device, run.seed)[1]
+        random_meta(each.algorithm, each.model, problem, run.seed)
         for each in (experiment, changed)
     )
-    if fits(before, after) and not all(
+    if not fits(before, after):
+        raise UnsupportedError(
+            "these settings need other parameters than those that were trained: they "
+            "can be changed for a new run only"
+        )
+    if not all(
         torch.equal(value, after.params[name]) for name, value in before.params.items()
     ):
         raise UnsupportedError(
@@ -112,31 +104,33 @@ def _trained_data(experiment: Experiment, row: RunRow, name: str) -> Source | No
     """The training split of a run, if it is still there; if not, that is told."""
     try:
         source = experiment.dataset.open("train")
-        require_same_data(row.environment.get("data"), source)
+        require_same_data(row.fingerprint, source)
     except DataError as error:
         logger.warning("%s: compared with what was trained on by name: %s", name, error)
         return None
     return source
 
 
-def recorded_problem(experiment: Experiment, row: RunRow) -> Problem:
-    """What a run learned to do; its data are opened only if it was not recorded."""
-    known = row.environment.get("problem")
-    if known is None:
-        return problem_of(experiment.dataset.open("train"), experiment.task.ways)
-    return Problem(**{**known, "shape": tuple(known["shape"])})
+def recorded_problem(row: RunRow) -> Problem:
+    """What a run learned to do. Raises UnsupportedError if nobody wrote it down."""
+    if row.problem is None:
+        raise UnsupportedError(
+            f"run {row.id} does not say what it learned: it was recorded by an early "
+            f"metapipe; repeat it with metapipe train --from-run {row.id}"
+        )
+    return Problem.from_record(row.problem)
 
 
-def stored_checkpoint(store: TaskStore, row: RunRow, kind: str) -> Checkpoint:
+def stored_checkpoint(store: TaskStore, row: RunRow, which: str) -> Checkpoint:
     """The wanted checkpoint of a run; the latest where there is no best."""
-    chosen = checkpoint_row(store, row, kind)
+    chosen = checkpoint_row(store, row, which)
     return load(Path(chosen.path), chosen.sha256)
 
 
-def checkpoint_row(store: TaskStore, row: RunRow, kind: str) -> CheckpointRow:
+def checkpoint_row(store: TaskStore, row: RunRow, which: str) -> CheckpointRow:
     """Where that checkpoint is. Raises NotFoundError if the run has none yet."""
-    rows: dict[str, CheckpointRow] = {c.kind: c for c in store.checkpoints(row.id)}
-    chosen = rows.get(kind) or rows.get("latest")
+    rows: dict[str, CheckpointRow] = {c.which: c for c in store.checkpoints(row.id)}
+    chosen = rows.get(which) or rows.get("latest")
     if chosen is None:
         raise NotFoundError(
             f"run {row.id} has no checkpoint yet: it stopped before the first one"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Literal, TypeVar
@@ -11,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, case, literal, select
 from ..episode import Task
 from ..events import EpisodeRecord
 from . import schema
-from .records import EpisodeRow, NewEvaluation, NewRun
+from .records import EpisodeRow, EvaluationRow, NewEvaluation, NewRun, Pair, RunRow
 
 Row = TypeVar("Row")
 
@@ -22,10 +23,42 @@ def columns(new: NewRun | NewEvaluation) -> dict[str, Any]:
     return {k: dict(v) if isinstance(v, Mapping) else v for k, v in values.items()}
 
 
+def evaluation_columns(new: NewEvaluation) -> dict[str, Any]:
+    """Those of an evaluation; NULL where there are no further figures or curves."""
+    curves = {name: [_finite(p) for p in curve] for name, curve in new.curves.items()}
+    figures = {name: _finite(pair) for name, pair in new.figures.items()}
+    return columns(new) | {"figures": figures or None, "curves": curves or None}
+
+
+def finite(figures: Mapping[str, float]) -> dict[str, float | None]:
+    """Figures as JSON takes them, which has nothing for what is not finite."""
+    return {
+        name: value if math.isfinite(value) else None for name, value in figures.items()
+    }
+
+
 def record(kind: type[Row], row: schema.Base) -> Row:
     """A row as the record of the same field names."""
     names = [f.name for f in fields(kind)]  # type: ignore[arg-type]  # always a dataclass
     return kind(**{name: getattr(row, name) for name in names})
+
+
+def run_row(row: schema.Run, status: str) -> RunRow:
+    """A run, with its status of now and its tags."""
+    values = {f.name: getattr(row, f.name) for f in fields(RunRow)}
+    tags = tuple(tag.tag for tag in row.tags)
+    return RunRow(**{**values, "status": status, "tags": tags})
+
+
+def evaluation_row(row: schema.Evaluation) -> EvaluationRow:
+    """An evaluation, with pairs as pairs."""
+    values = {f.name: getattr(row, f.name) for f in fields(EvaluationRow)}
+    figures = {name: _pair(kept) for name, kept in (row.figures or {}).items()}
+    curves = {
+        name: tuple(_pair(kept) for kept in curve)
+        for name, curve in (row.curves or {}).items()
+    }
+    return EvaluationRow(**{**values, "figures": figures, "curves": curves})
 
 
 def headline(evaluation: NewEvaluation) -> dict[str, Any]:
@@ -57,6 +90,8 @@ def episode_rows(
             "loss_before": met.loss_before,
             "accuracy": met.accuracy,
             "accuracy_before": met.accuracy_before,
+            "figures": finite(met.figures) or None,
+            "support": met.task.support,
         }
         for met in episodes
     ]
@@ -81,14 +116,25 @@ def with_recipe() -> Select[Any]:
 
 
 def episode_row(row: schema.Episode, dataset: str, split: str, seed: int) -> EpisodeRow:
+    numbers = (row.index, row.ways, row.shots, row.queries, row.support)
     return EpisodeRow(
         id=row.id,
         run_id=row.run_id,
         evaluation_id=row.evaluation_id,
         step=row.step,
-        task=Task(dataset, split, seed, row.index, row.ways, row.shots, row.queries),
+        task=Task(dataset, split, seed, *numbers),
         loss=row.loss,
         loss_before=row.loss_before,
         accuracy=row.accuracy,
         accuracy_before=row.accuracy_before,
+        figures=row.figures or {},
     )
+
+
+def _finite(pair: Pair) -> list[float | None]:
+    return [v if v is not None and math.isfinite(v) else None for v in pair]
+
+
+def _pair(kept: Sequence[float | None]) -> Pair:
+    mean, ci95 = kept
+    return mean, ci95

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from ..errors import StoreError
-from .engine import connect, mask, writing
+from .engine import connect, home, mask, writing
 
 
 class Database:
@@ -22,10 +23,25 @@ class Database:
     def __init__(self, url: str) -> None:
         self.engine = connect(url)
         self.masked = mask(url)
+        self.home = home(self.engine.url)
 
     def close(self) -> None:
         """Let go of the database."""
         self.engine.dispose()
+
+    def kept(self, path: str | Path) -> str:
+        """A path as the database keeps it: relative to its home where it lies below,
+        so that the folder of a project can be moved."""
+        if self.home is None:
+            return str(path)
+        for whole in (Path(path).absolute(), Path(path).resolve()):
+            if whole.is_relative_to(self.home):
+                return whole.relative_to(self.home).as_posix()
+        return str(path)
+
+    def found(self, kept: str) -> str:
+        """Where that path is now."""
+        return kept if self.home is None else str(self.home / kept)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

@@ -10,7 +10,7 @@ from .schema import Episode, Evaluation, Metric
 
 
 def run(session: Session, run_id: int) -> None:
-    """All rows of a run; its checkpoints' go with it."""
+    """All rows of a run; its checkpoints' and tags go with it."""
     for table in (Episode, Evaluation, Metric):
         session.execute(delete(table).where(table.run_id == run_id))
     session.execute(delete(schema.Run).where(schema.Run.id == run_id))

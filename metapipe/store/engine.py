@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from ..errors import StoreError, StoreUrlError
 
 BUSY_SECONDS = 30
 """How long a SQLite writer waits for another."""
+
+READ, WRITE = "DEFERRED", "IMMEDIATE"
+"""How transactions begin on SQLite."""
 
 NEEDED = "use sqlite:///FILE or postgresql://USER@HOST/DATABASE"
 
@@ -46,6 +51,13 @@ def require_file(url: str) -> None:
         )
 
 
+def home(url: URL) -> Path | None:
+    """The folder that a store lies in; None for one on a server."""
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return None
+    return Path(url.database).resolve().parent
+
+
 def connect(url: str) -> Engine:
     """An engine for `url`; nothing is opened yet.
 
@@ -72,7 +84,7 @@ def writing(engine: Engine) -> Engine:
     Begun as a reader, a writer could not wait for another: SQLite refuses at once to
     let a stale snapshot be written to.
     """
-    return engine.execution_options(begin="IMMEDIATE")
+    return engine.execution_options(begin=WRITE)
 
 
 def migrating(engine: Engine) -> Engine:
@@ -81,7 +93,7 @@ def migrating(engine: Engine) -> Engine:
     A SQLite table is altered by making it anew and dropping the old one, which would
     take along all rows that refer to it.
     """
-    return engine.execution_options(begin="IMMEDIATE", foreign_keys="OFF")
+    return engine.execution_options(begin=WRITE, foreign_keys="OFF")
 
 
 def _sqlite(url: URL) -> Engine:
@@ -93,25 +105,52 @@ def _sqlite(url: URL) -> Engine:
         raise StoreError(
             f"cannot create the folder of {url.database}: {error.strerror}"
         ) from error
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    path = Path(url.database)
+    if _writable(path):
+        engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    else:  # asked anew for each question: a writer may have come or gone
+        engine = create_engine(url, poolclass=NullPool)
+        event.listen(engine, "do_connect", lambda *_: _open_to_read(path))
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _writable(path: Path) -> bool:
+    """Whether we may write the file, and beside it, where SQLite keeps its log."""
+    return os.access(path.parent, os.W_OK) and (
+        not path.exists() or os.access(path, os.W_OK)
+    )
+
+
+def _open_to_read(path: Path) -> sqlite3.Connection:
+    """A database that we may not write.
+
+    In WAL mode SQLite reads it with the log that a writer keeps beside it. Where nobody
+    writes there is none, and we may not make it: then the file is all there is.
+    """
+    log = Path(f"{path}-wal")
+    logged = log.exists() and log.stat().st_size > 0
+    address = f"{path.absolute().as_uri()}?mode=ro" + "&immutable=1" * (not logged)
+    return sqlite3.connect(
+        address, uri=True, timeout=BUSY_SECONDS, check_same_thread=False
+    )
 
 
 def _prepare(connection: Any, _: object) -> None:
     # Python's driver begins no transaction for DDL, and so cannot undo it: we begin
     # all transactions ourselves.
     connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
 
 
 def _begin(connection: Connection) -> None:
     options = connection.get_execution_options()
-    foreign_keys = options.get("foreign_keys", "ON")
+    begin, foreign_keys = options.get("begin", READ), options.get("foreign_keys", "ON")
+    if begin == WRITE:  # readers and the writer do not wait for one another
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
     connection.exec_driver_sql(f"PRAGMA foreign_keys={foreign_keys}")
-    connection.exec_driver_sql(f"BEGIN {options.get('begin', 'DEFERRED')}")
+    connection.exec_driver_sql(f"BEGIN {begin}")
 
 
 def _postgres(url: URL) -> Engine:

@@ -20,14 +20,17 @@ from ..settings import (
     TaskSettings,
     TrainingSettings,
 )
-from . import schema
+from . import schema, tags
 from .convert import recipe
 
 Value = str | float | bool | None
-FieldType = Literal["text", "number", "boolean", "time", "json"]
+FieldType = Literal["text", "number", "boolean", "time", "json", "tag"]
 Condition = ColumnElement[bool]
 
-HIDDEN = {"config", "plugins", "environment", "metrics"}
+HIDDEN = {
+    *("config", "plugins", "environment", "metrics", "problem", "encoder"),
+    "claim",
+}
 SECTIONS: Mapping[str, type[Section] | None] = {
     "run": RunSettings,
     "task": TaskSettings,
@@ -60,30 +63,29 @@ class Field:
 
 @dataclass(frozen=True)
 class Fields:
-    """The fields of a table by name, and whether settings come on top."""
+    """The fields of a table: columns, and what its documents have by dotted name."""
 
     columns: Mapping[str, Field]
-    settings: bool = False
+    within: Callable[[str], Any]
+    """The path of a dotted name in a document; None if it is in none."""
 
     def find(self, name: str) -> Field:
         """The field of that name; FilterError with the nearest one."""
         if name in self.columns:
             return self.columns[name]
-        section, _, setting = name.removeprefix("config.").partition(".")
-        if not self.settings or section not in SECTIONS or not setting:
+        path = self.within(name)
+        if path is None:
             hint = did_you_mean(name, self.columns)
             raise FilterError(f"no field '{name}'; {hint}")
-        known = SECTIONS[section]
-        if known is not None and setting not in known.model_fields:
-            hint = did_you_mean(setting, known.model_fields)
-            raise FilterError(f"no setting '{setting}' in '{section}'; {hint}")
-        path = schema.Run.config[section, setting]
         return Field(name, path, "json")
 
 
-def run_fields() -> Fields:
-    """The columns of a run and the settings of its experiment."""
-    return Fields(_columns(schema.Run, HIDDEN), settings=True)
+def run_fields(status: ColumnElement[str]) -> Fields:
+    """The columns of a run, its tags and the settings of its experiment; `status` is
+    that of now."""
+    more = [Field("status", status, "text"), Field("tag", None, "tag")]
+    columns = _columns(schema.Run, HIDDEN) | {field.name: field for field in more}
+    return Fields(columns, _setting_path)
 
 
 def episode_fields() -> Fields:
@@ -94,8 +96,8 @@ def episode_fields() -> Fields:
         Field("seed", recipe("seed"), "number"),
         Field("purpose", schema.Evaluation.purpose, "text"),
     ]
-    own = _columns(schema.Episode, {"run_id"})
-    return Fields(own | {field.name: field for field in drawn})
+    own = _columns(schema.Episode, {"run_id", "figures"})
+    return Fields(own | {field.name: field for field in drawn}, _figure_path)
 
 
 def compare(field: Field, operator: str, text: str, *, quoted: bool) -> Condition:
@@ -106,6 +108,9 @@ def compare(field: Field, operator: str, text: str, *, quoted: bool) -> Conditio
     """
     textual = field.type in ("text", "json")
     value = text if quoted and textual else _value(text)
+    if field.type == "tag":
+        bare = not quoted and value is None
+        return tags.compare(operator, None if bare else text)
     if value is None:
         return _compare_null(field, operator)
     if operator == "~":
@@ -119,7 +124,9 @@ def compare(field: Field, operator: str, text: str, *, quoted: bool) -> Conditio
 
 
 def ordered(field: Field, *, falling: bool) -> list[ColumnElement[Any]]:
-    """The order by that field; what has no value comes last."""
+    """The order by that field; what has no value comes last. Raises FilterError."""
+    if field.type == "tag":
+        raise FilterError("a run has any number of tags: there is no order by them")
     if field.type == "json":
         kinds: tuple[type, ...] = (float, bool, str)
         columns = [_setting(field.column, kind) for kind in kinds]
@@ -127,6 +134,25 @@ def ordered(field: Field, *, falling: bool) -> list[ColumnElement[Any]]:
         columns = [field.column]
     order = [column.desc() if falling else column.asc() for column in columns]
     return [column.nulls_last() for column in order]
+
+
+def _setting_path(name: str) -> Any:
+    """The path of a setting. Raises FilterError if its section has no such setting."""
+    section, _, setting = name.removeprefix("config.").partition(".")
+    if section not in SECTIONS or not setting:
+        return None
+    known = SECTIONS[section]
+    if known is not None and setting not in known.model_fields:
+        hint = did_you_mean(setting, known.model_fields)
+        raise FilterError(f"no setting '{setting}' in '{section}'; {hint}")
+    return schema.Run.config[section, setting]
+
+
+def _figure_path(name: str) -> Any:
+    document, _, figure = name.partition(".")
+    if document != "figures" or not figure:
+        return None
+    return schema.Episode.figures[(figure,)]
 
 
 def _compare_null(field: Field, operator: str) -> Condition:

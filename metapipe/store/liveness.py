@@ -1,8 +1,8 @@
-"""Who is alive: runs whose process has died are marked `lost`.
+"""Who is alive: a running run whose process has died is `lost`.
 
-Dead is a run whose heartbeat is too old, or whose process on this very machine is gone.
-The mark is written, so that filters, sort orders and everybody else agree with it; a
-run that is heard again takes it back.
+That is found out where it is asked for and written nowhere, so that readers need no
+permission to write. Lost is a run whose heartbeat is too old; one of this very machine
+is as soon as its process is gone, and not before: a suspended process may wake.
 """
 
 from __future__ import annotations
@@ -10,17 +10,18 @@ from __future__ import annotations
 import os
 import socket
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from sqlalchemy import case, or_, select, update
+from sqlalchemy import ColumnElement, case, or_, select
 from sqlalchemy.orm import Session
 
-from ..errors import UsageError
-from . import schema
-from .database import Database
+from ..errors import NotFoundError, UsageError
+from .schema import Run
 
 LOST_AFTER = timedelta(seconds=60)
 """A running run that was silent for so long is lost."""
+
+ROUNDING = timedelta(seconds=5)
+"""By how much a system may be wrong about when a process started."""
 
 
 def now() -> datetime:
@@ -28,43 +29,56 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def alive() -> dict[str, Any]:
-    """A heartbeat; it also takes back that the run was thought lost."""
-    status = schema.Run.status
-    healed = case((status == "lost", "running"), else_=status)
-    return {"heartbeat": now(), "status": healed}
-
-
-def mark_lost(database: Database) -> None:
-    """Let nobody read of a dead run that it is running."""
-    run, silent_since, here = schema.Run, now() - LOST_AFTER, socket.gethostname()
-    running = select(run.pid, run.host, run.heartbeat).where(run.status == "running")
-    with database.reading() as session:
-        found = session.execute(running).all()
-    gone = [pid for pid, host, _ in found if host == here and not _exists(pid)]
-    if gone or any(heartbeat < silent_since for _, _, heartbeat in found):
-        dead = or_(run.heartbeat < silent_since, (run.host == here) & run.pid.in_(gone))
-        # Asked again: meanwhile they may have ended well.
-        still = (run.status == "running") & dead
-        with database.writing() as session:
-            session.execute(update(run).where(still).values(status="lost"))
+def status(session: Session) -> ColumnElement[str]:
+    """What to select, compare and sort by as the status of runs, at this moment."""
+    asked, here = now(), socket.gethostname()
+    own = select(Run.id, Run.pid, Run.heartbeat).where(
+        Run.status == "running", Run.host == here
+    )
+    living = [
+        run_id
+        for run_id, pid, heartbeat in session.execute(own)
+        if _lives(pid, heartbeat, asked)
+    ]
+    # One that was heard since we asked is no longer what we saw.
+    dead = (Run.host == here) & (Run.heartbeat <= asked) & Run.id.not_in(living)
+    silent = (Run.host != here) & (Run.heartbeat < asked - LOST_AFTER)
+    lost = (Run.status == "running") & or_(dead, silent)
+    return case((lost, "lost"), else_=Run.status)
 
 
 def require_idle(session: Session, run_id: int) -> None:
-    """Lock the run for this transaction; UsageError if a process is at it."""
-    locked = select(schema.Run).where(schema.Run.id == run_id).with_for_update()
-    run = session.scalar(locked)
-    if run is not None and run.status == "running":
+    """Lock the run for this transaction.
+
+    Raises UsageError if a process is at it, NotFoundError if there is none.
+    """
+    session.execute(select(Run.id).where(Run.id == run_id).with_for_update())
+    asked = select(status(session), Run.pid, Run.host).where(Run.id == run_id)
+    found = session.execute(asked).one_or_none()
+    if found is None:
+        raise NotFoundError(f"no run {run_id} in this store")
+    if found[0] == "running":
         raise UsageError(
-            f"run {run_id} is running already: process {run.pid} on {run.host}"
+            f"run {run_id} is running already: process {found.pid} on {found.host}"
         )
 
 
-def _exists(pid: int) -> bool:
+def _lives(pid: int, heartbeat: datetime, asked: datetime) -> bool:
+    """Whether a process of this machine is the one that sent the heartbeat."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except OSError:  # somebody else's process
-        return True
-    return True
+        pass
+    return heartbeat > asked - LOST_AFTER or _started(pid) <= heartbeat + ROUNDING
+
+
+def _started(pid: int) -> datetime:
+    """When a process began: after a dead one's last heartbeat if it got its number."""
+    import psutil  # only for the silent: it takes a while to import
+
+    try:
+        return datetime.fromtimestamp(psutil.Process(pid).create_time(), UTC)
+    except psutil.NoSuchProcess:
+        return now()

@@ -10,11 +10,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, text
 
 from ..errors import OutdatedSchemaError
 from .database import Database
 from .engine import migrating
+from .revision import adopt, stamped
 from .schema import REVISION
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def migrations_dir() -> Path:
 
 
 def scripts() -> ScriptDirectory:
-    """All migrations."""
+    """All migration scripts, in a checkout or in the wheel."""
     from alembic.script import ScriptDirectory
 
     return ScriptDirectory.from_config(_config())
@@ -84,6 +85,7 @@ def _migrate(database: Database) -> None:
     with database.translated(), migrating(database.engine).begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))
+        adopt(connection)
         command.upgrade(_config(connection), REVISION)
 
 
@@ -97,11 +99,7 @@ def _require_known(found: str, database: Database) -> None:
 
 def _stamped(database: Database) -> str | None:
     with database.reading() as session:
-        connection = session.connection()
-        if not inspect(connection).has_table("alembic_version"):
-            return None
-        found = connection.execute(text("SELECT version_num FROM alembic_version"))
-        return found.scalar_one_or_none()
+        return stamped(session.connection())
 
 
 def _config(connection: Connection | None = None) -> Config:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.exc import DataError, ProgrammingError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from ..errors import FilterError, NotFoundError, did_you_mean
 from . import schema
-from .convert import episode_row, record, with_recipe
+from .convert import episode_row, evaluation_row, record, run_row, with_recipe
 from .database import reason
 from .fields import episode_fields, run_fields
 from .filters import order_by, parse
+from .liveness import status
+from .paging import Page, hardest_behind
 from .records import CheckpointRow, EpisodeRow, EvaluationRow, MetricRow, RunRow
 
 LARGEST_ID, LARGEST_EPISODE = 2**31 - 1, 2**63 - 1
@@ -22,7 +24,7 @@ LARGEST_ID, LARGEST_EPISODE = 2**31 - 1, 2**63 - 1
 
 def run(session: Session, ref: int | str) -> RunRow:
     """A run by id, by name (the newest of that name), or as "latest"."""
-    newest = select(schema.Run).order_by(schema.Run.id.desc()).limit(1)
+    newest = _runs(status(session)).order_by(schema.Run.id.desc()).limit(1)
     text = str(ref)
     if text.isdecimal():
         chosen = newest.where(schema.Run.id == min(int(text), LARGEST_ID))
@@ -30,21 +32,29 @@ def run(session: Session, ref: int | str) -> RunRow:
         chosen = newest
     else:
         chosen = newest.where(schema.Run.name == text)
-    row = session.scalar(chosen)
-    if row is None:
+    found = session.execute(chosen).one_or_none()
+    if found is None:
         names = session.scalars(select(schema.Run.name).distinct())
         hint = did_you_mean(text, [name for name in names if name])
         near = hint if hint.startswith("did") else "see 'metapipe runs list'"
         raise NotFoundError(f"no run '{text}' in this store; {near}")
-    return record(RunRow, row)
+    return run_row(*found)
 
 
-def runs(session: Session, where: str, sort: str, limit: int | None) -> list[RunRow]:
+def runs(session: Session, where: str, sort: str, page: Page) -> list[RunRow]:
     """Runs that match a filter, sorted; of equals the newest first."""
-    known = run_fields()
-    query = select(schema.Run).where(parse(where, known))
-    query = query.order_by(*order_by(sort, known), schema.Run.id.desc()).limit(limit)
-    return [record(RunRow, row) for (row,) in _filtered(session, query, where)]
+    current, key = status(session), schema.Run.id
+    known = run_fields(current)
+    query = _runs(current).where(parse(where, known), page.behind(sort, key))
+    query = page.cut(query.order_by(*order_by(sort, known), key.desc()))
+    return [run_row(*row) for row in _filtered(session, query, where)]
+
+
+def count_runs(session: Session, where: str) -> int:
+    """How many runs match a filter."""
+    condition = parse(where, run_fields(status(session)))
+    query = select(func.count()).select_from(schema.Run).where(condition)
+    return int(_filtered(session, query, where)[0][0])
 
 
 def metrics(session: Session, run_id: int, name: str | None) -> list[MetricRow]:
@@ -61,48 +71,61 @@ def evaluations(session: Session, run_id: int) -> list[EvaluationRow]:
     """All evaluations of a run, oldest first."""
     table = schema.Evaluation
     query = select(table).where(table.run_id == run_id).order_by(table.id)
-    return [record(EvaluationRow, row) for row in session.scalars(query)]
+    return [evaluation_row(row) for row in session.scalars(query)]
 
 
 def evaluation(session: Session, evaluation_id: int) -> EvaluationRow:
-    """One evaluation."""
+    """The evaluation of that id. Raises NotFoundError."""
     row = session.get(schema.Evaluation, min(evaluation_id, LARGEST_ID))
     if row is None:
         raise NotFoundError(
             f"no evaluation {evaluation_id} in this store; see 'metapipe runs show RUN'"
         )
-    return record(EvaluationRow, row)
+    return evaluation_row(row)
 
 
 def checkpoints(session: Session, run_id: int) -> list[CheckpointRow]:
-    """The newest checkpoint of each kind."""
+    """The best checkpoint and the latest."""
     table = schema.Checkpoint
-    query = select(table).where(table.run_id == run_id).order_by(table.kind)
+    query = select(table).where(table.run_id == run_id).order_by(table.which)
     return [record(CheckpointRow, row) for row in session.scalars(query)]
 
 
 def episodes(
-    session: Session, run_id: int, where: str, sort: str, limit: int | None
+    session: Session, run_id: int, where: str, sort: str, page: Page
 ) -> list[EpisodeRow]:
     """Episodes of a run that match a filter, sorted."""
-    known = episode_fields()
-    query = _episodes_of(run_id).where(parse(where, known))
-    query = query.order_by(*order_by(sort, known), schema.Episode.id).limit(limit)
+    known, key = episode_fields(), schema.Episode.id
+    query = _episodes_of(run_id).where(parse(where, known), page.behind(sort, key))
+    query = page.cut(query.order_by(*order_by(sort, known), key))
     return [episode_row(*row) for row in _filtered(session, query, where)]
 
 
-def hardest(
-    session: Session, run_id: int, where: str, limit: int | None
-) -> list[EpisodeRow]:
+def count_episodes(session: Session, run_id: int, where: str) -> int:
+    """How many episodes of a run match a filter."""
+    table = schema.Episode
+    query = select(func.count()).select_from(table).where(table.run_id == run_id)
+    if where.strip():  # which may ask for the recipe, a join for every episode
+        matching = _episodes_of(run_id).where(parse(where, episode_fields()))
+        query = select(func.count()).select_from(matching.subquery())
+    return int(_filtered(session, query, where)[0][0])
+
+
+def hardest(session: Session, run_id: int, where: str, page: Page) -> list[EpisodeRow]:
     """Those of the lowest accuracy; of equals those of the greatest loss first."""
     table = schema.Episode
     query = _episodes_of(run_id).where(parse(where, episode_fields()))
-    query = query.order_by(table.accuracy, table.loss.desc()).limit(limit)
-    return [episode_row(*row) for row in _filtered(session, query, where)]
+    query = query.order_by(table.accuracy, table.loss.desc(), table.id)
+    found: list[EpisodeRow] = []
+    for behind in hardest_behind(session, page.after):
+        wanted = None if page.limit is None else page.limit - len(found)
+        part = Page(wanted, page.offset).cut(query.where(behind))
+        found += [episode_row(*row) for row in _filtered(session, part, where)]
+    return found
 
 
 def episode(session: Session, episode_id: int) -> EpisodeRow:
-    """One episode."""
+    """The episode of that id, with its recipe. Raises NotFoundError."""
     query = with_recipe().where(schema.Episode.id == min(episode_id, LARGEST_EPISODE))
     row = session.execute(query).one_or_none()
     if row is None:
@@ -110,6 +133,12 @@ def episode(session: Session, episode_id: int) -> EpisodeRow:
             f"no episode {episode_id} in this store; see 'metapipe episodes list RUN'"
         )
     return episode_row(*row)
+
+
+def _runs(current: ColumnElement[Any]) -> Select[Any]:
+    """Runs with their tags, and their status of now."""
+    query: Select[Any] = select(schema.Run, current)
+    return query.options(selectinload(schema.Run.tags))
 
 
 def _episodes_of(run_id: int) -> Select[Any]:

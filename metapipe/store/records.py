@@ -6,15 +6,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from ..episode import Task
 
+Pair = tuple[float | None, float | None]
+"""A mean with its 95 % interval; None for what is not a finite number."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class NewRun:
     """What is known of a run when it begins."""
 
@@ -34,6 +37,8 @@ class NewRun:
     """Distribution and version of each chosen plugin."""
 
     environment: Mapping[str, Any]
+    """What its figures may depend on beside the experiment: versions, machine."""
+
     git_commit: str | None
     git_dirty: bool | None
     device: str
@@ -44,15 +49,33 @@ class NewRun:
     directory: str
     host: str
     pid: int
+    fingerprint: str | None = None
+    """Of the training data: the same fingerprint draws the same episodes."""
+
+    problem: Mapping[str, Any] | None = None
+    """What is learned, as `metapipe.Problem` has it: no data needed to adapt."""
+
+    encoder: Mapping[str, Any] | None = None
+    """How new items become inputs; None if the data do not tell."""
+
+    backbone: str | None = None
+    """The network of others that the run began with."""
+
+    job: str | None = None
+    """The cluster's name for what this run is a part of."""
+
+    study: str | None = None
+    trial: int | None = None
+    """The search that the run belongs to, and its number there."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunRow(NewRun):
     """A run as stored. Times are UTC; figures are those of the newest test."""
 
     id: int
     status: str
-    """running, completed, interrupted, failed, or lost: its process died."""
+    """running, completed, interrupted, stopped, failed, or lost: its process died."""
 
     step: int
     """Meta-iterations done."""
@@ -62,6 +85,11 @@ class RunRow(NewRun):
     finished: datetime | None
     train_seconds: float | None
     error: str | None
+    reason: str | None
+    """Why it stopped or was interrupted."""
+
+    notes: str | None
+    tags: tuple[str, ...]
     accuracy: float | None
     accuracy_ci95: float | None
     loss: float | None
@@ -82,7 +110,7 @@ class MetricRow:
     value: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NewEvaluation:
     """Figures over a set of episodes that were drawn alike."""
 
@@ -118,9 +146,14 @@ class NewEvaluation:
     accuracy_ci95: float | None
     accuracy_before: float | None
     seconds: float
+    figures: Mapping[str, Pair] = field(default_factory=dict)
+    """Further figures by name: means with their 95 % intervals."""
+
+    curves: Mapping[str, Sequence[Pair]] = field(default_factory=dict)
+    """Figures by name over something counted, such as steps of adaptation."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EvaluationRow(NewEvaluation):
     """An evaluation as stored."""
 
@@ -145,6 +178,8 @@ class EpisodeRow:
     loss_before: float | None
     accuracy: float | None
     accuracy_before: float | None
+    figures: Mapping[str, float | None] = field(default_factory=dict)
+    """Further figures by name; None for one that is not a finite number."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +187,7 @@ class CheckpointRow:
     """A checkpoint as stored."""
 
     run_id: int
-    kind: str
+    which: str
     """latest or best."""
 
     step: int

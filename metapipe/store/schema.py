@@ -21,9 +21,9 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-REVISION = "0001"
+REVISION = "0002"
 """The migration these tables are at; a test holds it to Alembic's head."""
 
 BigId = BigInteger().with_variant(Integer, "sqlite")
@@ -78,7 +78,7 @@ class Base(DeclarativeBase):
     type_annotation_map = {  # noqa: RUF012  # SQLAlchemy's own way
         datetime: UTCDateTime,
         float: Figure,
-        dict[str, Any]: JSON,
+        dict[str, Any]: JSON(none_as_null=True),
     }
 
 
@@ -122,6 +122,29 @@ class Run(Base):
     plugins: Mapped[dict[str, Any]]
     environment: Mapped[dict[str, Any]]
     metrics: Mapped[dict[str, Any]]
+    fingerprint: Mapped[str | None] = mapped_column(String(64))
+    problem: Mapped[dict[str, Any] | None]
+    encoder: Mapped[dict[str, Any] | None]
+    backbone: Mapped[str | None] = mapped_column(String(200))
+    job: Mapped[str | None] = mapped_column(String(100))
+    study: Mapped[str | None] = mapped_column(String(200))
+    trial: Mapped[int | None]
+    notes: Mapped[str | None] = mapped_column(Text)
+    claim: Mapped[str | None] = mapped_column(String(36))
+    reason: Mapped[str | None] = mapped_column(Text)
+
+    tags: Mapped[list[Tag]] = relationship(lazy="raise", order_by="Tag.tag")
+
+
+class Tag(Base):
+    """A word that somebody put on a run."""
+
+    __tablename__ = "tags"
+
+    run_id: Mapped[int] = mapped_column(
+        ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True
+    )
+    tag: Mapped[str] = mapped_column(String(100), primary_key=True, index=True)
 
 
 class Metric(Base):
@@ -169,6 +192,8 @@ class Evaluation(Base):
     accuracy_ci95: Mapped[float | None]
     accuracy_before: Mapped[float | None]
     seconds: Mapped[float]
+    figures: Mapped[dict[str, Any] | None]
+    curves: Mapped[dict[str, Any] | None]
 
 
 class Episode(Base):
@@ -194,6 +219,8 @@ class Episode(Base):
     loss_before: Mapped[float | None]
     accuracy: Mapped[float | None]
     accuracy_before: Mapped[float | None]
+    figures: Mapped[dict[str, Any] | None]
+    support: Mapped[int | None]
 
     # The two orders in which the millions of a run are listed, in full: sorting all of
     # them for the first ten takes seconds.
@@ -204,14 +231,14 @@ class Episode(Base):
 
 
 class Checkpoint(Base):
-    """The newest checkpoint of each kind of a run."""
+    """The `latest` or the `best` checkpoint of a run."""
 
     __tablename__ = "checkpoints"
 
     run_id: Mapped[int] = mapped_column(
         ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True
     )
-    kind: Mapped[str] = mapped_column(String(20), primary_key=True)
+    which: Mapped[str] = mapped_column(String(20), primary_key=True)
     step: Mapped[int]
     path: Mapped[str] = mapped_column(Text)
     sha256: Mapped[str] = mapped_column(String(64))

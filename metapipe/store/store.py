@@ -1,43 +1,53 @@
-"""The task store: what ran, with what, and what came of it.
-
-Any number of processes may use a store at once. Each method is one transaction: it
-happens as a whole or not at all, whenever its process dies.
-"""
+"""The task store: what ran, with what, and what came of it."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from sqlalchemy import delete, insert, update
 from sqlalchemy.orm import Session
 
-from ..errors import NotFoundError
 from ..events import CheckpointInfo, EpisodeRecord
-from . import deletion, query, schema
-from .convert import columns, episode_rows, headline
-from .database import Database
-from .liveness import alive, mark_lost, now, require_idle
+from . import deletion, recording, tags
+from .claims import Claims, new_claim
+from .convert import finite
+from .liveness import now, require_idle
 from .migrate import require_current
-from .records import (
-    CheckpointRow,
-    EpisodeRow,
-    EvaluationRow,
-    MetricRow,
-    NewEvaluation,
-    NewRun,
-    RunRow,
-)
+from .reader import StoreReader
+from .records import NewEvaluation, NewRun, RunRow
 
 
-class TaskStore:
-    """A store at a database URL. Open it with `TaskStore.open`."""
+class TaskStore(StoreReader):
+    """A store at a database URL. Open it with `TaskStore.open`; ask it what
+    `StoreReader` tells.
+
+    **Transactions.** Each method is one: it happens as a whole or not at all, whenever
+    its process dies, and what it wrote is seen by whoever asks afterwards, in this
+    process or another.
+
+    **Processes and threads.** Any number of processes may use a store at once, on
+    SQLite those of one machine; writers wait for one another. Threads may share an
+    opened store. A child process opens its own: connections are not inherited.
+
+    **Who may write.** Questions write nothing, nor does opening a store that is as this
+    version needs it. The records of a run are its process's to write: of the opened
+    store that began or last reopened it. Once another has reopened it, all of them
+    raise ClaimError, and its process stops. Evaluations that are not `of_the_run`, tags
+    and notes are anybody's, at any time, and so is deletion.
+
+    **Running runs.** A run is running until it is finished or its process dies: then it
+    is `lost`, wherever that is asked. A run that is thought lost and heard again is
+    running. Only a run that is not running can be reopened, and of those who try at
+    once one gets it.
+
+    All methods raise StoreError if the database fails.
+    """
 
     def __init__(self, url: str) -> None:
-        self._database = Database(url)
-        self.url_masked = self._database.masked
+        super().__init__(url)
+        self._claims = Claims()
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -54,55 +64,40 @@ class TaskStore:
             raise
         return store
 
-    def close(self) -> None:
-        """Let go of the database."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    # Writing: the process of a run.
+    # The process of a run.
 
     def begin_run(self, run: NewRun) -> int:
-        """Enter a run, as running; returns its id."""
-        moment = now()
-        row = schema.Run(
-            **columns(run),
-            status="running",
-            created=moment,
-            heartbeat=moment,
-            metrics={},
-        )
+        """Enter a run, as running and this store's; returns its id."""
+        claim, directory = new_claim(), self._database.kept(run.directory)
         with self._database.writing() as session:
-            session.add(row)
-            session.flush()
-            return row.id
+            run_id = recording.run(session, run, claim, directory)
+        self._claims.hold(run_id, claim)
+        return run_id
 
     def reopen_run(self, run_id: int, *, host: str, pid: int, step: int) -> None:
-        """Let a run go on at `step`: what lies behind that is forgotten.
+        """Take a run over, to go on at `step`: what lies behind that is forgotten.
 
         Raises UsageError if the run is running: only one of two processes that resume
         it at once gets it.
         """
-        mark_lost(self._database)
-        moment = now()
+        claim = new_claim()
         with self._database.writing() as session:
             require_idle(session, run_id)
-            _change(
+            recording.change(
                 session,
                 run_id,
                 status="running",
+                claim=claim,
                 error=None,
+                reason=None,
                 finished=None,
-                heartbeat=moment,
+                heartbeat=now(),
                 host=host,
                 pid=pid,
                 step=step,
                 val_accuracy=deletion.after(session, run_id, step),
             )
+        self._claims.hold(run_id, claim)
 
     def update_run(
         self, run_id: int, *, mapping: str | None = None, step: int | None = None
@@ -110,8 +105,8 @@ class TaskStore:
         """Note how tasks are mapped, or how far the run is; a heartbeat too."""
         given = {"mapping": mapping, "step": step}
         changes = {name: value for name, value in given.items() if value is not None}
-        with self._database.writing() as session:
-            _change(session, run_id, **changes, **alive())
+        with self._owning(run_id) as session:
+            recording.change(session, run_id, **changes, heartbeat=now())
 
     def heartbeat(self, run_id: int) -> None:
         """Show that the run's process is alive."""
@@ -121,29 +116,15 @@ class TaskStore:
         self, run_id: int, step: int, metrics: Mapping[str, float]
     ) -> None:
         """Write figures of a meta-iteration, replacing those of the same name."""
-        rows = [
-            {"run_id": run_id, "step": step, "name": name, "value": float(value)}
-            for name, value in metrics.items()
-        ]
-        if not rows:
-            return
-        with self._database.writing() as session:
-            session.execute(
-                delete(schema.Metric).where(
-                    schema.Metric.run_id == run_id,
-                    schema.Metric.step == step,
-                    schema.Metric.name.in_(list(metrics)),
-                )
-            )
-            session.execute(insert(schema.Metric), rows)
+        if metrics:
+            with self._owning(run_id) as session:
+                recording.metrics(session, run_id, step, metrics)
 
     def record_episodes(self, run_id: int, episodes: Sequence[EpisodeRecord]) -> None:
-        """Write training episodes."""
+        """Write training episodes of a run of ours."""
         if episodes:
-            with self._database.writing() as session:
-                session.execute(
-                    insert(schema.Episode), episode_rows(run_id, None, episodes)
-                )
+            with self._owning(run_id) as session:
+                recording.episodes(session, run_id, None, episodes)
 
     def record_evaluation(
         self,
@@ -156,43 +137,20 @@ class TaskStore:
         """Write an evaluation with its episodes; returns its id.
 
         The run's own figures follow, the test and the best validation, unless this is
-        not `of_the_run` but of what somebody asked of it later.
+        not `of_the_run` but what anybody asked of it later.
         """
-        row = schema.Evaluation(
-            **columns(evaluation),
-            run_id=run_id,
-            created=now(),
-            episodes=len(episodes),
-        )
-        with self._database.writing() as session:
-            session.add(row)
-            session.flush()
-            if episodes:
-                session.execute(
-                    insert(schema.Episode), episode_rows(run_id, row.id, episodes)
-                )
-            if of_the_run and (figures := headline(evaluation)):
-                _change(session, run_id, **figures)
-            return row.id
+        begun = self._owning(run_id) if of_the_run else self._database.writing()
+        with begun as session:
+            return recording.evaluation(
+                session, run_id, evaluation, episodes, of_the_run=of_the_run
+            )
 
     def save_checkpoint(self, run_id: int, checkpoint: CheckpointInfo) -> Path | None:
         """Note the newest checkpoint of its kind; returns the file it replaces."""
-        key = (run_id, checkpoint.kind)
-        with self._database.writing() as session:
-            row = session.get(schema.Checkpoint, key)
-            replaced = None if row is None else Path(row.path)
-            session.merge(
-                schema.Checkpoint(
-                    run_id=run_id,
-                    kind=checkpoint.kind,
-                    step=checkpoint.step,
-                    path=str(checkpoint.path),
-                    sha256=checkpoint.sha256,
-                    bytes=checkpoint.bytes,
-                    created=now(),
-                )
-            )
-        return None if replaced == checkpoint.path else replaced
+        path = self._database.kept(checkpoint.path)
+        with self._owning(run_id) as session:
+            replaced = recording.checkpoint(session, run_id, checkpoint, path)
+        return None if replaced is None else Path(self._database.found(replaced))
 
     def finish_run(
         self,
@@ -200,21 +158,39 @@ class TaskStore:
         status: Literal["completed", "interrupted", "stopped", "failed"],
         *,
         error: str | None = None,
+        reason: str | None = None,
         metrics: Mapping[str, float] | None = None,
         train_seconds: float | None = None,
     ) -> None:
-        """Close the books of a run."""
-        changes: dict[str, Any] = {"status": status, "error": error}
+        """Close the books of a run; `reason` says why it stopped or was interrupted."""
+        changes: dict[str, Any] = {"status": status, "error": error, "reason": reason}
         if metrics is not None:
-            changes["metrics"] = {
-                name: value if math.isfinite(value) else None  # JSON has no others
-                for name, value in metrics.items()
-            }
+            changes["metrics"] = finite(metrics)
         if train_seconds is not None:
             changes["train_seconds"] = train_seconds
+        moment = now()
+        with self._owning(run_id) as session:
+            recording.change(
+                session, run_id, finished=moment, heartbeat=moment, **changes
+            )
+
+    # Anybody.
+
+    def tag(
+        self, run_id: int, add: Collection[str] = (), remove: Collection[str] = ()
+    ) -> None:
+        """Put tags on a run and take others off.
+
+        Raises UsageError for what is no tag, NotFoundError.
+        """
         with self._database.writing() as session:
-            moment = now()
-            _change(session, run_id, finished=moment, heartbeat=moment, **changes)
+            tags.change(session, run_id, add, remove)
+
+    def note(self, run_id: int, text: str | None) -> None:
+        """Write down something about a run, in place of what was. Raises
+        NotFoundError."""
+        with self._database.writing() as session:
+            recording.change(session, run_id, notes=text or None)
 
     def delete_run(self, run_id: int) -> RunRow:
         """Remove a run with all its rows; its files are the caller's to remove."""
@@ -223,74 +199,9 @@ class TaskStore:
             deletion.run(session, row.id)
         return row
 
-    # Reading: anybody.
-
-    def run(self, ref: int | str) -> RunRow:
-        """A run by id, by name (the newest of that name), or as "latest".
-
-        Raises NotFoundError.
-        """
-        mark_lost(self._database)
-        with self._database.reading() as session:
-            return query.run(session, ref)
-
-    def runs(
-        self, where: str = "", *, sort: str = "-id", limit: int | None = 50
-    ) -> list[RunRow]:
-        """Runs that match a filter (`algorithm=maml and accuracy>0.9`), sorted.
-
-        Raises FilterError.
-        """
-        mark_lost(self._database)
-        with self._database.reading() as session:
-            return query.runs(session, where, sort, limit)
-
-    def metrics(self, run_id: int, name: str | None = None) -> list[MetricRow]:
-        """Figures by step, of one name or all."""
-        with self._database.reading() as session:
-            return query.metrics(session, run_id, name)
-
-    def evaluations(self, run_id: int) -> list[EvaluationRow]:
-        """All evaluations of a run, oldest first."""
-        with self._database.reading() as session:
-            return query.evaluations(session, run_id)
-
-    def evaluation(self, evaluation_id: int) -> EvaluationRow:
-        """One evaluation. Raises NotFoundError."""
-        with self._database.reading() as session:
-            return query.evaluation(session, evaluation_id)
-
-    def checkpoints(self, run_id: int) -> list[CheckpointRow]:
-        """The newest checkpoint of each kind."""
-        with self._database.reading() as session:
-            return query.checkpoints(session, run_id)
-
-    def episodes(
-        self,
-        run_id: int,
-        *,
-        where: str = "",
-        sort: str = "id",
-        hardest: int | None = None,
-        limit: int | None = 50,
-    ) -> list[EpisodeRow]:
-        """Episodes of a run that match a filter; or its `hardest`, worst first.
-
-        Raises FilterError.
-        """
-        with self._database.reading() as session:
-            if hardest is not None:
-                return query.hardest(session, run_id, where, hardest)
-            return query.episodes(session, run_id, where, sort, limit)
-
-    def episode(self, episode_id: int) -> EpisodeRow:
-        """One episode. Raises NotFoundError."""
-        with self._database.reading() as session:
-            return query.episode(session, episode_id)
-
-
-def _change(session: Session, run_id: int, **changes: Any) -> None:
-    run = schema.Run
-    changed = update(run).where(run.id == run_id).values(**changes).returning(run.id)
-    if session.scalar(changed) is None:
-        raise NotFoundError(f"no run {run_id} in this store")
+    @contextmanager
+    def _owning(self, run_id: int) -> Iterator[Session]:
+        """A transaction of the process that the run belongs to."""
+        with self._database.writing() as session:
+            self._claims.require(session, run_id)
+            yield session

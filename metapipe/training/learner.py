@@ -4,17 +4,20 @@ device.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from ..algorithm import Algorithm, Meta
 from ..dataset import Source
 from ..episode import Params
-from ..errors import UnsupportedError
+from ..errors import PluginError, UnsupportedError
 from ..model import Model
 from ..numerics.memory import keep_freed_memory
 from ..numerics.precision import Precision
@@ -73,17 +76,36 @@ def check_problem(algorithm: Algorithm, name: str, problem: Problem) -> None:
 def build_learner(
     algorithm: Algorithm, model: Model, problem: Problem, device: str, seed: int
 ) -> tuple[Learner, Meta]:
-    """The learner and its initial meta-parameters, which `seed` decides.
+    """A new learner and its initial meta-parameters, which `seed` decides where
+    `Model.initialise` does not.
 
     Parameters are made on the CPU, so that they are the same whatever the device.
+    Raises PluginError for a network with tensors that no file would hold.
     """
     keep_freed_memory()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = algorithm.build(model, problem).to(device)
+    with _seeded(seed):
+        network = algorithm.build(model, problem)
+        model.initialise(network)
+        network = network.to(device)
         meta = algorithm.init(network)
+    require_no_plain_tensors(network)
     learner = Learner(algorithm, network, problem, device, LocalTaskMap("loop"))
     return learner, meta
+
+
+def random_meta(
+    algorithm: Algorithm, model: Model, problem: Problem, seed: int
+) -> Meta:
+    """Initial meta-parameters as `seed` alone decides them, on the CPU."""
+    with _seeded(seed):
+        return algorithm.init(algorithm.build(model, problem))
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 def drops(network: nn.Module) -> bool:
@@ -106,26 +128,39 @@ def fits(found: Meta, fresh: Meta) -> bool:
     return kept == (shapes(fresh.params), shapes(fresh.state))
 
 
-def fit_constants(learner: Learner, meta: Meta, constants: Params) -> bool:
-    """Give the learner's network its constants as they were kept; False, and nothing
-    is changed, if it has others."""
-    if shapes(constants) != shapes(constants_of(learner.network, meta)):
-        return False
-    install(learner.network, constants)
-    return True
+def held_by(network: nn.Module) -> Params:
+    """Its parameters and buffers by name, each once."""
+    return {**dict(network.named_parameters()), **dict(network.named_buffers())}
 
 
 def constants_of(network: nn.Module, meta: Meta) -> Params:
     """What the network holds and `meta` does not, detached: frozen parameters, and
     buffers that the method leaves to it. A file that has the one needs the other."""
-    held = {**dict(network.named_parameters()), **dict(network.named_buffers())}
     known = {*meta.params, *meta.state}
+    held = held_by(network)
     return {name: t.detach() for name, t in held.items() if name not in known}
 
 
-def install(network: nn.Module, constants: Params) -> None:
-    """Give a network that was just built the constants it had when it was kept."""
-    held = {**dict(network.named_parameters()), **dict(network.named_buffers())}
-    with torch.no_grad():
-        for name, value in constants.items():
-            held[name].copy_(value)
+def require_no_plain_tensors(network: nn.Module) -> None:
+    """Raise PluginError for a tensor that is neither parameter nor buffer, nor computed
+    from them: no file would hold it."""
+    held = {id(tensor) for tensor in held_by(network).values()}
+    for place, module in network.named_modules():
+        for name, value in vars(module).items():
+            for tensor in _tensors(value):
+                if id(tensor) not in held and tensor.grad_fn is None:
+                    raise PluginError(
+                        f"{type(module).__name__} has a tensor that no file holds, "
+                        f"{'.'.join(filter(None, (place, name)))}: make it a buffer, "
+                        "or a parameter that requires no gradient"
+                    )
+
+
+def _tensors(value: object) -> Iterator[Tensor]:
+    """In an attribute of a module, or in lists and dictionaries there."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, list | tuple):
+        yield from chain.from_iterable(map(_tensors, value))
+    elif isinstance(value, dict):
+        yield from chain.from_iterable(map(_tensors, value.values()))

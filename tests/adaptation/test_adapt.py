@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +14,13 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from metapipe.adaptation.adapted_model import load as load_adapted
+from metapipe.adaptation.adapted_model import save as save_adapted
 from metapipe.errors import CheckpointError
 from metapipe.experiment.experiment import Experiment
 from metapipe.experiment.registry import load
 from metapipe.store import TaskStore, default_url
+
+FILES = Path(__file__).parents[1] / "files"
 
 TRAIN = (
     *("train", "--dataset", "digits", "--ways", "4", "--shots", "2", "--queries", "3"),
@@ -180,13 +184,55 @@ def test_files_that_are_no_model_are_refused(model, tmp_path):
     save_file({"x": torch.ones(1)}, foreign)
     with pytest.raises(CheckpointError, match="foreign"):
         load_adapted(foreign, registry)
-    with pytest.raises(CheckpointError, match="there is no"):
+    with pytest.raises(CheckpointError, match="no adapted model at"):
         load_adapted(tmp_path / "none", registry)
     content = model.read_bytes()
     for name, damaged in (("cut", content[:-100]), ("head", b"x" + content[1:])):
         (tmp_path / name).write_bytes(damaged)
         with pytest.raises(CheckpointError, match="damaged"):
             load_adapted(tmp_path / name, registry)
+
+
+def test_every_flipped_byte_of_a_model_is_noticed(tmp_path):
+    registry, path = load(), tmp_path / "x"
+    save_adapted(load_adapted(FILES / "format-1.metapipe", registry, "cpu"), path)
+    content = path.read_bytes()
+    assert len(content) < 4000
+    for place in range(len(content)):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        with pytest.raises(CheckpointError) as caught:
+            load_adapted(path, registry)
+        assert str(path) in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_model_of_format_1_predicts_what_it_did(tmp_path):
+    """Figures of commit fdfd0bf, which wrote the file."""
+    registry = load()
+    inputs = torch.linspace(0, 1, 9 * 64).reshape(9, 1, 8, 8).sin()[6:]
+    wanted = [
+        [0.30367323645, 0.33584768799, 0.36047907555],
+        [0.29741881219, 0.33551767402, 0.36706351378],
+        [0.29193208047, 0.33515622427, 0.37291169525],
+    ]
+    model = load_adapted(FILES / "format-1.metapipe", registry, "cpu")
+    save_adapted(model, tmp_path / "new")
+    again = load_adapted(tmp_path / "new", registry, "cpu")
+    for opened in (model, again):
+        assert np.allclose(opened.probabilities(inputs), wanted, rtol=0, atol=1e-6)
+        assert opened.classes == ("a", "b", "c")
+    assert torch.equal(model.outputs(inputs), again.outputs(inputs))
+
+
+def test_a_checkpoint_is_no_model(tmp_path):
+    line = error_line(
+        *("predict", str(FILES / "format-1.safetensors"), str(tmp_path)),
+        cwd=tmp_path,
+        code=1,
+    )
+    assert "is a checkpoint of a run, not an adapted model: make one with" in line
 
 
 def test_what_cannot_be_done_is_one_line(project, task, tmp_path):

@@ -9,7 +9,7 @@ import torch
 from pictures import picture
 
 from metapipe import Problem, Samples
-from metapipe.adaptation.adapted_model import Origin, adapt
+from metapipe.adaptation.adapted_model import ModelOrigin, adapt
 from metapipe.adaptation.export import Predictor, export_onnx, export_program
 from metapipe.data.encoders import encoder_from
 from metapipe.data.image_encoder import ImageEncoder
@@ -17,6 +17,7 @@ from metapipe.data.row_encoder import TableEncoder
 from metapipe.data.sentence_encoder import SentenceEncoder
 from metapipe.data.text_encoders import HASHES, TextEncoder, TfidfEncoder
 from metapipe.errors import UnsupportedError
+from metapipe.experiment.registry import load as load_registry
 from metapipe.training.learner import build_learner
 from metapipe_plugins.algorithms.maml import MAML
 from metapipe_plugins.algorithms.protonet import ProtoNet
@@ -24,7 +25,7 @@ from metapipe_plugins.models.conv4 import Conv4
 from metapipe_plugins.models.mlp import MLP
 from metapipe_plugins.models.ngrams import NGrams
 
-ORIGIN = Origin("protonet", "any", {"algorithm": {}, "model": {}}, "run 0", {})
+ORIGIN = ModelOrigin("protonet", "any", {"algorithm": {}, "model": {}}, "run 0", {})
 TOPICS = {
     "card": "my new card has not come yet",
     "refund": "please refund what I paid twice",
@@ -145,7 +146,7 @@ def test_examples_are_such_as_encoding_gives(kind):
     assert torch.equal(examples, encoder.examples(40, seed=0))
     assert not torch.equal(examples, encoder.examples(40, seed=1))
     assert len(examples.flatten(1).unique(dim=0)) == 40
-    again = encoder_from(encoder.model_dump(mode="json"))
+    again = encoder_from(encoder.model_dump(mode="json"), load_registry().encoders)
     assert torch.equal(again.examples(3), encoder.examples(3))
 
 

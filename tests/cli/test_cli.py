@@ -38,7 +38,7 @@ def test_training_reports_what_it_did(project: Path) -> None:
     shown = metapipe_json("runs", "show", "1", cwd=project)
     assert shown["step"] == 30
     assert {"train_seconds", "git_commit", "environment", "plugins"} <= set(shown)
-    kinds = {c["kind"]: c for c in shown["checkpoints"]}
+    kinds = {c["which"]: c for c in shown["checkpoints"]}
     assert set(kinds) == {"best", "latest"}
     assert kinds["latest"]["step"] == 30
     assert len(kinds["best"]["sha256"]) == 64
@@ -47,6 +47,31 @@ def test_training_reports_what_it_did(project: Path) -> None:
     assert purposes == ["validation"] * 3 + ["test"]
     assert 0 < shown["accuracy"] < 1
     assert shown["evaluations"][-1]["accuracy_before"] == pytest.approx(1 / 3, abs=0.2)
+
+
+def test_a_run_shows_what_people_said_of_it_and_what_its_data_were(
+    project: Path,
+) -> None:
+    with TaskStore.open(default_url(project)) as store:
+        store.tag(1, ["baseline"])
+        store.note(1, "as in the paper")
+    out, _ = metapipe("runs", "show", "first", cwd=project)
+    for fact in ("baseline", "as in the paper", "kind classification", "type image"):
+        assert fact in out
+    rows = metapipe_json("runs", "list", "--where", "tag=baseline", cwd=project)
+    assert [row["id"] for row in rows] == [1]
+    assert rows[0]["tags"] == ["baseline"]
+
+
+def test_long_lists_have_pages(project: Path) -> None:
+    rows = metapipe_json("runs", "list", "--offset", "1", cwd=project)
+    assert rows[-1]["id"] == 1
+    every = metapipe_json("episodes", "list", "first", "--limit", "9", cwd=project)
+    page = ("--offset", "3", "--limit", "2")
+    assert metapipe_json("episodes", "list", "1", *page, cwd=project) == every[3:5]
+    assert metapipe("runs", "list", "--offset", "99", cwd=project)[0] == (
+        "no runs match\n"
+    )
 
 
 def test_a_repetition_differs_only_in_what_was_said(project: Path) -> None:
@@ -288,7 +313,7 @@ def test_the_store_can_be_looked_after(tmp_path: Path) -> None:
     out, _ = metapipe("db", "current", cwd=tmp_path)
     assert "schema none" in out
     out, _ = metapipe("db", "upgrade", cwd=tmp_path)
-    assert "none -> 0001" in out
+    assert "none -> 0002" in out
     out, _ = metapipe("db", "upgrade", cwd=tmp_path)
     assert "nothing to do" in out
 

@@ -24,11 +24,21 @@ def main() -> None:
     if path.exists():
         sys.exit(f"{path} is there already: a kept database is never made again")
     with TaskStore.open(f"sqlite:///{path}") as store:
-        run_id = store.begin_run(replace(RUN, name="kept", pid=1, host="nowhere"))
+        facts = {"fingerprint": "f" * 64, "problem": {"kind": "classification"}}
+        run_id = store.begin_run(
+            replace(RUN, name="kept", pid=1, host="nowhere", **facts)
+        )
         store.record_metrics(run_id, 10, {"loss": 1.5})
         store.record_metrics(run_id, 20, {"loss": 0.75})
-        new = replace(EVALUATION, accuracy=0.875)
-        store.record_evaluation(run_id, new, episodes(3))
+        further = {
+            "figures": {"residual": (0.5, 0.1)},
+            "curves": {"loss": [(2.0, 0.1)]},
+        }
+        new = replace(EVALUATION, accuracy=0.875, **further)
+        met = [replace(record, figures={"residual": 0.5}) for record in episodes(3)]
+        store.record_evaluation(run_id, new, met)
+        store.tag(run_id, ["baseline"])
+        store.note(run_id, "to be kept")
         checkpoint = CheckpointInfo(Path("gone.safetensors"), "0" * 64, 1, 20, "latest")
         store.save_checkpoint(run_id, checkpoint)
         store.finish_run(run_id, "completed", metrics={"test_accuracy": 0.875})

@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from metapipe import Episodes, Meta, Metrics, Samples, Task
+from metapipe import Episodes, Meta, Metrics, Samples, Task, UnsupportedError
 from metapipe.numerics import tuning
 from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.numerics.tuning import candidates, fastest
@@ -109,3 +109,16 @@ def test_auto_offers_only_what_can_help() -> None:
     modes = {m.mode for m in candidates("auto", 8, 8, "cuda")}
     assert modes == {"loop", "vmap"}
     assert candidates("chunks", 8, 32, "cpu") == [LocalTaskMap("chunks", 8)]
+
+
+@pytest.mark.parametrize("task_map", [*MAPS, LocalTaskMap("loop")], ids=str)
+def test_a_map_is_read_back_from_its_name(task_map) -> None:
+    assert LocalTaskMap.parse(str(task_map)) == task_map
+
+
+@pytest.mark.parametrize(
+    "text", ["nonsense:3", "chunks", "chunks:0", "loop:2", "", ":"]
+)
+def test_another_name_is_refused(text) -> None:
+    with pytest.raises(UnsupportedError, match="is no way to map tasks"):
+        LocalTaskMap.parse(text)

@@ -21,8 +21,8 @@ LONG = (
 
 def final(folder: Path, run_id: int) -> dict[str, torch.Tensor]:
     with TaskStore.open(default_url(folder)) as store:
-        (latest,) = [c for c in store.checkpoints(run_id) if c.kind == "latest"]
-    return dict(load(Path(latest.path), latest.sha256).tensors)
+        (latest,) = [c for c in store.checkpoints(run_id) if c.which == "latest"]
+    return dict(load(Path(latest.path), latest.sha256).file.tensors)
 
 
 def wait_for_step(folder: Path, step: int) -> None:
@@ -114,7 +114,7 @@ def test_an_interrupted_run_leaves_a_checkpoint_and_goes_on(
     assert "Traceback" not in err
     row = metapipe_json("runs", "show", "1", cwd=tmp_path)
     assert row["status"] == "interrupted"
-    assert {c["step"] for c in row["checkpoints"] if c["kind"] == "latest"} == {
+    assert {c["step"] for c in row["checkpoints"] if c["which"] == "latest"} == {
         row["step"]
     }
     metapipe("resume", "1", cwd=tmp_path)
@@ -148,7 +148,7 @@ def test_a_running_run_is_not_resumed_by_another(tmp_path: Path) -> None:
 
 def test_a_damaged_checkpoint_is_refused(whole: Path) -> None:
     with TaskStore.open(default_url(whole)) as store:
-        (best,) = [c for c in store.checkpoints(1) if c.kind == "best"]
+        (best,) = [c for c in store.checkpoints(1) if c.which == "best"]
     path = Path(best.path)
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))

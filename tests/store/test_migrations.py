@@ -14,16 +14,17 @@ from sqlalchemy import Engine, inspect, text
 from store_rows import EVALUATION, RUN, episodes
 
 from metapipe.errors import OutdatedSchemaError, StoreError
-from metapipe.store import TaskStore, migrate, schema
+from metapipe.store import TaskStore, migrate, revision, schema
 from metapipe.store import engine as engines
 
 DATABASES = Path(__file__).parents[1] / "databases"
+KEPT = sorted(DATABASES.glob("????.db"))
 LATER = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 
 def upgrade() -> None:
@@ -42,13 +43,13 @@ def connect(url: str) -> Iterator[Engine]:
 
 @pytest.fixture
 def later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Makes this metapipe a later one, whose second migration is the given script."""
+    """Makes this metapipe a later one, whose next migration is the given script."""
 
     def become(script: str) -> None:
         folder = shutil.copytree(migrate.migrations_dir(), tmp_path / "migrations")
-        (folder / "versions" / "0002_later.py").write_text(script)
+        (folder / "versions" / "0003_later.py").write_text(script)
         monkeypatch.setattr(migrate, "migrations_dir", lambda: folder)
-        monkeypatch.setattr(migrate, "REVISION", "0002")
+        monkeypatch.setattr(migrate, "REVISION", "0003")
 
     return become
 
@@ -61,7 +62,12 @@ def test_models_and_migrations_agree(store_url: str) -> None:
     TaskStore.open(store_url).close()
     with connect(store_url) as engine, engine.connect() as connection:
         context = MigrationContext.configure(
-            connection, opts={"compare_type": True, "compare_server_default": True}
+            connection,
+            opts={
+                "compare_type": True,
+                "compare_server_default": True,
+                "version_table": revision.TABLE,
+            },
         )
         assert compare_metadata(context, schema.Base.metadata) == []
 
@@ -73,7 +79,7 @@ def test_upgrading_twice_changes_nothing(store_url: str) -> None:
     assert migrate.current(store_url) == schema.REVISION
 
 
-@pytest.mark.parametrize("path", sorted(DATABASES.glob("*.db")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", KEPT, ids=lambda p: p.stem)
 def test_every_past_database_can_be_upgraded_and_read(path: Path, tmp_path) -> None:
     copy = tmp_path / path.name
     shutil.copy(path, copy)
@@ -91,13 +97,13 @@ def test_every_past_database_can_be_upgraded_and_read(path: Path, tmp_path) -> N
 
 def test_there_is_a_database_of_every_revision() -> None:
     revisions = {script.revision for script in migrate.scripts().walk_revisions()}
-    assert {path.stem for path in DATABASES.glob("*.db")} == revisions
+    assert {path.stem for path in KEPT} == revisions
 
 
 def test_a_newer_database_is_refused(store_url: str) -> None:
     TaskStore.open(store_url).close()
     with connect(store_url) as engine, engine.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.execute(text("UPDATE metapipe_version SET version_num = '9999'"))
     with pytest.raises(OutdatedSchemaError, match="made by a newer metapipe"):
         TaskStore.open(store_url)
 
@@ -114,7 +120,7 @@ def test_an_older_database_names_the_command_and_loses_nothing(
     with pytest.raises(OutdatedSchemaError, match="'metapipe db upgrade'") as caught:
         TaskStore.open(store_url)
     assert "\n" not in str(caught.value)
-    assert migrate.upgrade(store_url) == ("0001", "0002")
+    assert migrate.upgrade(store_url) == ("0002", "0003")
     with TaskStore.open(store_url) as store:
         assert store.run("kept").id == run_id
         assert len(store.metrics(run_id)) == len(store.evaluations(run_id)) == 1
@@ -130,7 +136,7 @@ def test_a_migration_that_breaks_off_leaves_the_old_schema(
     later(LATER + "    op.execute('this is not SQL')\n")
     with pytest.raises(StoreError, match="syntax error"):
         migrate.upgrade(store_url)
-    assert migrate.current(store_url) == "0001"
+    assert migrate.current(store_url) == "0002"
     with connect(store_url) as engine:
         names = [column["name"] for column in inspect(engine).get_columns("runs")]
         tables = inspect(engine).get_table_names()

@@ -28,7 +28,7 @@ def test_training_goes_on_bit_for_bit_from_a_file(tmp_path: Path, optimiser) -> 
     sha256 = save(tmp_path / "c.safetensors", first, ours.network, {"best": 0.5})
     second = initial_state(meta, settings)
     checkpoint = load(tmp_path / "c.safetensors", sha256)
-    checkpoint.restore(second, ours)
+    checkpoint.restore(second)
     assert checkpoint.header["best"] == 0.5
     assert checkpoint.step == second.step == 3
     for _ in iterations(ours, second, settings, draw, seed=0):
@@ -61,10 +61,10 @@ def test_a_missing_or_foreign_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="No such file"):
         load(tmp_path / "none")
     (tmp_path / "text").write_text("hello")
-    with pytest.raises(CheckpointError, match="not a metapipe checkpoint"):
+    with pytest.raises(CheckpointError, match="no file of tensors"):
         load(tmp_path / "text")
     save_file({"x": torch.zeros(1)}, tmp_path / "other")
-    with pytest.raises(CheckpointError, match="not a metapipe checkpoint"):
+    with pytest.raises(CheckpointError, match="foreign"):
         load(tmp_path / "other")
 
 
@@ -73,5 +73,5 @@ def test_another_networks_parameters_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "c", initial_state(meta, TrainingSettings()), ours.network, {})
     other = initial_state(meta, TrainingSettings())
     other.meta.params.popitem()
-    with pytest.raises(CheckpointError, match="do not fit"):
-        load(tmp_path / "c").restore(other, ours)
+    with pytest.raises(CheckpointError, match="does not fit"):
+        load(tmp_path / "c").restore(other)

@@ -7,19 +7,19 @@ import torch
 from commands import metapipe_json
 from torch import nn
 
-from metapipe import Meta, Samples
+from metapipe import Meta, Model, Problem, Samples
 from metapipe.adaptation.adapted_model import load as load_adapted
 from metapipe.adaptation.adapted_model import save as save_adapted
 from metapipe.adaptation.trained_run import open_run
 from metapipe.errors import CheckpointError
 from metapipe.experiment.registry import load as load_plugins
-from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.settings import TrainingSettings
 from metapipe.store import TaskStore, default_url
 from metapipe.testing import blobs
 from metapipe.training.checkpoint import load, save
-from metapipe.training.learner import Learner, constants_of
+from metapipe.training.learner import Learner, build_learner, constants_of
 from metapipe.training.loop import initial_state
+from metapipe.training.stored_learner import open_learner
 from metapipe_plugins.algorithms.protonet import ProtoNet
 
 FROZEN = '''
@@ -54,38 +54,53 @@ def register_models(register):
 '''
 
 
-def learner(seed: int, wide: int = 8) -> tuple[Learner, Meta]:
-    torch.manual_seed(seed)
-    below = nn.Linear(6, wide).requires_grad_(False)
-    network = nn.Sequential(below, nn.Linear(wide, 4)).double()
-    problem = None  # not asked for
-    built = Learner(ProtoNet(), network, problem, "cpu", LocalTaskMap())
-    return built, Meta.of(network)
+class HalfFrozen(Model):
+    """Two layers, the lower one random for ever."""
+
+    wide: int = 8
+    frozen: bool = True
+
+    def build(self, shape, outputs, statistics):
+        below = nn.Linear(6, self.wide).requires_grad_(not self.frozen)
+        return nn.Sequential(below, nn.Linear(self.wide, 4))
+
+
+PROBLEM = Problem("classification", (6,), 3)
+
+
+def written(folder: Path, model: Model) -> tuple[Learner, Path]:
+    learner, meta = build_learner(ProtoNet(), model, PROBLEM, "cpu", seed=0)
+    path = folder / "c"
+    save(path, initial_state(meta, TrainingSettings()), learner.network, {})
+    return learner, path
 
 
 def test_a_checkpoint_has_them(tmp_path: Path) -> None:
-    ours, meta = learner(seed=0)
-    assert set(constants_of(ours.network, meta)) == {"0.weight", "0.bias"}
-    save(tmp_path / "c", initial_state(meta, TrainingSettings()), ours.network, {})
-    other, begun = learner(seed=1)
-    inputs = blobs().query.inputs[0]
-    assert not torch.equal(ours.network(inputs), other.network(inputs))
-    state = initial_state(begun, TrainingSettings())
-    load(tmp_path / "c").restore(state, other)
-    params = {k: p.detach() for k, p in state.meta.params.items()}
-    found = torch.func.functional_call(other.network, params, (inputs,))
+    ours, path = written(tmp_path, HalfFrozen())
+    assert set(constants_of(ours.network, Meta.of(ours.network))) == {
+        "0.weight",
+        "0.bias",
+    }
+    other, meta = open_learner(
+        ProtoNet(), HalfFrozen(), PROBLEM, "cpu", load(path).file
+    )
+    assert {n: p.requires_grad for n, p in other.network.named_parameters()} == {
+        n: p.requires_grad for n, p in ours.network.named_parameters()
+    }
+    inputs = blobs().query.inputs[0].float()
+    found = torch.func.functional_call(other.network, meta.params, (inputs,))
     assert torch.equal(found, ours.network(inputs))
 
 
 def test_those_of_another_network_are_refused(tmp_path: Path) -> None:
-    ours, meta = learner(seed=0)
-    save(tmp_path / "c", initial_state(meta, TrainingSettings()), ours.network, {})
-    bare = nn.Sequential(nn.Identity(), nn.Linear(8, 4)).double()
-    other = Learner(ProtoNet(), bare, None, "cpu", LocalTaskMap())
-    with pytest.raises(CheckpointError, match="do not fit"):
-        load(tmp_path / "c").restore(
-            initial_state(Meta.of(bare), TrainingSettings()), other
-        )
+    _, path = written(tmp_path, HalfFrozen())
+    file = load(path).file
+    for model, reason in (
+        (HalfFrozen(frozen=False), "its constants/0.bias has no place there"),
+        (HalfFrozen(wide=9), r"its constants/0.bias is \(8,\), there it is \(9,\)"),
+    ):
+        with pytest.raises(CheckpointError, match=f"c does not fit .*{reason}"):
+            open_learner(ProtoNet(), model, PROBLEM, "cpu", file)
 
 
 def test_an_adapted_model_predicts_the_same_after_loading(tmp_path: Path) -> None:
@@ -124,8 +139,7 @@ def test_moments_of_scalars_stay_on_their_device(tmp_path: Path) -> None:
         save(tmp_path / optimiser, state, network, {})
         moved = Meta({k: p.to("meta") for k, p in meta.params.items()})
         other = initial_state(moved, settings)
-        learner = Learner(ProtoNet(), network, None, "meta", LocalTaskMap())
-        load(tmp_path / optimiser).restore(other, learner)
+        load(tmp_path / optimiser).restore(other)
         for values in other.optimiser.state.values():
             for key, value in values.items():
                 assert value.device.type == ("cpu" if key == "step" else "meta"), key

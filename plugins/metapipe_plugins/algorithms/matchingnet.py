@@ -6,7 +6,7 @@ Learning", NIPS 2016; equation numbers are those of the paper.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -22,14 +22,17 @@ from metapipe import (
     Problem,
     Register,
     Samples,
-    Statistics,
     Step,
     TaskMap,
     hookimpl,
 )
 from metapipe.data import fixed_order
 from metapipe.numerics import apply, head_step, within
-from metapipe_plugins.parts.heads.features import feature_length, vector_features
+from metapipe_plugins.parts.heads.features import (
+    FLAT_FEATURES,
+    feature_length,
+    vector_features,
+)
 from metapipe_plugins.parts.networks.full_context import QueryContext, SupportContext
 
 TINY = 1e-6
@@ -48,11 +51,7 @@ class MatchingNet(Algorithm):
         "embeddings of section 2.1.2 and appendix A"
     )
     stochastic: ClassVar[bool] = True
-    recommended: ClassVar[dict[str, object]] = {
-        "model.pooling": "max",
-        "model.features": "flatten",
-        "model.scale": True,
-    }
+    recommended: ClassVar[dict[str, object]] = FLAT_FEATURES
     any_ways: ClassVar[bool] = True
 
     sharpness: PositiveFloat = 10.0
@@ -62,7 +61,7 @@ class MatchingNet(Algorithm):
     """Times that a query reads the support set for its full context embedding (FCE),
     whose examples then know each other too; 0 for features by themselves."""
 
-    statistics: Statistics = "running"
+    statistics: Literal["batch", "running"] = "running"
     """Statistics of normalisation layers when predicting: running averages, so that
     each query is on its own; or those of the batch at hand."""
 

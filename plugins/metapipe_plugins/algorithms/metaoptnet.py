@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
+import torch
 import torch.nn.functional as F
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
@@ -23,14 +24,13 @@ from metapipe import (
     Problem,
     Register,
     Samples,
-    Statistics,
     Step,
     TaskMap,
     UnsupportedError,
     hookimpl,
 )
 from metapipe.numerics import apply, head_step, own
-from metapipe_plugins.parts.heads.features import vector_features
+from metapipe_plugins.parts.heads.features import FLAT_FEATURES, vector_features
 from metapipe_plugins.parts.heads.ridge import ridge_regression
 from metapipe_plugins.parts.heads.svm import crammer_singer
 
@@ -52,11 +52,7 @@ class MetaOptNet(Algorithm):
         "authors' code embeds them one after the other"
     )
     stochastic: ClassVar[bool] = True
-    recommended: ClassVar[dict[str, object]] = {
-        "model.pooling": "max",
-        "model.features": "flatten",
-        "model.scale": True,
-    }
+    recommended: ClassVar[dict[str, object]] = FLAT_FEATURES
     any_ways: ClassVar[bool] = True
 
     head: Literal["svm", "ridge"] = "svm"
@@ -91,7 +87,7 @@ class MetaOptNet(Algorithm):
     """Share of each training label that the other classes get; 0.1 with ResNet-12 on
     mini-ImageNet."""
 
-    statistics: Statistics = "running"
+    statistics: Literal["batch", "running"] = "running"
     """Statistics of normalisation layers when predicting: running averages, so that
     each query is on its own; or those of the batch at hand."""
 
@@ -117,7 +113,7 @@ class MetaOptNet(Algorithm):
     def init(self, network: nn.Module) -> Meta:
         """The network's parameters, and the scale of the logits (gamma)."""
         meta = Meta.of(network)
-        scale = next(iter(meta.params.values())).new_tensor(self.scale)
+        scale = next(iter(meta.params.values()), torch.empty(0)).new_tensor(self.scale)
         return Meta({**meta.params, SCALE: scale}, meta.state)
 
     def adapt(

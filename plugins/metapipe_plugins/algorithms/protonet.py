@@ -6,7 +6,7 @@ Equation numbers below are those of the paper.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,13 +20,12 @@ from metapipe import (
     Problem,
     Register,
     Samples,
-    Statistics,
     Step,
     TaskMap,
     hookimpl,
 )
 from metapipe.numerics import apply, head_step
-from metapipe_plugins.parts.heads.features import vector_features
+from metapipe_plugins.parts.heads.features import FLAT_FEATURES, vector_features
 
 
 class ProtoNet(Algorithm):
@@ -37,14 +36,10 @@ class ProtoNet(Algorithm):
     )
     equations: ClassVar[str] = "eq. 1 and 2, algorithm 1"
     stochastic: ClassVar[bool] = True
-    recommended: ClassVar[dict[str, object]] = {
-        "model.pooling": "max",
-        "model.features": "flatten",
-        "model.scale": True,
-    }
+    recommended: ClassVar[dict[str, object]] = FLAT_FEATURES
     any_ways: ClassVar[bool] = True
 
-    statistics: Statistics = "running"
+    statistics: Literal["batch", "running"] = "running"
     """Statistics of normalisation layers when predicting: running averages, so that
     each query is on its own; or those of the batch at hand."""
 

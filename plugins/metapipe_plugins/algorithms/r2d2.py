@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -25,13 +25,12 @@ from metapipe import (
     Problem,
     Register,
     Samples,
-    Statistics,
     Step,
     TaskMap,
     hookimpl,
 )
 from metapipe.numerics import apply, head_step, own
-from metapipe_plugins.parts.heads.features import vector_features
+from metapipe_plugins.parts.heads.features import FLAT_FEATURES, vector_features
 from metapipe_plugins.parts.heads.ridge import ridge_regression
 
 SCALE, SHIFT, PENALTY = "adjust.scale", "adjust.shift", "adjust.log_penalty"
@@ -51,11 +50,7 @@ class R2D2(Algorithm):
         "the penalty is learned, from 1 on; the released code keeps it at 50"
     )
     stochastic: ClassVar[bool] = True
-    recommended: ClassVar[dict[str, object]] = {
-        "model.pooling": "max",
-        "model.features": "flatten",
-        "model.scale": True,
-    }
+    recommended: ClassVar[dict[str, object]] = FLAT_FEATURES
     any_ways: ClassVar[bool] = True
 
     penalty: PositiveFloat = 1.0
@@ -67,7 +62,7 @@ class R2D2(Algorithm):
     scale: PositiveFloat = 10.0
     """Scale of the logits (alpha) at the start; a meta-parameter, as is their shift."""
 
-    statistics: Statistics = "running"
+    statistics: Literal["batch", "running"] = "running"
     """Statistics of normalisation layers when predicting: running averages, so that
     each query is on its own; or those of the batch at hand."""
 
@@ -82,7 +77,7 @@ class R2D2(Algorithm):
     def init(self, network: nn.Module) -> Meta:
         """The network's parameters, and three scalars of the head."""
         meta = Meta.of(network)
-        like = next(iter(meta.params.values()))
+        like = next(iter(meta.params.values()), torch.empty(0))
         head = {SCALE: like.new_tensor(self.scale), SHIFT: like.new_tensor(0.0)}
         if self.learn_penalty:
             head[PENALTY] = like.new_tensor(math.log(self.penalty))

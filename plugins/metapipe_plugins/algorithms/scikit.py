@@ -25,7 +25,6 @@ from metapipe import (
     Problem,
     Register,
     Samples,
-    Statistics,
     Step,
     TaskMap,
     UnsupportedError,
@@ -39,7 +38,7 @@ from metapipe_plugins.parts.heads.classifier import (
     features_of,
     require_classes,
 )
-from metapipe_plugins.parts.heads.features import vector_features
+from metapipe_plugins.parts.heads.features import FLAT_FEATURES, vector_features
 
 Array = NDArray[Any]
 
@@ -53,11 +52,7 @@ class Scikit(Algorithm):
     paper: ClassVar[str] = "Pedregosa et al., JMLR 2011, https://scikit-learn.org"
     equations: ClassVar[str] = "any classifier of the library, fitted per task"
     stochastic: ClassVar[bool] = True
-    recommended: ClassVar[dict[str, object]] = {
-        "model.pooling": "max",
-        "model.features": "flatten",
-        "model.scale": True,
-    }
+    recommended: ClassVar[dict[str, object]] = FLAT_FEATURES
     any_ways: ClassVar[bool] = True
 
     classifier: str = "LogisticRegression"
@@ -73,7 +68,7 @@ class Scikit(Algorithm):
     normalise: bool = True
     """Divide each feature vector by its length first."""
 
-    statistics: Statistics = "running"
+    statistics: Literal["batch", "running"] = "running"
     """Statistics of normalisation layers when predicting: running averages, so that
     each query is on its own; or those of the batch at hand."""
 

@@ -7,6 +7,7 @@ Optimization", CVPR 2019, section 4.1, with the details of their code.
 from __future__ import annotations
 
 from collections import OrderedDict
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -14,7 +15,15 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from metapipe import DropShare, Model, Register, Statistics, UnsupportedError, hookimpl
+from metapipe import (
+    DropShare,
+    Model,
+    Register,
+    Statistics,
+    UnsupportedError,
+    hookimpl,
+    load_weights,
+)
 from metapipe.numerics import BatchNorm
 
 
@@ -49,6 +58,10 @@ class ResNet12(Model):
     """Forward passes over which DropBlock's share grows from 0. MetaOptNet's 20 epochs
     of 1,000 iterations: there are two passes an iteration in its code, and one here."""
 
+    weights: Path | None = None
+    """A safetensors file of values to begin with, by the network's names, or a run's
+    checkpoint; what it does not name begins as usual."""
+
     def build(
         self, shape: tuple[int, ...], outputs: int | None, statistics: Statistics
     ) -> nn.Module:
@@ -66,7 +79,13 @@ class ResNet12(Model):
         layers["features"] = nn.Flatten()
         if outputs is not None:
             layers["head"] = nn.Linear(size, outputs)
-        return nn.Sequential(layers)
+        return Network(layers)
+
+    def initialise(self, network: nn.Module) -> None:
+        """From the file of `weights`, if there is one."""
+        for module in network.modules():
+            if self.weights is not None and isinstance(module, Network):
+                load_weights(module, self.weights)
 
     def _feature_size(self, shape: tuple[int, ...]) -> int:
         if len(shape) != 3:
@@ -86,6 +105,10 @@ class ResNet12(Model):
         if blocks_to_come >= 2:
             return nn.Dropout(self.dropout)
         return DropBlock(self.dropblock, self.block_size, self.dropblock_ramp)
+
+
+class Network(nn.Sequential):
+    """What resnet12 builds, known again inside an algorithm's network."""
 
 
 class Block(nn.Module):

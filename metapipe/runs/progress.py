@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from importlib.util import find_spec
 
-import click
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -27,9 +27,14 @@ QUIET_SECONDS = 10.0
 """Between two plain lines where stderr is no terminal."""
 
 
-def observer() -> Lines | Bar:
-    """A bar on a terminal, plain lines elsewhere."""
-    return Bar() if sys.stderr.isatty() else Lines()
+def display() -> Lines | Bar:
+    """A bar on a terminal and in a notebook, plain lines elsewhere."""
+    return Bar() if sys.stderr.isatty() or _is_notebook() else Lines()
+
+
+def _is_notebook() -> bool:
+    """A notebook that can draw a bar: rich does it by a widget."""
+    return Console().is_jupyter and find_spec("ipywidgets") is not None
 
 
 def describe(metrics: Mapping[str, float]) -> str:
@@ -61,7 +66,7 @@ class Lines:
     def run_started(self, run: RunInfo) -> None:
         """Say which run, and from where on."""
         where = f" from iteration {run.step}" if run.step else ""
-        click.echo(f"run {run.id}{where}: {run.iterations} iterations", err=True)
+        _say(f"run {run.id}{where}: {run.iterations} iterations")
         self._begun, self._first = time.monotonic(), run.step
 
     @hookimpl
@@ -75,16 +80,15 @@ class Lines:
             self._shown = now
             left = (now - self._begun) * (run.iterations - step)
             left /= max(step - self._first, 1)
-            click.echo(
+            _say(
                 f"{step}/{run.iterations}  {describe(self._latest)}  "
-                f"{_duration(left)} left",
-                err=True,
+                f"{_duration(left)} left"
             )
 
     @hookimpl
     def run_finished(self, run: RunInfo, status: str) -> None:
         """Say how it ended."""
-        click.echo(f"run {run.id} {status}", err=True)
+        _say(f"run {run.id} {status}")
 
 
 class Figures(ProgressColumn):
@@ -132,7 +136,7 @@ class Bar:
     @hookimpl
     def checkpoint_saved(self, run: RunInfo, checkpoint: CheckpointInfo) -> None:
         """A new best is worth a line of its own."""
-        if checkpoint.kind == "best" and "val_accuracy" in self._latest:
+        if checkpoint.which == "best" and "val_accuracy" in self._latest:
             best = 100 * self._latest["val_accuracy"]
             self._progress.console.print(
                 f"iteration {checkpoint.step}: best validation so far, {best:.2f} %",
@@ -148,6 +152,10 @@ class Bar:
     def run_failed(self, run: RunInfo) -> None:
         """The error's line comes next."""
         self._progress.stop()
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _duration(seconds: float) -> str:

@@ -1,0 +1,8 @@
+from dataclasses import asdict
+
+import pandas as pd
+
+import metapipe
+
+with metapipe.TaskStore.open("sqlite:///.metapipe/metapipe.db") as store:
+    frame = pd.DataFrame(map(asdict, store.runs("algorithm=protonet")))

@@ -1,0 +1,87 @@
+"""The commands about new tasks as functions: for a notebook, or a script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from ..experiment.options import from_settings
+from ..runs.workspace import AnyPath, Workspace
+from ..training.evaluation import QueryMode
+from .adapt_run import Adaptation, NewTask, adapt_run, tables_of
+from .adapted_model import AdaptedModel, load
+from .predictions import predictions
+
+
+def adapt(
+    run: int | str | None = None,
+    *,
+    backbone: str | None = None,
+    head: str | None = None,
+    support: AnyPath,
+    query: AnyPath | None = None,
+    out: AnyPath | None = None,
+    checkpoint: str | None = None,
+    prediction: QueryMode = "alone",
+    settings: Mapping[str, Any] | None = None,
+    project: AnyPath | None = None,
+    db: str | None = None,
+    plugin_paths: Iterable[AnyPath] | AnyPath = (),
+) -> Adaptation:
+    """Learn your own classes from a few examples each: `metapipe adapt`.
+
+    `support` is a folder (or zip, or tar) with a folder a class, or a table; `query`
+    has more of them, to be judged by. The model is returned, and written to `out`. With
+    a `backbone` no run is needed; with neither it is the latest.
+    """
+    if backbone is None and run is None:
+        run = "latest"
+    task = NewTask(
+        Path(support),
+        None if query is None else Path(query),
+        checkpoint,
+        prediction,
+        tables_of(from_settings(settings), backbone),
+        backbone,
+        head,
+    )
+    with Workspace.at(project, db, plugin_paths) as workspace:
+        return adapt_run(workspace, run, task, None if out is None else Path(out))
+
+
+def load_adapted(
+    path: AnyPath,
+    *,
+    device: str = "auto",
+    project: AnyPath | None = None,
+    plugin_paths: Iterable[AnyPath] | AnyPath = (),
+) -> AdaptedModel:
+    """An adapted model from the file that `adapt` wrote; no store, no data needed.
+
+    Raises CheckpointError for a file that is missing, damaged or not ours.
+    """
+    registry = Workspace.at(project, None, plugin_paths).registry
+    return load(Path(path), registry, device)
+
+
+def predict(
+    model: AdaptedModel | Adaptation | AnyPath,
+    paths: Iterable[AnyPath] | AnyPath,
+    *,
+    project: AnyPath | None = None,
+    plugin_paths: Iterable[AnyPath] | AnyPath = (),
+) -> list[dict[str, Any]]:
+    """Predict files with an adapted model, or the file of one: `metapipe predict`.
+
+    `paths` are files, folders, or archives. A row an item has `path`, and `label`,
+    `probability` and `probabilities`, or the numbers of a regression as `prediction`.
+    What cannot be read is told of and left out.
+    """
+    if isinstance(model, Adaptation):
+        model = model.model
+    if isinstance(model, str | PathLike):
+        model = load_adapted(model, project=project, plugin_paths=plugin_paths)
+    several = [paths] if isinstance(paths, str | PathLike) else paths
+    return list(predictions(model, [Path(path) for path in several], []))

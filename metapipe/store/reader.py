@@ -1,0 +1,127 @@
+"""What may be asked of a task store: anybody may, also without permission to write."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+from . import query
+from .database import Database
+from .paging import Page
+from .records import CheckpointRow, EpisodeRow, EvaluationRow, MetricRow, RunRow
+
+
+class StoreReader:
+    """The questions to a store; each is one transaction that changes nothing.
+
+    Every `TaskStore` answers them.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url)
+        self.url_masked = self._database.masked
+
+    @property
+    def home(self) -> Path | None:
+        """The folder of a SQLite file, below which paths are kept relative; None for a
+        store on a server, which keeps them whole."""
+        return self._database.home
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def run(self, ref: int | str) -> RunRow:
+        """A run by id, by name (the newest of that name), or as "latest".
+
+        Raises NotFoundError.
+        """
+        with self._database.reading() as session:
+            return self._placed(query.run(session, ref))
+
+    def runs(
+        self,
+        where: str = "",
+        *,
+        sort: str = "-id",
+        limit: int | None = 50,
+        offset: int = 0,
+        after: int | None = None,
+    ) -> list[RunRow]:
+        """Runs that match a filter (`algorithm=maml and accuracy>0.9`), sorted.
+
+        A page begins at an `offset`, or after the run of that id: the latter for the
+        orders id and -id, and as fast for the last page as for the first. Raises
+        FilterError.
+        """
+        page = Page(limit, offset, after)
+        with self._database.reading() as session:
+            return [self._placed(row) for row in query.runs(session, where, sort, page)]
+
+    def count_runs(self, where: str = "") -> int:
+        """How many runs match a filter. Raises FilterError."""
+        with self._database.reading() as session:
+            return query.count_runs(session, where)
+
+    def metrics(self, run_id: int, name: str | None = None) -> list[MetricRow]:
+        """Figures by step, of one name or all."""
+        with self._database.reading() as session:
+            return query.metrics(session, run_id, name)
+
+    def evaluations(self, run_id: int) -> list[EvaluationRow]:
+        """All evaluations of a run, oldest first."""
+        with self._database.reading() as session:
+            return query.evaluations(session, run_id)
+
+    def evaluation(self, evaluation_id: int) -> EvaluationRow:
+        """One evaluation. Raises NotFoundError."""
+        with self._database.reading() as session:
+            return query.evaluation(session, evaluation_id)
+
+    def checkpoints(self, run_id: int) -> list[CheckpointRow]:
+        """The best checkpoint and the latest, as far as there are any."""
+        with self._database.reading() as session:
+            rows = query.checkpoints(session, run_id)
+        return [replace(row, path=self._database.found(row.path)) for row in rows]
+
+    def episodes(
+        self,
+        run_id: int,
+        *,
+        where: str = "",
+        sort: str = "id",
+        hardest: int | None = None,
+        limit: int | None = 50,
+        offset: int = 0,
+        after: int | None = None,
+    ) -> list[EpisodeRow]:
+        """Episodes of a run that match a filter; or its `hardest`, worst first.
+
+        A page begins at an `offset`, or after the episode of that id: the latter for
+        the hardest and for the orders id and -id. Raises FilterError.
+        """
+        page = Page(limit if hardest is None else hardest, offset, after)
+        with self._database.reading() as session:
+            if hardest is not None:
+                return query.hardest(session, run_id, where, page)
+            return query.episodes(session, run_id, where, sort, page)
+
+    def count_episodes(self, run_id: int, where: str = "") -> int:
+        """How many episodes of a run match a filter. Raises FilterError."""
+        with self._database.reading() as session:
+            return query.count_episodes(session, run_id, where)
+
+    def episode(self, episode_id: int) -> EpisodeRow:
+        """One episode. Raises NotFoundError."""
+        with self._database.reading() as session:
+            return query.episode(session, episode_id)
+
+    def _placed(self, row: RunRow) -> RunRow:
+        return replace(row, directory=self._database.found(row.directory))
