@@ -25,7 +25,7 @@ from torch import Tensor
 from ..episode import Samples
 from ..errors import UnsupportedError, UsageError, did_you_mean
 from ..experiment.registry import Registry
-from ..runs.stored_run import checkpoint_row
+from ..runs.stored_run import checkpoint_row, trained_run
 from ..runs.workspace import AnyPath, Workspace
 from ..store import TaskStore
 from ..training.evaluation import QueryMode
@@ -82,7 +82,7 @@ class _FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         _require_known("prediction", self.prediction, get_args(QueryMode))
         run = "latest" if self.run is None else self.run
         with Workspace.at(self.project, self.db, self.plugin_paths) as workspace:
-            row = workspace.store.run(run)
+            row = trained_run(workspace.store, run)
             # which run or checkpoint it is may change
             sha256 = checkpoint_row(workspace.store, row, self.checkpoint).sha256
             settings = {

@@ -16,7 +16,12 @@ from ..events import EpisodeRecord
 from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
 from ..problem import Problem
-from ..runs.stored_run import changed_after_training, stored_checkpoint, trained_learner
+from ..runs.stored_run import (
+    changed_after_training,
+    stored_checkpoint,
+    trained_learner,
+    trained_run,
+)
 from ..store import TaskStore
 from ..store.records import NewEvaluation, RunRow
 from ..training.checkpoint import Checkpoint
@@ -97,7 +102,7 @@ def open_run(
 
     The problem and the encoder are those recorded with the run: no data needed.
     """
-    row = store.run(run)
+    row = trained_run(store, run)
     experiment = Experiment.from_dict(row.config, registry)
     experiment = changed_after_training(experiment, registry, changes or {}, row)
     checkpoint = stored_checkpoint(store, row, which)

@@ -18,6 +18,7 @@ from ..settings import EvaluationSettings
 from ..store.records import EvaluationRow
 from . import examination, pipeline
 from .pipeline import Outcome
+from .stored_run import trained_run
 from .workspace import Workspace
 
 
@@ -85,7 +86,7 @@ def evaluate(
     `dataset` than the run's own has the settings that the project gives it.
     """
     store, registry = workspace.store, workspace.registry
-    row = store.run(run)
+    row = trained_run(store, run)
     experiment = Experiment.from_dict(row.config, registry)
     changes = by_table(settings, ("dataset", "algorithm"), "an evaluation")
     name, of_data = dataset or experiment.run.dataset, changes["dataset"]

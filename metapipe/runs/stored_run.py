@@ -16,7 +16,7 @@ from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
 from ..numerics.task_map import LocalTaskMap
 from ..problem import Problem
-from ..store import TaskStore
+from ..store import StoreReader, TaskStore
 from ..store.records import CheckpointRow, RunRow
 from ..training.checkpoint import Checkpoint, load
 from ..training.device import choose_device
@@ -24,6 +24,14 @@ from ..training.learner import Learner, fits, random_meta
 from ..training.stored_learner import open_learner
 from .preparation import logger
 from .unseen import require_unseen, shared_items, shared_names
+
+
+def trained_run(store: StoreReader, run: str | int) -> RunRow:
+    """A run by number or name; `latest` is the latest that was trained, and not a new
+    task that was learned by a backbone. Raises NotFoundError."""
+    if run == "latest" and (trained := store.runs("backbone=null", limit=1)):
+        return trained[0]
+    return store.run(run)
 
 
 def trained_learner(

@@ -12,6 +12,7 @@ from sklearn.base import clone
 
 import metapipe as metapipe_python
 from metapipe import FewShotClassifier, UsageError
+from metapipe.runs.stored_run import trained_run
 from metapipe.store import TaskStore, default_url
 from metapipe.training.tensor_file import read_tensors, write_tensors
 
@@ -218,3 +219,14 @@ def test_mistakes_are_one_line(project, tmp_path):
     assert "adapt --backbone NAME --head logistic" in line
     with pytest.raises(UsageError, match="either run or backbone"):
         FewShotClassifier("latest", backbone="gradients").fit(["a"], ["b"])
+
+
+def test_the_latest_run_is_one_that_was_trained(project, tmp_path):
+    """Learning a task by a backbone does not hide the run that was trained before."""
+    with TaskStore.open(default_url(project)) as store:
+        newest = store.run("latest")
+        assert newest.backbone is not None
+        assert trained_run(store, newest.id) == newest
+        trained = store.runs("backbone=null", limit=1)
+        found = trained_run(store, "latest")
+        assert found == (trained[0] if trained else newest)
