@@ -5,20 +5,23 @@
 Each TREE is a checkout, this one if none is given; two are compared in one table. Every
 command runs N times, all commands and trees by turns, so that what else the machine
 does falls on all of them; the cache is warm, as it is from the second time on. Prints
-the median and, in brackets, the least and the most. What a bare `python -c pass` takes
-in the median, which is the first line, is taken off all others.
+the median and, in brackets, the least and the most: once by the clock, and once in
+seconds of the processor, which others on the machine lengthen less. What a bare
+`python -c pass` takes in the median, which is the first line, is taken off all others.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parents[1]
 TRAIN = (
@@ -27,8 +30,9 @@ TRAIN = (
 )
 """A training that is over as soon as it has started."""
 
+BARE = "python -c pass"
 COMMANDS = {
-    "python -c pass": ("-c", "pass"),
+    BARE: ("-c", "pass"),
     "python -c 'import torch'": ("-c", "import torch"),
     **{
         " ".join(arguments[:3]).split(" --dataset")[0]: ("-m", "metapipe", *arguments)
@@ -44,15 +48,25 @@ COMMANDS = {
 }
 
 
-def seconds(arguments: tuple[str, ...], tree: Path, project: Path) -> float:
-    """What one process takes from start to end."""
+class Times(NamedTuple):
+    """What one process takes from start to end, in seconds."""
+
+    clock: float
+    processor: float
+
+
+Measured = dict[tuple[str, Path], list[Times]]
+
+
+def run(arguments: tuple[str, ...], tree: Path, project: Path) -> Times:
+    """Run a command of a tree in a project's folder."""
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(tree), str(tree / "plugins")]),
         "METAPIPE_CACHE": str(project / "cache"),
         "OMP_NUM_THREADS": "1",
     }
-    begun = time.perf_counter()
+    begun, spent = time.perf_counter(), processor()
     subprocess.run(
         [sys.executable, *arguments],
         cwd=project,
@@ -60,12 +74,18 @@ def seconds(arguments: tuple[str, ...], tree: Path, project: Path) -> float:
         capture_output=True,
         check=True,
     )
-    return time.perf_counter() - begun
+    return Times(time.perf_counter() - begun, processor() - spent)
 
 
-def measure(trees: list[Path], repeats: int) -> dict[tuple[str, Path], list[float]]:
-    """Seconds by command and tree; the first round only warms the caches."""
-    times: dict[tuple[str, Path], list[float]] = {}
+def processor() -> float:
+    """Seconds of the processor that all processes run so far have used."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def measure(trees: list[Path], repeats: int) -> Measured:
+    """Times by command and tree; the first round only warms the caches."""
+    times: Measured = {}
     with tempfile.TemporaryDirectory() as folder:
         projects = {tree: Path(folder, str(i)) for i, tree in enumerate(trees)}
         for project in projects.values():
@@ -73,10 +93,26 @@ def measure(trees: list[Path], repeats: int) -> dict[tuple[str, Path], list[floa
         for repeat in range(repeats + 1):
             for name, arguments in COMMANDS.items():
                 for tree, project in projects.items():
-                    taken = seconds(arguments, tree, project)
+                    taken = run(arguments, tree, project)
                     if repeat:
                         times.setdefault((name, tree), []).append(taken)
     return times
+
+
+def show(times: Measured, trees: list[Path], which: str) -> None:
+    """Print the table of the clock's or of the processor's seconds."""
+    print(f"{f'seconds, {which}':26}", *(f"{tree.name:>22}" for tree in trees))
+    for name in COMMANDS:
+        cells = []
+        for tree in trees:
+            bare = statistics.median(getattr(t, which) for t in times[BARE, tree])
+            values = [getattr(t, which) for t in times[name, tree]]
+            low, middle, high = (
+                pick(values) - (0 if name == BARE else bare)
+                for pick in (min, statistics.median, max)
+            )
+            cells.append(f"{middle:.3f} [{low:.3f}, {high:.3f}]")
+        print(f"{name:26}", *(f"{cell:>22}" for cell in cells))
 
 
 def main() -> None:
@@ -87,17 +123,8 @@ def main() -> None:
     options = parser.parse_args()
     trees = [tree.resolve() for tree in options.trees] or [HERE]
     times = measure(trees, options.repeats)
-    print(f"{'seconds':26}", *(f"{tree.name:>22}" for tree in trees))
-    for name in COMMANDS:
-        cells = []
-        for tree in trees:
-            bare = statistics.median(times["python -c pass", tree])
-            off = 0 if name == "python -c pass" else bare
-            low, middle, high = (
-                pick(times[name, tree]) - off for pick in (min, statistics.median, max)
-            )
-            cells.append(f"{middle:6.3f} [{low:.3f}, {high:.3f}]")
-        print(f"{name:26}", *(f"{cell:>22}" for cell in cells))
+    for which in Times._fields:
+        show(times, trees, which)
 
 
 if __name__ == "__main__":

@@ -49,10 +49,10 @@ EPISODES = text(
 BATCH = 160
 
 
-def run_row(number: int, moment: datetime) -> dict[str, Any]:
+def new_run(number: int) -> NewRun:
     """A run as thousands like it."""
     lr = 10.0 ** -(number % 5)
-    new = NewRun(
+    return NewRun(
         name=f"run {number}",
         algorithm=("maml", "reptile", "protonet")[number % 3],
         model="conv4",
@@ -74,8 +74,12 @@ def run_row(number: int, moment: datetime) -> dict[str, Any]:
         host=socket.gethostname(),
         pid=os.getpid(),
     )
+
+
+def run_row(number: int, moment: datetime) -> dict[str, Any]:
+    """One that has been completed."""
     return {
-        **asdict(new),
+        **asdict(new_run(number)),
         "status": "completed",
         "step": 1000,
         "created": moment + timedelta(minutes=number),
@@ -113,9 +117,10 @@ def write(store: TaskStore, batches: int) -> float:
         EpisodeRecord(Task("glyphs", "train", 0, n, 5, 1, 15), 1, 0.5, 1.7, 0.9, 0.2)
         for n in range(BATCH)
     ]
+    run_id = store.begin_run(new_run(0))
     start = time.perf_counter()
     for _ in range(batches):
-        store.record_episodes(5, records)
+        store.record_episodes(run_id, records)
     return batches * BATCH / (time.perf_counter() - start)
 
 
@@ -135,11 +140,15 @@ def questions(store: TaskStore) -> dict[str, Callable[[], object]]:
         ),
         "runs list, by a setting": runs("training.lr<0.001", "-algorithm.inner_steps"),
         "runs list, name~99 or failed": runs("name~99 or status=failed", "created"),
+        "runs list, a late page": lambda: store.runs(after=100),
+        "runs list, status=lost": runs("status=lost"),
         "runs show latest": lambda: store.run("latest"),
         "episodes list, of 2 million": episodes(1),
+        "episodes list, a late page": episodes(1, sort="-id", after=100_000),
         "episodes list, of 200": episodes(77),
         "hardest 10 of 2 million": episodes(1, hardest=10),
         "hardest 10 of 1 million, regression": episodes(2, hardest=10),
+        "hardest 10, a late page": episodes(1, hardest=10, after=4_000),
         "hardest 10 of 200": episodes(77, hardest=10),
         "hardest 10 with loss<1, of 2 million": episodes(1, hardest=10, where="loss<1"),
         "episodes with accuracy<0.1, of 2 million": episodes(1, where="accuracy<0.1"),

@@ -33,9 +33,14 @@ from metapipe.experiment.experiment import SECTIONS  # noqa: E402
 from metapipe.experiment.plugin_facts import facts as facts_of  # noqa: E402
 from metapipe.experiment.plugin_facts import settings_of  # noqa: E402
 from metapipe.experiment.project import PROJECT  # noqa: E402
-from metapipe.experiment.registry import PLUGIN_TYPES, Entry, load  # noqa: E402
+from metapipe.experiment.registry import PLUGIN_TYPES, RUN_TYPES, Entry, load  # noqa: E402
 
-TITLES = {"algorithm": "Algorithms", "model": "Models", "dataset": "Data sets"}
+TITLES = {
+    "algorithm": "Algorithms",
+    "model": "Models",
+    "dataset": "Data sets",
+    "backbone": "Backbones",
+}
 FIGURES = ROOT / "benchmarks" / "results.json"
 
 
@@ -240,7 +245,7 @@ def measurements() -> dict[tuple[str, str], dict[str, Any]]:
         command = ["train", *options, "--dry-run", "--json"]
         done = CliRunner(catch_exceptions=False).invoke(cli, command)
         chosen = json.loads(done.stdout)["experiment"]["run"]
-        for kind in PLUGIN_TYPES:
+        for kind in RUN_TYPES:
             of_plugin = found.setdefault((kind, chosen[kind]), {})
             of_plugin[recipe.name] = figures[recipe.name]
     return found

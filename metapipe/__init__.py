@@ -10,8 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .algorithm import Algorithm, Group, Meta, Predict, Step, TaskMap
+from .backbone import Backbone
 from .dataset import Dataset, Source, SourceFacts
-from .encoder import Encoder
+from .encoder import Encoder, Form, RegisterEncoder
 from .episode import Episodes, Metrics, Params, Samples, Task
 from .errors import (
     DataError,
@@ -65,6 +66,7 @@ def __dir__() -> list[str]:
 __all__ = [
     "CONTRACT",
     "Algorithm",
+    "Backbone",
     "CheckpointInfo",
     "DataError",
     "Dataset",
@@ -74,6 +76,7 @@ __all__ = [
     "Episodes",
     "FewShotClassifier",
     "FewShotRegressor",
+    "Form",
     "Group",
     "Kind",
     "Meta",
@@ -85,6 +88,7 @@ __all__ = [
     "Predict",
     "Problem",
     "Register",
+    "RegisterEncoder",
     "RunInfo",
     "Samples",
     "Source",

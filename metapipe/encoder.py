@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -19,7 +19,8 @@ class Encoder(BaseModel, ABC):
     """How a thing of the user's (a file, a text, a row) becomes an input.
 
     A frozen record, JSON-able: it is kept with a run and with an adapted model, which
-    need nothing else of the data set to take new items.
+    need nothing else of the data set to take new items. A field `type` has the name
+    that its class is registered by.
     """
 
     model_config = ConfigDict(
@@ -29,6 +30,10 @@ class Encoder(BaseModel, ABC):
     form: ClassVar[Form] = "file"
     """Whether an item is the content of a file, whose folder is its class, or a row of
     a table that has a column for the class, called by the field `label`."""
+
+    def check(self) -> None:
+        """Raise DataError if something it needs is not here, or is another than it was
+        made with; asked once, before anything is encoded."""
 
     @property
     @abstractmethod
@@ -53,3 +58,8 @@ class Encoder(BaseModel, ABC):
 
         generator = torch.Generator().manual_seed(seed)
         return torch.randn(count, *self.shape, generator=generator)
+
+
+RegisterEncoder = Callable[[str, type[Encoder]], None]
+"""`register(name, cls)`: what the hook for encoders is handed. They are no plugins, as
+they have no settings of their own."""

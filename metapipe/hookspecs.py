@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import pluggy
 
+from .encoder import RegisterEncoder
 from .events import CheckpointInfo, EpisodeRecord, RunInfo
 from .plugin import Register
 
@@ -30,6 +31,17 @@ def register_models(register: Register) -> None:
 @hookspec
 def register_datasets(register: Register) -> None:
     """Call `register(name, cls)` for each `Dataset` this plugin offers."""
+
+
+@hookspec
+def register_encoders(register: RegisterEncoder) -> None:
+    """Call `register(name, cls)` for each `Encoder` this plugin offers; `name` is the
+    default of its field `type`."""
+
+
+@hookspec
+def register_backbones(register: Register) -> None:
+    """Call `register(name, cls)` for each `Backbone` this plugin offers."""
 
 
 @hookspec

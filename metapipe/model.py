@@ -24,7 +24,9 @@ class Model(Plugin):
 
         Parameters of the final linear layer are named `head.*`. With `statistics`
         "batch", normalisation layers use the statistics of the batch at hand, always,
-        and have no buffers; with "running" they are torch's usual ones. The default
+        and have no buffers; with "running" they are torch's usual ones; with "support"
+        they have no buffers and take what `numerics.support_statistics` found, as
+        `numerics.BatchNorm` does, or the batch's where nothing is given. The default
         device decides where the parameters are; on `meta` there are no values, and
         what files hold is opened so. All tensors are parameters or buffers.
         Raises UnsupportedError if `shape` does not suit the model.

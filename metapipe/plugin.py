@@ -9,13 +9,9 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
-
-if TYPE_CHECKING:
-    pass
-
 
 DropShare = Annotated[float, Field(ge=0, lt=1, json_schema_extra={"stochastic": True})]
 """A setting of a model: the share of something that is dropped at random in training.

@@ -9,7 +9,9 @@ from typing import Any, Literal
 Kind = Literal["classification", "regression"]
 
 
-Statistics = Literal["batch", "running"]
+Statistics = Literal["batch", "running", "support"]
+"""Whose mean and variance normalisation layers use in predictions: those of the batch
+at hand, running averages, or those of the support set, which `adapt` then returns."""
 
 
 Split = Literal["train", "val", "test"]

@@ -12,6 +12,7 @@ NAMES = {
     *("Kind", "Split", "Statistics", "Register", "hookimpl", "__version__"),
     "load_weights",
     *("CheckpointInfo", "RunInfo"),
+    *("Backbone", "Form", "RegisterEncoder"),
     *("DropShare", "Encoder", "FewShotClassifier", "FewShotRegressor"),
     *("Group", "Predict", "SourceFacts", "TaskMap", "TaskStore"),
     *("adapt", "evaluate", "load_adapted", "load_plugins", "predict", "resume"),

@@ -1,21 +1,23 @@
-"""A run adapted to a new task of labelled files, judged, and kept in the store."""
+"""A new task of labelled files: learned, judged, and kept in the store."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
-from ..errors import SettingError, did_you_mean
+from ..errors import SettingError, UsageError, did_you_mean
 from ..experiment.options import Pairs, by_table
 from ..runs.workspace import Workspace
 from ..training.evaluation import QueryMode
+from .adaptable import Adaptable
 from .adapted_model import AdaptedModel, save
+from .backbone_run import HEAD, Tables, open_backbone
 from .judgement import Judgement, evaluation_of, judge
 from .task_files import Examples, read_examples, require_ways
-from .trained_run import TrainedRun, open_run
+from .trained_run import open_run
 
 CHECKPOINTS = ("best", "latest")
 
@@ -30,19 +32,28 @@ class NewTask:
     query: Path | None = None
     """Labelled files to be judged by."""
 
-    checkpoint: str = "best"
+    checkpoint: str | None = None
+    """Of the run: "best", unless told otherwise."""
+
     prediction: QueryMode = "alone"
     """Whether queries see each other's batch statistics."""
 
-    settings: Mapping[str, Any] | None = None
-    """Of the run's algorithm, to be changed."""
+    settings: Tables = field(default_factory=dict)
+    """By table: of the run's algorithm, to be changed; or of head and backbone."""
+
+    backbone: str | None = None
+    """With what to learn it instead of a run, and with which head."""
+
+    head: str | None = None
 
 
 @dataclass(frozen=True)
 class Adaptation:
-    """A run that has learned a new task, and how well."""
+    """A new task that was learned, and how well."""
 
     run: int
+    """Whose it is; its own, if it was learned without one."""
+
     evaluation: int
     """Its number in the task store."""
 
@@ -61,29 +72,29 @@ class Adaptation:
 
 def adapt_run(
     workspace: Workspace,
-    run: int | str,
+    run: int | str | None,
     task: NewTask,
     out: Path | None = None,
 ) -> Adaptation:
     """Learn a task from its support set, judge by its queries, and record it as an
-    evaluation of the run; the adapted model is written to `out`.
+    evaluation of the run, or with a backbone as a run of its own; the adapted model is
+    written to `out`.
 
-    Raises DataError for files that cannot be read or are no task, and UsageError if
-    the run does not know how files become inputs.
+    Raises DataError for files that cannot be read or are no task, and UsageError unless
+    there is either a run or a backbone, or if the run does not know how files become
+    inputs.
     """
     begun = time.perf_counter()
     _require_known(task)
-    trained = open_run(
-        workspace.store, workspace.registry, run, task.checkpoint, task.settings
-    )
-    support, query = _read(task, trained)
-    model = trained.adapt(support.samples, support.classes)
+    adaptable = _opened(workspace, run, task)
+    support, query = _read(task, adaptable)
+    model = adaptable.adapt(support.samples, support.classes)
     on_support = judge(model, support.samples, task.prediction)
     on_query = None if query is None else judge(model, query.samples, task.prediction)
     counts = support.counts if support.classes else {}
     seconds = time.perf_counter() - begun
     new, episodes = evaluation_of(
-        trained,
+        adaptable,
         model,
         on_query or on_support,
         task.prediction,
@@ -93,11 +104,12 @@ def adapt_run(
     )
     if out is not None:
         save(model, out)
+    number, evaluation = adaptable.record(
+        workspace.new_store, workspace.project.directory, new, episodes
+    )
     return Adaptation(
-        run=trained.row.id,
-        evaluation=workspace.store.record_evaluation(
-            trained.row.id, new, episodes, of_the_run=False
-        ),
+        run=number,
+        evaluation=evaluation,
         model=model,
         counts=counts,
         support=on_support,
@@ -109,9 +121,27 @@ def adapt_run(
     )
 
 
-def of_algorithm(settings: Pairs) -> dict[str, Any]:
+def tables_of(settings: Pairs, backbone: str | None) -> Tables:
     """The settings that can change for a new task. Raises SettingError for others."""
-    return by_table(settings, ("algorithm",), "adapting")["algorithm"]
+    tables = ("algorithm",) if backbone is None else ("algorithm", "backbone")
+    return by_table(settings, tables, "adapting")
+
+
+def _opened(workspace: Workspace, run: int | str | None, task: NewTask) -> Adaptable:
+    """The run, or the head on a backbone: exactly one is asked for."""
+    if (run is None) == (task.backbone is None):
+        raise UsageError("give either a run or a backbone: RUN, or --backbone NAME")
+    if run is not None:
+        if task.head is not None:
+            raise UsageError("a head goes with a backbone: a run has its algorithm")
+        changes = task.settings.get("algorithm", {})
+        which = task.checkpoint or CHECKPOINTS[0]
+        return open_run(workspace.store, workspace.registry, run, which, changes)
+    assert task.backbone is not None
+    if task.checkpoint is not None:
+        raise UsageError("a checkpoint is of a run, and with a backbone there is none")
+    head = task.head or HEAD
+    return open_backbone(workspace.registry, task.backbone, head, task.settings)
 
 
 def _require_known(task: NewTask) -> None:
@@ -120,14 +150,14 @@ def _require_known(task: NewTask) -> None:
         ("prediction", get_args(QueryMode)),
     ):
         value = getattr(task, name)
-        if value not in known:
+        if value is not None and value not in known:
             hint = did_you_mean(str(value), known)
             raise SettingError(f"{name} = {value!r} is none of them; {hint}")
 
 
-def _read(task: NewTask, trained: TrainedRun) -> tuple[Examples, Examples | None]:
+def _read(task: NewTask, adaptable: Adaptable) -> tuple[Examples, Examples | None]:
     """Support set, and queries of its classes."""
-    encoder, kind = trained.require_encoder(), trained.learner.problem.kind
+    encoder, kind = adaptable.require_encoder(), adaptable.problem.kind
     support = read_examples(task.support, encoder, kind)
     require_ways(support, task.support)
     if task.query is None:
@@ -143,5 +173,5 @@ def _record(task: NewTask, counts: Mapping[str, int]) -> dict[str, Any]:
         "query": task.query and str(task.query.resolve()),
         "judged": "support" if task.query is None else "query",
         "classes": counts,
-        "algorithm": dict(task.settings or {}),
+        **task.settings,
     }

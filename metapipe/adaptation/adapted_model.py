@@ -6,6 +6,7 @@ code is read from it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -30,6 +31,9 @@ from ..training.tensor_file import read_tensors, write_tensors
 BATCH = 256
 """Inputs predicted at a time."""
 
+LARGEST = 2**26
+"""Numbers in an input that a file may claim."""
+
 
 @dataclass(frozen=True)
 class ModelOrigin:
@@ -45,6 +49,9 @@ class ModelOrigin:
 
     plugins: Mapping[str, str]
     """Distribution and version of each."""
+
+    backbone: str | None = None
+    """Whose vectors it takes, as NAME@HASH; its settings are with the others."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +172,7 @@ def load(path: Path, registry: Registry, device: str = "auto") -> AdaptedModel:
         settings = origin.settings
         algorithm, model = settings["algorithm"], settings["model"]
         _check_header(origin, problem, classes)
-        encoder = encoder_from(record) if record else None
+        encoder = encoder_from(record, registry.encoders) if record else None
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(f"{path} has a damaged header: {reason}") from error
@@ -197,7 +204,7 @@ def _check_header(
         raise ValueError("the settings of its plugins are no tables")
     if problem.kind not in get_args(Kind) or problem.outputs < 1:
         raise ValueError(f"no problem is {problem.kind} with {problem.outputs} outputs")
-    if any(side < 1 for side in problem.shape):
+    if any(side < 1 for side in problem.shape) or math.prod(problem.shape) > LARGEST:
         raise ValueError(f"no input has the shape {problem.shape}")
     wanted = 2 if problem.kind == "classification" else 0
     if len(set(classes)) < len(classes) or len(classes) < wanted:

@@ -1,4 +1,4 @@
-"""Trained runs as scikit-learn estimators: `fit` adapts to a few examples.
+"""Scikit-learn estimators: `fit` adapts a run, or a head on a backbone, to examples.
 
 from metapipe import FewShotClassifier
 
@@ -18,19 +18,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from ..episode import Samples
-from ..errors import UnsupportedError, did_you_mean
+from ..errors import UnsupportedError, UsageError, did_you_mean
 from ..experiment.registry import Registry
 from ..runs.stored_run import checkpoint_row
 from ..runs.workspace import AnyPath, Workspace
 from ..store import TaskStore
 from ..training.evaluation import QueryMode
+from .adaptable import Adaptable
 from .adapted_model import AdaptedModel, save
+from .backbone_run import HEAD, open_backbone
+from .items import column, encoded, is_items
 from .trained_run import TrainedRun, open_run
 
 KEPT = 4
@@ -38,11 +40,11 @@ KEPT = 4
 
 
 class _FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """What both estimators are: a run, and inputs it understands."""
+    """What both estimators are: what is adapted, and inputs it understands."""
 
     def __init__(
         self,
-        run: int | str = "latest",
+        run: int | str | None = None,
         *,
         db: str | None = None,
         checkpoint: str = "best",
@@ -52,7 +54,7 @@ class _FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         plugin_paths: Sequence[AnyPath] | AnyPath = (),
     ) -> None:
         """
-        run: number or name of a run, or "latest".
+        run: number or name of a run; "latest" if not given.
         db: URL of its task store; that of the project if not given.
         checkpoint: "best" or "latest".
         prediction: whether batch statistics see one query at a time, or all together.
@@ -78,8 +80,9 @@ class _FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
     def _trained(self) -> TrainedRun:
         _require_known("checkpoint", self.checkpoint, ("best", "latest"))
         _require_known("prediction", self.prediction, get_args(QueryMode))
+        run = "latest" if self.run is None else self.run
         with Workspace.at(self.project, self.db, self.plugin_paths) as workspace:
-            row = workspace.store.run(self.run)
+            row = workspace.store.run(run)
             # which run or checkpoint it is may change
             sha256 = checkpoint_row(workspace.store, row, self.checkpoint).sha256
             settings = {
@@ -95,34 +98,34 @@ class _FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
                 sha256,
             )
 
-    def _inputs(self, X: Any, trained: TrainedRun, *, reset: bool) -> Tensor:
+    def _inputs(self, X: Any, opened: Adaptable, *, reset: bool) -> Tensor:
         """Inputs (n, *shape): from rows (n, d) of numbers, arrays (n, *shape), or
-        whatever the run's encoder takes, such as paths and pictures."""
-        shape = trained.learner.problem.shape
+        whatever the encoder takes, such as paths and pictures."""
+        shape = opened.problem.shape
         if isinstance(X, str | bytes | Path) or hasattr(X, "getexif"):
             raise ValueError(f"X is one {type(X).__name__}: a list of them is wanted")
-        if _is_items(X):
+        if is_items(X):
             if reset:
                 self.__dict__.pop("n_features_in_", None)
-            return trained.require_encoder().encode(list(X))
+            return encoded(X, opened)
         array = np.asarray(X) if not hasattr(X, "columns") else X
         if getattr(array, "ndim", 2) > 2:
-            return self._arrays(np.asarray(array), trained)
+            return self._arrays(np.asarray(array), opened)
         values = validate_data(self, X, reset=reset, dtype=np.float32)
         if values.shape[1] != np.prod(shape):
             raise UnsupportedError(
-                f"X has {values.shape[1]} features, and run {trained.row.id} takes "
+                f"X has {values.shape[1]} features, and {opened} takes "
                 f"inputs of shape {shape}"
             )
         return torch.from_numpy(np.ascontiguousarray(values)).reshape(-1, *shape)
 
-    def _arrays(self, array: NDArray[Any], trained: TrainedRun) -> Tensor:
+    def _arrays(self, array: NDArray[Any], opened: Adaptable) -> Tensor:
         """Arrays as they are if they have the shape, else pictures to be encoded."""
-        shape = trained.learner.problem.shape
+        shape = opened.problem.shape
         if array.shape[1:] == shape and array.dtype.kind == "f":
             if not np.isfinite(array).all():
                 raise ValueError("X contains NaN or infinity")
-            pictures = trained.encoder is not None and trained.encoder.form == "file"
+            pictures = opened.encoder is not None and opened.encoder.form == "file"
             if pictures and array.size and not 0 <= array.min() <= array.max() <= 1:
                 raise ValueError(
                     f"X has values from {array.min():g} to {array.max():g}: pictures "
@@ -133,11 +136,11 @@ class _FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
             raise ValueError(
                 f"X of shape {array.shape} is one picture: a list of them is wanted"
             )
-        return trained.require_encoder().encode(list(array))
+        return encoded(array, opened)
 
     def _outputs(self, X: Any) -> Tensor:
         check_is_fitted(self)
-        inputs = self._inputs(X, self._run, reset=False)
+        inputs = self._inputs(X, self._opened, reset=False)
         outputs: Tensor = self.adapted_.outputs(inputs, self.prediction)
         return outputs
 
@@ -149,9 +152,10 @@ class _FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
 
 
 class FewShotClassifier(ClassifierMixin, _FewShot):  # type: ignore[misc]
-    """A classifier that learns from a few examples, by what a run has meta-learned.
+    """A classifier that learns from a few examples: by what a run has meta-learned, or
+    by a head on the vectors of a frozen network of others.
 
-    X are things for the run's encoder: paths, bytes of files, Pillow images, texts, or
+    X are things for the encoder: paths, bytes of files, Pillow images, texts, or
     arrays (H, W), (H, W, C), (C, H, W) of integers in [0, 255] or floats in [0, 1]. Or
     they are inputs as the network takes them, without any transform: rows (n, d), or
     floats (n, *shape) of the run's own shape.
@@ -161,16 +165,51 @@ class FewShotClassifier(ClassifierMixin, _FewShot):  # type: ignore[misc]
 
     adapted_: AdaptedModel
 
+    def __init__(
+        self,
+        run: int | str | None = None,
+        *,
+        backbone: str | None = None,
+        head: str = HEAD,
+        backbone_settings: dict[str, Any] | None = None,
+        db: str | None = None,
+        checkpoint: str = "best",
+        prediction: QueryMode = "alone",
+        settings: dict[str, Any] | None = None,
+        project: AnyPath | None = None,
+        plugin_paths: Sequence[AnyPath] | AnyPath = (),
+    ) -> None:
+        """
+        run: number or name of a run; "latest" if neither run nor backbone is given.
+        backbone: name of a backbone, with which no run is needed.
+        head: name of the algorithm that learns from the backbone's vectors.
+        backbone_settings: settings of the backbone, such as {"size": 64}.
+        settings: settings of the run's algorithm, or of the head, to change.
+        db, checkpoint, prediction, project, plugin_paths: as of a FewShotRegressor.
+        """
+        super().__init__(
+            run,
+            db=db,
+            checkpoint=checkpoint,
+            prediction=prediction,
+            settings=settings,
+            project=project,
+            plugin_paths=plugin_paths,
+        )
+        self.backbone = backbone
+        self.head = head
+        self.backbone_settings = backbone_settings
+
     def fit(self, X: Any, y: Any) -> Self:
         """Adapt to examples X of classes y; classes may differ in their number.
 
-        Raises UnsupportedError (a ValueError) if the run's algorithm cannot do so many
-        classes.
+        Raises UnsupportedError (a ValueError) if the algorithm cannot do so many
+        classes, and UsageError if both a run and a backbone are given.
         """
-        labels = _column(y)
+        labels = column(y)
         check_classification_targets(labels)
-        trained = self._trained()
-        inputs = self._inputs(X, trained, reset=True)
+        opened = self._chosen()
+        inputs = self._inputs(X, opened, reset=True)
         if len(labels) != len(inputs):
             raise ValueError(f"X has {len(inputs)} examples and y {len(labels)}")
         self.classes_, numbers = np.unique(labels, return_inverse=True)
@@ -179,9 +218,22 @@ class FewShotClassifier(ClassifierMixin, _FewShot):  # type: ignore[misc]
                 f"y has one class only, {self.classes_[0]!r}: two are the least"
             )
         support = Samples(inputs, torch.from_numpy(numbers.astype(np.int64)))
-        self._run = trained
-        self.adapted_ = trained.adapt(support, [str(name) for name in self.classes_])
+        self._opened = opened
+        self.adapted_ = opened.adapt(support, [str(name) for name in self.classes_])
         return self
+
+    def _chosen(self) -> Adaptable:
+        """The run, or the head on a backbone."""
+        if self.backbone is None:
+            return self._trained()
+        if self.run is not None:
+            raise UsageError("give either run or backbone")
+        tables = {
+            "backbone": self.backbone_settings or {},
+            "algorithm": self.settings or {},
+        }
+        registry = Workspace.at(self.project, self.db, self.plugin_paths).registry
+        return open_backbone(registry, self.backbone, self.head, tables)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """(n, classes): probabilities, in the order of `classes_`."""
@@ -218,7 +270,7 @@ class FewShotRegressor(RegressorMixin, _FewShot):  # type: ignore[misc]
             )
         if not np.isfinite(values).all():
             raise ValueError("y contains NaN or infinity")
-        self._run = trained
+        self._opened = trained
         self.adapted_ = trained.adapt(Samples(inputs, torch.from_numpy(values)), ())
         return self
 
@@ -238,33 +290,6 @@ def _opened(
         return open_run(store, registry, run, kind, json.loads(settings))
 
 
-def _is_items(X: Any) -> bool:
-    """Whether X is a sequence of things for the encoder, not numbers."""
-    if hasattr(X, "to_numpy") and getattr(X, "ndim", 0) == 1:  # a pandas Series
-        return _is_items(X.to_list())
-    if isinstance(X, np.ndarray):
-        return X.dtype.kind in "UO" and X.ndim == 1
-    if not isinstance(X, list | tuple):
-        return False
-    return any(_is_item(item) for item in X)
-
-
-def _is_item(item: Any) -> bool:
-    """A file's name or content, a picture, or an array that is one."""
-    known = isinstance(item, str | bytes | Path) or hasattr(item, "getexif")
-    return known or (isinstance(item, np.ndarray) and item.ndim > 1)
-
-
 def _require_known(name: str, value: Any, known: Sequence[str]) -> None:
     if value not in known:
         raise ValueError(f"{name} = {value!r}; {did_you_mean(str(value), known)}")
-
-
-def _column(y: Any) -> NDArray[Any]:
-    if y is None:
-        raise ValueError("requires y to be passed, but the target y is None")
-    if isinstance(y, list | tuple) and len({isinstance(v, str) for v in y}) > 1:
-        raise ValueError("y mixes names and numbers: make all of them names")
-    labels: NDArray[Any] = column_or_1d(y, warn=True)
-    assert_all_finite(labels, input_name="y")
-    return labels

@@ -15,8 +15,8 @@ from ..numerics.losses import accuracy, task_loss
 from ..store.records import NewEvaluation
 from ..training.evaluation import QueryMode
 from ..training.intervals import wilson
+from .adaptable import Adaptable
 from .adapted_model import AdaptedModel
-from .trained_run import TrainedRun
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def judge(
 
 
 def evaluation_of(
-    trained: TrainedRun,
+    adaptable: Adaptable,
     adapted: AdaptedModel,
     judged: Judgement,
     prediction: QueryMode,
@@ -87,8 +87,8 @@ def evaluation_of(
         ways=ways,
         shots=shots,
         queries=queries,
-        step=trained.checkpoint.step,
-        checkpoint=trained.checkpoint.sha256,
+        step=adaptable.step,
+        checkpoint=adaptable.sha256,
         settings=settings,
         prediction=prediction,
         statistics=learner.algorithm.statistics,

@@ -10,18 +10,20 @@ from typing import Any
 from ..experiment.options import from_settings
 from ..runs.workspace import AnyPath, Workspace
 from ..training.evaluation import QueryMode
-from .adapt_run import Adaptation, NewTask, adapt_run, of_algorithm
+from .adapt_run import Adaptation, NewTask, adapt_run, tables_of
 from .adapted_model import AdaptedModel, load
 from .predictions import predictions
 
 
 def adapt(
-    run: int | str = "latest",
+    run: int | str | None = None,
     *,
+    backbone: str | None = None,
+    head: str | None = None,
     support: AnyPath,
     query: AnyPath | None = None,
     out: AnyPath | None = None,
-    checkpoint: str = "best",
+    checkpoint: str | None = None,
     prediction: QueryMode = "alone",
     settings: Mapping[str, Any] | None = None,
     project: AnyPath | None = None,
@@ -31,14 +33,19 @@ def adapt(
     """Learn your own classes from a few examples each: `metapipe adapt`.
 
     `support` is a folder (or zip, or tar) with a folder a class, or a table; `query`
-    has more of them, to be judged by. The model is returned, and written to `out`.
+    has more of them, to be judged by. The model is returned, and written to `out`. With
+    a `backbone` no run is needed; with neither it is the latest.
     """
+    if backbone is None and run is None:
+        run = "latest"
     task = NewTask(
         Path(support),
         None if query is None else Path(query),
         checkpoint,
         prediction,
-        of_algorithm(from_settings(settings)),
+        tables_of(from_settings(settings), backbone),
+        backbone,
+        head,
     )
     with Workspace.at(project, db, plugin_paths) as workspace:
         return adapt_run(workspace, run, task, None if out is None else Path(out))

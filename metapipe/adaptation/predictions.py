@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from ..encoder import Encoder
 from ..errors import DataError
 from .adapted_model import AdaptedModel
 from .task_files import each_item, named_reason
@@ -23,13 +24,23 @@ def predictions(
     adapted: AdaptedModel, paths: Sequence[Path], failures: list[str]
 ) -> Iterator[dict[str, Any]]:
     """A row a file, in order; a batch is held at a time. What cannot be read is told
-    of, skipped, and added to `failures`."""
+    of, skipped, and added to `failures`. Raises DataError if nothing can be."""
     if adapted.encoder is None:
         raise DataError("this model does not tell how files become inputs")
+    adapted.encoder.check()
+    return _rows(adapted, adapted.encoder, paths, failures)
+
+
+def _rows(
+    adapted: AdaptedModel,
+    encoder: Encoder,
+    paths: Sequence[Path],
+    failures: list[str],
+) -> Iterator[dict[str, Any]]:
     batch: list[tuple[str, Any]] = []
-    for name, read in each_item(paths, adapted.encoder):
+    for name, read in each_item(paths, encoder):
         try:
-            batch.append((name, adapted.encoder.encode([read()])))
+            batch.append((name, encoder.encode([read()])))
         except DataError as error:
             failures.append(name)
             logger.warning("skipped: %s", named_reason(error, name))

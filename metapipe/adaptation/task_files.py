@@ -46,6 +46,7 @@ def read_examples(
     targets are the numbers of the label column. Raises DataError if nothing is there or
     cannot be read, naming it.
     """
+    encoder.check()
     if encoder.form == "row":
         return _rows(root, encoder, kind, classes)
     rows, broken, found = [], [], set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..algorithm import Meta
@@ -11,11 +12,13 @@ from ..data.encoders import encoder_from
 from ..encoder import Encoder
 from ..episode import Samples
 from ..errors import UsageError
+from ..events import EpisodeRecord
 from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
+from ..problem import Problem
 from ..runs.stored_run import changed_after_training, stored_checkpoint, trained_learner
 from ..store import TaskStore
-from ..store.records import RunRow
+from ..store.records import NewEvaluation, RunRow
 from ..training.checkpoint import Checkpoint
 from ..training.learner import Learner
 from .adapted_model import AdaptedModel, ModelOrigin, adapt
@@ -31,6 +34,35 @@ class TrainedRun:
     meta: Meta
     checkpoint: Checkpoint
     encoder: Encoder | None
+
+    def __str__(self) -> str:
+        return f"run {self.row.id}"
+
+    @property
+    def problem(self) -> Problem:
+        """What it learned to do."""
+        return self.learner.problem
+
+    @property
+    def step(self) -> int:
+        """Meta-iterations done at its checkpoint."""
+        return self.checkpoint.step
+
+    @property
+    def sha256(self) -> str:
+        """Of its checkpoint."""
+        return self.checkpoint.sha256
+
+    def record(
+        self,
+        store: TaskStore,
+        project: Path,
+        new: NewEvaluation,
+        episodes: Sequence[EpisodeRecord],
+    ) -> tuple[int, int]:
+        """Keep an adaptation as an evaluation of the run; returns the ids of both."""
+        number = store.record_evaluation(self.row.id, new, episodes, of_the_run=False)
+        return self.row.id, number
 
     def adapt(self, support: Samples, classes: Sequence[str]) -> AdaptedModel:
         """Learn a task; see `metapipe.adaptation.adapted_model.adapt`."""
@@ -70,5 +102,5 @@ def open_run(
     experiment = changed_after_training(experiment, registry, changes or {}, row)
     checkpoint = stored_checkpoint(store, row, which)
     learner, meta = trained_learner(experiment, checkpoint, row)
-    encoder = encoder_from(row.encoder) if row.encoder else None
+    encoder = encoder_from(row.encoder, registry.encoders) if row.encoder else None
     return TrainedRun(row, experiment, learner, meta, checkpoint, encoder)

@@ -30,7 +30,9 @@ file_type = click.Path(path_type=Path)
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", required=False)
+@click.option("--backbone", help="Adapt a frozen network of others instead of a run.")
+@click.option("--head", help="What learns from its vectors.  [default: logistic]")
 @click.option("--support", type=file_type, required=True, help="A folder a class.")
 @click.option("--query", type=file_type, help="Labelled examples to be judged by.")
 @click.option(
@@ -41,7 +43,6 @@ file_type = click.Path(path_type=Path)
 @click.option(
     "--checkpoint",
     type=click.Choice(["best", "latest"]),
-    default="best",
     help="Which checkpoint of the run.  [default: best]",
 )
 @prediction_option
@@ -51,25 +52,28 @@ file_type = click.Path(path_type=Path)
 def adapt(
     app: App,
     /,
-    run: str,
+    run: str | None,
+    backbone: str | None,
+    head: str | None,
     support: Path,
     query: Path | None,
     out: Path | None,
-    checkpoint: str,
+    checkpoint: str | None,
     prediction: Any,
     settings: Pairs,
     as_json: bool,
 ) -> None:
     """Learn your own classes from a few examples each.
 
-    RUN is a number, a name, or 'latest'. --support is a folder (or zip, or tar) that
-    has a folder a class with pictures of any format and size. The new task is kept in
-    the store as an evaluation of the run.
+    RUN is a number, a name, or 'latest'; with --backbone nothing has to be trained.
+    --support is a folder (or zip, or tar) that has a folder a class with pictures of
+    any format and size. The new task is kept in the store as an evaluation of the run;
+    with --backbone, as a run of its own.
     """
-    from ..adaptation.adapt_run import NewTask, adapt_run, of_algorithm
+    from ..adaptation.adapt_run import NewTask, adapt_run, tables_of
 
-    changes = of_algorithm(settings)
-    task = NewTask(support, query, checkpoint, prediction, changes)
+    chosen = tables_of(settings, backbone)
+    task = NewTask(support, query, checkpoint, prediction, chosen, backbone, head)
     found = adapt_run(app, run, task, out)
     if as_json:
         print_json(_facts(found))

@@ -22,7 +22,7 @@ def plugins() -> None:
 @json_option
 @pass_app
 def list_(app: App, as_json: bool) -> None:
-    """List algorithms, models and data sets, and plugins that failed to load."""
+    """List algorithms, models, data sets and backbones, and what failed to load."""
     rows = [
         {
             "kind": plugin["kind"],

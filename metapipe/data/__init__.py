@@ -5,6 +5,7 @@ A door for plugin authors: import from here, files below may move.
 
 from ..cache import cache_dir
 from .array_source import ArraySource, GroupSource
+from .augmented_source import Augmentation, AugmentedSource
 from .bank import Bank, Bytes, identity, open_bank
 from .class_episodes import (
     choose_items,
@@ -35,6 +36,8 @@ from .text_encoders import TextEncoder, TfidfEncoder
 __all__ = [
     "UNREADABLE",
     "ArraySource",
+    "Augmentation",
+    "AugmentedSource",
     "Bank",
     "Bytes",
     "File",

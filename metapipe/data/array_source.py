@@ -54,7 +54,7 @@ class Stacked(Source):
         return np.diff(self.starts)
 
     def digests(self) -> Iterator[tuple[bytes, str]]:
-        """Of the items."""
+        """A hash of each item, with the class or group it is of."""
         for number, name in enumerate(self.names):
             for item in self.items[self.starts[number] : self.starts[number + 1]]:
                 yield digest(item), name

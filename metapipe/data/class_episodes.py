@@ -32,8 +32,8 @@ class Chosen(NamedTuple):
     """(T, ways, shots + queries): which of each class, the shots first."""
 
     shown: NDArray[np.bool_]
-    """(T, ways, shots): whether a shot is in the support set; all are, unless classes
-    have unequal numbers."""
+    """(T, ways, shots): whether a shot is in the support set; the first of its class
+    are, and all of them unless classes have unequal numbers."""
 
     def episodes(self, tasks: Sequence[Task], items: Tensor) -> Episodes:
         """The episodes of `items` (T, ways, shots + queries, *shape)."""
@@ -88,7 +88,7 @@ def require_support(task: Task) -> None:
     least, most = task.ways, task.ways * task.shots
     if not least <= task.support <= most:
         raise UnsupportedError(
-            f"task.support = {task.support}: {task.ways} classes of 1 to {task.shots} "
+            f"support = {task.support}: {task.ways} classes of 1 to {task.shots} "
             f"examples have {least} to {most} in all"
         )
 
@@ -101,23 +101,22 @@ def require_one_way(task: Task) -> None:
         )
     if task.support is not None:
         raise UnsupportedError(
-            f"task.support = {task.support}: regression has no classes to share it; "
+            f"support = {task.support}: regression has no classes to share it; "
             "use --shots"
         )
 
 
 def _shown(tasks: Sequence[Task], key: Words) -> NDArray[np.bool_]:
-    """(T, ways, shots): one example of each class, and of the others in all as many as
-    the support set has left, each as likely."""
+    """(T, ways, shots): the first of each class, and as many next ones as fall to it
+    of what the support set has left: all ways to choose those are as likely."""
     ways, shots, total = tasks[0].ways, tasks[0].shots, tasks[0].support
-    if total is None:
-        return np.ones((len(tasks), ways, shots), bool)
-    others = np.zeros((len(tasks), ways * (shots - 1)), bool)
-    if total > ways:
-        more = choose(key, "support", others.shape[1], total - ways)
-        np.put_along_axis(others, more, True, 1)
-    first = np.ones((len(tasks), ways, 1), bool)
-    return np.concatenate([first, others.reshape(len(tasks), ways, -1)], 2)
+    counts = np.full((len(tasks), ways), shots)
+    if total is not None:
+        more = choose(key, "support", ways * (shots - 1), total - ways)
+        owners = more // max(shots - 1, 1)
+        counts = 1 + (owners[..., None] == np.arange(ways)).sum(1)
+    shown: NDArray[np.bool_] = np.arange(shots) < counts[..., None]
+    return shown
 
 
 def _flat(items: Tensor, shown: Tensor) -> Tensor:

@@ -1,29 +1,28 @@
-"""Encoders by the name they are kept under: see `metapipe.algorithm.Encoder`."""
+"""Encoders by the name they are kept under: see `metapipe.encoder.Encoder`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
 from ..encoder import Encoder
 from ..errors import DataError
-from . import image_encoder, row_encoder, sentence_encoder, text_encoders  # noqa: F401  # their encoders
 
 
-def encoder_from(record: Mapping[str, Any]) -> Encoder:
+def encoder_from(
+    record: Mapping[str, Any], known: Mapping[str, type[Encoder]]
+) -> Encoder:
     """The encoder that a run or an adapted model was kept with.
 
-    Plugins may have encoders of their own: any subclass of Encoder with a field `type`,
-    imported with the plugin. Raises DataError if there is none of that type.
+    `known` are the registered ones by name. Raises DataError if it is none of them.
     """
-    known = {cls.model_fields["type"].default: cls for cls in _encoders(Encoder)}  # type: ignore[type-abstract]
     name = record.get("type")
-    if name not in known:
+    if not (isinstance(name, str) and name in known):
         raise DataError(
             f"inputs were made by an encoder of type '{name}', which is not here: "
-            "install or load the plugin of the data set"
+            "install or load the plugin that has it"
         )
     try:
         return known[name].model_validate(dict(record))
@@ -32,10 +31,3 @@ def encoder_from(record: Mapping[str, Any]) -> Encoder:
         raise DataError(
             f"the {name} encoder cannot be read: {first['loc']}: {first['msg']}"
         ) from error
-
-
-def _encoders(base: type[Encoder]) -> Iterator[type[Encoder]]:
-    for cls in base.__subclasses__():
-        if "type" in cls.model_fields:
-            yield cls
-        yield from _encoders(cls)

@@ -39,7 +39,7 @@ class ResizedSource(Source):
         return replace(self.source.facts, shape=self.wanted, encoder=None)
 
     def digests(self) -> Iterator[tuple[bytes, str]]:
-        """The source's."""
+        """Of the source's own items, before they are resized."""
         return self.source.digests()
 
     def check(self, task: Task) -> None:

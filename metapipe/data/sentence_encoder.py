@@ -61,6 +61,10 @@ class SentenceEncoder(Encoder):
         width = _model(where, sha256).get_embedding_dimension()
         return cls(text=text, label=label, folder=where, sha256=sha256, width=width)
 
+    def check(self) -> None:
+        """Raise DataError if the model in the folder is not here, or another now."""
+        _model(self.folder, self.sha256)
+
     @property
     def shape(self) -> tuple[int, ...]:
         """(width,)."""

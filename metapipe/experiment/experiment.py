@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from ..algorithm import Algorithm
 from ..dataset import Dataset
-from ..errors import SettingError
+from ..errors import SettingError, UsageError
 from ..model import Model
 from ..settings import (
     EvaluationSettings,
@@ -19,7 +19,7 @@ from ..settings import (
     TaskSettings,
     TrainingSettings,
 )
-from .registry import PLUGIN_TYPES, Registry
+from .registry import RUN_TYPES, PluginType, Registry
 from .setting_errors import first_error
 
 SECTIONS: Mapping[str, type[Section]] = {
@@ -43,11 +43,16 @@ class Experiment:
     model: Model
     dataset: Dataset
 
+    @property
+    def chosen(self) -> dict[PluginType, str]:
+        """Names of its plugins."""
+        return {kind: getattr(self.run, kind) for kind in RUN_TYPES}
+
     def to_dict(self) -> dict[str, Any]:
         """All settings by table, JSON-able: what the store keeps."""
         return {
             name: getattr(self, name).model_dump(mode="json")
-            for name in (*SECTIONS, *PLUGIN_TYPES)
+            for name in (*SECTIONS, *RUN_TYPES)
         }
 
     def with_algorithm(self, registry: Registry, changes: Mapping[str, Any]) -> Self:
@@ -68,8 +73,14 @@ class Experiment:
         """The inverse of `to_dict`.
 
         `origins` tells by dotted name where a value was given, for the messages of
-        SettingError and UnknownNameError.
+        SettingError and UnknownNameError. Raises UsageError for the tables of a head
+        on a backbone, which is no experiment.
         """
+        if "backbone" in tables:
+            raise UsageError(
+                "this run trained nothing, it is a head on the vectors of a backbone: "
+                "repeat it with metapipe adapt --backbone NAME, or name a trained run"
+            )
         origins = origins or {}
         sections = {
             name: _section(name, tables.get(name, {}), origins) for name in SECTIONS
@@ -79,7 +90,7 @@ class Experiment:
             kind: registry.create(
                 kind, getattr(run, kind), tables.get(kind, {}), origins
             )
-            for kind in PLUGIN_TYPES
+            for kind in RUN_TYPES
         }
         return cls(**sections, **plugins)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
 from .registry import Entry
+
+UNTRAINED = "none: a head for metapipe adapt --backbone NAME"
+"""Of an algorithm that needs no run."""
 
 
 def facts(entry: Entry) -> dict[str, Any]:
@@ -20,6 +23,9 @@ def facts(entry: Entry) -> dict[str, Any]:
         "implements": getattr(cls, "equations", ""),
         "departs": getattr(cls, "departures", ""),
         "problems": ", ".join(sorted(getattr(cls, "kinds", ()))),
+        "classes": _classes(cls) if entry.plugin_type == "algorithm" else "",
+        "training": "" if getattr(cls, "needs_training", True) else UNTRAINED,
+        **(_whose(cls) if entry.plugin_type == "backbone" else {}),
         "normalisation": _normalisation(entry),
         "dropout": _dropout(cls) if entry.plugin_type == "algorithm" else "",
         "origin": f"{entry.origin} ({entry.origin.module})",
@@ -31,18 +37,35 @@ def facts(entry: Entry) -> dict[str, Any]:
     }
 
 
+def _classes(cls: Any) -> str:
+    """Whether tasks may have other numbers of classes than in training."""
+    return "any number" if cls.any_ways else "as many as in training"
+
+
+def _whose(cls: Any) -> dict[str, str]:
+    """What a backbone takes, whose it is, and where it comes from."""
+    return {
+        "takes": {"file": "files", "row": "rows of a table"}[cls.form],
+        "licence": cls.licence,
+        "source": cls.source,
+        "install": cls.install,
+    }
+
+
 def _normalisation(entry: Entry) -> str:
     """Where an algorithm's normalisation layers take their statistics from."""
     if entry.plugin_type != "algorithm":
         return ""
     if entry.cls.recommended.get("model.normalise") is False:
         return "no such layers: predictions are inductive"
-    default = entry.cls.model_fields["statistics"].default
+    setting = entry.cls.model_fields["statistics"]
+    default, choices = setting.default, get_args(setting.annotation)
     if default == "running":
         return "running averages: predictions are inductive"
+    other = ", or with -s algorithm.statistics=support" if "support" in choices else ""
     return (
         "statistics of the batch: predictions are transductive, unless each query is "
-        "evaluated alone"
+        f"evaluated alone{other}"
     )
 
 

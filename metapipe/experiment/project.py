@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from ..errors import SettingError, did_you_mean
 from ..settings import PluginSettings, Section, StoreSettings
 from .experiment import SECTIONS
-from .registry import PLUGIN_TYPES
+from .registry import RUN_TYPES
 from .setting_errors import first_error
 
 FILE = "metapipe.toml"
@@ -68,7 +68,7 @@ def find_project(file: Path | None = None, start: Path | None = None) -> Project
         return Project(here)
     file = file.resolve()
     tables = _read(file)
-    known = (*SECTIONS, *PLUGIN_TYPES, *PROJECT)
+    known = (*SECTIONS, *RUN_TYPES, *PROJECT)
     for name, values in tables.items():
         if name not in known:
             hint = did_you_mean(name, known)

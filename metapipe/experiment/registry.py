@@ -17,30 +17,36 @@ from functools import lru_cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import pluggy
 from pydantic import ValidationError
 
 from .. import hookspecs
 from ..algorithm import Algorithm
+from ..backbone import Backbone
 from ..dataset import Dataset
+from ..encoder import Encoder
 from ..errors import PluginError, SettingError, UnknownNameError, did_you_mean
 from ..model import Model
 from ..plugin import CONTRACT, Plugin
 from .setting_errors import first_error
 
-if TYPE_CHECKING:
-    from .experiment import Experiment
-
 GROUP = "metapipe"
-PluginType = Literal["algorithm", "model", "dataset"]
+PluginType = Literal["algorithm", "model", "dataset", "backbone"]
 PLUGIN_TYPES: tuple[PluginType, ...] = get_args(PluginType)
-BASES: Mapping[PluginType, type[Plugin]] = {
+RUN_TYPES: tuple[PluginType, ...] = ("algorithm", "model", "dataset")
+"""Of which a training run has one each, with a table of its settings."""
+
+BASES: Mapping[str, type[Plugin] | type[Encoder]] = {
     "algorithm": Algorithm,
     "model": Model,
     "dataset": Dataset,
+    "backbone": Backbone,
+    "encoder": Encoder,
 }
+"""What can be registered, each by the hook `register_KINDs`."""
+
 NAME = re.compile("[a-z][a-z0-9_+-]*")
 """What can be a TOML table, part of a dotted setting and of an environment variable."""
 
@@ -83,7 +89,11 @@ class Registry:
     def __init__(self) -> None:
         self.manager = _manager()
         self.failures: list[Failure] = []
+        self.encoders: dict[str, type[Encoder]] = {}
+        """By name: what reads the record of one."""
+
         self._entries: dict[tuple[PluginType, str], Entry] = {}
+        self._taken: dict[tuple[str, str], Origin] = {}
 
     def add(self, plugin: ModuleType, origin: Origin, key: str) -> None:
         """Register a module that has hook implementations; faults are recorded."""
@@ -100,7 +110,7 @@ class Registry:
         except (pluggy.PluginValidationError, ValueError) as error:
             self._fail(key, error)
             return
-        for kind in PLUGIN_TYPES:
+        for kind in BASES:
             hook = f"register_{kind}s"
             if self.manager.parse_hookimpl_opts(plugin, hook) is not None:
                 try:
@@ -148,15 +158,10 @@ class Registry:
         except ValidationError as error:
             raise SettingError(first_error(error, cls, kind, origins or {})) from error
 
-    def versions(self, experiment: Experiment) -> dict[str, str]:
-        """Distribution and version of the three plugins of an experiment."""
-        chosen = {
-            "algorithm": experiment.run.algorithm,
-            "model": experiment.run.model,
-            "dataset": experiment.run.dataset,
-        }
+    def versions(self, chosen: Mapping[PluginType, str]) -> dict[str, str]:
+        """Distribution and version of the plugins of these names."""
         return {
-            f"{kind} {name}": str(self.entry(cast(PluginType, kind), name).origin)
+            f"{kind} {name}": str(self.entry(kind, name).origin)
             for kind, name in chosen.items()
         }
 
@@ -170,31 +175,47 @@ class Registry:
         return manager
 
     def _register(
-        self, kind: PluginType, origin: Origin, key: str, name: str, cls: type[Plugin]
+        self, kind: str, origin: Origin, key: str, name: str, cls: type[Any]
     ) -> None:
+        if fault := self._fault(kind, origin, name, cls):
+            self._fail(key, PluginError(fault))
+            return
+        self._taken[kind, name] = origin
+        if kind == "encoder":
+            self.encoders[name] = cls
+        else:
+            plugin_type = cast(PluginType, kind)
+            self._entries[plugin_type, name] = Entry(plugin_type, name, cls, origin)
+
+    def _fault(self, kind: str, origin: Origin, name: Any, cls: Any) -> str | None:
+        """Why it cannot be registered, if so."""
         base = BASES[kind]
         if not (isinstance(name, str) and NAME.fullmatch(name)):
             shape = "lower-case letters, digits, -, _ and +, a letter first"
-            self._fail(key, PluginError(f"{name!r} is no name for a plugin: {shape}"))
-        elif not (isinstance(cls, type) and issubclass(cls, base)):
-            self._fail(key, PluginError(f"'{name}' is no metapipe.{base.__name__}"))
-        elif missing := sorted(getattr(cls, "__abstractmethods__", ())):
-            self._fail(key, PluginError(f"'{name}' lacks {', '.join(missing)}"))
-        elif taken := self._entries.get((kind, name)):
-            self._fail(
-                key,
-                PluginError(
-                    f"{kind} '{name}' of {origin.module} is left out: "
-                    f"{taken.origin.module} has that name already"
-                ),
+            return f"{name!r} is no name for a plugin: {shape}"
+        if not (isinstance(cls, type) and issubclass(cls, base)):
+            return f"'{name}' is no metapipe.{base.__name__}"
+        if missing := sorted(getattr(cls, "__abstractmethods__", ())):
+            return f"'{name}' lacks {', '.join(missing)}"
+        if taken := self._taken.get((kind, name)):
+            return (
+                f"{kind} '{name}' of {origin.module} is left out: "
+                f"{taken.module} has that name already"
             )
-        else:
-            self._entries[kind, name] = Entry(kind, name, cls, origin)
+        if kind == "encoder" and _type_of(cls) != name:
+            return f"encoder '{name}' has no field type: Literal['{name}'] = '{name}'"
+        return None
 
     def _fail(self, key: str, error: BaseException) -> None:
         text = " ".join(str(error).split()) or "no reason given"
         kind = "" if isinstance(error, PluginError) else f"{type(error).__name__}: "
         self.failures.append(Failure(key, f"{kind}{text}"))
+
+
+def _type_of(encoder: Any) -> Any:
+    """What the records of an encoder's class say that it is."""
+    field = encoder.model_fields.get("type")
+    return field and field.default
 
 
 def _other_contract(version: object) -> str:

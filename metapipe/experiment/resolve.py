@@ -25,7 +25,7 @@ from ..errors import SettingError, did_you_mean
 from ..plugin import silently_off, stochastic_settings
 from .experiment import SECTIONS, Experiment
 from .project import PROJECT, Project
-from .registry import PLUGIN_TYPES, PluginType, Registry
+from .registry import RUN_TYPES, PluginType, Registry
 
 PREFIX = "METAPIPE_"
 COMMAND_LINE, ARGUMENT = "command line", "argument"
@@ -75,11 +75,11 @@ def resolve(
     else:
         given = [*_from_file(project), *_from_environment(), *given]
     tables, _ = _merge(given, {})
-    names = {kind: _chosen(kind, tables) for kind in PLUGIN_TYPES}
+    names = {kind: _chosen(kind, tables) for kind in RUN_TYPES}
     recommended = _recommended(registry, names)
     tables, origins = _merge([*recommended, *given], names)
     # What is recommended may choose a model, whose recommendations then count too.
-    chosen = {kind: _chosen(kind, tables) for kind in PLUGIN_TYPES}
+    chosen = {kind: _chosen(kind, tables) for kind in RUN_TYPES}
     if chosen != names:
         recommended = _recommended(registry, chosen)
         tables, origins = _merge([*recommended, *given], chosen)
@@ -131,7 +131,7 @@ def _from_file(project: Project) -> Iterable[Given]:
         if table in PROJECT:
             continue
         for name, value in values.items():
-            if table in PLUGIN_TYPES:
+            if table in RUN_TYPES:
                 yield from _plugin_table(project, table, name, value)
             else:
                 yield Given((table, name), value, str(project.file))
@@ -169,7 +169,7 @@ def _from_base(
     """A stored experiment, without the settings of plugins that are now replaced."""
     chosen = {item.path[1] for item in changes if item.path[0] == "run"}
     for table, values in base.items():
-        if not (table in PLUGIN_TYPES and table in chosen):
+        if not (table in RUN_TYPES and table in chosen):
             for name, value in values.items():
                 if (table, name) != ("run", "name"):  # the new run's is its own
                     yield Given((table, name), value, REPEATED)
@@ -177,11 +177,11 @@ def _from_base(
 
 def _checked(path: list[str], shown: str) -> tuple[str, ...]:
     """A path whose table exists and whose length suits it."""
-    known = (*SECTIONS, *PLUGIN_TYPES)
+    known = (*SECTIONS, *RUN_TYPES)
     if path[0] not in known:
         hint = did_you_mean(path[0], known)
         raise SettingError(f"'{shown}': no table '{path[0]}'; {hint}")
-    longest = 3 if path[0] in PLUGIN_TYPES else 2
+    longest = 3 if path[0] in RUN_TYPES else 2
     if not 2 <= len(path) <= longest or not all(path):
         raise SettingError(f"'{shown}' is no setting: write TABLE.NAME")
     return tuple(path)
@@ -231,7 +231,7 @@ def _tell_of_unused(
     """A table for a plugin that is not chosen may wait in the config file, but one that
     no plugin has is a slip, and on the command line either is."""
     tables = {(*item.path[:2], item.source) for item in given if len(item.path) == 3}
-    for kind in PLUGIN_TYPES:
+    for kind in RUN_TYPES:
         known = registry.names(kind)
         for table, name, source in sorted(tables):
             if table != kind or name == names[kind]:
@@ -252,7 +252,7 @@ def _drop_foreign(
     names: Mapping[PluginType, str],
 ) -> None:
     """Leave out recommendations for settings that the chosen plugin does not have."""
-    for kind in PLUGIN_TYPES:
+    for kind in RUN_TYPES:
         known = registry.entry(kind, names[kind]).cls.model_fields
         for key in [k for k in tables.get(kind, {}) if k not in known]:
             if origins[f"{kind}.{key}"].startswith(RECOMMENDED):

@@ -19,6 +19,7 @@ from .losses import accuracy, batch_loss, before_adaptation, support_loss, task_
 from .normalisation import BatchNorm, LayerNorm
 from .precision import Precision, computing_in
 from .steps import query_step
+from .support_statistics import require_own_layers, support_statistics
 from .task_map import LocalTaskMap
 
 __all__ = [
@@ -42,7 +43,9 @@ __all__ = [
     "own",
     "partition",
     "query_step",
+    "require_own_layers",
     "support_loss",
+    "support_statistics",
     "task_loss",
     "within",
 ]

@@ -50,9 +50,10 @@ def apply(
     """The network's output for `inputs` (n, *shape), with `params` in place of its own.
 
     With running statistics, `state` holds them: read if not `training`; if `training`,
-    batch statistics are used and `state` is updated in place, so hand in a copy.
+    batch statistics are used and `state` is updated in place, so hand in a copy. Or it
+    holds `support_statistics`, which are used in place of the batch's.
     """
-    network = _of_this_thread(network)
+    network = of_this_thread(network)
     # All of it: a part may have been built, or tried, in the other mode.
     if any(module.training != training for module in network.modules()):
         network.train(training)
@@ -63,7 +64,7 @@ def apply(
     )
 
 
-def _of_this_thread(network: nn.Module) -> nn.Module:
+def of_this_thread(network: nn.Module) -> nn.Module:
     """The network, or this worker thread's copy: a functional call swaps attributes."""
     if threading.current_thread() is threading.main_thread():
         return network

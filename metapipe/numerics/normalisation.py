@@ -8,6 +8,10 @@ scales. In these layers torch normalises, and the scale is outside of its call.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,13 +19,34 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..problem import Statistics
 
+Seen = dict[nn.Module, tuple[Tensor, Tensor]]
+"""Mean and variance, (channels,) each, of what a layer got."""
+
+_seen: ContextVar[Seen | None] = ContextVar("seen", default=None)
+
+
+@contextmanager
+def seen() -> Iterator[Seen]:
+    """What each `BatchNorm` gets inside, in this thread, once it is called."""
+    found: Seen = {}
+    token = _seen.set(found)
+    try:
+        yield found
+    finally:
+        _seen.reset(token)
+
 
 class BatchNorm(_BatchNorm):
     """Batch normalisation with a learned shift and perhaps a learned scale.
 
-    `statistics` are those of the batch at hand, always, or running ones: then those of
-    the batch in training, which move the buffers, and the buffers' in use.
+    `statistics` are those of the batch at hand, always; or running ones: then those of
+    the batch in training, which move the buffers, and the buffers' in use; or those of
+    a support set: then those handed in as `mean` and `var`, and the batch's if none
+    are.
     """
+
+    mean: Tensor | None
+    var: Tensor | None
 
     def __init__(
         self, channels: int, statistics: Statistics, *, scale: bool = True
@@ -30,9 +55,17 @@ class BatchNorm(_BatchNorm):
         super().__init__(channels, affine=scale, track_running_stats=running)
         if not scale:
             self.bias = nn.Parameter(torch.zeros(channels))
+        # Empty places: a functional call puts tensors there, and nothing is kept.
+        self.register_buffer("mean", None)
+        self.register_buffer("var", None)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(n, channels, *size) -> the same."""
+        if (noted := _seen.get()) is not None:
+            noted[self] = _moments(inputs.to(self.bias.dtype))
+            return self._by(inputs, *noted[self])
+        if self.mean is not None and self.var is not None:
+            return self._by(inputs, self.mean, self.var)
         if not self.affine:
             # A shift is right inside, and faster. Without a weight beside it, torch
             # cannot differentiate it twice: here is one that asks for no gradient.
@@ -47,6 +80,16 @@ class BatchNorm(_BatchNorm):
         each = (-1,) + (1,) * (inputs.ndim - 2)
         found = self._normalised(inputs)
         return torch.addcmul(self.bias.view(each), found, self.weight.view(each))
+
+    def _by(self, inputs: Tensor, mean: Tensor, var: Tensor) -> Tensor:
+        """Normalised by this mean and variance; torch's own call takes both for
+        constants, and here they have gradients."""
+        scale = torch.rsqrt(var + self.eps)
+        if self.affine:
+            scale = scale * self.weight
+        each = (-1,) + (1,) * (inputs.ndim - 2)
+        moved = inputs - mean.view(each)
+        return torch.addcmul(self.bias.view(each), moved, scale.view(each))
 
     def _normalised(
         self, inputs: Tensor, weight: Tensor | None = None, bias: Tensor | None = None
@@ -63,6 +106,12 @@ class BatchNorm(_BatchNorm):
             momentum=self.momentum or 0.0,
             eps=self.eps,
         )
+
+
+def _moments(inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance (over n, as batches are normalised) of (n, channels, *size)."""
+    others = [axis for axis in range(inputs.ndim) if axis != 1]
+    return inputs.mean(others), inputs.var(others, unbiased=False)
 
 
 class LayerNorm(nn.LayerNorm):

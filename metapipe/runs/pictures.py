@@ -12,8 +12,10 @@ from matplotlib.figure import Figure
 from ..errors import DataError, UnsupportedError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..dataset import Source
-    from ..episode import Episodes
+    from ..episode import Episodes, Samples
     from .comparison import Curve, Point
     from .replay import Replay
 
@@ -54,21 +56,24 @@ def draw_samples(source: Source, episodes: Episodes, path: Path) -> None:
         shape = tuple(images.shape[2:])
         raise UnsupportedError(f"cannot draw inputs of shape {shape}: leave out --png")
     tasks, ways = episodes.class_indices.shape
-    both = [part.unflatten(1, (ways, -1)) for part in (images, others)]  # type: ignore[no-untyped-call]
-    shots, columns = both[0].shape[2], both[0].shape[2] + both[1].shape[2]
+    sets = (episodes.support, episodes.query)
+    rows = [
+        [_of_label(samples, task, label) for samples in sets]
+        for task in range(tasks)
+        for label in range(ways)
+    ]
+    shots, columns = _columns(rows)
     figure = Figure(figsize=(0.8 * columns + 2.2, 0.85 * tasks * ways + 0.7))
     axes = figure.subplots(tasks * ways, columns, squeeze=False)
-    for row in range(tasks * ways):
-        task, label = divmod(row, ways)
-        for column in range(columns):
-            part, number = (0, column) if column < shots else (1, column - shots)
-            _image(axes[row][column], both[part][task, label, number])
-        name = source.facts.classes[int(episodes.class_indices[task, label])]
-        axes[row][0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
+    for number, (row, (support, query)) in enumerate(zip(axes, rows, strict=True)):
+        _row(row[:shots], images[number // ways], support)
+        _row(row[shots:], others[number // ways], query)
+        index = episodes.class_indices.flatten()[number]
+        _name(row, source.facts.classes[int(index)])
     first = episodes.tasks[0]
     figure.suptitle(
         f"{first.dataset}/{first.split}: {tasks} episodes, a row a class; the first "
-        f"{shots} of a row are support",
+        f"{shots} columns are support",
         fontsize=9,
     )
     figure.tight_layout()
@@ -119,25 +124,20 @@ def _save(figure: Figure, path: Path) -> None:
 
 
 def _images(replay: Replay) -> Figure:
-    task = replay.task
-    columns = task.shots + task.queries
+    task, episodes = replay.task, replay.episodes
+    sets = (episodes.support, episodes.query)
+    rows = [[_of_label(s, 0, label) for s in sets] for label in range(task.ways)]
+    shots, columns = _columns(rows)
     figure = Figure(figsize=(0.8 * columns + 2.2, 0.95 * task.ways + 0.7))
     axes = figure.subplots(task.ways, columns, squeeze=False)
-    shape = (task.ways, -1, *replay.episodes.support.inputs.shape[2:])
-    support = replay.episodes.support.inputs[0].reshape(shape)
-    query = replay.episodes.query.inputs[0].reshape(shape)
-    for label in range(task.ways):
-        for column in range(columns):
-            queried = column >= task.shots
-            number = column - task.shots
-            image = query[label, number] if queried else support[label, column]
-            _image(axes[label][column], image)
-            if queried:
-                predicted = replay.predictions[label * task.queries + number]
-                colour = RIGHT if predicted == label else WRONG
-                axes[label][column].set_title(predicted, fontsize=8, color=colour)
-        name = f"{label}: {replay.classes[label]}"
-        axes[label][0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
+    for label, (row, (support, query)) in enumerate(zip(axes, rows, strict=True)):
+        _row(row[:shots], episodes.support.inputs[0], support)
+        _row(row[shots:], episodes.query.inputs[0], query)
+        for place, number in zip(row[shots:], query, strict=False):
+            predicted = replay.predictions[number]
+            colour = RIGHT if predicted == label else WRONG
+            place.set_title(predicted, fontsize=8, color=colour)
+        _name(row, f"{label}: {replay.classes[label]}")
     accuracy = 100 * (replay.accuracy or 0.0)
     figure.suptitle(
         f"{task.dataset}/{task.split} episode {task.index}: support, then queries "
@@ -146,6 +146,33 @@ def _images(replay: Replay) -> Figure:
     )
     figure.tight_layout()
     return figure
+
+
+def _of_label(samples: Samples, task: int, label: int) -> list[int]:
+    """Which samples of a task have the label."""
+    found: list[int] = (samples.targets[task] == label).nonzero()[:, 0].tolist()
+    return found
+
+
+def _columns(rows: Sequence[Sequence[Sequence[int]]]) -> tuple[int, int]:
+    """Columns for the support set, and in all: classes may have unequal numbers."""
+    shots, queries = (max(len(row[part]) for row in rows) for part in (0, 1))
+    return shots, shots + queries
+
+
+def _row(places: Sequence[Any], images: Tensor, numbers: Sequence[int]) -> None:
+    """Images side by side; what is left of the places stays white."""
+    for place in places:
+        place.set_axis_off()
+    for place, number in zip(places, numbers, strict=False):
+        place.set_axis_on()
+        _image(place, images[number])
+
+
+def _name(row: Sequence[Any], name: str) -> None:
+    """At the left of a row of images."""
+    row[0].set_axis_on()
+    row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
 
 
 def _image(axes: Any, image: Any) -> None:

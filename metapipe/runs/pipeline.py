@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +25,7 @@ from .examination import evaluate
 from .heartbeat import heartbeat
 from .patience import Patience
 from .preparation import Prepared, check_dropout, prepare
-from .provenance import environment, git_state, host
+from .provenance import environment, git_state, host, new_directory
 from .reporter import Reporter
 from .session import TrainingSession
 from .signals import interruptible
@@ -69,8 +67,7 @@ def train(
     """
     prepared = prepare(experiment)
     check_dropout(experiment, prepared.learner.network)
-    moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    directory = project / ".metapipe" / "runs" / f"{moment}-{secrets.token_hex(3)}"
+    directory = new_directory(project)
     commit, dirty = git_state(project)
     run_id = store.begin_run(
         NewRun(
@@ -84,7 +81,7 @@ def train(
             queries=experiment.task.queries,
             iterations=experiment.training.iterations,
             config=experiment.to_dict(),
-            plugins=registry.versions(experiment),
+            plugins=registry.versions(experiment.chosen),
             environment=environment(),
             git_commit=commit,
             git_dirty=dirty,

@@ -54,6 +54,12 @@ def prepare(experiment: Experiment, checkpoint: Checkpoint | None = None) -> Pre
         learner, meta = build_learner(*plugins, problem, device, experiment.run.seed)
     else:
         learner, meta = open_learner(*plugins, problem, device, checkpoint.file)
+    _check_range(experiment)
+    if not meta.params:
+        raise UnsupportedError(
+            f"{experiment.run.algorithm} has nothing to train on the model "
+            f"{experiment.run.model}: choose a model that has parameters"
+        )
     for recipe in extremes(experiment):
         check_asked(learner, sources["train"], recipe)
     splits: list[Split] = [experiment.evaluation.split]
@@ -64,6 +70,17 @@ def prepare(experiment: Experiment, checkpoint: Checkpoint | None = None) -> Pre
         sources.setdefault(split, experiment.dataset.open(split))
         check_asked(learner, sources[split], evaluation_tasks(experiment, settings)[0])
     return Prepared(experiment, sources, learner, meta)
+
+
+def _check_range(experiment: Experiment) -> None:
+    """Refuse varying ways for a method with a head for one number of classes."""
+    task, name = experiment.task, experiment.run.algorithm
+    if task.most_ways > task.ways and not experiment.algorithm.any_ways:
+        raise UnsupportedError(
+            f"task.ways_to = {task.ways_to}: {name} has a head for one number of "
+            "classes; leave it out, or use a method for which 'metapipe plugins show' "
+            "says any number of classes"
+        )
 
 
 def check_dropout(experiment: Experiment, network: nn.Module) -> None:

@@ -49,7 +49,7 @@ class Reporter:
         self.stops = self.stops or reason or None
 
     def episodes(self, records: Sequence[EpisodeRecord]) -> None:
-        """Training episodes."""
+        """Write training episodes, and tell of them."""
         if records:
             self.store.record_episodes(self.run.id, records)
             self._tell("episodes_recorded", episodes=records)

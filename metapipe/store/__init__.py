@@ -2,6 +2,14 @@
 
 from .engine import default_url, mask, require_file
 from .liveness import LOST_AFTER
+from .reader import StoreReader
 from .store import TaskStore
 
-__all__ = ["LOST_AFTER", "TaskStore", "default_url", "mask", "require_file"]
+__all__ = [
+    "LOST_AFTER",
+    "StoreReader",
+    "TaskStore",
+    "default_url",
+    "mask",
+    "require_file",
+]

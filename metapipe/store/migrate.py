@@ -34,7 +34,7 @@ def migrations_dir() -> Path:
 
 
 def scripts() -> ScriptDirectory:
-    """All migrations."""
+    """All migration scripts, in a checkout or in the wheel."""
     from alembic.script import ScriptDirectory
 
     return ScriptDirectory.from_config(_config())

@@ -75,7 +75,7 @@ def evaluations(session: Session, run_id: int) -> list[EvaluationRow]:
 
 
 def evaluation(session: Session, evaluation_id: int) -> EvaluationRow:
-    """One evaluation."""
+    """The evaluation of that id. Raises NotFoundError."""
     row = session.get(schema.Evaluation, min(evaluation_id, LARGEST_ID))
     if row is None:
         raise NotFoundError(
@@ -125,7 +125,7 @@ def hardest(session: Session, run_id: int, where: str, page: Page) -> list[Episo
 
 
 def episode(session: Session, episode_id: int) -> EpisodeRow:
-    """One episode."""
+    """The episode of that id, with its recipe. Raises NotFoundError."""
     query = with_recipe().where(schema.Episode.id == min(episode_id, LARGEST_EPISODE))
     row = session.execute(query).one_or_none()
     if row is None:

@@ -13,7 +13,10 @@ from .records import CheckpointRow, EpisodeRow, EvaluationRow, MetricRow, RunRow
 
 
 class StoreReader:
-    """The questions to a store; each is one transaction that changes nothing."""
+    """The questions to a store; each is one transaction that changes nothing.
+
+    Every `TaskStore` answers them.
+    """
 
     def __init__(self, url: str) -> None:
         self._database = Database(url)

@@ -20,7 +20,8 @@ from .records import NewEvaluation, NewRun, RunRow
 
 
 class TaskStore(StoreReader):
-    """A store at a database URL. Open it with `TaskStore.open`.
+    """A store at a database URL. Open it with `TaskStore.open`; ask it what
+    `StoreReader` tells.
 
     **Transactions.** Each method is one: it happens as a whole or not at all, whenever
     its process dies, and what it wrote is seen by whoever asks afterwards, in this
@@ -120,7 +121,7 @@ class TaskStore(StoreReader):
                 recording.metrics(session, run_id, step, metrics)
 
     def record_episodes(self, run_id: int, episodes: Sequence[EpisodeRecord]) -> None:
-        """Write training episodes."""
+        """Write training episodes of a run of ours."""
         if episodes:
             with self._owning(run_id) as session:
                 recording.episodes(session, run_id, None, episodes)

@@ -8,14 +8,18 @@ classes. Nothing here needs pytest itself: failures are plain assertions.
 """
 
 from .algorithm import AlgorithmContract
+from .backbone import BackboneContract
 from .dataset import DatasetContract
+from .head import HeadContract
 from .model import ModelContract
 from .plugin import PluginContract
 from .toys import TinyModel, blobs, waves
 
 __all__ = [
     "AlgorithmContract",
+    "BackboneContract",
     "DatasetContract",
+    "HeadContract",
     "ModelContract",
     "PluginContract",
     "TinyModel",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+from itertools import product
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from ..algorithm import Meta
 from ..episode import Episodes, Params, Samples
+from ..errors import UnsupportedError
 from ..numerics.losses import task_loss
 from ..settings import TrainingSettings
 from ..training.checkpoint import load, save
@@ -20,6 +22,7 @@ from ..training.loop import initial_state, iterations
 from ..training.stored_learner import open_learner
 from .meta_gradient import LOOP, OTHERS, MetaGradientContract, detached
 from .toys import blobs
+from .variants import variants
 
 
 class AlgorithmContract(MetaGradientContract):
@@ -113,20 +116,22 @@ class AlgorithmContract(MetaGradientContract):
 
     def test_queries_see_each_other_only_through_batch_statistics(self) -> None:
         """Half of the queries are predicted as they are among all, unless the batch at
-        hand normalises them: then not."""
+        hand normalises them: then not. With every choice of `statistics`, and on toy
+        models too, of which one normalises."""
         episodes = self.episodes()
-        learner, meta = self.learner(episodes)
-        query = episodes.query.inputs[0]
-        half = len(query) // 2
-        with torch.no_grad():
-            adapted = self.algorithm.adapt(
-                learner.network, meta, _first(episodes.support), episodes.tasks[0].ways
-            )
-            args = (learner.network, meta, adapted)
-            whole = self.algorithm.predict(*args, query)[:half]
-            alone = self.algorithm.predict(*args, query[:half])
-        same = torch.allclose(whole, alone, rtol=1e-9, atol=1e-9)
-        assert same != learner.normalises_batches
+        others = [
+            algorithm
+            for what, algorithm in variants(self.algorithm).items()
+            if what.startswith("statistics=")
+        ]
+        for algorithm, model in product(
+            (self.algorithm, *others), (self.model, *self.toys)
+        ):
+            try:
+                learner, meta = self.learner(episodes, model, algorithm=algorithm)
+            except UnsupportedError:
+                continue
+            assert _sees_others(learner, meta, episodes) == learner.normalises_batches
 
     def test_adapting_does_not_depend_on_the_mapping(self) -> None:
         """What is predicted after adaptation, by loop, vmap, chunks and threads."""
@@ -215,3 +220,16 @@ def _first(samples: Samples) -> Samples:
 
 def _on_meta(params: Params) -> dict[str, Tensor]:
     return {name: tensor.to("meta") for name, tensor in params.items()}
+
+
+def _sees_others(learner: Learner, meta: Meta, episodes: Episodes) -> bool:
+    """Whether half of a task's queries are predicted otherwise than among all."""
+    network, algorithm = learner.network, learner.algorithm
+    query = episodes.query.inputs[0]
+    half = len(query) // 2
+    with torch.no_grad():
+        support, ways = _first(episodes.support), episodes.tasks[0].ways
+        adapted = algorithm.adapt(network, meta, support, ways)
+        whole = algorithm.predict(network, meta, adapted, query)[:half]
+        alone = algorithm.predict(network, meta, adapted, query[:half])
+    return not torch.allclose(whole, alone, rtol=1e-9, atol=1e-9)

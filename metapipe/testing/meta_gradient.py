@@ -58,10 +58,14 @@ class MetaGradientContract(PluginContract):
         return waves(seed=seed) if regression else blobs(shape=self.shape, seed=seed)
 
     def learner(
-        self, episodes: Episodes, model: Model | None = None, seed: int = 0
+        self,
+        episodes: Episodes,
+        model: Model | None = None,
+        seed: int = 0,
+        algorithm: Algorithm | None = None,
     ) -> tuple[Learner, Meta]:
         """The algorithm on a toy model, in double precision, and where it begins."""
-        return _built(self.algorithm, model or self.model, episodes, seed)
+        return _built(algorithm or self.algorithm, model or self.model, episodes, seed)
 
     def test_the_gradient_fits_the_parameters(self) -> None:
         """Same names and shapes, finite, and something to descend."""
@@ -230,5 +234,5 @@ def _problem(episodes: Episodes) -> Problem:
 
 
 def detached(meta: Meta) -> Meta:
-    """Without a graph."""
+    """The same values, from which no gradient flows back."""
     return Meta({name: p.detach() for name, p in meta.params.items()}, meta.state)

@@ -12,6 +12,7 @@ from ..episode import Metrics, Params, Samples
 from ..model import Model
 from ..numerics.functional import apply, inner_loop
 from ..numerics.losses import support_loss, task_loss
+from ..numerics.support_statistics import support_statistics
 from ..numerics.task_map import LocalTaskMap
 from ..plugin import Plugin, stochastic_settings
 from ..training.learner import drops, require_no_plain_tensors
@@ -60,6 +61,20 @@ class ModelContract(PluginContract):
         network = self.model.build(self.shape, 5, "running").eval().double()
         inputs = torch.rand(4, *self.shape, dtype=torch.float64)
         torch.testing.assert_close(network(inputs)[:1], network(inputs[:1]))
+
+    def test_statistics_of_a_support_set_are_handed_in(self) -> None:
+        """No buffers; with them an input's output does not depend on its neighbours,
+        and the support set's own is that of its batch."""
+        network = self.model.build(self.shape, 5, "support").double()
+        assert not list(network.buffers())
+        params = Meta.of(network).params
+        inputs, queries = torch.rand(2, 4, *self.shape, dtype=torch.float64)
+        state = support_statistics(network, params, inputs)
+        outputs = apply(network, params, queries, state=state)
+        alone = apply(network, params, queries[:1], state=state)
+        torch.testing.assert_close(outputs[:1], alone)
+        batch = apply(network, params, inputs)
+        torch.testing.assert_close(apply(network, params, inputs, state=state), batch)
 
     def test_dropout_is_seen(self) -> None:
         """A network that acts at random in training says so. Where settings are a

@@ -36,7 +36,7 @@ class Checkpoint:
 
     @property
     def step(self) -> int:
-        """Meta-iterations done."""
+        """Meta-iterations done when it was written."""
         return int(self.header["step"])
 
     def meta(self, device: str) -> Meta:

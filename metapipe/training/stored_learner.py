@@ -4,8 +4,13 @@ put there.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from ..algorithm import Algorithm, Meta
 from ..episode import Params
@@ -20,6 +25,9 @@ from .tensor_file import TensorFile
 GROUPS = ("params", "state", "constants")
 """Of a file; together they have all that a learner holds."""
 
+SLACK = 2**26
+"""Bytes that building may take beside parameters and buffers."""
+
 
 def open_learner(
     algorithm: Algorithm, model: Model, problem: Problem, device: str, file: TensorFile
@@ -27,8 +35,8 @@ def open_learner(
     """The learner of a file and its meta-parameters, with nothing initialised and no
     random number drawn.
 
-    Names and shapes are compared before memory is taken for a network of the size that
-    the file claims. Raises CheckpointError if they do not fit, and PluginError for a
+    The size that the file claims for it, then names and shapes are compared before it
+    takes memory. Raises CheckpointError if they do not fit, and PluginError for a
     network with tensors that no file holds.
     """
     keep_freed_memory()
@@ -40,12 +48,51 @@ def open_learner(
     return learner, Meta(params, state)
 
 
+FILLS = ("normal_", "uniform_", "kaiming_uniform_", "constant_", "fill_", "zero_")
+MAKES = ("empty", "zeros", "ones", "full", "rand", "randn")
+
+
+class _Shapes(TorchFunctionMode):
+    """On `meta`, passes over what fills tensors, and refuses a network that is larger
+    than its file, before anybody tries it.
+
+    There are no values to fill in, and torch would do it in Python, by way of its
+    compiler: to import that takes longer than all the rest of opening a file.
+    """
+
+    def __init__(self, file: TensorFile) -> None:
+        super().__init__()
+        self._path = file.path
+        self._left = 2 * sum(t.nbytes for t in file.tensors.values()) + SLACK
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        name, kwargs = getattr(func, "__name__", ""), kwargs or {}
+        if name in FILLS:
+            filled = next(chain(args, kwargs.values()))
+            if filled.is_meta:
+                return filled
+        found = func(*args, **kwargs)
+        if name in MAKES and found.is_meta:
+            self._left -= found.nbytes
+            if self._left < 0:
+                raise CheckpointError(
+                    f"{self._path} does not fit its network, which is larger"
+                )
+        return found
+
+
 def _structure(
     algorithm: Algorithm, model: Model, problem: Problem, file: TensorFile
 ) -> tuple[nn.Module, Meta]:
     """The network and its first meta-parameters, on torch's `meta` device."""
     try:
-        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        with torch.random.fork_rng(devices=[]), torch.device("meta"), _Shapes(file):
             network = algorithm.build(model, problem)
             wanted = algorithm.init(network)
     except MetapipeError:

@@ -145,7 +145,7 @@ def sha256_of(path: Path) -> str:
 
 
 def shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
-    """By name."""
+    """The shape of each tensor, by its name."""
     return {name: tensor.shape for name, tensor in tensors.items()}
 
 

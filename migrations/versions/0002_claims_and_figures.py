@@ -65,15 +65,20 @@ def _take_facts_out_of_the_environment() -> None:
     )
     connection = op.get_bind()
     rows = connection.execute(sa.select(runs.c.id, runs.c.environment)).all()
+    changes: list[dict[str, Any]] = []
     for run_id, environment in rows:
+        if "classes" in (problem := environment.get("problem") or {}):
+            problem["class_count"] = problem.pop("classes")
         facts = {
             "fingerprint": environment.pop("data", None),
             "problem": environment.pop("problem", None),
             "encoder": environment.pop("encoder", None),
         }
         if any(fact is not None for fact in facts.values()):
-            changed = runs.update().where(runs.c.id == run_id)
-            connection.execute(changed.values(environment=environment, **facts))
+            changes.append({"run": run_id, "environment": environment, **facts})
+    if changes:
+        changed = runs.update().where(runs.c.id == sa.bindparam("run"))
+        connection.execute(changed, changes)
 
 
 def _shorten_paths() -> None:
@@ -85,10 +90,11 @@ def _shorten_paths() -> None:
     home = Path(database).resolve().parent
     for table, column in (("runs", "directory"), ("checkpoints", "path")):
         rows = connection.execute(sa.text(f"SELECT rowid, {column} FROM {table}")).all()
-        changed = sa.text(f"UPDATE {table} SET {column} = :path WHERE rowid = :row")
-        for row, path in rows:
-            if (short := _below(home, path)) is not None:
-                connection.execute(changed, {"row": row, "path": short})
+        shorter = ((row, _below(home, path)) for row, path in rows)
+        changes = [{"row": row, "path": path} for row, path in shorter if path]
+        if changes:
+            changed = f"UPDATE {table} SET {column} = :path WHERE rowid = :row"
+            connection.execute(sa.text(changed), changes)
 
 
 def _below(home: Path, path: str) -> str | None:

@@ -17,6 +17,7 @@ from metapipe.data.row_encoder import TableEncoder
 from metapipe.data.sentence_encoder import SentenceEncoder
 from metapipe.data.text_encoders import HASHES, TextEncoder, TfidfEncoder
 from metapipe.errors import UnsupportedError
+from metapipe.experiment.registry import load as load_registry
 from metapipe.training.learner import build_learner
 from metapipe_plugins.algorithms.maml import MAML
 from metapipe_plugins.algorithms.protonet import ProtoNet
@@ -145,7 +146,7 @@ def test_examples_are_such_as_encoding_gives(kind):
     assert torch.equal(examples, encoder.examples(40, seed=0))
     assert not torch.equal(examples, encoder.examples(40, seed=1))
     assert len(examples.flatten(1).unique(dim=0)) == 40
-    again = encoder_from(encoder.model_dump(mode="json"))
+    again = encoder_from(encoder.model_dump(mode="json"), load_registry().encoders)
     assert torch.equal(again.examples(3), encoder.examples(3))
 
 

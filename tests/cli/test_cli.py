@@ -49,6 +49,31 @@ def test_training_reports_what_it_did(project: Path) -> None:
     assert shown["evaluations"][-1]["accuracy_before"] == pytest.approx(1 / 3, abs=0.2)
 
 
+def test_a_run_shows_what_people_said_of_it_and_what_its_data_were(
+    project: Path,
+) -> None:
+    with TaskStore.open(default_url(project)) as store:
+        store.tag(1, ["baseline"])
+        store.note(1, "as in the paper")
+    out, _ = metapipe("runs", "show", "first", cwd=project)
+    for fact in ("baseline", "as in the paper", "kind classification", "type image"):
+        assert fact in out
+    rows = metapipe_json("runs", "list", "--where", "tag=baseline", cwd=project)
+    assert [row["id"] for row in rows] == [1]
+    assert rows[0]["tags"] == ["baseline"]
+
+
+def test_long_lists_have_pages(project: Path) -> None:
+    rows = metapipe_json("runs", "list", "--offset", "1", cwd=project)
+    assert rows[-1]["id"] == 1
+    every = metapipe_json("episodes", "list", "first", "--limit", "9", cwd=project)
+    page = ("--offset", "3", "--limit", "2")
+    assert metapipe_json("episodes", "list", "1", *page, cwd=project) == every[3:5]
+    assert metapipe("runs", "list", "--offset", "99", cwd=project)[0] == (
+        "no runs match\n"
+    )
+
+
 def test_a_repetition_differs_only_in_what_was_said(project: Path) -> None:
     compared = metapipe_json("runs", "compare", "1", "2", cwd=project)
     assert compared["differences"] == {

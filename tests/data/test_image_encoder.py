@@ -108,9 +108,9 @@ def test_floats_out_of_range_are_refused():
 
 
 def test_an_encoder_comes_back_from_json():
-    assert encoder_from(GREY.model_dump(mode="json")) == GREY
+    assert encoder_from(GREY.model_dump(mode="json"), {"image": ImageEncoder}) == GREY
 
 
 def test_an_unknown_encoder_says_what_to_do():
     with pytest.raises(DataError, match="'sound'"):
-        encoder_from({"type": "sound"})
+        encoder_from({"type": "sound"}, {"image": ImageEncoder})

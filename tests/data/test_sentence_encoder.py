@@ -6,9 +6,8 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
-from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, BertTokenizer
+from sentences import WORDS, write_model
+from transformers import AutoModel, AutoTokenizer
 
 from metapipe import DataError, UnsupportedError
 from metapipe.data.encoders import encoder_from
@@ -17,30 +16,12 @@ from metapipe.data.sentence_encoder import SentenceEncoder
 from metapipe.errors import SettingError
 from metapipe.experiment.registry import load
 
-WORDS = ["card", "refund", "pin", "transfer", "fee", "limit", "cash", "please"]
 REGISTRY = load()
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """A sentence-transformers folder: two layers, 16 numbers, mean of the words."""
-    folder = tmp_path_factory.mktemp("bert")
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
-    (folder / "vocab.txt").write_text("\n".join(vocabulary))
-    BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-    )
-    BertModel(config).save_pretrained(folder)
-    words = Transformer(str(folder))
-    saved = tmp_path_factory.mktemp("sentences")
-    SentenceTransformer(modules=[words, Pooling(16, "mean")]).save(str(saved))
-    return saved
+    return write_model(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture
@@ -78,7 +59,9 @@ def test_vectors_are_the_mean_of_the_words(model):
 
 def test_a_data_set_has_them_and_says_how_new_ones_are_made(table, model):
     source = opened(table, model)
-    encoder = encoder_from(json.loads(source.facts.encoder.model_dump_json()))
+    encoder = encoder_from(
+        json.loads(source.facts.encoder.model_dump_json()), REGISTRY.encoders
+    )
     texts = [
         f"{word} please {WORDS[n]}" for word in source.facts.classes for n in range(6)
     ]
@@ -101,7 +84,9 @@ def test_another_model_in_the_folder_is_refused(table, model, tmp_path):
     elsewhere = shutil.copytree(mine, tmp_path / "other")
     (elsewhere / "README.md").write_text("changed")
     with pytest.raises(DataError, match="another than the one"):
-        encoder_from({**record, "folder": str(elsewhere)}).encode(["card"])
+        encoder_from({**record, "folder": str(elsewhere)}, REGISTRY.encoders).encode(
+            ["card"]
+        )
 
 
 def test_pickled_weights_are_refused(model, tmp_path):

@@ -113,6 +113,42 @@ def test_a_missing_file_is_a_failure_too(tmp_path: Path) -> None:
     ]
 
 
+ENCODER = """
+from typing import Literal
+from metapipe import hookimpl
+from metapipe.data import ImageEncoder
+
+class Mine(ImageEncoder):
+    type: Literal["{kept}"] = "{kept}"
+
+@hookimpl
+def register_encoders(register):
+    register("{name}", Mine)
+"""
+
+
+def test_encoders_are_found_by_registration(write) -> None:
+    first = write("first", ENCODER.format(name="mine", kept="mine"))
+    second = write("second", ENCODER.format(name="mine", kept="mine"))
+    third = write("third", ENCODER.format(name="other", kept="mine"))
+    registry = load((first, second, third))
+    assert {"image", "text", "tfidf", "table", "mine"} <= set(registry.encoders)
+    assert "other" not in registry.encoders
+    clash, unlike = registry.failures
+    assert clash.origin == str(second)
+    assert "encoder 'mine' of second.py is left out: first.py has" in clash.reason
+    assert "no field type: Literal['other'] = 'other'" in unlike.reason
+    assert registry.encoders["mine"].__module__.startswith("metapipe_file_first")
+    assert "mine" not in {entry.name for entry in registry.entries()}
+
+
+def test_backbones_are_plugins(write) -> None:
+    registry = load()
+    assert {"gradients", "sentence-transformers"} <= set(registry.names("backbone"))
+    with pytest.raises(UnknownNameError, match="no backbone plugin 'gradient'; did"):
+        registry.entry("backbone", "gradient")
+
+
 def test_names_that_are_not_there_bring_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="no algorithm plugin 'mmal'; did you"):
         load().entry("algorithm", "mmal")

@@ -8,10 +8,15 @@ from metapipe.experiment.registry import load
 from metapipe.numerics.functional import apply
 from metapipe.testing import ModelContract
 from metapipe_plugins.models.conv4 import Conv4
+from metapipe_plugins.models.identity import Identity
 from metapipe_plugins.models.mlp import MLP
 from metapipe_plugins.models.ngrams import NGrams
 from metapipe_plugins.models.r2d2net import R2D2Net
 from metapipe_plugins.models.resnet12 import DropBlock, ResNet12
+
+
+class TestIdentity(ModelContract):
+    model = Identity()
 
 
 class TestResNet12(ModelContract):

@@ -1,18 +1,22 @@
 """What observers are told of a run, in order; and that they can stop it."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from metapipe import hookimpl
 from metapipe.data.sampling import tasks
+from metapipe.errors import ClaimError
 from metapipe.experiment.experiment import Experiment
 from metapipe.experiment.project import Project
 from metapipe.experiment.registry import load
 from metapipe.experiment.resolve import resolve
 from metapipe.runs.pipeline import resume, train
 from metapipe.runs.stored_run import stored_checkpoint, trained_learner
-from metapipe.store import TaskStore, default_url
+from metapipe.store import TaskStore, default_url, schema
+from metapipe.store.engine import connect
 from metapipe.training.evaluation import evaluate as episodes_of
 from metapipe.training.intervals import summarise
 
@@ -187,3 +191,35 @@ def test_a_curve_over_steps_is_that_of_evaluations_with_so_many(tmp_path) -> Non
             assert point == pytest.approx((alone.loss, alone.loss_ci95), rel=1e-5)
         assert curve.loss == pytest.approx(summary(test_steps=3).loss, rel=1e-6)
         assert curve.loss_before == pytest.approx(summary(test_steps=0).loss, rel=1e-6)
+
+
+class Thief:
+    """Takes the run over after step 8, as if it had been silent on another machine."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    @hookimpl
+    def step_recorded(self, run, step) -> None:
+        if step == 8:
+            database = connect(self.url)
+            long_ago = datetime.now(UTC) - timedelta(minutes=2)
+            table = schema.Run
+            with database.begin() as connection:
+                silent = {"host": "elsewhere", "heartbeat": long_ago}
+                connection.execute(update(table).values(silent))
+            database.dispose()
+            with TaskStore.open(self.url) as store:
+                store.reopen_run(run.id, host="there", pid=7, step=6)
+
+
+def test_a_run_that_was_taken_over_is_left_as_it_is(tmp_path) -> None:
+    watcher, url = Watcher(), default_url(tmp_path)
+    with pytest.raises(ClaimError, match="taken over by process 7 on there"):
+        run(tmp_path, [watcher, Thief(url)])
+    assert watcher.told[-1] == ("failed", "ClaimError")
+    with TaskStore.open(url) as store:
+        row = store.run(1)
+        assert (row.status, row.pid, row.step, row.error) == ("running", 7, 6, None)
+        assert {m.step for m in store.metrics(1)} == {4, 6}
+        assert {e.step for e in store.episodes(1)} == {4, 6}

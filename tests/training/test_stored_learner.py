@@ -1,5 +1,8 @@
 """A learner out of a file: structure without values, then the file's and no others."""
 
+import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -117,13 +120,70 @@ def test_names_shapes_and_kinds_must_fit(tmp_path: Path) -> None:
     refused(MAML(), MLP(layers=(4,)), "its params/head.bias is torch.int64, there")
 
 
-def test_a_great_network_is_refused_before_it_takes_memory(tmp_path: Path) -> None:
-    """Of 400 TB, and of more elements than there are numbers."""
-    _, file = written(tmp_path, MLP(layers=(4,)), MAML())
-    for wide in (10**7, 10**12):
-        with pytest.raises(CheckpointError) as caught:
-            open_learner(MAML(), MLP(layers=(wide, wide)), PROBLEM, "cpu", file)
-        assert "\n" not in str(caught.value)
+@pytest.mark.parametrize("algorithm", [MAML(), ProtoNet()], ids=["maml", "protonet"])
+@pytest.mark.parametrize("wide", [20_000, 10**7, 10**12])
+def test_a_great_network_is_refused_before_it_takes_memory(
+    tmp_path: Path, algorithm, wide
+) -> None:
+    """Of 1.6 GB, 400 TB, and of more elements than there are numbers; also by methods
+    that try what features it gives."""
+    _, file = written(tmp_path, MLP(layers=(4,)), algorithm)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(CheckpointError) as caught:
+        open_learner(algorithm, MLP(layers=(wide, wide)), PROBLEM, "cpu", file)
+    assert "\n" not in str(caught.value)
+    assert str(file.path) in str(caught.value)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 200_000, "KiB"
+
+
+def test_opening_does_not_import_torchs_compiler() -> None:
+    """Which takes longer than all the rest; each algorithm and model of ours."""
+    done = subprocess.run(
+        [sys.executable, "-c", OPEN_ALL], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) > 50
+
+
+OPEN_ALL = """
+import sys
+from pathlib import Path
+import torch
+from metapipe import Problem, UnsupportedError
+from metapipe.experiment.registry import load
+from metapipe.training.learner import build_learner, constants_of
+from metapipe.training.stored_learner import open_learner
+from metapipe.training.tensor_file import TensorFile
+
+registry, opened = load(), 0
+for kind, settings in {
+    "conv4": {"features": "flatten", "normalise": False},
+    "mlp": {},
+    "ngrams": {"buckets": 16, "width": 4},
+    "r2d2net": {"widths": (4, 4)},
+    "resnet12": {"widths": (4, 4)},
+}.items():
+    model = registry.create("model", kind, settings)
+    shape = (3, 4) if kind == "ngrams" else (1, 8, 8)
+    problem = Problem("classification", shape, 3, 30)
+    for name in registry.names("algorithm"):
+        args = (registry.create("algorithm", name, {}), model, problem, "cpu")
+        try:
+            learner, meta = build_learner(*args, 0)
+        except UnsupportedError:
+            continue
+        constants = constants_of(learner.network, meta)
+        groups = {"params": meta.params, "state": meta.state, "constants": constants}
+        tensors = {f"{g}/{n}": t for g, held in groups.items() for n, t in held.items()}
+        file = TensorFile(Path("f"), {"format": 2}, tensors)
+        again, _ = open_learner(*args, file)
+        found, wanted = again.network.state_dict(), learner.network.state_dict()
+        assert list(found) == list(wanted), (name, kind)
+        assert all(torch.equal(found[n], wanted[n]) for n in wanted), (name, kind)
+        assert "torch._dynamo" not in sys.modules, (name, kind)
+        opened += 1
+print(opened)
+"""
 
 
 def old(name: str):

@@ -7,7 +7,7 @@ fits a new layer on them, linear or by cosine. The two differ by that layer.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
@@ -22,7 +22,6 @@ from metapipe import (
     Problem,
     Register,
     Samples,
-    Statistics,
     Step,
     TaskMap,
     hookimpl,
@@ -67,7 +66,7 @@ class Baseline(Algorithm):
     """Weight decay of that: this, halved, times the squared parameters is added to the
     mean loss."""
 
-    statistics: Statistics = "running"
+    statistics: Literal["batch", "running"] = "running"
     """Statistics of normalisation layers when predicting: running averages, so that
     each query is on its own; or those of the batch at hand."""
 

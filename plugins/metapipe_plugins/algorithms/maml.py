@@ -18,8 +18,10 @@ from metapipe import (
     Kind,
     Meta,
     Metrics,
+    Model,
     Params,
     Predict,
+    Problem,
     Register,
     Samples,
     Step,
@@ -31,9 +33,13 @@ from metapipe.numerics import (
     before_adaptation,
     inner_loop,
     normalisation_names,
+    own,
     partition,
+    require_own_layers,
     support_loss,
+    support_statistics,
     task_loss,
+    within,
 )
 
 
@@ -71,26 +77,38 @@ class MAML(Algorithm):
     """Also judge after every step, from none on, when evaluated: the curves
     `loss_by_step` and `accuracy_by_step`."""
 
-    statistics: Literal["batch"] = "batch"
-    """Normalisation layers use the batch at hand, always: queries predicted together
-    see each other (transductive)."""
+    statistics: Literal["batch", "support"] = "batch"
+    """Whose statistics normalisation layers use for queries: those of the batch at
+    hand, so that queries predicted together see each other (transductive), or those of
+    the support set after adaptation (inductive, which is no MAML's in print)."""
+
+    def build(self, model: Model, problem: Problem) -> nn.Module:
+        """The model with its head."""
+        network = super().build(model, problem)
+        if self.statistics == "support":
+            require_own_layers(network)
+        return network
 
     def adapt(
         self, network: nn.Module, meta: Meta, support: Samples, ways: int
     ) -> Params:
-        """`test_steps` of gradient descent on the support loss."""
+        """`test_steps` of gradient descent on the support loss; and the statistics of
+        the support set (`statistics.*`), if queries are normalised by them."""
         steps = self.inner_steps if self.test_steps is None else self.test_steps
-        return self._descend(network, meta.params, support, steps)
+        adapted = self._descend(network, meta.params, support, steps)
+        return self._complete(network, adapted, support)
 
-    def unadapted(self, network: nn.Module, meta: Meta) -> Params:
-        """The initialisation itself."""
-        return meta.params
+    def unadapted(self, network: nn.Module, meta: Meta) -> Params | None:
+        """The initialisation itself; none if queries need statistics of a support
+        set."""
+        return meta.params if self.statistics == "batch" else None
 
     def predict(
         self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor
     ) -> Tensor:
-        """Outputs of the network with the adapted parameters."""
-        return apply(network, adapted, inputs)
+        """Outputs of the network with the adapted parameters, and statistics."""
+        statistics = within(adapted, "statistics")
+        return apply(network, own(network, adapted), inputs, state=statistics)
 
     def meta_gradient(
         self, network: nn.Module, meta: Meta, episodes: Episodes, over: TaskMap
@@ -101,7 +119,9 @@ class MAML(Algorithm):
             params: Params, support: Samples, query: Samples
         ) -> tuple[Tensor, Metrics]:
             adapted = self._descend(network, params, support, self.inner_steps)
-            return task_loss(apply(network, adapted, query.inputs), query.targets)
+            adapted = self._complete(network, adapted, support)
+            outputs = self.predict(network, meta, adapted, query.inputs)
+            return task_loss(outputs, query.targets)
 
         grads, metrics = over.gradient(query_loss, meta.params, episodes)
         return Step(grads, metrics, meta.state)
@@ -122,12 +142,22 @@ class MAML(Algorithm):
         for step in range(steps + 1):
             if step:
                 adapted = self._descend(network, adapted, support, 1)
-            points.append(task_loss(predict(adapted), query.targets)[1])
+            outputs = predict(self._complete(network, adapted, support))
+            points.append(task_loss(outputs, query.targets)[1])
         curves = {
             f"{name}_by_step": torch.stack([point[name] for point in points])
             for name in points[0]
         }
         return {**points[-1], **before_adaptation(points[0]), **curves}
+
+    def _complete(
+        self, network: nn.Module, adapted: Params, support: Samples
+    ) -> Params:
+        """All that predicting a query needs."""
+        if self.statistics == "batch":
+            return adapted
+        found = support_statistics(network, adapted, support.inputs)
+        return {**adapted, **{f"statistics.{k}": value for k, value in found.items()}}
 
     def _descend(
         self, network: nn.Module, params: Params, support: Samples, steps: int

@@ -6,7 +6,7 @@ Learning", NIPS 2016; equation numbers are those of the paper.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +22,6 @@ from metapipe import (
     Problem,
     Register,
     Samples,
-    Statistics,
     Step,
     TaskMap,
     hookimpl,
@@ -62,7 +61,7 @@ class MatchingNet(Algorithm):
     """Times that a query reads the support set for its full context embedding (FCE),
     whose examples then know each other too; 0 for features by themselves."""
 
-    statistics: Statistics = "running"
+    statistics: Literal["batch", "running"] = "running"
     """Statistics of normalisation layers when predicting: running averages, so that
     each query is on its own; or those of the batch at hand."""
 

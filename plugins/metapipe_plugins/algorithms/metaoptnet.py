@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
+import torch
 import torch.nn.functional as F
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
@@ -23,7 +24,6 @@ from metapipe import (
     Problem,
     Register,
     Samples,
-    Statistics,
     Step,
     TaskMap,
     UnsupportedError,
@@ -87,7 +87,7 @@ class MetaOptNet(Algorithm):
     """Share of each training label that the other classes get; 0.1 with ResNet-12 on
     mini-ImageNet."""
 
-    statistics: Statistics = "running"
+    statistics: Literal["batch", "running"] = "running"
     """Statistics of normalisation layers when predicting: running averages, so that
     each query is on its own; or those of the batch at hand."""
 
@@ -113,7 +113,7 @@ class MetaOptNet(Algorithm):
     def init(self, network: nn.Module) -> Meta:
         """The network's parameters, and the scale of the logits (gamma)."""
         meta = Meta.of(network)
-        scale = next(iter(meta.params.values())).new_tensor(self.scale)
+        scale = next(iter(meta.params.values()), torch.empty(0)).new_tensor(self.scale)
         return Meta({**meta.params, SCALE: scale}, meta.state)
 
     def adapt(

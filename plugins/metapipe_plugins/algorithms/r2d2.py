@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +25,6 @@ from metapipe import (
     Problem,
     Register,
     Samples,
-    Statistics,
     Step,
     TaskMap,
     hookimpl,
@@ -63,7 +62,7 @@ class R2D2(Algorithm):
     scale: PositiveFloat = 10.0
     """Scale of the logits (alpha) at the start; a meta-parameter, as is their shift."""
 
-    statistics: Statistics = "running"
+    statistics: Literal["batch", "running"] = "running"
     """Statistics of normalisation layers when predicting: running averages, so that
     each query is on its own; or those of the batch at hand."""
 
@@ -78,7 +77,7 @@ class R2D2(Algorithm):
     def init(self, network: nn.Module) -> Meta:
         """The network's parameters, and three scalars of the head."""
         meta = Meta.of(network)
-        like = next(iter(meta.params.values()))
+        like = next(iter(meta.params.values()), torch.empty(0))
         head = {SCALE: like.new_tensor(self.scale), SHIFT: like.new_tensor(0.0)}
         if self.learn_penalty:
             head[PENALTY] = like.new_tensor(math.log(self.penalty))

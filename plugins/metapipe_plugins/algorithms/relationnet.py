@@ -36,6 +36,7 @@ from metapipe.numerics import (
     gradient,
     within,
 )
+from metapipe_plugins.parts.heads.features import feature_shape
 
 
 class RelationNet(Algorithm):
@@ -68,7 +69,7 @@ class RelationNet(Algorithm):
     """What is descended: squared error of the relations to one-hot labels (eq. 2), or
     cross-entropy of their logits."""
 
-    statistics: Statistics = "running"
+    statistics: Literal["batch", "running"] = "running"
     """Statistics of normalisation layers when predicting: running averages, so that
     each query is on its own; or those of the batch at hand, as the reference code."""
 
@@ -137,8 +138,7 @@ class Network(nn.Module):
     ) -> None:
         super().__init__()
         self.features = features
-        with torch.no_grad():
-            found = features.eval()(torch.zeros(2, *shape)).shape[1:]
+        found = feature_shape(features, shape)
         self.relation = (
             _on_maps(found, hidden, statistics)
             if len(found) == 3

@@ -6,7 +6,7 @@ The stack of blocks is that of the paper's appendix, as two public codes have it
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -22,9 +22,9 @@ from metapipe import (
     Problem,
     Register,
     Samples,
-    Statistics,
     Step,
     TaskMap,
+    UnsupportedError,
     hookimpl,
 )
 from metapipe.data import fixed_order
@@ -75,7 +75,7 @@ class SNAIL(Algorithm):
     """Dilations 2, 4, 8 ... as the paper's pseudo-code has them, instead of 1, 2, 4:
     then only even lags are reached."""
 
-    statistics: Statistics = "running"
+    statistics: Literal["batch", "running"] = "running"
     """Statistics of normalisation layers when predicting: running averages, so that
     each query is on its own; or those of the batch at hand."""
 
@@ -128,6 +128,11 @@ class SNAIL(Algorithm):
         rows = torch.arange(tasks, device=labels.device)[:, None]
         order = torch.rand(tasks, count).argsort(-1).to(labels.device)
         if self.random_shots:
+            if count != ways * shots:
+                raise UnsupportedError(
+                    "random_shots leaves classes equal numbers, which task.support "
+                    "does not give: use one of them"
+                )
             kept = int(torch.randint(1, shots + 1, ()))
             by_class = labels[rows, order].argsort(dim=-1, stable=True)
             chosen = by_class.reshape(tasks, ways, shots)[..., :kept].flatten(-2)

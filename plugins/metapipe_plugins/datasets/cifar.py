@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from metapipe import DataError, Dataset, Register, Split, hookimpl
-from metapipe.data import ImageEncoder, ImageSource
+from metapipe import DataError, Dataset, Register, Source, Split, hookimpl
+from metapipe.data import ImageEncoder
+from metapipe_plugins.parts.data.augmented import Augment, augmented
 from metapipe_plugins.parts.data.class_folders import ClassFolders, find_roots
 from metapipe_plugins.parts.data.class_splits import by_lists
 
@@ -30,9 +31,12 @@ class CifarFS(Dataset):
     lists: Path | None = None
     """Folder with train.txt, val.txt and test.txt; ROOT/splits/cifar_fs by default."""
 
-    def open(self, split: Split) -> ImageSource:
+    augment: Augment = "none"
+
+    def open(self, split: Split) -> Source:
         """The pictures of a split's classes."""
-        return _open("cifar-fs", "cifar_fs", self.root, self.lists, split)
+        source = _open("cifar-fs", "cifar_fs", self.root, self.lists, split)
+        return augmented(source, self.augment, split)
 
 
 class FC100(Dataset):
@@ -48,14 +52,17 @@ class FC100(Dataset):
     lists: Path | None = None
     """Folder with train.txt, val.txt and test.txt; ROOT/splits/fc100 by default."""
 
-    def open(self, split: Split) -> ImageSource:
+    augment: Augment = "none"
+
+    def open(self, split: Split) -> Source:
         """The pictures of a split's classes."""
-        return _open("fc100", "fc100", self.root, self.lists, split)
+        source = _open("fc100", "fc100", self.root, self.lists, split)
+        return augmented(source, self.augment, split)
 
 
 def _open(
     name: str, folder: str, root: Path | None, lists: Path | None, split: Split
-) -> ImageSource:
+) -> Source:
     if root is None:
         raise DataError(
             f"{name} needs the pictures of CIFAR-100 in a folder a class: "

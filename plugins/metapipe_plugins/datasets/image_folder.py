@@ -8,8 +8,9 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt
 
-from metapipe import DataError, Dataset, Register, Split, hookimpl
-from metapipe.data import Fit, ImageEncoder, ImageSource
+from metapipe import DataError, Dataset, Register, Source, Split, hookimpl
+from metapipe.data import Fit, ImageEncoder
+from metapipe_plugins.parts.data.augmented import Augment, augmented
 from metapipe_plugins.parts.data.class_folders import (
     ClassFolders,
     Unreadable,
@@ -60,7 +61,9 @@ class ImageFolder(Dataset):
     unreadable: Unreadable = "error"
     """Whether pictures that cannot be read end the run, or are named and left out."""
 
-    def open(self, split: Split) -> ImageSource:
+    augment: Augment = "none"
+
+    def open(self, split: Split) -> Source:
         """The pictures of a split's classes."""
         if self.root is None:
             raise DataError(
@@ -86,7 +89,7 @@ class ImageFolder(Dataset):
                 f"{self.root} for {split}: give -s dataset.lists=FOLDER, or other "
                 "-s dataset.shares"
             )
-        return folders.source(bank, names)
+        return augmented(folders.source(bank, names), self.augment, split)
 
     def _lists(self, classes: Sequence[str]) -> Lists:
         if self.split in ("auto", "folders") and (lists := by_folders(classes)):

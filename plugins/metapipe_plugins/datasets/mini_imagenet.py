@@ -7,8 +7,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from metapipe import DataError, Dataset, Register, Split, hookimpl
-from metapipe.data import ImageEncoder, ImageSource
+from metapipe import DataError, Dataset, Register, Source, Split, hookimpl
+from metapipe.data import ImageEncoder
+from metapipe_plugins.parts.data.augmented import Augment, augmented
 from metapipe_plugins.parts.data.class_folders import ClassFolders, find_roots
 from metapipe_plugins.parts.data.class_splits import by_lists
 
@@ -32,7 +33,9 @@ class MiniImageNet(Dataset):
     size: int = Field(default=84, ge=4, le=1024)
     """Height and width of an input, in pixels."""
 
-    def open(self, split: Split) -> ImageSource:
+    augment: Augment = "none"
+
+    def open(self, split: Split) -> Source:
         """The pictures of a split's classes."""
         if self.root is None:
             raise DataError(
@@ -46,7 +49,8 @@ class MiniImageNet(Dataset):
         folders = ClassFolders("mini-imagenet", roots, encoder)
         bank = folders.bank()
         lists = (self.lists or self.root).expanduser()
-        return folders.source(bank, by_lists(bank.classes, lists)[split])
+        source = folders.source(bank, by_lists(bank.classes, lists)[split])
+        return augmented(source, self.augment, split)
 
 
 @hookimpl

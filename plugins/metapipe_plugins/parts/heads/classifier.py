@@ -37,7 +37,7 @@ class Linear:
 
     def start(self, ways: int, like: Tensor) -> Params:
         """Small and always the same: as `nn.Linear` is, but from a fixed sequence."""
-        weight = _spread(ways, like) / math.sqrt(len(like))
+        weight = _spread(ways, like)
         return {"weight": weight, "bias": weight.new_zeros(ways)}
 
     def logits(self, params: Params, features: Tensor) -> Tensor:
@@ -51,7 +51,7 @@ class Cosine:
     def start(self, ways: int, like: Tensor) -> Params:
         """Directions from a fixed sequence. They turn the faster the shorter they are:
         as long as the reference's, about 0.58."""
-        weight = _spread(ways, like) / math.sqrt(len(like))
+        weight = _spread(ways, like)
         return {"weight": weight, "length": weight.new_ones(ways)}
 
     def logits(self, params: Params, features: Tensor) -> Tensor:
@@ -120,6 +120,9 @@ def global_labels(episodes: Episodes) -> Tensor:
 
 
 def _spread(ways: int, like: Tensor) -> Tensor:
-    """(ways, d): vectors of entries in [-1, 1], always the same."""
+    """(ways, d): vectors of entries within 1 / sqrt(d), always the same."""
+    if like.is_meta:
+        return like.new_empty(ways, len(like))
     values = torch.from_numpy(fixed_order(ways * len(like))).to(like)
-    return (2 * values / max(ways * len(like) - 1, 1) - 1).reshape(ways, len(like))
+    values = 2 * values / max(ways * len(like) - 1, 1) - 1
+    return values.reshape(ways, len(like)) / math.sqrt(len(like))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import nn
 
@@ -23,21 +25,39 @@ def vector_features(
     Raises UnsupportedError if it gives maps.
     """
     features = model.build(problem.shape, None, statistics)
-    feature_length(features, problem.shape)
+    if _device(features).type != "meta":  # what is opened was tried when it was new
+        feature_length(features, problem.shape)
     return features
 
 
 def feature_length(features: nn.Module, shape: tuple[int, ...]) -> int:
-    """d of a network from (n, *shape) to (n, d), found by trying. Raises
-    UnsupportedError if it gives maps."""
-    was_training = features.training
-    device = next((p.device for p in features.parameters()), None)
-    with torch.no_grad():
-        found = features.eval()(torch.zeros(2, *shape, device=device)).shape[1:]
-    features.train(was_training)
+    """d of a network from (n, *shape) to (n, d). Raises UnsupportedError if it gives
+    maps."""
+    found = feature_shape(features, shape)
     if len(found) != 1:
         raise UnsupportedError(
-            f"the model gives maps {tuple(found)}, and this method wants vectors: use "
+            f"the model gives maps {found}, and this method wants vectors: use "
             "-s model.features=flatten"
         )
-    return int(found[0])
+    return found[0]
+
+
+def feature_shape(features: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """What a network makes of one input of that shape, found by trying.
+
+    A network on `meta` is tried with any values: without, torch takes a second or more
+    to begin.
+    """
+    device = _device(features)
+    if device.type == "meta":
+        device = torch.device("cpu")
+        features = copy.deepcopy(features).to_empty(device=device)
+    was_training = features.training
+    with torch.no_grad(), device:
+        found = features.eval()(torch.zeros(2, *shape)).shape[1:]
+    features.train(was_training)
+    return tuple(found)
+
+
+def _device(features: nn.Module) -> torch.device:
+    return next((p.device for p in features.parameters()), torch.device("cpu"))

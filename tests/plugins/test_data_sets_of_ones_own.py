@@ -76,7 +76,9 @@ def test_classes_of_texts_are_split(texts):
 
 def test_texts_say_how_new_ones_become_inputs(texts):
     source = opened("text", root=texts)
-    encoder = encoder_from(source.facts.encoder.model_dump(mode="json"))
+    encoder = encoder_from(
+        source.facts.encoder.model_dump(mode="json"), REGISTRY.encoders
+    )
     episode = source.draw(tasks("text", "train", 0, 0, 1, 2, 1, 1))
     name = source.facts.classes[int(episode.class_indices[0, 0])]
     number = int(episode.items[0, 0, 0])

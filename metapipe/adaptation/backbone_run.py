@@ -1,0 +1,187 @@
+"""A head on the vectors of a backbone: learns a task without a run that was trained."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..algorithm import Algorithm
+from ..backbone import Backbone
+from ..encoder import Encoder
+from ..episode import Samples
+from ..errors import UsageError
+from ..events import EpisodeRecord
+from ..experiment.registry import PluginType, Registry
+from ..model import Model
+from ..problem import Problem
+from ..runs.provenance import environment, git_state, host, new_directory
+from ..store import TaskStore
+from ..store.records import NewEvaluation, NewRun
+from ..training.device import choose_device
+from ..training.learner import build_learner
+from .adapted_model import AdaptedModel, ModelOrigin, adapt
+
+Tables = Mapping[str, Mapping[str, Any]]
+"""Settings by table and name."""
+
+HEAD, MODEL = "logistic", "identity"
+"""What learns from the vectors unless told otherwise, and what is between them."""
+
+LEAST = 2
+"""Classes of a task; how many there will be is known when it is learned."""
+
+
+@dataclass(frozen=True)
+class BackboneRun:
+    """A backbone and a head by their names, ready to adapt."""
+
+    backbone: str
+    head: str
+    algorithm: Algorithm
+    model: Model
+    encoder: Encoder
+    settings: Mapping[str, Any]
+    """Tables of all three: what repeats it."""
+
+    plugins: Mapping[str, str]
+    """Distribution and version of each."""
+
+    step: int = 0
+    sha256: None = None
+    """There is no checkpoint."""
+
+    def __str__(self) -> str:
+        return f"backbone {self.backbone}"
+
+    @property
+    def problem(self) -> Problem:
+        """Classification of vectors."""
+        return Problem("classification", self.encoder.shape, LEAST)
+
+    @property
+    def identity(self) -> str:
+        """NAME@HASH of what makes the vectors."""
+        return f"{self.backbone}@{getattr(self.encoder, 'sha256', '')[:12]}"
+
+    def require_encoder(self) -> Encoder:
+        """The backbone's."""
+        return self.encoder
+
+    def adapt(self, support: Samples, classes: Sequence[str]) -> AdaptedModel:
+        """Learn a task; see `metapipe.adaptation.adapted_model.adapt`."""
+        problem = replace(self.problem, outputs=len(classes))
+        device = choose_device("auto")
+        learner, meta = build_learner(self.algorithm, self.model, problem, device, 0)
+        origin = ModelOrigin(
+            algorithm=self.head,
+            model=MODEL,
+            settings=self.settings,
+            run=str(self),
+            plugins=self.plugins,
+            backbone=self.identity,
+        )
+        return adapt(learner, meta, support, classes, self.encoder, origin)
+
+    def record(
+        self,
+        store: TaskStore,
+        project: Path,
+        new: NewEvaluation,
+        episodes: Sequence[EpisodeRecord],
+    ) -> tuple[int, int]:
+        """Keep an adaptation as a run of its own; returns the ids of run and
+        evaluation."""
+        run_id = store.begin_run(self._new_run(project, new))
+        evaluation = store.record_evaluation(run_id, new, episodes)
+        figures = {"loss": new.loss, "accuracy": new.accuracy}
+        known = {name: value for name, value in figures.items() if value is not None}
+        judged = new.settings["judged"]
+        store.finish_run(
+            run_id,
+            "completed",
+            metrics={f"{judged}_{name}": value for name, value in known.items()},
+            train_seconds=new.seconds,
+        )
+        return run_id, evaluation
+
+    def _new_run(self, project: Path, new: NewEvaluation) -> NewRun:
+        commit, dirty = git_state(project)
+        chosen = {
+            "algorithm": self.head,
+            "model": MODEL,
+            "dataset": new.dataset,
+            "backbone": self.backbone,
+        }
+        return NewRun(
+            name=None,
+            algorithm=self.head,
+            model=MODEL,
+            dataset=new.dataset,
+            seed=new.seed,
+            ways=new.ways,
+            shots=new.shots,
+            queries=new.queries,
+            iterations=0,
+            config={"run": chosen, **self.settings},
+            plugins=self.plugins,
+            environment=environment(),
+            git_commit=commit,
+            git_dirty=dirty,
+            device=choose_device("auto"),
+            mapping=None,
+            parent_id=None,
+            directory=str(new_directory(project)),
+            host=host(),
+            pid=os.getpid(),
+            fingerprint=new.fingerprint,
+            problem=asdict(self.problem),
+            encoder=self.encoder.model_dump(mode="json"),
+            backbone=self.identity,
+        )
+
+
+def open_backbone(
+    registry: Registry,
+    name: str,
+    head: str = HEAD,
+    settings: Tables | None = None,
+) -> BackboneRun:
+    """A backbone with a head, ready to adapt; `settings` are tables `backbone` and
+    `algorithm`.
+
+    Raises UnknownNameError and SettingError, UsageError for a head that has to be
+    trained, and DataError if the backbone lacks something.
+    """
+    given = {"backbone": {}, "algorithm": {}, **(settings or {})}
+    backbone: Backbone = registry.create("backbone", name, given["backbone"])
+    algorithm: Algorithm = registry.create("algorithm", head, given["algorithm"])
+    if algorithm.needs_training:
+        raise UsageError(
+            f"{head} has to be trained before it can adapt: choose a head that has not "
+            f"({', '.join(heads(registry))}), or train a run and name it"
+        )
+    model: Model = registry.create("model", MODEL, {})
+    parts = {"backbone": backbone, "algorithm": algorithm, "model": model}
+    names: dict[PluginType, str] = {
+        "backbone": name,
+        "algorithm": head,
+        "model": MODEL,
+    }
+    return BackboneRun(
+        backbone=name,
+        head=head,
+        algorithm=algorithm,
+        model=model,
+        encoder=backbone.encoder(),
+        settings={kind: part.model_dump(mode="json") for kind, part in parts.items()},
+        plugins=registry.versions(names),
+    )
+
+
+def heads(registry: Registry) -> list[str]:
+    """Names of the algorithms that need no training."""
+    found = registry.entries("algorithm")
+    return [e.name for e in found if not getattr(e.cls, "needs_training", True)]

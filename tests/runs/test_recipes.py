@@ -1,0 +1,145 @@
+"""Runs whose meta-batches have other ways and shots, and classes unequal numbers."""
+
+from collections import Counter
+from math import isfinite
+
+import pytest
+from commands import TINY, metapipe, metapipe_json
+from scipy.stats import chisquare
+
+from metapipe import UnsupportedError
+from metapipe.errors import SettingError
+from metapipe.experiment.experiment import Experiment
+from metapipe.experiment.registry import load
+from metapipe.runs.evaluations import evaluation_tasks
+from metapipe.runs.preparation import prepare
+from metapipe.runs.recipes import extremes, meta_batch
+from metapipe.store import TaskStore, default_url
+from metapipe.training.evaluation import evaluate
+from metapipe_plugins.algorithms.snail import SNAIL
+
+REGISTRY = load()
+FREE = ("protonet", "metaoptnet", "r2d2", "matchingnet", "relationnet", "baseline")
+FIXED = ("maml", "anil", "cavia", "imaml", "meta-sgd", "maml++", "reptile", "snail")
+
+
+def experiment(algorithm="protonet", evaluation=None, **task):
+    """On digits, quick; nothing is validated."""
+    return Experiment.from_dict(
+        {
+            "run": {"algorithm": algorithm, "model": "conv4", "dataset": "digits"},
+            "model": {"width": 4, "blocks": 2},
+            "task": {"queries": 3, **task},
+            "training": {"tasks": 3, "shards": 2, "validate_every": 0},
+            "evaluation": {"episodes": 3, **(evaluation or {})},
+        },
+        REGISTRY,
+    )
+
+
+def figures(asked):
+    """The losses of some meta-batches by the method's own step, and of an evaluation,
+    with the shapes of what was drawn."""
+    ready = prepare(asked)
+    learner, meta, source = ready.learner, ready.meta, ready.sources["train"]
+    shapes, losses = set(), []
+    for iteration in range(4):
+        for part in meta_batch(asked, iteration):
+            episodes = source.draw(part)
+            args = (learner.network, meta, episodes, learner.mapping)
+            step = learner.algorithm.meta_gradient(*args)
+            shapes.add((part[0].ways, part[0].shots, episodes.support.targets.shape[1]))
+            losses += step.metrics["loss"].tolist()
+    recipes = evaluation_tasks(asked, asked.evaluation)
+    judged = list(evaluate(learner, meta, ready.sources["test"], recipes, step=0))
+    assert all(map(isfinite, [*losses, *(record.loss for record in judged)]))
+    assert len(losses) == 12
+    return shapes
+
+
+def test_meta_batches_agree_in_shape_and_all_shapes_are_as_likely():
+    varying = experiment(ways=2, ways_to=4, shots=1, shots_to=5)
+    found = Counter()
+    for iteration in range(3000):
+        parts = meta_batch(varying, iteration)
+        recipes = [task for part in parts for task in part]
+        assert [len(part) for part in parts] == [1, 2]
+        assert [task.index for task in recipes] == [3 * iteration + n for n in range(3)]
+        (shape,) = {(task.ways, task.shots) for task in recipes}
+        found[shape] += 1
+    assert set(found) == {(w, s) for w in (2, 3, 4) for s in range(1, 6)}
+    assert chisquare(list(found.values())).pvalue > 1e-3
+
+
+def test_the_smallest_and_the_largest_are_told():
+    varying = experiment(ways=2, ways_to=4, shots=1, shots_to=5)
+    assert [(t.ways, t.shots) for t in extremes(varying)] == [(2, 1), (4, 5)]
+    assert len(list(extremes(experiment(ways=2)))) == 1
+
+
+def test_without_a_range_nothing_is_drawn_for_it():
+    (part, *_) = meta_batch(experiment(ways=2, shots=3), 7)
+    assert {(t.ways, t.shots, t.support) for t in part} == {(2, 3, None)}
+
+
+def test_a_range_that_ends_before_it_begins_is_refused():
+    with pytest.raises(SettingError, match="ways_to = 3 is less than ways = 4"):
+        experiment(ways=4, ways_to=3)
+
+
+@pytest.mark.parametrize("name", FREE)
+def test_ways_and_shots_vary(name):
+    shapes = figures(experiment(name, ways=2, ways_to=4, shots=1, shots_to=4))
+    assert len(shapes) > 2
+    assert all(count == ways * shots for ways, shots, count in shapes)
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_a_head_for_one_number_of_classes_refuses_a_range(name):
+    with pytest.raises(UnsupportedError, match=r"ways_to = 4: .* has a head for one"):
+        prepare(experiment(name, ways=3, ways_to=4))
+    shapes = figures(experiment(name, ways=3, shots=1, shots_to=4))
+    assert len(shapes) > 1  # shots may vary, snail's beyond none that it spans
+
+
+@pytest.mark.parametrize("name", [*FREE, *FIXED])
+def test_classes_have_unequal_numbers(name):
+    judged = {"support": 7, "shots": 4}
+    shapes = figures(experiment(name, judged, ways=3, shots=5, support=9))
+    assert shapes == {(3, 5, 9)}
+
+
+def test_what_no_classes_have_is_refused_before_the_run():
+    with pytest.raises(UnsupportedError, match="support = 16: 3 classes of 1 to 5"):
+        prepare(experiment(ways=3, shots=5, support=16))
+    with pytest.raises(UnsupportedError, match="support = 7: 3 classes of 1 to 1"):
+        prepare(experiment(evaluation={"support": 7}, ways=3))
+
+
+def test_snail_does_not_thin_out_what_is_unequal():
+    asked = experiment("snail", ways=3, shots=5, support=9)
+    snail = SNAIL(random_shots=True)
+    source = asked.dataset.open("train")
+    (part, *_) = meta_batch(asked, 0)
+    with pytest.raises(UnsupportedError, match="random_shots"):
+        snail.shuffled(source.draw(part))
+
+
+def test_an_unequal_episode_is_drawn_again_from_the_store(tmp_path):
+    metapipe(
+        *("train", *TINY, "--plugin", "protonet", "--shots", "5", "--iterations", "2"),
+        *("-s", "task.support=9", "-s", "evaluation.support=7", "--log-every", "1"),
+        *("--validate-every", "0"),
+        cwd=tmp_path,
+    )
+    with TaskStore.open(default_url(tmp_path)) as store:
+        rows = store.episodes(1, limit=100)
+    training = [row for row in rows if row.evaluation_id is None]
+    judged = [row for row in rows if row.evaluation_id is not None]
+    assert {row.task.support for row in training} == {9}
+    assert {row.task.support for row in judged} == {7}
+    shown = metapipe_json("episodes", "show", str(judged[0].id), cwd=tmp_path)
+    assert shown["loss"] == pytest.approx(judged[0].loss, rel=1e-4)
+    picture = ("--png", "x.png")
+    metapipe("episodes", "show", str(training[0].id), *picture, cwd=tmp_path)
+    assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
