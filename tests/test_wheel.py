@@ -24,7 +24,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     kept = shutil.ignore_patterns(
-        ".git", ".venv", ".metapipe", "build", "dist", "*cache*"
+        ".git", ".venv", ".metapipe", "build", "dist", ".*cache", "__pycache__"
     )
     shutil.copytree(ROOT, source, ignore=kept)
     run(sys.executable, "-m", "venv", str(folder / "venv"))

@@ -107,7 +107,7 @@ def test_a_mistake_is_an_error_of_one_line(project: Path, asked, kind, message) 
 
 
 def test_a_file_that_is_no_model_is_refused(project: Path) -> None:
-    with pytest.raises(CheckpointError, match="no adapted model"):
+    with pytest.raises(CheckpointError, match="is damaged, or no file of tensors"):
         metapipe.load_adapted(project / "metapipe.toml")
 
 

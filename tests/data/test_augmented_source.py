@@ -222,7 +222,7 @@ def test_a_run_on_augmented_pictures_is_drawn_again_and_judged(project):
     assert metapipe_json("evaluate", "one", "--episodes", "4", cwd=project)["loss"] > 0
     settings = {"root": project / "root", "size": 16, "augment": "crop-flip"}
     with TaskStore.open(default_url(project)) as store:
-        known = store.run(1).environment["data"]
+        known = store.run(1).fingerprint
     same = load().create("dataset", "image-folder", settings).open("train")
     require_same_data(known, same)
     other = load().create("dataset", "image-folder", {**settings, "augment": "flip"})

@@ -124,7 +124,7 @@ def test_every_algorithm_supports_every_model_but_these() -> None:
     assert [pair for pair in PAIRS if not supported(*pair)] == UNSUPPORTED
 
 
-CASES = [contract(*pair) for pair in PAIRS if supported(*pair)]
+CASES = [contract(*pair) for pair in PAIRS if pair not in UNSUPPORTED]
 CASES += [
     contract(algorithm, "mlp", regression=True)
     for algorithm in ALGORITHMS

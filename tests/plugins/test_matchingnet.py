@@ -71,7 +71,7 @@ def test_permuting_labels_permutes_logits() -> None:
     renamed = support._replace(targets=order[support.targets])
     before = logits(MatchingNet(), support, query)
     after = logits(MatchingNet(), renamed, query)
-    torch.testing.assert_close(after[:, order], before, rtol=1e-12, atol=0)
+    torch.testing.assert_close(after[:, order], before, rtol=1e-12, atol=1e-14)
 
 
 def torchs(cell, theirs, suffix="") -> None:

@@ -179,5 +179,5 @@ def test_random_shots_keep_every_class() -> None:
 
 def test_other_ways_are_refused_before_training() -> None:
     five, ten = (Problem("classification", (1, 28, 28), n) for n in (5, 10))
-    with pytest.raises(UnsupportedError, match="snail's head was trained for 5"):
+    with pytest.raises(UnsupportedError, match="the head was trained for 5 outputs and cannot give 10"):
         SNAIL().check(five, ten)

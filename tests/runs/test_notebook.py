@@ -50,7 +50,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tensors(folder: Path, run_id: int) -> dict[str, torch.Tensor]:
     with TaskStore.open(default_url(folder)) as store:
         (latest,) = [c for c in store.checkpoints(run_id) if c.which == "latest"]
-    return dict(load(Path(latest.path), latest.sha256).tensors)
+    return dict(load(Path(latest.path), latest.sha256).file.tensors)
 
 
 def test_a_training_is_that_of_the_command_bit_for_bit(project: Path) -> None:
