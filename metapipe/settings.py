@@ -63,7 +63,8 @@ class RunSettings(Section):
 
     precision: Literal["float32", "bfloat16"] = "float32"
     """What networks compute in; bfloat16 has to give the meta-gradient of float32 on
-    the first meta-batch, to a cosine of 0.99, and is refused otherwise."""
+    the first meta-batch, to a cosine of 0.99, and is refused otherwise. Adapted models
+    compute in float32."""
 
 
 class TaskSettings(Section):
@@ -154,7 +155,8 @@ class TrainingSettings(Section):
     """Episodes of one validation."""
 
     patience: PositiveInt | None = None
-    """Stop after so many validations without a better one."""
+    """Stop after so many validations without a better one: the run is `stopped`, and
+    has no final test before it is evaluated or resumed."""
 
     checkpoint_every: PositiveInt = 250
     """Meta-iterations between checkpoints of kind `latest`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from .task_files import Examples, read_examples, require_ways
 from .trained_run import open_run
 
 CHECKPOINTS = ("best", "latest")
+
+logger = logging.getLogger("metapipe")
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,8 @@ def adapt_run(
     begun = time.perf_counter()
     _require_known(task)
     adaptable = _opened(workspace, run, task)
+    if task.query is not None and task.query.resolve() == task.support.resolve():
+        logger.warning("the queries are the support set: what was learned is no test")
     support, query = _read(task, adaptable)
     model = adaptable.adapt(support.samples, support.classes)
     on_support = judge(model, support.samples, task.prediction)

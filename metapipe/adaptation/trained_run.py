@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -107,5 +107,6 @@ def open_run(
     experiment = changed_after_training(experiment, registry, changes or {}, row)
     checkpoint = stored_checkpoint(store, row, which)
     learner, meta = trained_learner(experiment, checkpoint, row)
+    learner = replace(learner, precision="float32")  # as it will be used anywhere
     encoder = encoder_from(row.encoder, registry.encoders) if row.encoder else None
     return TrainedRun(row, experiment, learner, meta, checkpoint, encoder)

@@ -110,4 +110,5 @@ def _print_outcome(outcome: Outcome) -> None:
         print_facts(evaluation_facts(found))
     click.echo(f"checkpoints in {outcome.directory}")
     verb = "runs show" if outcome.status == "completed" else "resume"
-    click.echo(f"next: metapipe {verb} {outcome.run_id}")
+    other = f" or metapipe evaluate {outcome.run_id}" if outcome.reason else ""
+    click.echo(f"next: metapipe {verb} {outcome.run_id}{other}")

@@ -168,10 +168,17 @@ class Registry:
     def observers(self, more: Iterable[object] = ()) -> pluggy.PluginManager:
         """What a run tells of what happens: all plugins, and `more` objects with hook
         implementations. A manager of its own: what is handed to one run is no plugin
-        of the next."""
+        of the next. Raises SettingError for an object without any."""
         manager = _manager()
-        for plugin in (*self.manager.get_plugins(), *more):
+        for plugin in self.manager.get_plugins():
             manager.register(plugin)
+        for observer in more:
+            manager.register(observer)
+            if isinstance(observer, type) or not manager.get_hookcallers(observer):
+                raise SettingError(
+                    f"observers: {observer!r} observes nothing: give an object whose "
+                    "methods are marked with metapipe.hookimpl"
+                )
         return manager
 
     def _register(

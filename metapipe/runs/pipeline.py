@@ -106,6 +106,11 @@ def resume(
 ) -> Outcome:
     """Go on with a run from its latest checkpoint, or from the start if it has none."""
     row = store.run(run_id)
+    if row.backbone is not None:
+        raise UsageError(
+            f"run {run_id} is a task that {row.backbone} learned: there is nothing to "
+            "resume; adapt anew with metapipe adapt --backbone"
+        )
     if row.status in ("completed", "running"):
         raise UsageError(
             f"run {run_id} is {row.status} and cannot be resumed; repeat it with "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 
@@ -54,6 +54,7 @@ def prepare(experiment: Experiment, checkpoint: Checkpoint | None = None) -> Pre
         learner, meta = build_learner(*plugins, problem, device, experiment.run.seed)
     else:
         learner, meta = open_learner(*plugins, problem, device, checkpoint.file)
+    learner = replace(learner, precision=experiment.run.precision)
     _check_range(experiment)
     if not meta.params:
         raise UnsupportedError(

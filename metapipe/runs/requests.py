@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ..errors import SettingError
+from ..errors import SettingError, UsageError
 from ..experiment.experiment import Experiment
 from ..experiment.options import Pairs, by_table
 from ..experiment.resolve import COMMAND_LINE, Resolved, plugin_settings, resolve
@@ -38,6 +38,11 @@ def plan(
 ) -> Plan:
     """The experiment that all settings together make, or that of a run with changes."""
     parent = None if from_run is None else workspace.store.run(from_run)
+    if parent is not None and parent.backbone is not None:
+        raise UsageError(
+            f"run {parent.id} is a task that {parent.backbone} learned: nothing was "
+            "trained that could be repeated"
+        )
     base = None if parent is None else parent.config
     resolved = resolve(workspace.project, workspace.registry, asked, base, source)
     return Plan(resolved, None if parent is None else parent.id)

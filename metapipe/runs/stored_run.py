@@ -44,7 +44,8 @@ def trained_learner(
         experiment.algorithm, experiment.model, problem, device, checkpoint.file
     )
     mapping = LocalTaskMap.parse(row.mapping or "loop")
-    return replace(learner, mapping=mapping), meta
+    precision = experiment.run.precision
+    return replace(learner, mapping=mapping, precision=precision), meta
 
 
 def changed_after_training(

@@ -13,6 +13,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from ..errors import UsageError
+
 if TYPE_CHECKING:
     from ..experiment.catalogue import Catalogue
     from ..experiment.project import Project
@@ -62,6 +64,9 @@ class Workspace:
     @property
     def plugin_files(self) -> tuple[Path, ...]:
         """Those of the config file, then those asked for."""
+        for path in self.plugin_paths:
+            if not path.is_file():
+                raise UsageError(f"there is no plugin file {path}: check --plugin-path")
         files = (*self.project.plugin_paths, *self.plugin_paths)
         return tuple(path.absolute() for path in files)
 

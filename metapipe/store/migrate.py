@@ -74,7 +74,7 @@ def require_current(database: Database) -> None:
         _require_known(found, database)
         raise OutdatedSchemaError(
             f"the store {database.masked} is at schema {found}, this metapipe needs "
-            f"{REVISION}: run 'metapipe db upgrade'"
+            f"{REVISION}: run 'metapipe db upgrade' with the same --db"
         )
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+import metapipe
 from metapipe import hookimpl
 from metapipe.data.sampling import tasks
-from metapipe.errors import ClaimError
+from metapipe.errors import ClaimError, SettingError
 from metapipe.experiment.experiment import Experiment
 from metapipe.experiment.project import Project
 from metapipe.experiment.registry import load
@@ -223,3 +224,23 @@ def test_a_run_that_was_taken_over_is_left_as_it_is(tmp_path) -> None:
         assert (row.status, row.pid, row.step, row.error) == ("running", 7, 6, None)
         assert {m.step for m in store.metrics(1)} == {4, 6}
         assert {e.step for e in store.episodes(1)} == {4, 6}
+
+
+@pytest.mark.parametrize("observer", [object(), Stopper])
+def test_what_observes_nothing_is_refused(tmp_path, observer) -> None:
+    with pytest.raises(SettingError, match="observes nothing: give an object whose"):
+        run(tmp_path, [observer])
+
+
+@pytest.mark.parametrize("mapping", ["loop", "vmap", "threads"])
+def test_a_run_is_trained_and_judged_in_its_precision(tmp_path, mapping) -> None:
+    """Not the figures of float32, and near them; the same again when evaluated."""
+    small = {"training.iterations": 4, "training.validate_every": 0}
+    given = {**small, "training.mapping": mapping}
+    exact = run(tmp_path, [], **given)
+    cast = run(tmp_path, [], **given, **{"run.precision": "bfloat16"})
+    assert cast.metrics["loss"] != exact.metrics["loss"]
+    assert cast.metrics["loss"] == pytest.approx(exact.metrics["loss"], rel=0.02)
+    assert cast.evaluation.loss != exact.evaluation.loss
+    again = metapipe.evaluate(cast.run_id, project=tmp_path)
+    assert again.loss == cast.evaluation.loss
