@@ -107,7 +107,7 @@ def test_it_is_a_run_of_its_own(project):
     assert row.backbone.startswith("gradients@")
     for command in ("evaluate", "resume"):
         line = error_line(command, str(row.id), cwd=project, code=2)
-        assert "trained nothing" in line or "cannot be resumed" in line
+        assert "trained nothing" in line or "there is nothing to resume" in line
     line = error_line("adapt", str(row.id), "--support", "shots", cwd=project, code=2)
     assert "metapipe adapt --backbone NAME" in line
     metapipe("runs", "compare", str(row.id), str(row.id), cwd=project)
