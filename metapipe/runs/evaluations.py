@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from ..data.sampling import tasks as task_stream
 from ..dataset import Source
 from ..episode import Task
 from ..experiment.experiment import Experiment
@@ -21,18 +21,8 @@ def evaluation_tasks(
     dataset: str | None = None,
 ) -> list[Task]:
     """The recipes that evaluation settings ask for."""
-    task = experiment.task
-    return task_stream(
-        dataset or experiment.run.dataset,
-        settings.split,
-        settings.seed,
-        0,
-        settings.episodes,
-        settings.ways or task.ways,
-        task.shots if settings.shots is None else settings.shots,
-        settings.queries or task.queries,
-        settings.support,
-    )
+    first = _first(experiment, settings, dataset)
+    return [replace(first, index=number) for number in range(settings.episodes)]
 
 
 def evaluation_row(
@@ -47,16 +37,16 @@ def evaluation_row(
     **facts: Any,
 ) -> NewEvaluation:
     """An evaluation as the store takes it, from settings, learner and summary."""
-    task = experiment.task
+    asked = _first(experiment, settings, dataset)
     return NewEvaluation(
-        dataset=dataset or experiment.run.dataset,
+        dataset=asked.dataset,
         fingerprint=source.facts.fingerprint,
-        split=settings.split,
+        split=asked.split,
         settings=changes or {},
-        seed=settings.seed,
-        ways=settings.ways or task.ways,
-        shots=task.shots if settings.shots is None else settings.shots,
-        queries=settings.queries or task.queries,
+        seed=asked.seed,
+        ways=asked.ways,
+        shots=asked.shots,
+        queries=asked.queries,
         prediction=settings.prediction,
         statistics=learner.algorithm.statistics,
         transductive=learner.transductive(settings.prediction),
@@ -69,4 +59,21 @@ def evaluation_row(
         figures=summary.figures,
         curves=summary.curves,
         **facts,
+    )
+
+
+def _first(
+    experiment: Experiment, settings: EvaluationSettings, dataset: str | None
+) -> Task:
+    """The first of them: what is not asked for is as in training."""
+    task = experiment.task
+    return Task(
+        dataset or experiment.run.dataset,
+        settings.split,
+        settings.seed,
+        0,
+        settings.ways or task.ways,
+        task.shots if settings.shots is None else settings.shots,
+        settings.queries or task.queries,
+        settings.support,
     )

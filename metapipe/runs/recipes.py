@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 
-from ..data.sampling import integers, keys, tasks
+from ..data.sampling import integers, keys
 from ..episode import Task
 from ..experiment.experiment import Experiment
 
@@ -14,19 +14,9 @@ from ..experiment.experiment import Experiment
 def meta_batch(experiment: Experiment, iteration: int) -> list[list[Task]]:
     """The recipes of a training meta-batch, counted from 0, in the parts whose
     gradients are computed one after the other."""
-    run, training = experiment.run, experiment.training
-    shape = _shape(experiment, iteration)
-    recipes = tasks(
-        run.dataset,
-        "train",
-        run.seed,
-        iteration * training.tasks,
-        training.tasks,
-        shape.ways,
-        shape.shots,
-        shape.queries,
-        shape.support,
-    )
+    training, shape = experiment.training, _shape(experiment, iteration)
+    first = iteration * training.tasks
+    recipes = [replace(shape, index=first + n) for n in range(training.tasks)]
     ends = [n * training.tasks // training.shards for n in range(training.shards + 1)]
     return [recipes[start:end] for start, end in pairwise(ends)]
 
@@ -53,7 +43,9 @@ def extremes(experiment: Experiment) -> Iterator[Task]:
 def _shape(experiment: Experiment, iteration: int) -> Task:
     """What the episodes of a meta-batch agree in: ways and shots are drawn for each
     meta-batch where the settings leave a range."""
-    task, (least, *_) = experiment.task, extremes(experiment)
+    task, (least, *wider) = experiment.task, extremes(experiment)
+    if not wider:
+        return least
     key = keys([replace(least, index=iteration)])
     ways = integers(key, "ways", below=task.most_ways - task.ways + 1)
     shots = integers(key, "shots", below=task.most_shots - task.shots + 1)
