@@ -227,7 +227,7 @@ def _mapped(session: TrainingSession, checkpoint: Checkpoint | None) -> Learner:
     )
     best = choose_mapping(session.learner, session.state, maps, session.draw)
     chosen = replace(session.learner, mapping=best)
-    require_exact(chosen, session.state, session.draw(0))
+    require_exact(chosen, session.state, session.draw)
     return chosen
 
 

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 
-from ..episode import Episodes, Params
+from ..episode import Params
 from ..errors import UnsupportedError
 from .learner import Learner
-from .loop import TrainingState, meta_step
+from .loop import DrawBatch, TrainingState, meta_step
 
 LEAST = 0.99
 """Cosine of the meta-gradient with that of float32."""
 
 
-def require_exact(
-    learner: Learner, state: TrainingState, parts: Sequence[Episodes]
-) -> None:
+def require_exact(learner: Learner, state: TrainingState, draw: DrawBatch) -> None:
     """Raise UnsupportedError if the learner's precision gives another meta-gradient
     than float32, or none, on the first part of a meta-batch."""
     if learner.precision == "float32":
         return
-    found = []
+    found, episodes = [], draw(state.step)[0]
     for precision in ("float32", learner.precision):
         torch.manual_seed(0)
         chosen = replace(learner, precision=precision)
-        step = meta_step(chosen, state.meta, parts[0], learner.mapping)
+        step = meta_step(chosen, state.meta, episodes, learner.mapping)
         found.append(_flat(step.gradients))
     exact, ours = found
     cosine = float(torch.cosine_similarity(exact, ours, dim=0))
