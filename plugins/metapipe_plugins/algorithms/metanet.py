@@ -17,7 +17,6 @@ from metapipe import (
     Algorithm,
     Episodes,
     Meta,
-    Metrics,
     Model,
     Params,
     Problem,
@@ -32,7 +31,7 @@ from metapipe.data import fixed_order
 from metapipe.numerics import (
     apply,
     normalisation_names,
-    task_loss,
+    query_step,
     within,
 )
 from metapipe_plugins.parts.networks.augmented import Augmented, Fast, one_set
@@ -114,17 +113,7 @@ class MetaNet(Algorithm):
         self, network: nn.Module, meta: Meta, episodes: Episodes, over: TaskMap
     ) -> Step:
         """Of the queries' mean cross-entropy, for slow weights and generators."""
-        modules = modules_of(network)
-
-        def query_loss(
-            params: Params, support: Samples, query: Samples
-        ) -> tuple[Tensor, Metrics]:
-            adapted = self._adapt(modules, params, support)
-            logits = self._predict(modules, params, adapted, query.inputs)
-            return task_loss(logits, query.targets)
-
-        grads, metrics = over.gradient(query_loss, meta.params, episodes)
-        return Step(grads, metrics, meta.state)
+        return query_step(self, network, meta, episodes, over)
 
     def _adapt(
         self, modules: dict[str, nn.Module], params: Params, support: Samples
