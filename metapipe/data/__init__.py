@@ -26,6 +26,7 @@ from .files import (
 )
 from .image_encoder import Fit, ImageEncoder, picture_suffixes, unit_floats
 from .image_source import ImageClass, ImageSource, with_rotations
+from .names import normal_name
 from .resized_source import ResizedSource, resize
 from .row_encoder import TableEncoder
 from .sampling import choose, fixed_order, integers, keys, uniform, words
@@ -67,6 +68,7 @@ __all__ = [
     "keys",
     "labelled",
     "labels_of",
+    "normal_name",
     "open_bank",
     "picture_suffixes",
     "read_rows",
