@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import UsageError
 from ..events import RunInfo
 from ..experiment.experiment import Experiment
+from ..experiment.reading import Reading
 from ..experiment.registry import Registry
 from ..numerics.task_map import LocalTaskMap
 from ..numerics.tuning import candidates
@@ -30,6 +31,8 @@ from .reporter import Reporter
 from .session import TrainingSession
 from .signals import interruptible
 from .stored_run import require_same_data
+
+NOWHERE: Mapping[str, str] = {}
 
 logger = logging.getLogger("metapipe")
 
@@ -57,16 +60,21 @@ def train(
     store: TaskStore,
     project: Path,
     *,
+    origins: Mapping[str, str] = NOWHERE,
     parent: int | None = None,
     observers: Sequence[object] = (),
 ) -> Outcome:
     """Run an experiment: train, then evaluate on the split its settings name.
 
     `observers` are objects with hook implementations, told beside the plugins.
-    Everything that can be refused is refused before the run is entered in the store.
+    `origins` tell where settings came from: of what a user gave and nothing reads, a
+    warning is logged. Everything that can be refused is refused before the run is
+    entered in the store.
     """
-    prepared = prepare(experiment)
+    reading = Reading.of(experiment, origins)
+    prepared = prepare(reading.experiment)
     check_dropout(experiment, prepared.learner.network)
+    reading.tell(["model"])
     directory = new_directory(project)
     commit, dirty = git_state(project)
     run_id = store.begin_run(
@@ -94,7 +102,9 @@ def train(
             **_facts_of_data(prepared),
         )
     )
-    return _run(run_id, prepared, None, registry, store, observers)
+    outcome = _run(run_id, prepared, None, registry, store, observers)
+    reading.tell(["task", "training", "algorithm", "dataset"])
+    return outcome
 
 
 def resume(

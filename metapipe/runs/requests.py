@@ -62,6 +62,7 @@ def train(
         workspace.registry,
         workspace.new_store,
         workspace.project.directory,
+        origins=planned.resolved.origins,
         parent=planned.parent,
         observers=observers,
     )

@@ -33,7 +33,11 @@ from metapipe.numerics import (
     task_loss,
     within,
 )
-from metapipe_plugins.parts.heads.features import feature_length, vector_features
+from metapipe_plugins.parts.heads.features import (
+    feature_length,
+    model_head,
+    vector_features,
+)
 
 
 class ANIL(Algorithm):
@@ -66,10 +70,10 @@ class ANIL(Algorithm):
     see each other (transductive)."""
 
     def build(self, model: Model, problem: Problem) -> nn.Module:
-        """The model without its head, and a linear head."""
+        """The model without its head, and its head."""
         body = vector_features(model, problem, self.statistics)
         length = feature_length(body, problem.shape)
-        head = nn.Linear(length, problem.outputs)
+        head = model_head(model, problem, self.statistics, length)
         return nn.ModuleDict({"body": body, "head": head})
 
     def adapt(
