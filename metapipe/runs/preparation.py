@@ -47,7 +47,7 @@ def prepare(experiment: Experiment, checkpoint: Checkpoint | None = None) -> Pre
     device = choose_device(experiment.run.device)
     task, training = experiment.task, experiment.training
     sources: dict[str, Source] = {"train": experiment.dataset.open("train")}
-    problem = problem_of(sources["train"], task.ways)
+    problem = problem_of(sources["train"], task.ways, task.most_shots)
     check_problem(experiment.algorithm, experiment.run.algorithm, problem)
     plugins = experiment.algorithm, experiment.model
     if checkpoint is None:
@@ -103,7 +103,7 @@ def check_dropout(experiment: Experiment, network: nn.Module) -> None:
 
 def check_asked(learner: Learner, source: Source, task: Task) -> None:
     """Refuse episodes that cannot be drawn, or that the learner cannot do."""
-    asked = problem_of(source, task.ways)
+    asked = problem_of(source, task.ways, task.shots)
     trained = learner.problem
     if (asked.kind, asked.shape) != (trained.kind, trained.shape):
         raise UnsupportedError(

@@ -50,11 +50,12 @@ class Learner:
         return self.normalises_batches and prediction == "together"
 
 
-def problem_of(source: Source, ways: int) -> Problem:
-    """The problem that episodes of `source` with that many ways pose."""
+def problem_of(source: Source, ways: int, shots: int = 0) -> Problem:
+    """The problem that episodes of `source` with that many ways, and at most so many
+    support examples a class, pose."""
     facts = source.facts
     outputs = facts.outputs if facts.outputs is not None else ways
-    return Problem(facts.kind, facts.shape, outputs, len(facts.classes))
+    return Problem(facts.kind, facts.shape, outputs, len(facts.classes), shots)
 
 
 def check_problem(algorithm: Algorithm, name: str, problem: Problem) -> None:
