@@ -115,7 +115,8 @@ class TrainingSettings(Section):
     """Meta-iterations: steps of the outer optimiser."""
 
     minutes: PositiveFloat | None = None
-    """Stop, as completed, after this many minutes of training."""
+    """Stop, as completed, after this many minutes of training. A schedule goes over
+    all `iterations`, and is cut there."""
 
     tasks: PositiveInt = 16
     """Episodes in a meta-batch."""

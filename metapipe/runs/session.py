@@ -7,6 +7,7 @@ behind the checkpoint it starts from.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from ..store.records import NewEvaluation
 from ..training.evaluation import episode_records, evaluate
 from ..training.intervals import Summary, summarise
 from ..training.learner import Learner
-from ..training.loop import Iteration, TrainingState, iterations
+from ..training.loop import Iteration, TrainingState, iterations, lr_at
 from .clock import Clock
 from .evaluations import evaluation_row, evaluation_tasks
 from .recipes import meta_batch
@@ -31,6 +32,8 @@ from .signals import Interruption
 
 Ending = Literal["completed", "interrupted", "stopped"]
 """How a training ended that did not fail."""
+
+logger = logging.getLogger("metapipe")
 
 
 @dataclass
@@ -95,8 +98,23 @@ class TrainingSession:
         return every > 0 and (done or step % every == 0)
 
     def _out_of_time(self, clock: Clock) -> bool:
-        minutes = self.experiment.training.minutes
-        return minutes is not None and clock.seconds() >= 60 * minutes
+        training, step = self.experiment.training, self.state.step
+        if training.minutes is None or clock.seconds() < 60 * training.minutes:
+            return False
+        if training.schedule != "constant" and step < training.iterations:
+            logger.warning(
+                "training.minutes = %g ended training after %d of %d iterations: the "
+                "%s schedule was cut at a step size of %.3g, and would have gone to "
+                "%.3g with --iterations %d",
+                training.minutes,
+                step,
+                training.iterations,
+                training.schedule,
+                lr_at(training, step),
+                training.final_lr,
+                step,
+            )
+        return True
 
     def _record(self, window: Sequence[Iteration], clock: Clock) -> None:
         """Mean figures of a window of iterations, and its episodes if wanted."""

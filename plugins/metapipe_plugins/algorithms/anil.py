@@ -47,6 +47,10 @@ class ANIL(Algorithm):
         "Raghu, Raghu, Bengio & Vinyals, ICLR 2020, https://arxiv.org/abs/1909.09157"
     )
     equations: ClassVar[str] = "section 4.1: the inner loop of MAML on the head only"
+    departures: ClassVar[str] = (
+        "the inner loss is of the reference's scale unless inner_loss is mean, and "
+        "test_steps is training's unless given"
+    )
     kinds: ClassVar[frozenset[Kind]] = frozenset({"classification", "regression"})
 
     inner_lr: PositiveFloat = 0.1

@@ -53,6 +53,11 @@ class CAVIA(Algorithm):
     equations: ClassVar[str] = (
         "eq. 3 and 4: the context descends, everything else learns through it"
     )
+    departures: ClassVar[str] = (
+        "images are modulated at their feature vector, where the paper does so after "
+        "the third convolution, and by 1 + the context's scale, so that an untrained "
+        "context changes nothing"
+    )
     kinds: ClassVar[frozenset[Kind]] = frozenset({"classification", "regression"})
 
     context: NonNegativeInt = 5

@@ -52,6 +52,12 @@ class MAML(Algorithm):
     equations: ClassVar[str] = (
         "eq. 1 and algorithm 2 (algorithm 1 for regression); first order: section 5.2"
     )
+    departures: ClassVar[str] = (
+        "clipping is of the gradient's norm (the reference: each element, to 10); "
+        "test_steps is training's unless given (the reference: 3 for Omniglot, 10 for "
+        "mini-ImageNet); the head begins as torch's layers do (model.head=normal is "
+        "the Omniglot code's)"
+    )
     kinds: ClassVar[frozenset[Kind]] = frozenset({"classification", "regression"})
 
     inner_lr: PositiveFloat = 0.4

@@ -35,6 +35,10 @@ class ProtoNet(Algorithm):
         "Snell, Swersky & Zemel, NIPS 2017, https://arxiv.org/abs/1703.05175"
     )
     equations: ClassVar[str] = "eq. 1 and 2, algorithm 1"
+    departures: ClassVar[str] = (
+        "the best checkpoint is by accuracy, where the authors' code takes the least "
+        "loss, and there is no last training on train and validation classes"
+    )
     stochastic: ClassVar[bool] = True
     recommended: ClassVar[dict[str, object]] = FLAT_FEATURES
     any_ways: ClassVar[bool] = True

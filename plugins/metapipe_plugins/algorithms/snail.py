@@ -51,6 +51,11 @@ class SNAIL(Algorithm):
     equations: ClassVar[str] = (
         "section 3 (DenseBlock, TCBlock, AttentionBlock); the appendix's stack"
     )
+    departures: ClassVar[str] = (
+        "the stack spans the shots of training, where the paper's is of one K; a "
+        "gate's two halves of the kernel begin as two linear layers, 1.4 times as "
+        "wide as one convolution; shots are fixed unless random_shots is on"
+    )
     stochastic: ClassVar[bool] = True
     recommended: ClassVar[dict[str, object]] = {
         "model.pooling": "max",

@@ -24,6 +24,12 @@ class CifarFS(Dataset):
     paper: ClassVar[str] = (
         "Bertinetto et al., ICLR 2019, https://arxiv.org/abs/1805.08136"
     )
+    departures: ClassVar[str] = (
+        "pixels are in [0, 1], where references subtract a mean and divide by a "
+        "deviation; no augmentation unless augment is given; one picture, "
+        "baby_s_000354, is in a training class (girl) and a test class (baby), as it "
+        "is in CIFAR-100"
+    )
 
     root: Path | None = None
     """Folder with a folder a class of CIFAR-100, or with archives `cifar100*.zip`."""
@@ -44,6 +50,11 @@ class FC100(Dataset):
 
     paper: ClassVar[str] = (
         "Oreshkin, Rodriguez & Lacoste, NeurIPS 2018, https://arxiv.org/abs/1805.10123"
+    )
+    departures: ClassVar[str] = (
+        "pixels are in [0, 1], where references subtract a mean and divide by a "
+        "deviation; no augmentation unless augment is given; all pictures in the "
+        "files are used"
     )
 
     root: Path | None = None

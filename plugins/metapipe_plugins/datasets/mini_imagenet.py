@@ -21,6 +21,11 @@ class MiniImageNet(Dataset):
         "Vinyals et al., NIPS 2016, https://arxiv.org/abs/1606.04080; split of Ravi & "
         "Larochelle, ICLR 2017"
     )
+    departures: ClassVar[str] = (
+        "pictures are resized from whole files, where the common archive was made by "
+        "another library; pixels are in [0, 1]; no augmentation unless augment is "
+        "given"
+    )
 
     root: Path | None = None
     """Folder with a folder a class, named by its WordNet id (n01532829), or archives of

@@ -53,6 +53,11 @@ class Omniglot(Dataset):
         "Lake, Salakhutdinov & Tenenbaum, Science 2015, "
         "https://doi.org/10.1126/science.aab3050"
     )
+    departures: ClassVar[str] = (
+        "by default a training character is turned by chance in each episode, where "
+        "MAML, ProtoNet and SNAIL take its four orientations for four classes "
+        "(rotations=classes); no augmentation"
+    )
 
     root: Path | None = None
     """Folder or zip that has `images_background` and `images_evaluation`, or folder

@@ -24,6 +24,12 @@ class Conv4(Model):
         "Vinyals et al., NIPS 2016, https://arxiv.org/abs/1606.04080; stride-2 form: "
         "Finn et al., ICML 2017, https://arxiv.org/abs/1703.03400"
     )
+    departures: ClassVar[str] = (
+        "convolutions begin by Xavier (MetaOptNet's: He, fan out; ProtoNet's: "
+        "torch's); epsilon of the normalisation is 1e-5 (MAML's code: 1e-3); strided "
+        "convolutions pad by 1 on every side (TensorFlow: on one); a learned scale "
+        "only with model.scale"
+    )
 
     width: PositiveInt = 64
     """Channels of each block."""
