@@ -116,7 +116,7 @@ class MetaNet(Algorithm):
         return torch.cat(
             [
                 self._predict(modules, meta.params, adapted, some)
-                for some in inputs.split(READ)
+                for some in torch.split(inputs, READ)
             ]
         )
 
