@@ -104,14 +104,13 @@ class TrainingSession:
         if training.schedule != "constant" and step < training.iterations:
             logger.warning(
                 "training.minutes = %g ended training after %d of %d iterations: the "
-                "%s schedule was cut at a step size of %.3g, and would have gone to "
-                "%.3g with --iterations %d",
+                "%s schedule was cut at a step size of %.3g; with --iterations %d it "
+                "goes to its end",
                 training.minutes,
                 step,
                 training.iterations,
                 training.schedule,
                 lr_at(training, step),
-                training.final_lr,
                 step,
             )
         return True

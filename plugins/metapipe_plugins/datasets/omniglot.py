@@ -17,7 +17,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field, NonNegativeInt
 
-from metapipe import DataError, Dataset, Register, Split, hookimpl
+from metapipe import DataError, Dataset, Register, Source, Split, hookimpl
 from metapipe.data import (
     UNREADABLE,
     Bank,
@@ -31,6 +31,7 @@ from metapipe.data import (
     open_bank,
     with_rotations,
 )
+from metapipe_plugins.parts.data.augmented import AugmentDrawing, augmented
 
 OFFICIAL = "https://github.com/brendenlake/omniglot/raw/master/python"
 ARCHIVES = {
@@ -56,7 +57,7 @@ class Omniglot(Dataset):
     departures: ClassVar[str] = (
         "by default a training character is turned by chance in each episode, where "
         "MAML, ProtoNet and SNAIL take its four orientations for four classes "
-        "(rotations=classes); no augmentation"
+        "(rotations=classes); no augmentation unless augment is given"
     )
 
     root: Path | None = None
@@ -88,7 +89,9 @@ class Omniglot(Dataset):
     invert: bool = True
     """Make ink 1 and paper 0 (all but Reptile do)."""
 
-    def open(self, split: Split) -> ImageSource:
+    augment: AugmentDrawing = "none"
+
+    def open(self, split: Split) -> Source:
         """The characters of a split."""
         bank = self._bank()
         members = self._members(bank, split)
@@ -102,9 +105,10 @@ class Omniglot(Dataset):
             )
         if rotations == "classes":
             members = with_rotations(members)
-        return ImageSource(
+        source = ImageSource(
             bank, tuple(members), rotations == "random", encoder=self._encoder()
         )
+        return augmented(source, self.augment, split)
 
     def _encoder(self) -> ImageEncoder:
         return ImageEncoder(
