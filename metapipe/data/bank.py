@@ -139,8 +139,8 @@ def _write(entry: Path, build: Build) -> None:
     except (OSError, WriteError) as error:
         reason = getattr(error, "strerror", None) or str(error.__cause__)
         raise DataError(
-            f"cannot write the cache at {entry.parent}: {reason}; set METAPIPE_CACHE to "
-            "a folder that can be written"
+            f"cannot write the cache at {entry.parent}: {reason}; set METAPIPE_CACHE "
+            "to a folder that can be written"
         ) from error
 
 
