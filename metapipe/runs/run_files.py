@@ -40,10 +40,21 @@ def is_ours(path: Path, directory: Path) -> bool:
     return whole == ERROR or bool(CHECKPOINT.fullmatch(whole))
 
 
+def step_of(path: Path) -> int:
+    """The step in a checkpoint's name; -1 if it has none."""
+    found = CHECKPOINT.fullmatch(path.name)
+    return int(found[2]) if found else -1
+
+
 def our_files(directory: Path) -> Iterator[Path]:
     """All files of a run that are there."""
     with suppress(OSError):
         yield from (path for path in directory.iterdir() if is_ours(path, directory))
+
+
+def our_checkpoints(directory: Path) -> list[Path]:
+    """Whole checkpoints of a run, whether its store knows of them or not."""
+    return [path for path in our_files(directory) if CHECKPOINT.fullmatch(path.name)]
 
 
 def tidy(directory: Path, needed: Collection[Path]) -> None:

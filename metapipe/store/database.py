@@ -51,7 +51,7 @@ class Database:
     def reading(self) -> Iterator[Session]:
         """One transaction that changes nothing."""
         with Session(self.engine) as session:
-            patiently(lambda _: self._begin(session), BRIEF, tell=False)
+            patiently(lambda _: self._begin(session), lambda: BRIEF, tell=False)
             with self.translated():
                 yield session
 
@@ -78,7 +78,7 @@ class Database:
             ):
                 return work(session, again)
 
-        return patiently(attempt, self.wait if wait is None else wait)
+        return patiently(attempt, lambda: self.wait if wait is None else wait)
 
     @contextmanager
     def translated(self) -> Iterator[None]:

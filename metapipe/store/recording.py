@@ -44,6 +44,11 @@ def claimed(session: Session, claim: str) -> int | None:
     return session.scalar(select(schema.Run.id).where(schema.Run.claim == claim))
 
 
+def status(session: Session, run_id: int) -> str | None:
+    """The status that was written of a run."""
+    return session.scalar(select(schema.Run.status).where(schema.Run.id == run_id))
+
+
 def change(session: Session, run_id: int, **changes: Any) -> None:
     """Columns of a run. Raises NotFoundError."""
     table = schema.Run

@@ -87,13 +87,15 @@ class RunWriter(StoreReader):
     def record_metrics(
         self, run_id: int, step: int, metrics: Mapping[str, float]
     ) -> None:
-        """Write figures of a meta-iteration, replacing those of the same name."""
+        """Write figures of a meta-iteration, replacing those of the same name, and that
+        the run is there."""
 
         def write(session: Session, again: bool) -> None:
-            recording.metrics(session, run_id, step, metrics)
+            if metrics:
+                recording.metrics(session, run_id, step, metrics)
+            recording.change(session, run_id, step=step, heartbeat=now())
 
-        if metrics:
-            self._write(run_id, write, durable=False)
+        self._write(run_id, write, durable=False)
 
     def record_episodes(self, run_id: int, episodes: Sequence[EpisodeRecord]) -> None:
         """Write training episodes of a run of ours, in the order of their steps."""
@@ -151,11 +153,13 @@ class RunWriter(StoreReader):
         metrics: Mapping[str, float] | None = None,
         train_seconds: float | None = None,
     ) -> None:
-        """Close the books of a run; `reason` says why it stopped or was interrupted."""
+        """Close the books of a run; `reason` says why it stopped or was interrupted.
+        What is completed stays so."""
         ending = Ending(status, error, reason, metrics, train_seconds)
 
         def write(session: Session, again: bool) -> None:
-            recording.ending(session, run_id, ending, now())
+            if recording.status(session, run_id) != "completed":
+                recording.ending(session, run_id, ending, now())
 
         self._write(run_id, write)
 

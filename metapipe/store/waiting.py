@@ -13,8 +13,9 @@ from typing import TypeVar
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from ..errors import UnreachableError
+from ..settings import StoreSettings
 
-WAIT = 300.0
+WAIT = StoreSettings().wait
 """Seconds that a writer waits, if nothing else is said."""
 
 BRIEF = 3.0
@@ -43,23 +44,24 @@ logger = logging.getLogger("metapipe")
 
 
 def patiently(
-    attempt: Callable[[bool], Result], seconds: float, *, tell: bool = True
+    attempt: Callable[[bool], Result], wait: Callable[[], float], *, tell: bool = True
 ) -> Result:
     """Do something until the database is there; `attempt` is told whether it did all of
     this before, and lost the answer.
 
-    Raises the last UnreachableError after so many seconds.
+    Raises the last UnreachableError after so many seconds, which may become fewer
+    meanwhile.
     """
     begun, pause, again = time.monotonic(), FIRST, False
     while True:
         try:
             result = attempt(again)
         except UnreachableError as error:
-            left = begun + seconds - time.monotonic()
+            left = begun + wait() - time.monotonic()
             if left <= 0:
                 raise
             if tell and not again:
-                logger.warning("%s; waiting for it, up to %g s", error, seconds)
+                logger.warning("%s; waiting for it, up to %g s", error, wait())
             time.sleep(min(left, pause * random.uniform(0.5, 1)))
             pause, again = min(2 * pause, LONGEST), True
         else:
