@@ -50,14 +50,16 @@ class Checkpoint:
         """
         device = str(next(iter(state.meta.params.values())).device)
         meta = self.meta(device)
-        if shapes(state.meta.params) != shapes(meta.params):
+        ours = shapes(state.meta.params), shapes(state.meta.state)
+        if ours != (shapes(meta.params), shapes(meta.state)):
             raise CheckpointError(
                 f"{self.file.path} does not fit the network of this experiment"
             )
         with torch.no_grad():
             for name, p in state.meta.params.items():
                 p.copy_(meta.params[name])
-        state.meta = Meta(state.meta.params, meta.state)
+        kept = {name: meta.state[name] for name in state.meta.state}
+        state.meta = Meta(state.meta.params, kept)
         state.step = self.step
         state.first_loss = self.header["first_loss"]
         for path, value in self.file.tensors.items():
