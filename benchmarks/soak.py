@@ -422,6 +422,25 @@ def one_round(soak: Soak, kind: str) -> None:
             print(f"FAULT in {kind}: {soak.count.faults[-1]}", file=sys.stderr)
 
 
+def write(
+    asked: argparse.Namespace,
+    counts: Mapping[str, Count],
+    crowded: Mapping[str, Any],
+    begun: float,
+) -> None:
+    """What was found so far, as JSON."""
+    result = {
+        "store": asked.store,
+        "seed": asked.seed,
+        "machine": {"cpus": os.cpu_count(), "platform": platform.platform()},
+        "load": os.getloadavg(),
+        "seconds": round(time.monotonic() - begun),
+        "rounds": {kind: asdict(count) for kind, count in counts.items()},
+        "crowd": crowded,
+    }
+    asked.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
 def main() -> int:
     """Soak, and tell."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
@@ -444,26 +463,18 @@ def main() -> int:
                 soak.chance = random.Random(f"{asked.seed} {number} {kind}")
                 soak.count = counts[kind]
                 one_round(soak, kind)
+                write(asked, counts, crowded, begun)  # a soak may be cut short, too
         if not asked.only or "crowd" in asked.only:
             soak.folder = Path(folder, "crowd")
             soak.folder.mkdir()
             many = 64 if running else 16
             crowded = crowd(soak, many, asked.seconds)
-    result = {
-        "store": asked.store,
-        "seed": asked.seed,
-        "machine": {"cpus": os.cpu_count(), "platform": platform.platform()},
-        "load": {"before": load, "after": os.getloadavg()},
-        "seconds": round(time.monotonic() - begun),
-        "rounds": {kind: asdict(count) for kind, count in counts.items()},
-        "crowd": crowded,
-    }
-    asked.json.write_text(json.dumps(result, indent=2) + "\n")
+    write(asked, counts, crowded, begun)
     print(f"{'kind':<10} {'rounds':>6} {'kills':>6} {'faults':>6}")
     for kind, count in counts.items():
         print(f"{kind:<10} {count.rounds:>6} {count.kills:>6} {len(count.faults):>6}")
     print(
-        f"crowd: {json.dumps(crowded)}\n{result['seconds']} s, "
+        f"crowd: {json.dumps(crowded)}\n{time.monotonic() - begun:.0f} s, "
         f"load {load[0]:.1f} to {os.getloadavg()[0]:.1f}"
     )
     return 1 if any(count.faults for count in counts.values()) else 0
