@@ -17,6 +17,7 @@ from .episode import Episodes, Metrics, Params, Samples, Task
 from .errors import (
     DataError,
     MetapipeError,
+    PathError,
     UnsupportedError,
     UsageError,
 )
@@ -84,6 +85,7 @@ __all__ = [
     "Metrics",
     "Model",
     "Params",
+    "PathError",
     "Plugin",
     "Predict",
     "Problem",
