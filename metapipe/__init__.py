@@ -18,6 +18,7 @@ from .errors import (
     DataError,
     MetapipeError,
     PathError,
+    SettingError,
     UnsupportedError,
     UsageError,
 )
@@ -93,6 +94,7 @@ __all__ = [
     "RegisterEncoder",
     "RunInfo",
     "Samples",
+    "SettingError",
     "Source",
     "SourceFacts",
     "Split",

@@ -56,13 +56,13 @@ def _scanned(root: Path) -> Iterator[File | NoFile]:
                 raise DataError(text) from error
             yield no_file_at(folder, parts, reason(error))
             continue
-        if not entries:
+        if not entries and folder != root:
             yield NoFile(parts, EMPTY)
         for entry in sorted(entries, key=lambda entry: entry.name):
             path, where = folder / entry.name, (*parts[:-1], entry.name)
             if not entry.is_symlink() and entry.is_dir():
                 folders.append(path)
-            elif not path.is_dir():
+            elif not os.path.isdir(path):  # also where nobody may look
                 yield _file(path, where)
             elif _is_circle(folder, path):
                 yield NoFile((*where, ""), SEEN)
@@ -71,7 +71,7 @@ def _scanned(root: Path) -> Iterator[File | NoFile]:
 
 
 def _file(path: Path, parts: Parts) -> File | NoFile:
-    if path.is_file():
+    if os.path.isfile(path):
         return file_at(path, parts)
     try:
         path.stat()
