@@ -9,12 +9,12 @@ from ..errors import DataError
 from .file import MAX_FILE, NoFile, Parts
 from .folder_entries import EMPTY
 
-MAX_ARCHIVE = 2**30
+MAX_ARCHIVE = 2**29
 MAX_GROWTH = 20
 """What is in an archive has at most MAX_ARCHIVE bytes, or so many times its size."""
 
-MAX_MEMBERS = 100_000
-MIN_MEMBER = 256
+MAX_MEMBERS = 20_000
+MIN_MEMBER = 128
 """An archive has at most MAX_MEMBERS members, or one for so many of its bytes."""
 
 LINKS = "links in an archive"

@@ -43,6 +43,9 @@ UNWANTED = {
 }
 """Formats that are not opened, whatever the file is called."""
 
+NESTED = {"ICO", "ICNS", "CUR"}
+"""Formats of which a picture inside may be larger than the file says."""
+
 UNBOUNDED = {"fits_gzip"}
 """Decoders that unpack what they are given, however much it becomes."""
 
@@ -95,21 +98,23 @@ def flat_picture(image: Image.Image, mode: str, size: tuple[int, int]) -> Image.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        if image.format in NESTED:
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
         least = ENOUGH * max(size)
         whole = image.width * image.height
         if whole > LARGE:
             image.draft(image.mode, (least, least))
-        _require_bounded(image, whole)
+        factor = max(min(image.size) // least, 1) if whole > LARGE else 1
+        _require_bounded(image, whole, factor)
         image.load()
         turn = TURNS.get(_orientation(image))
-        factor = min(image.size) // least if whole > LARGE else 1
-        flat = _flat(image, mode, max(factor, 1))
+        flat = _flat(image, mode, factor)
     return flat if turn is None else flat.transpose(turn)
 
 
-def _require_bounded(image: Image.Image, whole: int) -> None:
-    """Refuse a picture of so many pixels, of which some may be left out."""
+def _require_bounded(image: Image.Image, whole: int, factor: int) -> None:
+    """Refuse a picture of `whole` pixels, of which some may be left out as it is
+    decoded, if it takes too much to decode and to flatten to one pixel of factor^2."""
     if whole > MAX_PIXELS:
         raise ValueError(
             f"{image.width} x {image.height} are more than {MAX_PIXELS:,} pixels: it "
@@ -120,7 +125,8 @@ def _require_bounded(image: Image.Image, whole: int) -> None:
         raise ValueError(
             f"{image.format} of this kind is read very slowly: save it as PNG"
         )
-    need = image.width * image.height * _bytes_a_pixel(image)
+    left = image.width * image.height
+    need = left * _bytes_a_pixel(image) + left * PIXEL // factor**2
     if image.info.get("progressive"):
         need += 2 * whole * len(image.getbands())
     file = getattr(image, "fp", None)

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from ..errors import DataError
-from .archive_bound import LINKS, SPECIAL, ArchiveBound
+from .archive_bound import LINKS, REMEDY, SPECIAL, ArchiveBound
 from .file import UNREADABLE, File, NoFile, Parts, reason
 from .names import readable_name
 
@@ -29,7 +29,10 @@ OPENERS: Mapping[bytes, Callable[..., Any]] = {
 """By the first bytes."""
 
 MAX_HEADER = 2**18
-"""Bytes that are read to find the next member."""
+"""Bytes that are read to find the next member, so many once, and then ..."""
+
+MEAN_HEADER = 2**12
+"""... so many for each member."""
 
 PIECE = 2**16
 """Bytes of a member that are read at a time."""
@@ -99,7 +102,7 @@ def _members(archive: tarfile.TarFile, stream: _Stream) -> Iterator[tarfile.TarI
     it would go back, and so go on for ever."""
     last = -1
     while True:
-        stream.expect(MAX_HEADER, header=True)
+        stream.expect_header()
         info = archive.next()
         archive.members = []  # type: ignore[attr-defined]  # it would keep them all
         if info is None:
@@ -108,7 +111,7 @@ def _members(archive: tarfile.TarFile, stream: _Stream) -> Iterator[tarfile.TarI
             raise tarfile.ReadError(f"the size at byte {last} is wrong")
         last = archive.offset
         yield info
-    stream.expect(tarfile.BLOCKSIZE, header=True)
+    stream.expect_header()
     stream.seek(archive.offset)
     block = stream.read(tarfile.BLOCKSIZE)
     if block.strip(b"\0"):
@@ -120,7 +123,7 @@ def _members(archive: tarfile.TarFile, stream: _Stream) -> Iterator[tarfile.TarI
 def _content(archive: tarfile.TarFile, stream: _Stream, info: tarfile.TarInfo) -> bytes:
     file = archive.extractfile(info)
     assert file is not None, "only regular files are asked for"
-    stream.expect(info.size + MAX_HEADER)
+    stream.expect(info.size)
     return b"".join(iter(partial(file.read, PIECE), b""))
 
 
@@ -134,20 +137,30 @@ class _Stream(io.BufferedIOBase):
             start = file.read(6)
         found = [opener for magic, opener in OPENERS.items() if start.startswith(magic)]
         self._file: IO[bytes] = (found[0] if found else open)(root, "rb")
-        self.expect(MAX_HEADER, header=True)
+        self._headers = MAX_HEADER
+        self.expect_header()
 
-    def expect(self, size: int, header: bool = False) -> None:
-        """So many bytes may be read until the next call."""
-        self._expected, self._header = size, header
+    def expect(self, size: int) -> None:
+        """So many bytes may be read, which are no header."""
+        self._expected, self._header = size, False
+
+    def expect_header(self) -> None:
+        """What leads to the next member, or to the end, may be read."""
+        self._headers += MEAN_HEADER
+        self._header = True
 
     def read(self, size: int | None = -1, /) -> bytes:
         """As of any file. Raises DataError for more than is expected."""
-        if size is None or not 0 <= size <= self._expected:
+        most = self._headers if self._header else self._expected
+        if size is None or not 0 <= size <= most:
             raise DataError(
-                f"cannot read {self.root}: what is said before byte {self.tell():,} of "
-                "a member is longer than is sane"
+                f"cannot read {self.root}: what stands at byte {self.tell():,} is "
+                f"longer than is sane; {REMEDY}"
             )
-        self._expected -= size
+        if self._header:
+            self._headers -= size
+        else:
+            self._expected -= size
         content = self._file.read(size)
         if (
             self._header

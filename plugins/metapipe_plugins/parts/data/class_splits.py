@@ -103,26 +103,30 @@ def by_chance(
     }
 
 
+def read_list(path: Path) -> list[str]:
+    """The lines of a list, but blank ones, as normal names. Raises PathError for one
+    that is not there, and DataError for what is no text."""
+    try:
+        content = read_file(path)
+        # Windows' Notepad marks both UTF-16 and UTF-8.
+        wide = content.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
+        lines = content.decode("utf-16" if wide else "utf-8-sig").splitlines()
+    except OSError as error:
+        raise PathError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text: save it as UTF-8") from error
+    return [name for line in lines if (name := normal_name(line))]
+
+
 def _list(folder: Path, split: str) -> list[str]:
     """The classes of a split: of a table, which may have a row an item, each once."""
     lines, table = folder / f"{split}.txt", folder / f"{split}.csv"
-    if table.exists() and not lines.exists():
+    if lines.exists():
+        return read_list(lines)
+    if table.exists():
         rows = read_rows(table, ("label",), ("label",))
         return sorted({normal_name(row["label"]) for row in rows})
-    try:
-        names = _text(lines).splitlines()
-    except OSError as error:
-        raise PathError(
-            f"cannot read the classes of {split}: {folder} needs {split}.txt with a "
-            f"class a line, or {split}.csv with a column 'label' ({error.strerror})"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{lines} is not UTF-8 text: save it as UTF-8") from error
-    return [name for line in names if (name := normal_name(line))]
-
-
-def _text(path: Path) -> str:
-    """UTF-8, or UTF-16 if it is marked as that, as Windows' Notepad does."""
-    content = read_file(path)
-    marked = content.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
-    return content.decode("utf-16" if marked else "utf-8-sig")
+    raise PathError(
+        f"cannot read the classes of {split}: {folder} needs {split}.txt with a class "
+        f"a line, or {split}.csv with a column 'label'"
+    )
