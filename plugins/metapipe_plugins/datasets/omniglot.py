@@ -9,7 +9,7 @@ alphabets (harder).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -124,14 +124,9 @@ class Omniglot(Dataset):
 
     def _build(self, archives: list[Path]) -> Iterator[tuple[str, Bytes]]:
         """Characters as `part/Alphabet/characterNN`, in order of their names."""
-        drawings = sorted(
-            (
-                (name, self._image(file))
-                for p in archives
-                for name, file in _drawings(p)
-            ),
-            key=lambda drawing: drawing[0],
-        )
+        found = chain.from_iterable(map(_drawings, archives))
+        images = ((name, self._image(file)) for name, file in found)
+        drawings = sorted(images, key=lambda drawing: drawing[0])
         for character, group in groupby(
             drawings, key=lambda drawing: drawing[0].rpartition("/")[0]
         ):
@@ -209,11 +204,14 @@ def _find(root: Path) -> list[Path]:
 def _drawings(path: Path) -> Iterator[tuple[str, File]]:
     """Names from the part on, and the files."""
     found = False
-    for file in walk(path, (".png",)):
-        pieces = (path.name, *file.parts)[-4:]
-        if len(pieces) == 4 and pieces[0] in PARTS:
-            found = True
-            yield "/".join(pieces), file
+    try:
+        for file in walk(path, (".png",)):
+            pieces = (path.name, *file.parts)[-4:]
+            if len(pieces) == 4 and pieces[0] in PARTS:
+                found = True
+                yield "/".join(pieces), file
+    except DataError as error:
+        raise DataError(f"{error}. {INSTEAD}") from error
     if not found:
         raise DataError(f"{path} has no Omniglot images. {INSTEAD}")
 
