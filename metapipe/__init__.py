@@ -17,6 +17,8 @@ from .episode import Episodes, Metrics, Params, Samples, Task
 from .errors import (
     DataError,
     MetapipeError,
+    PathError,
+    SettingError,
     UnsupportedError,
     UsageError,
 )
@@ -84,6 +86,7 @@ __all__ = [
     "Metrics",
     "Model",
     "Params",
+    "PathError",
     "Plugin",
     "Predict",
     "Problem",
@@ -91,6 +94,7 @@ __all__ = [
     "RegisterEncoder",
     "RunInfo",
     "Samples",
+    "SettingError",
     "Source",
     "SourceFacts",
     "Split",

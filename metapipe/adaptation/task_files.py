@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,8 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data.files import File, first_few, is_archive, labelled, walk, without_pictures
-from ..data.image_encoder import picture_suffixes
+from ..data.file import File, file_at
+from ..data.files import is_archive, walk
+from ..data.labelled import labelled
+from ..data.names import readable_name
+from ..data.passed_over import first_few
+from ..data.picture_files import picture_suffixes
 from ..data.table_files import Row, find_tables, read_rows
 from ..encoder import Encoder
 from ..episode import Samples
@@ -20,6 +25,8 @@ from ..errors import DataError, UsageError, did_you_mean
 from ..problem import Kind
 
 Read = Callable[[], Any]
+
+logger = logging.getLogger("metapipe")
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,8 @@ def read_examples(
     if encoder.form == "row":
         return _rows(root, encoder, kind, classes)
     rows, broken, found = [], [], set()
-    for label, name, file in labelled(root, picture_suffixes()):
+    folders = labelled(root, picture_suffixes())
+    for label, name, file in folders:
         found.add(label)
         try:
             rows.append((label, name, encoder.encode([file.read()])))
@@ -61,11 +69,13 @@ def read_examples(
             f"{root} has no pictures in folders: a folder a class is wanted, as in "
             f"{root}/rose/1.jpg"
         )
-    if others := without_pictures(root, picture_suffixes()):
+    if folders.without:
         raise DataError(
             f"{root} has folders without a picture of a known format: "
-            f"{first_few(others)}. Remove them, or convert their files"
+            f"{first_few(folders.without)}. Remove them, or convert their files"
         )
+    if folders.unclear:
+        logger.warning("%s: %s", root, folders.unclear)
     known = _known(root, sorted(found), classes)
     if broken:
         raise DataError(f"unreadable: {first_few(broken)}")
@@ -141,7 +151,7 @@ def each_file(paths: Sequence[Path]) -> Iterator[File]:
     the other. A file that is not there is an error when it is read."""
     for path in paths:
         if not (path.is_dir() or (path.is_file() and is_archive(path))):
-            yield File((path.name,), str(path), path.read_bytes)
+            yield file_at(path)
             continue
         some = False
         try:
@@ -161,7 +171,7 @@ def _unreadable(path: Path, reason: str) -> File:
     def read() -> bytes:
         raise DataError(reason)
 
-    return File((path.name,), str(path), read)
+    return File((path.name,), readable_name(path), read)
 
 
 def named_reason(error: DataError, name: str) -> str:

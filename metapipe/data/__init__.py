@@ -15,18 +15,15 @@ from .class_episodes import (
     require_one_way,
 )
 from .download import download, download_all
-from .files import (
-    UNREADABLE,
-    File,
-    first_few,
-    is_archive,
-    labelled,
-    walk,
-    without_pictures,
-)
-from .image_encoder import Fit, ImageEncoder, picture_suffixes, unit_floats
+from .file import UNREADABLE, File, read_file
+from .files import is_archive, walk
+from .image_encoder import Fit, ImageEncoder, unit_floats
 from .image_source import ImageClass, ImageSource, with_rotations
-from .names import normal_name
+from .labelled import Labelled, labelled
+from .leftovers import is_leftover
+from .names import normal_name, readable_name
+from .passed_over import first_few
+from .picture_files import picture_suffixes
 from .resized_source import ResizedSource, resize
 from .row_encoder import TableEncoder
 from .sampling import choose, fixed_order, integers, keys, uniform, words
@@ -47,6 +44,7 @@ __all__ = [
     "ImageClass",
     "ImageEncoder",
     "ImageSource",
+    "Labelled",
     "ResizedSource",
     "Row",
     "SentenceEncoder",
@@ -65,13 +63,16 @@ __all__ = [
     "identity",
     "integers",
     "is_archive",
+    "is_leftover",
     "keys",
     "labelled",
     "labels_of",
     "normal_name",
     "open_bank",
     "picture_suffixes",
+    "read_file",
     "read_rows",
+    "readable_name",
     "require_items",
     "require_one_way",
     "resize",
@@ -79,6 +80,5 @@ __all__ = [
     "unit_floats",
     "walk",
     "with_rotations",
-    "without_pictures",
     "words",
 ]

@@ -148,7 +148,7 @@ def test_omniglot_says_what_is_wrong_with_its_root(tmp_path: Path) -> None:
     for root, message in (
         (tmp_path / "none", "does not exist"),
         (tmp_path, "has neither images_background"),
-        (Path(__file__), "is not a readable zip"),
+        (Path(__file__), "no folder, zip or tar"),
     ):
         with pytest.raises(DataError, match=message) as caught:
             Omniglot(root=root).open("train")
