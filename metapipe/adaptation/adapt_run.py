@@ -17,6 +17,7 @@ from .adaptable import Adaptable
 from .adapted_model import AdaptedModel, save
 from .backbone_run import HEAD, Tables, open_backbone
 from .judgement import Judgement, evaluation_of, judge
+from .repeats import tell_repeats
 from .task_files import Examples, read_examples, require_ways
 from .trained_run import open_run
 
@@ -166,8 +167,11 @@ def _read(task: NewTask, adaptable: Adaptable) -> tuple[Examples, Examples | Non
     support = read_examples(task.support, encoder, kind)
     require_ways(support, task.support)
     if task.query is None:
+        tell_repeats(support, None)
         return support, None
     query = read_examples(task.query, encoder, kind, support.classes or None)
+    same = task.query.resolve() == task.support.resolve()
+    tell_repeats(support, None if same else query)
     return support, query
 
 

@@ -1,0 +1,170 @@
+"""A column of a table to learn from: numbers, or names; what is neither is refused."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby, pairwise
+from typing import Literal
+
+from ..errors import DataError
+from .cell import Kind, is_missing, kind_of, number_of, shown
+from .row import Row, origin_of
+
+MOST = 100
+"""Names of a column; one with more is an identifier."""
+
+FEW = 5
+"""A column of fewer rows cannot be told from one that counts them."""
+
+LONG = 20
+"""Rows that follow each other in steps of one size, where a table has several such
+runs: less may be by design."""
+
+SHARE = 0.9
+"""Of the rows that are in such runs, if a column counts rows."""
+
+SHOWN = 3
+
+logger = logging.getLogger("metapipe")
+
+
+def type_of_column(
+    column: str, rows: Sequence[Row], as_names: bool = False
+) -> Literal["numbers", "names"]:
+    """What a column holds. `as_names` says that it holds names, whatever they look
+    like.
+
+    Raises DataError for what has to be cleared first, with some of the cells: nothing
+    in any row, dates, lists, infinite numbers, numbers written in another way, a few
+    words among numbers, and a name for each row.
+    """
+    found = _cells_by_kind(column, rows)
+    if not found.keys() - {"missing"}:
+        raise DataError(f"column '{column}' is empty in the training split")
+    if "nested" in found:
+        raise DataError(
+            f"column '{column}' holds lists or records ({_some(found['nested'])}): "
+            f"{_leave_out(column)}"
+        )
+    if not as_names:
+        _require_clear(column, found)
+        if "number" in found and "name" not in found and "date" not in found:
+            return "numbers"
+    names = {str(row[column]).strip() for row in rows if not is_missing(row[column])}
+    if len(names) > MOST or (len(names) == len(rows) >= FEW):
+        raise DataError(
+            f"column '{column}' has {len(names)} different names in {len(rows)} rows, "
+            f"as an identifier has: {_leave_out(column)}"
+        )
+    return "names"
+
+
+def require_no_counter(column: str, rows: Sequence[Row], by: str) -> None:
+    """Raise DataError for a column that counts the rows of its table, as an index does
+    that was saved with it: where rows are sorted, it tells the class. `by` is the
+    column of classes or groups; to count within them is no fault."""
+    values = [number_of(row[column]) for row in rows]
+    numbers = [value for value in values if value is not None]
+    if len(numbers) < len(values) or len(numbers) < FEW:
+        return
+    if _is_shuffled_count(numbers) or _is_rising(numbers) or _counts(numbers, rows, by):
+        first, last = shown(rows[0][column]), shown(rows[-1][column])
+        raise DataError(
+            f"column '{column}' counts the rows ({first} to {last}), as an index does "
+            f"that was saved with the table: {_leave_out(column)}, or take it with "
+            f"-s dataset.features=[{column},...]"
+        )
+
+
+def _cells_by_kind(column: str, rows: Sequence[Row]) -> Mapping[Kind, list[str]]:
+    """Of each kind, its cells for messages."""
+    found: dict[Kind, list[str]] = defaultdict(list)
+    for number, row in enumerate(rows):
+        value = row[column]
+        found[kind_of(value)].append(f"{shown(value)} ({origin_of(row, number)})")
+    return found
+
+
+def _require_clear(column: str, found: Mapping[Kind, list[str]]) -> None:
+    names = f"or say that it holds names with -s dataset.names=[{column}]"
+    if "infinite" in found:
+        raise DataError(
+            f"column '{column}' has {_some(found['infinite'])}, which is no finite "
+            "number of single precision: mend it, or write nothing there"
+        )
+    numbers, words = len(found.get("number", ())), found.get("name", [])
+    if "date" in found and len(found["date"]) >= len(words):
+        raise DataError(
+            f"column '{column}' has dates, such as {_some(found['date'])}: make "
+            f"numbers of them (days since one), {_leave_out(column)}, {names}"
+        )
+    if "written" in found and numbers + len(found["written"]) >= len(words):
+        raise DataError(
+            f"column '{column}' has {_some(found['written'])}, which is read as no "
+            "number: write it with a point and without separators, units or percent "
+            f"signs, {names}"
+        )
+    if words and numbers >= len(words):
+        raise DataError(
+            f"column '{column}' has numbers in {numbers} rows, and in {len(words)} "
+            f"{_some(words)}: write nothing where a number is missing, {names}"
+        )
+
+
+def _some(cells: Sequence[str]) -> str:
+    more = f" and {len(cells) - SHOWN} more" if len(cells) > SHOWN else ""
+    return ", ".join(cells[:SHOWN]) + more
+
+
+def _leave_out(column: str) -> str:
+    return f"leave it out with -s dataset.without=[{column}]"
+
+
+def _is_shuffled_count(numbers: Sequence[float]) -> bool:
+    """0 to n - 1 in any order, or from another number on."""
+    whole = all(number.is_integer() for number in numbers)
+    return (
+        whole
+        and len(set(numbers)) == len(numbers)
+        and max(numbers) - min(numbers) == len(numbers) - 1
+    )
+
+
+def _is_rising(numbers: Sequence[float]) -> bool:
+    """Whole numbers that rise, or fall, with every row: an index with gaps."""
+    if len(numbers) < LONG or not all(number.is_integer() for number in numbers):
+        return False
+    return len({_sign(b - a) for a, b in pairwise(numbers)} | {0}) == 2 and all(
+        a != b for a, b in pairwise(numbers)
+    )
+
+
+def _sign(value: float) -> int:
+    return (value > 0) - (value < 0)
+
+
+def _counts(numbers: Sequence[float], rows: Sequence[Row], by: str) -> bool:
+    """Whether the most of the rows are in runs of equal steps across several classes:
+    tables that were put one below the other with their indices."""
+    inside = 0
+    for start, end in _runs(numbers):
+        length = end - start
+        whole = length == len(numbers)
+        across = len({str(row[by]) for row in rows[start:end]}) > 1
+        if across and (whole or length >= LONG):
+            inside += length
+    return inside >= SHARE * len(numbers)
+
+
+def _runs(numbers: Sequence[float]) -> Iterator[tuple[int, int]]:
+    """(first, last + 1) of rows that follow each other in equal steps, not of 0."""
+    steps = [b - a for a, b in pairwise(numbers)]
+    size = max(map(abs, numbers)) * 1e-9  # tenths are not exact
+    place = 0
+    for key, members in groupby(steps, key=lambda step: round(step / (size or 1))):
+        count = len(list(members))
+        if key:
+            yield place, place + count + 1
+        place += count
