@@ -84,7 +84,11 @@ class LabelledTexts(Dataset):
             return TfidfEncoder.fit(known, text, label)
         if self.inputs == "ngrams":
             return TextEncoder(
-                text=text, label=label, words=self.words, grams=self.grams
+                text=text,
+                label=label,
+                words=self.words,
+                grams=self.grams,
+                signs=True,
             )
         if self.sentence_model is None:
             raise DataError(
