@@ -13,11 +13,10 @@ class NoNumberError(DataError):
     def __init__(self, places: list[int], count: int) -> None:
         """places: which of the inputs; count: how many there were."""
         self.places = places
-        which = "all" if len(places) == count else f"{len(places)} of {count}"
+        first = f", first for the {places[0] + 1}. of them" if count > 1 else ""
         super().__init__(
-            f"no number comes out for {which} inputs, the first of them the "
-            f"{places[0] + 1}.: they are too far from what the model has learned, or "
-            "adapting it diverged"
+            f"no number comes out for {len(places)} of {count} inputs{first}: they are "
+            "too far from what was learned, or adapting diverged"
         )
 
 

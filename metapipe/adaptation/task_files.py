@@ -181,7 +181,10 @@ def _unreadable(path: Path, reason: str) -> File:
 def named_reason(error: DataError, name: str) -> str:
     """What is wrong with the file called `name`, which is told once."""
     text = str(error).replace("the image", name)
-    return text.removeprefix("cannot read ") if name in text else f"{name}: {text}"
+    table = name.rpartition(":")[0]  # of a row
+    if name in text or (table and text.startswith(f"{table}: ")):
+        return text.removeprefix("cannot read ")
+    return f"{name}: {text}"
 
 
 def require_ways(examples: Examples, root: Path) -> None:

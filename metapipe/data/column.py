@@ -64,17 +64,26 @@ def type_of_column(
 def require_no_counter(column: str, rows: Sequence[Row], by: str) -> None:
     """Raise DataError for a column that counts the rows of its table, as an index does
     that was saved with it: where rows are sorted, it tells the class. `by` is the
-    column of classes or groups; to count within them is no fault."""
-    values = [number_of(row[column]) for row in rows]
-    numbers = [value for value in values if value is not None]
-    if len(numbers) < len(values) or len(numbers) < FEW:
+    column of classes or groups; to count within them is no fault. Another whole number
+    in each row is told of."""
+    cells = [(number_of(row[column]), row) for row in rows]
+    numbers = [number for number, _ in cells if number is not None]
+    labels = [str(row[by]) for number, row in cells if number is not None]
+    if len(numbers) < max(FEW, SHARE * len(rows)):
         return
-    if _is_shuffled_count(numbers) or _is_rising(numbers) or _counts(numbers, rows, by):
-        first, last = shown(rows[0][column]), shown(rows[-1][column])
+    if _is_shuffled_count(numbers) or _is_rising(numbers) or _counts(numbers, labels):
         raise DataError(
-            f"column '{column}' counts the rows ({first} to {last}), as an index does "
-            f"that was saved with the table: {_leave_out(column)}, or take it with "
-            f"-s dataset.features=[{column},...]"
+            f"column '{column}' counts the rows ({shown(rows[0][column])} to "
+            f"{shown(rows[-1][column])}), as an index does that was saved with the "
+            f"table: {_leave_out(column)}, or take it by naming all columns to learn "
+            f"from, -s dataset.features=[{column},...]"
+        )
+    if len(numbers) >= LONG and _are_different_whole(numbers):
+        logger.warning(
+            "column '%s' has another whole number in each row: if it is an "
+            "identifier, %s",
+            column,
+            _leave_out(column),
         )
 
 
@@ -122,38 +131,37 @@ def _leave_out(column: str) -> str:
     return f"leave it out with -s dataset.without=[{column}]"
 
 
+def _are_different_whole(numbers: Sequence[float]) -> bool:
+    whole = all(number.is_integer() for number in numbers)
+    return whole and len(set(numbers)) == len(numbers)
+
+
 def _is_shuffled_count(numbers: Sequence[float]) -> bool:
     """0 to n - 1 in any order, or from another number on."""
-    whole = all(number.is_integer() for number in numbers)
     return (
-        whole
-        and len(set(numbers)) == len(numbers)
+        _are_different_whole(numbers)
         and max(numbers) - min(numbers) == len(numbers) - 1
     )
 
 
 def _is_rising(numbers: Sequence[float]) -> bool:
     """Whole numbers that rise, or fall, with every row: an index with gaps."""
-    if len(numbers) < LONG or not all(number.is_integer() for number in numbers):
-        return False
-    return len({_sign(b - a) for a, b in pairwise(numbers)} | {0}) == 2 and all(
-        a != b for a, b in pairwise(numbers)
-    )
+    signs = {_sign(b - a) for a, b in pairwise(numbers)}
+    return len(numbers) >= LONG and _are_different_whole(numbers) and len(signs) == 1
 
 
 def _sign(value: float) -> int:
     return (value > 0) - (value < 0)
 
 
-def _counts(numbers: Sequence[float], rows: Sequence[Row], by: str) -> bool:
+def _counts(numbers: Sequence[float], labels: Sequence[str]) -> bool:
     """Whether the most of the rows are in runs of equal steps across several classes:
     tables that were put one below the other with their indices."""
     inside = 0
     for start, end in _runs(numbers):
         length = end - start
-        whole = length == len(numbers)
-        across = len({str(row[by]) for row in rows[start:end]}) > 1
-        if across and (whole or length >= LONG):
+        long = length >= LONG or length == len(numbers)
+        if long and len(set(labels[start:end])) > 1:
             inside += length
     return inside >= SHARE * len(numbers)
 

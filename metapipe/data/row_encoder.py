@@ -113,8 +113,8 @@ class TableEncoder(Encoder):
         for column in self.numbers:
             value = _cell(cells, column.name, origin)
             number = column.median if is_missing(value) else number_of(value)
-            scaled = None if number is None else _scaled(number, column)
-            if scaled is None or not abs(scaled) <= LARGEST:
+            scaled = _scaled(number, column)
+            if scaled is None:
                 raise DataError(
                     f"{origin}: column '{column.name}' has {shown(value)}, which is no "
                     "finite number of single precision"
@@ -126,8 +126,12 @@ class TableEncoder(Encoder):
         return values
 
 
-def _scaled(number: float, column: Number) -> float:
-    return (number - column.mean) / column.deviation
+def _scaled(number: float | None, column: Number) -> float | None:
+    """None if it, or what it becomes, is no number of single precision."""
+    if number is None or not abs(number) <= LARGEST:
+        return None
+    scaled = (number - column.mean) / column.deviation
+    return scaled if abs(scaled) <= LARGEST else None
 
 
 def _cell(cells: Mapping[str, Any], column: str, origin: str) -> Any:

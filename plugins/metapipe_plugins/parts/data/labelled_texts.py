@@ -117,7 +117,7 @@ def read_texts(root: Path, text: str, label: str, stems: Sequence[str] = ()) -> 
     }
     if empty := [row for row in rows if not str(row[column]).strip()]:
         first = getattr(empty[0], "origin", "")
-        logger.warning("%d texts are empty: %s is the first", len(empty), first)
+        logger.warning("texts that are empty: %d, the first in %s", len(empty), first)
     _report_repeats(texts)
     return texts
 
