@@ -12,7 +12,7 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import column_or_1d
 from torch import Tensor
 
-from ..data.names import normal_name
+from ..data.row import column_name
 from ..encoder import Encoder
 from .adaptable import Adaptable
 
@@ -30,7 +30,7 @@ def is_table(items: Any, encoder: Encoder | None) -> bool:
     if encoder is None or encoder.form != "row" or not _is_frame(items):
         return False
     known = getattr(encoder, "columns", ()) or (getattr(encoder, "text", ""),)
-    names = {normal_name(name) for name in items.columns}
+    names = {column_name(name) for name in items.columns}
     return bool(names & set(known)) or np.asarray(items).dtype.kind not in "biuf"
 
 
@@ -41,7 +41,7 @@ def _is_frame(items: Any) -> bool:
 
 def _records(frame: Any) -> list[dict[str, Any]]:
     """Its rows, values by column. Raises ValueError if two columns have one name."""
-    names = [normal_name(name) for name in frame.columns]
+    names = [column_name(name) for name in frame.columns]
     if twice := [name for name in names if names.count(name) > 1]:
         raise ValueError(f"X has a column '{twice[0]}' twice")
     if hasattr(frame, "iter_rows"):  # polars

@@ -17,7 +17,7 @@ from ..data.labelled import labelled
 from ..data.names import normal_name, readable_name
 from ..data.passed_over import first_few
 from ..data.picture_files import picture_suffixes
-from ..data.row import Row, origin_of
+from ..data.row import Row, column_name, origin_of
 from ..data.table_files import find_tables, read_rows
 from ..data.targets import read_targets
 from ..encoder import Encoder
@@ -127,7 +127,7 @@ def _known(
 
 def label_column(encoder: Encoder) -> str:
     """The column that an encoder of rows calls the class, or what is to predict."""
-    return normal_name(getattr(encoder, "label", "label"))
+    return column_name(getattr(encoder, "label", "label"))
 
 
 def each_item(paths: Sequence[Path], encoder: Encoder) -> Iterator[tuple[str, Read]]:

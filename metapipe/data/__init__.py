@@ -27,7 +27,7 @@ from .names import normal_name, readable_name
 from .passed_over import first_few
 from .picture_files import picture_suffixes
 from .resized_source import ResizedSource, resize
-from .row import Row
+from .row import Row, column_name
 from .row_encoder import TableEncoder
 from .sampling import choose, fixed_order, integers, keys, uniform, words
 from .sentence_encoder import SentenceEncoder
@@ -58,6 +58,7 @@ __all__ = [
     "cache_dir",
     "choose",
     "choose_items",
+    "column_name",
     "digest",
     "download",
     "download_all",

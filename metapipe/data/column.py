@@ -6,6 +6,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
+from math import isfinite
 from typing import Literal
 
 from ..errors import DataError
@@ -40,16 +41,16 @@ def type_of_column(
     in any row, dates, lists, infinite numbers, numbers written in another way, a few
     words among numbers, and a name for each row.
     """
-    found = _cells_by_kind(column, rows)
+    found = _rows_by_kind(column, rows)
     if not found.keys() - {"missing"}:
         raise DataError(f"column '{column}' is empty in the training split")
     if "nested" in found:
         raise DataError(
-            f"column '{column}' holds lists or records ({_some(found['nested'])}): "
-            f"{_leave_out(column)}"
+            f"column '{column}' holds lists or records "
+            f"({_some(column, rows, found['nested'])}): {_leave_out(column)}"
         )
     if not as_names:
-        _require_clear(column, found)
+        _require_clear(column, rows, found)
         if "number" in found and "name" not in found and "date" not in found:
             return "numbers"
     names = {str(row[column]).strip() for row in rows if not is_missing(row[column])}
@@ -67,8 +68,9 @@ def require_no_counter(column: str, rows: Sequence[Row], by: str) -> None:
     column of classes or groups; to count within them is no fault. Another whole number
     in each row is told of."""
     cells = [(number_of(row[column]), row) for row in rows]
-    numbers = [number for number, _ in cells if number is not None]
-    labels = [str(row[by]) for number, row in cells if number is not None]
+    known = [cell for cell in cells if cell[0] is not None and isfinite(cell[0])]
+    numbers = [float(number or 0) for number, _ in known]
+    labels = [str(row[by]) for _, row in known]
     if len(numbers) < max(FEW, SHARE * len(rows)):
         return
     if _is_shuffled_count(numbers) or _is_rising(numbers) or _counts(numbers, labels):
@@ -87,44 +89,52 @@ def require_no_counter(column: str, rows: Sequence[Row], by: str) -> None:
         )
 
 
-def _cells_by_kind(column: str, rows: Sequence[Row]) -> Mapping[Kind, list[str]]:
-    """Of each kind, its cells for messages."""
-    found: dict[Kind, list[str]] = defaultdict(list)
+def _rows_by_kind(column: str, rows: Sequence[Row]) -> Mapping[Kind, list[int]]:
+    """Of each kind, the numbers of the rows whose cell is of it."""
+    found: dict[Kind, list[int]] = defaultdict(list)
     for number, row in enumerate(rows):
-        value = row[column]
-        found[kind_of(value)].append(f"{shown(value)} ({origin_of(row, number)})")
+        found[kind_of(row[column])].append(number)
     return found
 
 
-def _require_clear(column: str, found: Mapping[Kind, list[str]]) -> None:
+def _require_clear(
+    column: str, rows: Sequence[Row], found: Mapping[Kind, list[int]]
+) -> None:
     names = f"or say that it holds names with -s dataset.names=[{column}]"
+    some = {kind: _some(column, rows, numbers) for kind, numbers in found.items()}
+    count = {kind: len(numbers) for kind, numbers in found.items()}
+    numbers, words = count.get("number", 0), count.get("name", 0)
     if "infinite" in found:
         raise DataError(
-            f"column '{column}' has {_some(found['infinite'])}, which is no finite "
-            "number of single precision: mend it, or write nothing there"
+            f"column '{column}' has {some['infinite']}, which is no finite number of "
+            "single precision: mend it, or write nothing there"
         )
-    numbers, words = len(found.get("number", ())), found.get("name", [])
-    if "date" in found and len(found["date"]) >= len(words):
+    if count.get("date", -1) >= words:
         raise DataError(
-            f"column '{column}' has dates, such as {_some(found['date'])}: make "
-            f"numbers of them (days since one), {_leave_out(column)}, {names}"
+            f"column '{column}' has dates, such as {some['date']}: make numbers of "
+            f"them (days since one), {_leave_out(column)}, {names}"
         )
-    if "written" in found and numbers + len(found["written"]) >= len(words):
+    if "written" in found and numbers + count["written"] >= words:
         raise DataError(
-            f"column '{column}' has {_some(found['written'])}, which is read as no "
-            "number: write it with a point and without separators, units or percent "
-            f"signs, {names}"
+            f"column '{column}' has {some['written']}, which is read as no number: "
+            "write it with a point and without separators, units or percent signs, "
+            f"{names}"
         )
-    if words and numbers >= len(words):
+    if words and numbers >= words:
         raise DataError(
-            f"column '{column}' has numbers in {numbers} rows, and in {len(words)} "
-            f"{_some(words)}: write nothing where a number is missing, {names}"
+            f"column '{column}' has numbers in {numbers} rows, and in {words} "
+            f"{some['name']}: write nothing where a number is missing, {names}"
         )
 
 
-def _some(cells: Sequence[str]) -> str:
-    more = f" and {len(cells) - SHOWN} more" if len(cells) > SHOWN else ""
-    return ", ".join(cells[:SHOWN]) + more
+def _some(column: str, rows: Sequence[Row], numbers: Sequence[int]) -> str:
+    """The first of some rows' cells, and where they are."""
+    cells = [
+        f"{shown(rows[number][column])} ({origin_of(rows[number], number)})"
+        for number in numbers[:SHOWN]
+    ]
+    more = f" and {len(numbers) - SHOWN} more" if len(numbers) > SHOWN else ""
+    return ", ".join(cells) + more
 
 
 def _leave_out(column: str) -> str:

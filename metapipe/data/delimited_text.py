@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ..errors import DataError
 from .cell import shown
-from .names import normal_name, readable_name
-from .row import FileRow
+from .names import readable_name
+from .row import FileRow, column_name
 
 MAX_FIELD = 16 * 2**20
 """Characters of a field."""
@@ -172,7 +172,7 @@ def _broken(name: str, line: int, error: csv.Error) -> str:
 def _columns(header: Sequence[str], name: str) -> list[str]:
     """Normal names; a column without one is called as pandas calls it."""
     columns = [
-        normal_name(cell) or f"Unnamed: {number}" for number, cell in enumerate(header)
+        column_name(cell) or f"Unnamed: {number}" for number, cell in enumerate(header)
     ]
     for column in columns:
         if columns.count(column) > 1:

@@ -11,8 +11,8 @@ from typing import Any
 from ..errors import DataError
 from .cell import shown
 from .file import reason
-from .names import normal_name, readable_name
-from .row import FileRow
+from .names import readable_name
+from .row import FileRow, column_name
 
 INDEX = re.compile(r"__index_level_\d+__|__null_dask_index__")
 """Columns in which pandas and dask keep an index that has no name."""
@@ -31,7 +31,7 @@ def parquet_rows(path: Path) -> list[FileRow]:
     try:
         with path.open("rb") as file:
             table = parquet.ParquetFile(file).read()
-        names = [normal_name(column) for column in table.column_names]
+        names = [column_name(column) for column in table.column_names]
         columns = [column.to_pylist() for column in table.columns]
     except MemoryError as error:
         raise DataError(f"cannot read {name}: it does not fit in memory") from error

@@ -21,13 +21,18 @@ class FileRow(dict[str, Any]):
         self.origin = origin
 
 
+def column_name(text: object) -> str:
+    """The one form of a column's name: normal, and in one line."""
+    return normal_name(" ".join(str(text).split()))
+
+
 def origin_of(row: object, number: int) -> str:
     """Where a row stands, for people; `number` counts from 0 where no file is known."""
     return row.origin if isinstance(row, FileRow) else f"row {number + 1}"
 
 
 def cells_of(item: Any, origin: str) -> Mapping[str, Any]:
-    """The values of a row by the normal names of its columns: of a mapping, or of a
+    """The values of a row by the names of its columns: of a mapping, or of a
     pandas Series. Raises DataError for anything else."""
     if isinstance(item, FileRow):
         return item
@@ -38,7 +43,7 @@ def cells_of(item: Any, origin: str) -> Mapping[str, Any]:
             f"{origin}: a row is wanted, values by column, not "
             f"{type(item).__name__}: read a table first, as by pandas.read_csv"
         )
-    cells = {normal_name(name): value for name, value in item.items()}
+    cells = {column_name(name): value for name, value in item.items()}
     if len(cells) < len(item):
         raise DataError(f"{origin} has two columns of one name: {', '.join(cells)}")
     return cells

@@ -17,7 +17,7 @@ from ..errors import DataError, did_you_mean
 from .cell import LARGEST, is_missing, number_of, shown
 from .column import type_of_column
 from .names import normal_name
-from .row import Row, cells_of, origin_of
+from .row import Row, cells_of, column_name, origin_of
 
 logger = logging.getLogger("metapipe")
 
@@ -135,7 +135,7 @@ def _scaled(number: float | None, column: Number) -> float | None:
 
 
 def _cell(cells: Mapping[str, Any], column: str, origin: str) -> Any:
-    name = normal_name(column)
+    name = column_name(column)
     if name not in cells:
         hint = did_you_mean(name, cells)
         raise DataError(f"{origin} has no column '{name}'; {hint}")

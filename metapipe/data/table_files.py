@@ -15,7 +15,7 @@ from .leftovers import is_leftover
 from .names import normal_name, readable_name
 from .parquet_file import parquet_rows
 from .passed_over import OTHER, PassedOver
-from .row import FileRow, Row
+from .row import FileRow, Row, column_name
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 
@@ -45,11 +45,11 @@ def read_rows(
     if not rows:
         raise DataError(f"{name} has no rows")
     for column in columns:
-        if normal_name(column) not in rows[0]:
+        if column_name(column) not in rows[0]:
             raise DataError(f"{name} has no column '{column}'; {_hint(column, rows)}")
     for row in rows:
         for column in filled:
-            if not normal_name(row[normal_name(column)]):
+            if not normal_name(row[column_name(column)]):
                 raise DataError(f"{row.origin} says nothing in '{column}'")
     return list(rows)
 

@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from .cell import kind_of, number_of, shown
-from .names import normal_name
-from .row import Row, origin_of
+from .row import Row, column_name, origin_of
 
 
 def read_targets(rows: Sequence[Row], column: str) -> NDArray[np.float32]:
     """(n, 1): the numbers of a column. Raises DataError that names the row of what is
     missing, infinite, or no number."""
-    name = normal_name(column)
+    name = column_name(column)
     for number, row in enumerate(rows):
         if kind_of(row[name]) != "number":
             raise DataError(

@@ -17,8 +17,7 @@ from torch import Tensor
 
 from ..encoder import Encoder, Form
 from ..errors import DataError
-from .names import normal_name
-from .row import cells_of, origin_of
+from .row import cells_of, column_name, origin_of
 
 HASHES = 2**24
 """Hashes are below this, so that even a float holds them; 0 is no n-gram."""
@@ -152,7 +151,7 @@ def text_of(item: Any, column: str, number: int = 0) -> str:
     none; `number` counts the items from 0."""
     origin = origin_of(item, number)
     if isinstance(item, Mapping) or hasattr(item, "to_dict"):
-        cells, name = cells_of(item, origin), normal_name(column)
+        cells, name = cells_of(item, origin), column_name(column)
         if name not in cells:
             raise DataError(f"{origin} has no column '{name}'")
         item = cells[name]

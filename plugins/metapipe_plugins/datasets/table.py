@@ -15,8 +15,8 @@ from metapipe.data import (
     GroupSource,
     Row,
     TableEncoder,
+    column_name,
     find_tables,
-    normal_name,
     read_rows,
     read_targets,
     require_no_counter,
@@ -24,7 +24,7 @@ from metapipe.data import (
 from metapipe_plugins.parts.data.class_splits import Lists, Shares, by_chance, by_lists
 from metapipe_plugins.parts.data.labelled_rows import by_name
 
-Column = Annotated[str, AfterValidator(normal_name)]
+Column = Annotated[str, AfterValidator(column_name)]
 
 
 class Table(Dataset):

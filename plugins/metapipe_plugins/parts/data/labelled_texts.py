@@ -17,9 +17,9 @@ from metapipe.data import (
     SentenceEncoder,
     TextEncoder,
     TfidfEncoder,
+    column_name,
     find_tables,
     first_few,
-    normal_name,
     read_rows,
 )
 from metapipe_plugins.parts.data.class_splits import Lists
@@ -110,10 +110,10 @@ def read_texts(root: Path, text: str, label: str, stems: Sequence[str] = ()) -> 
     if not tables:
         raise DataError(f"{root} has none of the tables {' and '.join(stems)}")
     rows = [row for path in tables for row in read_rows(path, (text, label), (label,))]
-    column = normal_name(text)
+    column = column_name(text)
     texts = {
         name: [str(row[column]) for row in members]
-        for name, members in by_name(rows, normal_name(label)).items()
+        for name, members in by_name(rows, column_name(label)).items()
     }
     if empty := [row for row in rows if not str(row[column]).strip()]:
         first = getattr(empty[0], "origin", "")
