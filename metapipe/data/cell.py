@@ -39,17 +39,17 @@ DATE = re.compile(r"(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3\d{2,4}
 
 def kind_of(value: Any) -> Kind:
     """What a cell holds. Words of yes and no are names."""
+    if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool"):
+        return "name"
+    number = number_of(value)
+    if number is not None:
+        return "number" if abs(number) <= LARGEST else "infinite"
     if is_missing(value):
         return "missing"
     if isinstance(value, date | time | timedelta):
         return "date"
     if isinstance(value, Mapping | list | tuple | set | bytes) or _is_array(value):
         return "nested"
-    if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool"):
-        return "name"
-    number = number_of(value)
-    if number is not None:
-        return "number" if abs(number) <= LARGEST else "infinite"
     text = str(value).strip().replace("\xa0", " ").replace("\u202f", " ")
     if len(text) > LONGEST:
         return "name"
@@ -74,20 +74,18 @@ def is_missing(value: Any) -> bool:
 
 def number_of(value: Any) -> float | None:
     """The number, perhaps infinite; None if it is none, or missing."""
-    if is_missing(value) or not _may_be_number(value):
+    if isinstance(value, str):
+        if "_" in value:  # which Python reads over: 2024_01
+            return None
+    elif not hasattr(value, "__float__") or _is_array(value):
         return None
     try:
-        return float(value)
+        number = float(value)
     except OverflowError:
         return math.inf
     except (TypeError, ValueError):
         return None
-
-
-def _may_be_number(value: Any) -> bool:
-    if isinstance(value, str):
-        return "_" not in value  # which Python reads over: 2024_01
-    return hasattr(value, "__float__") and not _is_array(value)
+    return None if math.isnan(number) else number
 
 
 def _is_array(value: Any) -> bool:

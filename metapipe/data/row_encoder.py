@@ -112,7 +112,9 @@ class TableEncoder(Encoder):
         values: list[float] = []
         for column in self.numbers:
             value = _cell(cells, column.name, origin)
-            number = column.median if is_missing(value) else number_of(value)
+            number = number_of(value)
+            if number is None and is_missing(value):
+                number = column.median
             scaled = _scaled(number, column)
             if scaled is None:
                 raise DataError(
@@ -135,7 +137,9 @@ def _scaled(number: float | None, column: Number) -> float | None:
 
 
 def _cell(cells: Mapping[str, Any], column: str, origin: str) -> Any:
-    name = column_name(column)
+    if column in cells:
+        return cells[column]
+    name = column_name(column)  # an old run may have learned another form of it
     if name not in cells:
         hint = did_you_mean(name, cells)
         raise DataError(f"{origin} has no column '{name}'; {hint}")
