@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
+from ..data.names import readable_name
 from ..errors import SettingError, UsageError, did_you_mean
 from ..experiment.options import Pairs, by_table
 from ..runs.workspace import Workspace
@@ -104,7 +105,7 @@ def adapt_run(
         model,
         on_query or on_support,
         task.prediction,
-        task.support.resolve().name,
+        readable_name(task.support.resolve().name),
         _record(task, counts),
         seconds,
     )
@@ -178,8 +179,8 @@ def _read(task: NewTask, adaptable: Adaptable) -> tuple[Examples, Examples | Non
 def _record(task: NewTask, counts: Mapping[str, int]) -> dict[str, Any]:
     """What the store keeps of the task."""
     return {
-        "support": str(task.support.resolve()),
-        "query": task.query and str(task.query.resolve()),
+        "support": readable_name(task.support.resolve()),
+        "query": task.query and readable_name(task.query.resolve()),
         "judged": "support" if task.query is None else "query",
         "classes": counts,
         **task.settings,

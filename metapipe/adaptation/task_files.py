@@ -141,9 +141,9 @@ def each_item(paths: Sequence[Path], encoder: Encoder) -> Iterator[tuple[str, Re
         try:
             for table in find_tables(path):
                 for number, row in enumerate(read_rows(table), start=1):
-                    yield f"{table}:{number}", partial(_same, row)
+                    yield f"{readable_name(table)}:{number}", partial(_same, row)
         except DataError as error:
-            yield str(path), _unreadable(path, str(error)).read
+            yield readable_name(path), _unreadable(path, str(error)).read
 
 
 def _same(row: Row) -> Row:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import shlex
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
@@ -78,7 +80,7 @@ def require_no_counter(column: str, rows: Sequence[Row], by: str) -> None:
             f"column '{column}' counts the rows ({shown(rows[0][column])} to "
             f"{shown(rows[-1][column])}), as an index does that was saved with the "
             f"table: {_leave_out(column)}, or take it by naming all columns to learn "
-            f"from, -s dataset.features=[{column},...]"
+            f"from, {_setting('features', column)} and so on"
         )
     if len(numbers) >= LONG and _are_different_whole(numbers):
         logger.warning(
@@ -100,7 +102,7 @@ def _rows_by_kind(column: str, rows: Sequence[Row]) -> Mapping[Kind, list[int]]:
 def _require_clear(
     column: str, rows: Sequence[Row], found: Mapping[Kind, list[int]]
 ) -> None:
-    names = f"or say that it holds names with -s dataset.names=[{column}]"
+    names = f"or say that it holds names with {_setting('names', column)}"
     some = {kind: _some(column, rows, numbers) for kind, numbers in found.items()}
     count = {kind: len(numbers) for kind, numbers in found.items()}
     numbers, words = count.get("number", 0), count.get("name", 0)
@@ -138,7 +140,13 @@ def _some(column: str, rows: Sequence[Row], numbers: Sequence[int]) -> str:
 
 
 def _leave_out(column: str) -> str:
-    return f"leave it out with -s dataset.without=[{column}]"
+    return f"leave it out with {_setting('without', column)}"
+
+
+def _setting(name: str, column: str) -> str:
+    """An option as a shell takes it."""
+    value = json.dumps([column], ensure_ascii=False)
+    return f"-s {shlex.quote(f'dataset.{name}={value}')}"
 
 
 def _are_different_whole(numbers: Sequence[float]) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 
 import numpy as np
 import pytest
@@ -115,6 +116,15 @@ def test_what_is_no_number_is_skipped_by_name_and_the_rest_is_done(project, tmp_
     )
     assert len(out.splitlines()) == 3
     assert "nan" not in out
+
+
+def test_a_table_may_have_any_name(project, tmp_path):
+    rows = table((1, 2), 3, 3)
+    path = tmp_path / os.fsdecode(b"t\xff.csv")
+    write(path, rows)
+    adapted(project, support=path, query=path)
+    found = package.predict(project / "m.metapipe", path, project=project)
+    assert found[0]["path"] == f"{tmp_path}/t\\xff.csv:1"
 
 
 def test_a_support_set_without_numbers_is_named_by_row_and_column(project, tmp_path):

@@ -183,7 +183,7 @@ LABELS = [f"c{i // 20}" for i in COUNT]
     ],
 )
 def test_a_column_that_counts_rows_is_refused(values):
-    with pytest.raises(DataError, match=r"counts the rows.*dataset.without=\[x\]"):
+    with pytest.raises(DataError, match=r"counts the rows.*dataset.without=\[\"x\"\]"):
         require_no_counter("x", counter(values, LABELS), "label")
 
 
@@ -210,7 +210,7 @@ def test_another_whole_number_in_each_row_is_told_of(caplog):
     values = np.random.default_rng(0).integers(0, 9**9, 60).tolist()
     with caplog.at_level("WARNING", "metapipe"):
         require_no_counter("x", counter(values, LABELS), "label")
-    assert "dataset.without=[x]" in caplog.text
+    assert "-s 'dataset.without=[\"x\"]'" in caplog.text
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "", "?", "1e39", "1,5", None, "x"])

@@ -38,7 +38,7 @@ def noise(columns, classes=10, shots=12):
 def test_an_index_is_refused_unless_it_is_asked_for(tmp_path):
     rows = [{"Unnamed: 0": i, **row} for i, row in enumerate(noise(2))]
     path = write_table(tmp_path / "t.csv", rows)
-    with pytest.raises(DataError, match=r"dataset\.without=\[Unnamed: 0\]"):
+    with pytest.raises(DataError, match=r"""-s 'dataset.without=\["Unnamed: 0"\]'"""):
         opened(path)
     plain = opened(write_table(tmp_path / "u.csv", noise(2)))
     without = opened(path, without=["Unnamed: 0"])
