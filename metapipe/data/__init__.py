@@ -7,6 +7,7 @@ from ..cache import cache_dir
 from .array_source import ArraySource, GroupSource
 from .augmented_source import Augmentation, AugmentedSource
 from .bank import Bank, Bytes, identity, open_bank
+from .cell import is_missing
 from .class_episodes import (
     choose_items,
     digest,
@@ -14,6 +15,7 @@ from .class_episodes import (
     require_items,
     require_one_way,
 )
+from .column import require_no_counter
 from .download import download, download_all
 from .file import UNREADABLE, File, read_file
 from .files import is_archive, walk
@@ -25,10 +27,12 @@ from .names import normal_name, readable_name
 from .passed_over import first_few
 from .picture_files import picture_suffixes
 from .resized_source import ResizedSource, resize
+from .row import Row, column_name
 from .row_encoder import TableEncoder
 from .sampling import choose, fixed_order, integers, keys, uniform, words
 from .sentence_encoder import SentenceEncoder
-from .table_files import Row, find_tables, read_rows
+from .table_files import find_tables, read_rows
+from .targets import read_targets
 from .text_encoders import TextEncoder, TfidfEncoder
 
 __all__ = [
@@ -54,6 +58,7 @@ __all__ = [
     "cache_dir",
     "choose",
     "choose_items",
+    "column_name",
     "digest",
     "download",
     "download_all",
@@ -64,6 +69,7 @@ __all__ = [
     "integers",
     "is_archive",
     "is_leftover",
+    "is_missing",
     "keys",
     "labelled",
     "labels_of",
@@ -72,8 +78,10 @@ __all__ = [
     "picture_suffixes",
     "read_file",
     "read_rows",
+    "read_targets",
     "readable_name",
     "require_items",
+    "require_no_counter",
     "require_one_way",
     "resize",
     "uniform",

@@ -89,9 +89,9 @@ def no_file_at(path: Path, parts: Parts, why: str) -> File:
     return File(parts, readable_name(path), refuse)
 
 
-def read_file(path: Path) -> bytes:
+def read_file(path: Path, most: int = MAX_FILE) -> bytes:
     """The content of a file. Raises OSError, and DataError for what has no end: a pipe,
-    a device, or a file above MAX_FILE."""
+    a device, or a file of more bytes than `most`."""
     # A pipe that nobody writes to is waited for, unless it is opened like this.
     number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
     with os.fdopen(number, "rb") as file:
@@ -100,9 +100,9 @@ def read_file(path: Path) -> bytes:
             raise IsADirectoryError(21, "it is a folder", str(path))
         if not stat.S_ISREG(state.st_mode):
             raise PathError(f"cannot read {readable_name(path)}: {SPECIAL}")
-        content = file.read(MAX_FILE + 1)
-    if len(content) > MAX_FILE:
-        raise DataError(f"{readable_name(path)} is larger than {MAX_FILE >> 20} MiB")
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise DataError(f"{readable_name(path)} is larger than {most >> 20} MiB")
     return content
 
 
