@@ -14,15 +14,15 @@ from ..events import RunInfo
 from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
 from ..numerics.task_map import LocalTaskMap
-from ..numerics.tuning import candidates
 from ..store import TaskStore
-from ..store.records import EvaluationRow, NewRun
+from ..store.records import EvaluationRow, NewRun, RunRow
 from ..training.checkpoint import Checkpoint, load
 from ..training.exactness import require_exact
 from ..training.learner import Learner
-from ..training.loop import choose_mapping, initial_state
+from ..training.loop import initial_state
 from .examination import evaluate
 from .heartbeat import heartbeat
+from .mapping import mapping_for, mapping_of
 from .patience import Patience
 from .preparation import Prepared, check_dropout, prepare
 from .provenance import environment, git_state, host, new_directory
@@ -162,7 +162,8 @@ def _run(
                 checkpoint.restore(state)
                 session.best = checkpoint.header["best"]
                 session.seconds = checkpoint.header["seconds"]
-            session.learner = _mapped(session, checkpoint)
+            known = _known_mapping(row, experiment, store)
+            session.learner = _mapped(session, checkpoint, known)
             mapping = str(session.learner.mapping)
             store.update_run(run_id, mapping=mapping)
             logger.info(
@@ -215,18 +216,29 @@ def _facts_of_data(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _mapped(session: TrainingSession, checkpoint: Checkpoint | None) -> Learner:
-    """The learner with its task map: that of the checkpoint, or the fastest."""
+def _known_mapping(
+    row: RunRow, experiment: Experiment, store: TaskStore
+) -> LocalTaskMap | None:
+    """What the run had before it was stopped, or the run that it repeats."""
+    known = mapping_of(row, experiment)
+    if known is not None or row.parent_id is None:
+        return known
+    return mapping_of(store.run(row.parent_id), experiment)
+
+
+def _mapped(
+    session: TrainingSession,
+    checkpoint: Checkpoint | None,
+    known: LocalTaskMap | None,
+) -> Learner:
+    """The learner with its task map: that of the checkpoint, the known one, or the
+    fastest."""
+    learner, experiment = session.learner, session.experiment
     if checkpoint:
-        return replace(
-            session.learner, mapping=LocalTaskMap.parse(checkpoint.header["mapping"])
-        )
-    training = session.experiment.training
-    maps = candidates(
-        training.mapping, training.chunk, training.tasks, session.learner.device
-    )
-    best = choose_mapping(session.learner, session.state, maps, session.draw)
-    chosen = replace(session.learner, mapping=best)
+        mapping = LocalTaskMap.parse(checkpoint.header["mapping"])
+        return replace(learner, mapping=mapping)
+    best = mapping_for(experiment, learner, session.state, session.draw, known)
+    chosen = replace(learner, mapping=best)
     require_exact(chosen, session.state, session.draw)
     return chosen
 
