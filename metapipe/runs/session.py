@@ -28,6 +28,7 @@ from .evaluations import evaluation_row, evaluation_tasks
 from .recipes import meta_batch
 from .reporter import Reporter
 from .signals import Interruption
+from .window import mean_figures
 
 Ending = Literal["completed", "interrupted", "stopped"]
 """How a training ended that did not fail."""
@@ -102,14 +103,7 @@ class TrainingSession:
         """Mean figures of a window of iterations, and its episodes if wanted."""
         self.seconds = clock.seconds()
         episodes = [record for it in window for record in _records(it)]
-        figures: dict[str, float] = {
-            name: sum(float(it.metrics[name].mean()) for it in window) / len(window)
-            for name in window[-1].metrics
-            if all(name in it.metrics for it in window)
-            and window[-1].metrics[name].ndim == 1
-        }
-        figures["grad_norm"] = sum(it.grad_norm for it in window) / len(window)
-        figures["lr"] = window[-1].lr
+        figures = mean_figures(window)
         figures["episodes_per_second"] = len(episodes) / clock.lap()
         self.latest.update(figures)
         self.reporter.step(self.state.step, figures)
