@@ -87,10 +87,16 @@ def build_learner(
         network = algorithm.build(model, problem)
         model.initialise(network)
         network = network.to(device)
-        meta = algorithm.init(network)
+        meta = in_order(algorithm.init(network))
     require_no_plain_tensors(network)
     learner = Learner(algorithm, network, problem, device, LocalTaskMap("loop"))
     return learner, meta
+
+
+def in_order(meta: Meta) -> Meta:
+    """The same, by name: a sum over all parameters is rounded alike whether they were
+    made here or come from a file, which keeps no other order."""
+    return Meta(dict(sorted(meta.params.items())), dict(sorted(meta.state.items())))
 
 
 def random_meta(
