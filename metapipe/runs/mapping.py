@@ -14,6 +14,7 @@ from ..numerics.tuning import candidates
 from ..store.records import RunRow
 from ..training.learner import Learner
 from ..training.loop import DrawBatch, TrainingState, choose_mapping
+from ..training.trial import able, few
 from .provenance import processor
 
 DECIDING = ("tasks", "shards", "mapping", "chunk")
@@ -41,7 +42,21 @@ def mapping_for(
         **_machine(learner.device),
         "problem": asdict(learner.problem),
     }
-    return remembered(work, maps, lambda: choose_mapping(learner, state, maps, draw))
+
+    def choose() -> LocalTaskMap:
+        return choose_mapping(learner, state, _able(maps, learner, state, draw), draw)
+
+    return remembered(work, maps, choose)
+
+
+def _able(
+    maps: list[LocalTaskMap], learner: Learner, state: TrainingState, draw: DrawBatch
+) -> list[LocalTaskMap]:
+    """Those by which the learner can be trained and evaluated too, on a few tasks."""
+    episodes = few(draw(state.step)[0])
+    return [
+        m for m in maps if m.mode == "loop" or able(learner, state.meta, episodes, m)
+    ]
 
 
 def mapping_of(row: RunRow, experiment: Experiment) -> LocalTaskMap | None:

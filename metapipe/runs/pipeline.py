@@ -24,7 +24,7 @@ from .examination import evaluate
 from .heartbeat import heartbeat
 from .mapping import mapping_for, mapping_of
 from .patience import Patience
-from .preparation import Prepared, check_dropout, prepare
+from .preparation import Prepared, check_dropout, check_trainable, prepare
 from .provenance import environment, git_state, host, new_directory
 from .reporter import Reporter
 from .session import TrainingSession
@@ -67,6 +67,7 @@ def train(
     """
     prepared = prepare(experiment)
     check_dropout(experiment, prepared.learner.network)
+    check_trainable(prepared)
     directory = new_directory(project)
     commit, dirty = git_state(project)
     run_id = store.begin_run(
