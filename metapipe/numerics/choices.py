@@ -31,9 +31,11 @@ def remembered(
     work: Mapping[str, Any],
     maps: Sequence[LocalTaskMap],
     choose: Callable[[], LocalTaskMap],
+    able: Callable[[LocalTaskMap], bool] = lambda task_map: True,
 ) -> LocalTaskMap:
     """The one of `maps` that was chosen for this `work`; if none was, what `choose`
-    says, which is kept.
+    says, which is kept. So it is where that one is no longer `able`: a plugin may have
+    changed.
 
     `work` is JSON-able: all that decides which map is fastest, the machine included.
     Where it cannot be kept, that is told. A file that is damaged, or of other work, is
@@ -41,7 +43,7 @@ def remembered(
     """
     work = json.loads(json.dumps(work))
     path = _place(work)
-    if (known := _read(path, work, maps)) is not None:
+    if (known := _read(path, work, maps, able)) is not None:
         return known
     chosen = choose()
     try:
@@ -53,7 +55,7 @@ def remembered(
             path.parent,
             error.strerror,
         )
-    return _read(path, work, maps) or chosen
+    return _read(path, work, maps, able) or chosen
 
 
 def _place(work: Mapping[str, Any]) -> Path:
@@ -62,7 +64,10 @@ def _place(work: Mapping[str, Any]) -> Path:
 
 
 def _read(
-    path: Path, work: Mapping[str, Any], maps: Sequence[LocalTaskMap]
+    path: Path,
+    work: Mapping[str, Any],
+    maps: Sequence[LocalTaskMap],
+    able: Callable[[LocalTaskMap], bool],
 ) -> LocalTaskMap | None:
     """What was chosen; None, and no file, if it is not there or not to be used."""
     try:
@@ -71,12 +76,14 @@ def _read(
         if found["work"] != work:
             raise ValueError("it is of other work")
         chosen = LocalTaskMap.parse(str(found["mapping"]))
-        if chosen not in maps:
-            raise ValueError(f"{chosen} is not among {', '.join(map(str, maps))}")
+        if chosen not in maps or not able(chosen):
+            raise ValueError(f"{chosen} is none that can be used")
     except OSError:
         return None
     except (ValueError, LookupError, TypeError, RecursionError, UnsupportedError):
-        logger.warning("%s is damaged or of other work: it is made anew", path)
+        logger.warning(
+            "%s is damaged, or of other work than now: it is made anew", path
+        )
         with contextlib.suppress(OSError):
             path.unlink()
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 import torch
@@ -43,20 +44,17 @@ def mapping_for(
         "problem": asdict(learner.problem),
     }
 
+    @cache
+    def can(task_map: LocalTaskMap) -> bool:
+        """Be trained and evaluated by it: it may do for the one and not the other."""
+        if task_map.mode == "loop":
+            return True
+        return able(learner, state.meta, few(draw(state.step)[0]), task_map)
+
     def choose() -> LocalTaskMap:
-        return choose_mapping(learner, state, _able(maps, learner, state, draw), draw)
+        return choose_mapping(learner, state, [m for m in maps if can(m)], draw)
 
-    return remembered(work, maps, choose)
-
-
-def _able(
-    maps: list[LocalTaskMap], learner: Learner, state: TrainingState, draw: DrawBatch
-) -> list[LocalTaskMap]:
-    """Those by which the learner can be trained and evaluated too, on a few tasks."""
-    episodes = few(draw(state.step)[0])
-    return [
-        m for m in maps if m.mode == "loop" or able(learner, state.meta, episodes, m)
-    ]
+    return remembered(work, maps, choose, can)
 
 
 def mapping_of(row: RunRow, experiment: Experiment) -> LocalTaskMap | None:

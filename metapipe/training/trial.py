@@ -94,30 +94,33 @@ def _check_outputs(learner: Learner, meta: Meta, episodes: Episodes) -> None:
     algorithm, network = learner.algorithm, learner.network
     support = Samples(*(tensor[0] for tensor in episodes.support))
     inputs, targets = (tensor[0] for tensor in episodes.query)
-    with torch.no_grad(), computing_in(learner.precision):
-        adapted = algorithm.adapt(network, meta, support, episodes.tasks[0].ways)
-        known = algorithm.unadapted(network, meta)
-        outputs = algorithm.predict(network, meta, adapted, inputs)
-        first = (
-            outputs
-            if known is None
-            else algorithm.predict(network, meta, known, inputs)
-        )
-        again = algorithm.predict(network, meta, adapted, inputs)
     wide = targets.shape[-1] if targets.is_floating_point() else episodes.tasks[0].ways
-    if outputs.shape != (len(inputs), wide):
+    with torch.no_grad(), computing_in(learner.precision):
+        known = algorithm.unadapted(network, meta)
+        if known is not None:
+            outputs = algorithm.predict(network, meta, known, inputs)
+            _require_outputs(outputs, (len(inputs), wide))
+        adapted = algorithm.adapt(network, meta, support, episodes.tasks[0].ways)
+        outputs = algorithm.predict(network, meta, adapted, inputs)
+        again = algorithm.predict(network, meta, adapted, inputs)
+    if known is None:  # else a step that is too long may be what is not finite
+        _require_outputs(outputs, (len(inputs), wide))
+    _require_a_function(outputs, again)
+
+
+def _require_outputs(outputs: Tensor, shape: tuple[int, int]) -> None:
+    if outputs.shape != shape:
         raise PluginError(
-            f"its outputs for {len(inputs)} inputs are {tuple(outputs.shape)}, and "
-            f"{(len(inputs), wide)} is wanted"
+            f"its outputs for {shape[0]} inputs are {tuple(outputs.shape)}: {shape} is "
+            "wanted"
         )
     if outputs.dtype != torch.float32:
         raise PluginError(f"its outputs are {outputs.dtype}: return float32")
-    if not torch.isfinite(first).all():
+    if not torch.isfinite(outputs).all():
         raise PluginError(
             "its outputs are not finite before anything is learned: look at its "
             "initialisation, and at the scale of the inputs"
         )
-    _require_a_function(outputs, again)
 
 
 def _require_a_function(outputs: Tensor, again: Tensor) -> None:

@@ -63,8 +63,14 @@ def test_what_is_damaged_or_foreign_is_told_and_replaced(
         content = text.encode()
     path.write_bytes(content)
     assert remembered(WORK, MAPS, lambda: VMAP) == VMAP
-    assert f"{path} is damaged or of other work" in caplog.text
+    assert f"{path} is damaged, or of other work" in caplog.text
     assert remembered(WORK, MAPS, never) == VMAP
+
+
+def test_what_can_no_longer_be_is_chosen_anew() -> None:
+    remembered(WORK, MAPS, lambda: VMAP)
+    assert remembered(WORK, MAPS, lambda: LOOP, lambda m: m != VMAP) == LOOP
+    assert remembered(WORK, MAPS, never) == LOOP
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(cache: Path, caplog) -> None:
