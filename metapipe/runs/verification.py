@@ -31,7 +31,10 @@ from .provenance import environment
 from .recipes import meta_batch
 from .replay import as_evaluated
 from .stored_run import trained_learner
-from .window import mean_figures
+from .stretch import Stretch
+
+RATE = "episodes_per_second"
+"""The one figure that a clock decides."""
 
 
 @dataclass(frozen=True)
@@ -203,9 +206,9 @@ def _figures(
     metrics: Sequence[MetricRow], step: int, window: Sequence[Iteration]
 ) -> Iterator[Comparison]:
     """Those of a window of iterations that were recorded."""
-    found = mean_figures(window)
+    found = Stretch.of(window, seconds=1.0, kept="none").figures
     for metric in metrics:
-        if metric.step == step and metric.name in found:
+        if metric.step == step and metric.name in found and metric.name != RATE:
             yield Comparison(metric.name, step, metric.value, found[metric.name])
 
 

@@ -60,14 +60,16 @@ class Checkpoint:
         """
         device = str(next(iter(state.meta.params.values())).device)
         meta = self.meta(device)
-        if shapes(state.meta.params) != shapes(meta.params):
+        ours = shapes(state.meta.params), shapes(state.meta.state)
+        if ours != (shapes(meta.params), shapes(meta.state)):
             raise CheckpointError(
                 f"{self.file.path} does not fit the network of this experiment"
             )
         with torch.no_grad():
             for name, p in state.meta.params.items():
                 p.copy_(meta.params[name])
-        state.meta = Meta(state.meta.params, meta.state)
+        kept = {name: meta.state[name] for name in state.meta.state}
+        state.meta = Meta(state.meta.params, kept)
         state.step = self.step
         state.first_loss = self.header["first_loss"]
         for path, value in self.file.tensors.items():
@@ -85,8 +87,8 @@ def save(
     """Write `state`, and what `network` holds beside it, to `path`; returns the file's
     SHA-256.
 
-    `extra` is JSON-able and comes back in the header. Raises CheckpointError if the
-    file cannot be written.
+    `extra` is JSON-able and comes back in the header. Raises WriteError if the file
+    cannot be written.
     """
     tensors = _tensors(state, network)
     header = {"step": state.step, "first_loss": state.first_loss, **extra}

@@ -48,7 +48,12 @@ def open_learner(
     params, state, constants = (file.group(name, device) for name in GROUPS)
     _fill(network, {**params, **state, **constants})
     learner = Learner(algorithm, network, problem, device, LocalTaskMap("loop"))
-    return learner, Meta(params, state)
+    # In the network's order, not the file's: sums over all, such as the norm of the
+    # meta-gradient, are rounded alike then.
+    return learner, Meta(
+        {name: params[name] for name in wanted.params},
+        {name: state[name] for name in wanted.state},
+    )
 
 
 FILLS = ("normal_", "uniform_", "kaiming_uniform_", "constant_", "fill_", "zero_")
