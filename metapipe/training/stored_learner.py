@@ -16,6 +16,7 @@ from ..algorithm import Algorithm, Meta
 from ..episode import Params
 from ..errors import CheckpointError, MetapipeError
 from ..model import Model
+from ..numerics.attention import has_attention, plain_attention
 from ..numerics.memory import keep_freed_memory
 from ..numerics.task_map import LocalTaskMap
 from ..problem import Problem
@@ -42,6 +43,8 @@ def open_learner(
     keep_freed_memory()
     network, wanted = _structure(algorithm, model, problem, file)
     _require_fit(file, network, wanted)
+    if has_attention(network):
+        plain_attention()
     params, state, constants = (file.group(name, device) for name in GROUPS)
     _fill(network, {**params, **state, **constants})
     learner = Learner(algorithm, network, problem, device, LocalTaskMap("loop"))
