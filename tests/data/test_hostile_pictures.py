@@ -125,7 +125,7 @@ def test_a_large_picture_is_what_it_would_be_as_a_small_one(mode, monkeypatch):
     monkeypatch.setattr("metapipe.data.picture_files.BAND", 440 * 50)
     assert np.array_equal(ENCODER.pixels(image), want)
     monkeypatch.setattr("metapipe.data.picture_files.LARGE", 1000)
-    assert np.abs(ENCODER.pixels(image) - want).max() <= 3
+    assert np.abs(ENCODER.pixels(image) - want).max() <= 5
 
 
 def test_only_large_pictures_are_made_smaller_on_the_way():
