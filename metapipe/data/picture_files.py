@@ -159,21 +159,24 @@ def _flat(image: Image.Image, mode: str, factor: int) -> Image.Image:
     most = _largest(image) if _is_deep(image) else 0
     if image.mode == mode and factor == 1 and not image.has_transparency_data:
         return image
-    size = (-(-image.width // factor), -(-image.height // factor))
-    flat = Image.new(mode, size)
-    for top, band in _bands(image, factor):
+    flat = Image.new(mode, (image.width // factor, image.height // factor))
+    for row, band in _bands(image, factor):
         part = _grey(band, most) if most else _on_white(band)
         part = part.convert(mode)
-        flat.paste(part.reduce(factor) if factor > 1 else part, (0, top // factor))
+        flat.paste(part.reduce(factor) if factor > 1 else part, (0, row))
     return flat
 
 
 def _bands(image: Image.Image, factor: int = 1) -> Iterator[tuple[int, Image.Image]]:
-    """Its top row and the band, from the top down."""
+    """From the top down, the row that a band begins at, counted in factors, and the
+    band. What is left over of the width and the height is left out on both sides."""
+    width, height = (size - size % factor for size in image.size)
+    left, above = ((size % factor) // 2 for size in image.size)
     rows = max(BAND // image.width // factor, 1) * factor
-    for top in range(0, image.height, rows):
-        below = min(top + rows, image.height)
-        yield top, image.crop((0, top, image.width, below))
+    for top in range(0, height, rows):
+        below = min(top + rows, height)
+        box = (left, above + top, left + width, above + below)
+        yield top // factor, image.crop(box)
 
 
 def _on_white(image: Image.Image) -> Image.Image:
