@@ -197,6 +197,28 @@ class CheckpointRow:
     created: datetime
 
 
+@dataclass(frozen=True)
+class PruningRow:
+    """What was pruned of a run."""
+
+    run_id: int
+    evaluation_id: int | None
+    """Whose episodes; None for a checkpoint, and for training episodes."""
+
+    what: str
+    """episodes, or which checkpoint: latest or best."""
+
+    created: datetime
+    count: int
+    """How many episodes; 1 for a checkpoint."""
+
+    bytes: int
+    """Of files; 0 for episodes."""
+
+    rule: str
+    """Why, in the words of who pruned."""
+
+
 def flat_settings(config: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The `config` of a run as one table: `training.lr` -> value."""
     return {
