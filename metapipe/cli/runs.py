@@ -1,4 +1,4 @@
-"""`metapipe runs list | show | compare | delete`."""
+"""`metapipe runs list | show | compare | delete | export | import`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .output import (
 if TYPE_CHECKING:
     from ..runs.comparison import Comparison
     from ..runs.pictures import Axis
-    from ..store.records import CheckpointRow, EvaluationRow, RunRow
+    from ..store.records import CheckpointRow, EvaluationRow, PruningRow, RunRow
 
 COLUMNS = (
     "id",
@@ -97,14 +97,16 @@ def show(app: App, run: str, as_json: bool) -> None:
     """Show all of a run: settings, figures, evaluations, checkpoints."""
     row = app.store.run(run)
     evaluations = app.store.evaluations(row.id)
-    checkpoints = app.store.checkpoints(row.id)
+    checkpoints, prunings = app.store.checkpoints(row.id), app.store.prunings(row.id)
     if as_json:
         rest = {"evaluations": evaluations, "checkpoints": checkpoints}
+        rest["prunings"] = prunings
         print_json({**asdict(row), **rest})
         return
     _print_run(row)
     _print_evaluations(evaluations)
     _print_checkpoints(checkpoints)
+    _print_prunings(prunings)
 
 
 @runs.command(name="compare")
@@ -153,8 +155,64 @@ def delete(app: App, names: tuple[str, ...], yes: bool) -> None:
         if not yes and not click.confirm(f"Delete {label} and its files?", err=True):
             click.echo(f"kept {label}", err=True)
             continue
-        remove_run(app.store, row.id)
+        for left in remove_run(app.store, row.id):
+            click.echo(f"not removed: {left}", err=True)
         click.echo(f"deleted {label}")
+
+
+@runs.command()
+@click.argument("names", metavar="RUN...", nargs=-1, required=True)
+@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--without-files", is_flag=True, help="Leave checkpoints out.")
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@json_option
+@pass_app
+def export(
+    app: App,
+    names: tuple[str, ...],
+    path: Path,
+    without_files: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Write runs with all that belongs to them into FILE, for another store.
+
+    Settings, figures, evaluations, episodes, tags, notes and checkpoints; 'runs import'
+    reads them.
+    """
+    from ..runs.carrying import export_runs
+
+    done = export_runs(
+        app.store, names, path, with_files=not without_files, force=force
+    )
+    if as_json:
+        print_json(done)
+    else:
+        numbers = ", ".join(map(str, done.runs.values()))
+        click.echo(f"wrote run {numbers} with {done.files} checkpoints to {path}")
+
+
+@runs.command(name="import")
+@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--skip-known", is_flag=True, help="Pass over runs that are here.")
+@json_option
+@pass_app
+def import_(app: App, path: Path, skip_known: bool, as_json: bool) -> None:
+    """Read runs from FILE, which 'runs export' wrote: all of them or none.
+
+    They get numbers of this store, and directories in this project.
+    """
+    from ..runs.carrying import import_runs
+
+    project = app.project.directory
+    done = import_runs(app.new_store, path, project, skip_known=skip_known)
+    if as_json:
+        print_json(done)
+        return
+    for uid, run_id in done.skipped.items():
+        click.echo(f"here already, as run {run_id}: {uid}", err=True)
+    for run_id in done.runs.values():
+        click.echo(f"imported run {run_id}")
 
 
 def _print_run(row: RunRow) -> None:
@@ -260,3 +318,10 @@ def _print_checkpoints(checkpoints: list[CheckpointRow]) -> None:
         click.echo("\ncheckpoints")
         rows = [asdict(checkpoint) for checkpoint in checkpoints]
         print_table(rows, ("which", "step", "sha256", "path"))
+
+
+def _print_prunings(prunings: list[PruningRow]) -> None:
+    if prunings:
+        click.echo("\npruned")
+        rows = [asdict(row) for row in prunings]
+        print_table(rows, ("created", "what", "evaluation_id", "count", "rule"))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-import secrets
 import socket
 import subprocess
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +26,6 @@ def environment() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "cuda": torch.version.cuda,
     }
-
-
-def new_directory(project: Path) -> Path:
-    """Where the files of a new run of the project will be."""
-    moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    return project / ".metapipe" / "runs" / f"{moment}-{secrets.token_hex(3)}"
 
 
 def host() -> str:
