@@ -181,7 +181,7 @@ def _print_pruning(done: Pruning) -> None:
     size = size_text(sum(each.bytes for each in done.runs))
     episodes = sum(each.episodes for each in done.runs)
     verb = "pruned" if done.done else "would prune"
-    click.echo(f"{verb} {many} checkpoints ({size}) and {episodes} episodes")
+    click.echo(f"{verb}: checkpoints {many} ({size}), episodes {episodes}")
     if done.runs and not done.done:
         click.echo("nothing was changed: --yes does it")
 

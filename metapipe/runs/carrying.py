@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -185,21 +185,22 @@ def _unpack(archive: Unpacker, directories: Mapping[str, Path]) -> int:
     return count
 
 
-def _agreeing(archive: Unpacker) -> Iterator[Row]:
+def _agreeing(archive: Unpacker) -> Generator[Row, None, None]:
     """The rows, as far as they agree with the files: each checkpoint has its own."""
     runs, current, missing = iter(archive.runs), None, set[str]()
-    for table, row in archive.rows():
-        if table == "runs":
-            _require_all(archive, missing)
-            current = next(runs, None)
-            missing = set(current.files) if current else set()
-        if table == "checkpoints":
-            name = row.get("path")
-            member = current.files.get(str(name)) if current else None
-            if member is None or member.sha256 != row.get("sha256"):
-                raise DataError(f"{archive.path} is damaged: no file is {name}")
-            missing.discard(member.name.rpartition("/")[2])
-        yield table, row
+    with closing(archive.rows()) as rows:
+        for table, row in rows:
+            if table == "runs":
+                _require_all(archive, missing)
+                current = next(runs, None)
+                missing = set(current.files) if current else set()
+            if table == "checkpoints":
+                name = row.get("path")
+                member = current.files.get(str(name)) if current else None
+                if member is None or member.sha256 != row.get("sha256"):
+                    raise DataError(f"{archive.path} is damaged: no file is {name}")
+                missing.discard(member.name.rpartition("/")[2])
+            yield table, row
     _require_all(archive, missing)
 
 

@@ -52,11 +52,11 @@ def remove_files(store: TaskStore, row: RunRow, paths: list[Path]) -> list[str]:
 
 def _foreign(store: TaskStore, directory: Path) -> str | None:
     """Why a directory is not one of the store's; None if it is."""
-    folders = [folder.resolve() for folder in store.folders]
     if not DIRECTORY.fullmatch(directory.name):
         return "no folder of a run"
     if directory.is_symlink():
         return "a link"
-    if directory.parent.resolve() not in folders:
-        return f"not below {' or '.join(map(str, folders)) or 'a folder of this store'}"
+    if directory.parent.resolve() not in store.folders:
+        known = " or ".join(map(str, store.folders))
+        return f"not below {known or 'a folder of this store'}"
     return None

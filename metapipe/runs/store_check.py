@@ -84,6 +84,8 @@ def _fault(run: RunRow, row: CheckpointRow) -> Fault | None:
             return Fault("damaged checkpoint", where, detail)
     except OSError as error:
         elsewhere = "" if is_here(run) else f"; it was written on {run.host}"
+        if not path.parent.parent.exists():
+            elsewhere += "; a backup without files is checked by --no-files"
         detail = f"{path}: {error.strerror}{elsewhere}"
         return Fault("missing checkpoint", where, detail)
     return None
@@ -105,7 +107,13 @@ def _without_row(store: StoreReader, run: RunRow) -> Iterator[Fault]:
 def _without_run(store: StoreReader, known: set[Path]) -> Iterator[Fault]:
     """Directories of runs that this store does not have: another's, or left behind."""
     for folder in store.folders:
-        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if DIRECTORY.fullmatch(path.name) and path.resolve() not in known:
-                detail = "no run of this store has its files there"
-                yield Fault("files without a run", str(path), detail, harmless=True)
+        entries = sorted(folder.iterdir()) if folder.is_dir() else []
+        names = [
+            path.name
+            for path in entries
+            if DIRECTORY.fullmatch(path.name) and path.resolve() not in known
+        ]
+        if names:
+            detail = f"{len(names)} directories of runs not in this store: {names[0]}"
+            more = " ..." if len(names) > 1 else ""
+            yield Fault("files without a run", str(folder), detail + more, True)

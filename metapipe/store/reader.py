@@ -55,8 +55,10 @@ class StoreReader:
     def folders(self) -> tuple[Path, ...]:
         """Where the store's runs have their directories: only there are files ever
         removed with them."""
-        beside = () if self.home is None else (self.home / "runs",)
-        return (*beside, *filter(None, (self._database.runs,)))
+        found = [] if self.home is None else [self.home / "runs"]
+        if self._database.runs is not None:
+            found.append(self._database.runs)
+        return tuple(dict.fromkeys(path.resolve() for path in found))
 
     def run(self, ref: int | str) -> RunRow:
         """A run by id, by name (the newest of that name), or as "latest".

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -97,7 +98,7 @@ class TaskStore(RunWriter):
 
     def receive(
         self,
-        arriving: Callable[[], Iterable[Row]],
+        arriving: Callable[[], Generator[Row, None, None]],
         directories: Mapping[str, Path],
         skip: Collection[str] = (),
     ) -> dict[str, int]:
@@ -121,7 +122,8 @@ class TaskStore(RunWriter):
             if here:
                 run_id = next(iter(here.values()))
                 raise UsageError(f"run {run_id} of this store is one of them")
-            new = transfer.receive(session, arriving(), skip=skip, place=place)
+            with closing(arriving()) as rows:
+                new = transfer.receive(session, rows, skip=skip, place=place)
             if missing := set(directories) - set(new):
                 raise DataError(f"there is no row of run {min(missing)}")
             return new
@@ -147,8 +149,8 @@ class TaskStore(RunWriter):
         itself."""
         if self.home is not None:
             with self._database.translated():
-                engine = self._database.engine.execution_options(
-                    isolation_level="AUTOCOMMIT"
-                )
-                with engine.connect() as connection:
-                    connection.exec_driver_sql("VACUUM")
+                connection = self._database.engine.raw_connection()
+                try:  # outside of a transaction
+                    connection.cursor().execute("VACUUM")
+                finally:
+                    connection.close()
