@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..store import StoreReader
+from ..store.integrity import DAMAGED
 from ..store.records import CheckpointRow, Fault, RunRow
 from ..whole_file import sha256_of
 from .run_files import CHECKPOINT, DIRECTORY, is_here, is_ours, our_files
@@ -41,7 +42,7 @@ def check(store: StoreReader, *, files: bool = True) -> Checked:
     """Look at all rows of a store, and at all files of its runs. Raises StoreError for
     one that cannot be read."""
     faults = store.faults()
-    if any(fault.what == "damaged database" for fault in faults):
+    if any(fault.what == DAMAGED for fault in faults):
         return Checked({}, 0, 0, faults)
     count = size = 0
     directories = set()

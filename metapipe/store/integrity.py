@@ -6,12 +6,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, exists, func, select
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session, aliased
 
+from .database import reason
 from .liveness import status
 from .records import Fault
 from .schema import Base, Checkpoint, Episode, Evaluation, Metric, Pruning, Run
 from .transfer import STATUSES
+
+DAMAGED = "damaged database"
+"""A fault beside which no other is looked for."""
 
 SHOWN = 20
 """Faults of one kind that are told one by one."""
@@ -30,10 +35,15 @@ def _damaged_pages(session: Session) -> Iterator[Fault]:
     """What SQLite itself finds; Postgres has its own tools."""
     if session.connection().dialect.name != "sqlite":
         return
-    rows = session.connection().exec_driver_sql(f"PRAGMA integrity_check({SHOWN})")
+    try:
+        asked = f"PRAGMA integrity_check({SHOWN})"
+        rows = session.connection().exec_driver_sql(asked).all()
+    except DatabaseError as error:  # it cannot even be read so far
+        yield Fault(DAMAGED, "the file", reason(error))
+        return
     for (text,) in rows:
         if text != "ok":
-            yield Fault("damaged database", "the file", str(text))
+            yield Fault(DAMAGED, "the file", str(text))
 
 
 def _orphans(session: Session) -> Iterator[Fault]:
