@@ -14,22 +14,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Integer,
-    SmallInteger,
-    String,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from ..errors import DataError
 from . import schema
+from .columns import typed
 
 TABLES: Mapping[str, type[schema.Base]] = {
     table.__tablename__: table
@@ -131,7 +121,7 @@ class _Arrival:
         if table is not self.table or len(self.waiting) == BATCH:
             self.flush()
             self.table = table
-        values = _typed(table, {k: v for k, v in row.items() if k != PARENT})
+        values = typed(table, {k: v for k, v in row.items() if k != PARENT})
         if table is schema.Run:
             self._take_run(values, row.get(PARENT))
         else:
@@ -212,64 +202,6 @@ def _departing(session: Session, name: str, row: Mapping[Any, Any]) -> dict[str,
     if name == "checkpoints":
         values["path"] = Path(values["path"]).name
     return values
-
-
-def _typed(table: type[schema.Base], row: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a row, each of its column's type. Raises DataError.
-
-    A column that came after the row was written is empty.
-    """
-    columns = _columns(table)
-    if unknown := sorted(set(row) - set(columns)):
-        raise DataError(
-            f"there is no column '{unknown[0]}' in {table.__tablename__}: a newer "
-            "metapipe wrote it"
-        )
-    return {name: _value(column, row.get(name)) for name, column in columns.items()}
-
-
-def _columns(table: type[schema.Base]) -> dict[str, Column[Any]]:
-    return {column.name: column for column in table.__table__.columns}  # type: ignore[misc]  # a Table's are
-
-
-def _value(column: Column[Any], value: Any) -> Any:
-    kind = column.type
-    if value is None:
-        if column.nullable:
-            return None
-    elif isinstance(kind, schema.UTCDateTime):
-        if isinstance(value, str) and (moment := _moment(value)):
-            return moment
-    elif isinstance(kind, schema.Figure):
-        if type(value) in (int, float):
-            return value
-    elif isinstance(kind, Boolean):
-        if type(value) is bool:
-            return value
-    elif isinstance(kind, Integer):
-        if type(value) is int and _fits(kind, value):
-            return value
-    elif isinstance(kind, String):
-        if isinstance(value, str) and len(value) <= (kind.length or len(value)):
-            return value
-    elif isinstance(value, dict):  # JSON
-        return value
-    shown = str(value)[:40]
-    raise DataError(f"{column.table.name}.{column.name} cannot be '{shown}'")
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text)
-        return moment if moment.tzinfo and moment.timestamp() is not None else None
-    except (ValueError, OverflowError):
-        return None
-
-
-def _fits(kind: Integer, value: int) -> bool:
-    known: dict[type, int] = {SmallInteger: 16, BigInteger: 64}
-    bits = known.get(type(kind), 32)
-    return bool(-(2 ** (bits - 1)) <= value < 2 ** (bits - 1))
 
 
 def count(session: Session) -> dict[str, int]:
