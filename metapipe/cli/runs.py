@@ -1,4 +1,4 @@
-"""`metapipe runs list | show | compare | verify | delete`."""
+"""`metapipe runs list | show | compare | verify | delete | export | import`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import UnknownNameError, did_you_mean
+from .carrying import export, import_
 from .context import App, pass_app
 from .options import json_option
 from .output import (
@@ -24,7 +25,7 @@ from .verify import verify
 if TYPE_CHECKING:
     from ..runs.comparison import Comparison
     from ..runs.pictures import Axis
-    from ..store.records import CheckpointRow, EvaluationRow, RunRow
+    from ..store.records import CheckpointRow, EvaluationRow, PruningRow, RunRow
 
 COLUMNS = (
     "id",
@@ -98,14 +99,16 @@ def show(app: App, run: str, as_json: bool) -> None:
     """Show all of a run: settings, figures, evaluations, checkpoints."""
     row = app.store.run(run)
     evaluations = app.store.evaluations(row.id)
-    checkpoints = app.store.checkpoints(row.id)
+    checkpoints, prunings = app.store.checkpoints(row.id), app.store.prunings(row.id)
     if as_json:
         rest = {"evaluations": evaluations, "checkpoints": checkpoints}
+        rest["prunings"] = prunings
         print_json({**asdict(row), **rest})
         return
     _print_run(row)
     _print_evaluations(evaluations)
     _print_checkpoints(checkpoints)
+    _print_prunings(prunings)
 
 
 @runs.command(name="compare")
@@ -157,8 +160,13 @@ def delete(app: App, names: tuple[str, ...], yes: bool) -> None:
         if not yes and not click.confirm(f"Delete {label} and its files?", err=True):
             click.echo(f"kept {label}", err=True)
             continue
-        remove_run(app.store, row.id)
+        for left in remove_run(app.store, row.id):
+            click.echo(f"not removed: {left}", err=True)
         click.echo(f"deleted {label}")
+
+
+runs.add_command(export)
+runs.add_command(import_)
 
 
 def _print_run(row: RunRow) -> None:
@@ -264,3 +272,10 @@ def _print_checkpoints(checkpoints: list[CheckpointRow]) -> None:
         click.echo("\ncheckpoints")
         rows = [asdict(checkpoint) for checkpoint in checkpoints]
         print_table(rows, ("which", "step", "sha256", "path"))
+
+
+def _print_prunings(prunings: list[PruningRow]) -> None:
+    if prunings:
+        click.echo("\npruned")
+        rows = [asdict(row) for row in prunings]
+        print_table(rows, ("created", "what", "evaluation_id", "count", "rule"))

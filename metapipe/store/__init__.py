@@ -2,6 +2,7 @@
 
 from .engine import default_url, mask, require_file
 from .liveness import LOST_AFTER
+from .migrate import require_tables
 from .reader import StoreReader
 from .store import TaskStore
 
@@ -12,4 +13,5 @@ __all__ = [
     "default_url",
     "mask",
     "require_file",
+    "require_tables",
 ]

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
 
-from ..errors import OutdatedSchemaError
+from ..errors import OutdatedSchemaError, StoreError
 from .database import Database
-from .engine import migrating
+from .engine import mask, migrating
 from .revision import adopt, stamped
 from .schema import REVISION
 
@@ -60,6 +60,12 @@ def upgrade(url: str) -> tuple[str | None, str]:
             _require_known(before, database)
         _migrate(database)
         return before, REVISION
+
+
+def require_tables(url: str) -> None:
+    """Raise StoreError if the database at `url` has no tables of ours."""
+    if current(url) is None:
+        raise StoreError(f"there are no runs in {mask(url)}: train one, or check --db")
 
 
 def require_current(database: Database) -> None:

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from ..algorithm import Meta
 from ..errors import CheckpointError
+from ..whole_file import sha256_of
 from .learner import constants_of
 from .loop import TrainingState
-from .tensor_file import TensorFile, read_tensors, sha256_of, shapes, write_tensors
+from .tensor_file import TensorFile, read_tensors, shapes, write_tensors
 
 
 @dataclass(frozen=True)

@@ -128,12 +128,6 @@ def is_ours(metadata: Mapping[str, str]) -> bool:
     return "metapipe" in metadata or OLD_ADAPTED in metadata
 
 
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file. Raises OSError."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
     """The shape of each tensor, by its name."""
     return {name: tensor.shape for name, tensor in tensors.items()}
