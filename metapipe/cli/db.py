@@ -6,7 +6,7 @@ import click
 
 from .context import App, pass_app
 from .options import json_option
-from .output import print_json
+from .output import echo, print_json
 
 
 @click.group()
@@ -23,9 +23,9 @@ def upgrade(app: App) -> None:
     before, after = migrate.upgrade(app.url)
     url = mask(app.url)
     if before == after:
-        click.echo(f"{url} is at schema {after}: nothing to do")
+        echo(f"{url} is at schema {after}: nothing to do")
     else:
-        click.echo(f"{url}: schema {before or 'none'} -> {after}")
+        echo(f"{url}: schema {before or 'none'} -> {after}")
 
 
 @db.command()
@@ -40,4 +40,4 @@ def current(app: App, as_json: bool) -> None:
     if as_json:
         print_json({"url": mask(app.url), "schema": found, "needed": REVISION})
     else:
-        click.echo(f"{mask(app.url)}: schema {found or 'none'}, needed {REVISION}")
+        echo(f"{mask(app.url)}: schema {found or 'none'}, needed {REVISION}")

@@ -10,7 +10,7 @@ import click
 
 from .context import App, pass_app
 from .options import json_option
-from .output import print_csv, print_facts, print_json, print_table
+from .output import echo, print_csv, print_facts, print_json, print_table
 
 if TYPE_CHECKING:
     from ..store.records import EpisodeRow
@@ -72,7 +72,7 @@ def list_(
         print_table(rows, COLUMNS)
     else:
         some = where or offset
-        click.echo("no episodes match" if some else f"run {row.id} has no episodes")
+        echo("no episodes match" if some else f"run {row.id} has no episodes")
 
 
 @episodes.command()
