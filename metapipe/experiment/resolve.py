@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import logging
 import os
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
+
+from pydantic import BaseModel
 
 from ..algorithm import Algorithm
 from ..errors import SettingError, did_you_mean
@@ -26,6 +28,7 @@ from ..plugin import silently_off, stochastic_settings
 from .experiment import SECTIONS, Experiment
 from .project import PROJECT, Project
 from .registry import RUN_TYPES, PluginType, Registry
+from .written import Written, typed
 
 PREFIX = "METAPIPE_"
 COMMAND_LINE, ARGUMENT = "command line", "argument"
@@ -84,6 +87,10 @@ def resolve(
         recommended = _recommended(registry, chosen)
         tables, origins = _merge([*recommended, *given], chosen)
     _tell_of_unused(given, registry, chosen)
+    classes: dict[str, type[BaseModel]] = dict(SECTIONS)
+    classes |= {kind: registry.entry(kind, chosen[kind]).cls for kind in RUN_TYPES}
+    for table, cls in classes.items():
+        tables[table] = _typed(project, table, tables.get(table, {}), cls, origins)
     _drop_foreign(tables, origins, registry, chosen)
     _drop_without_effect(tables, origins, registry, chosen)
     return Resolved(Experiment.from_dict(tables, registry, origins), origins)
@@ -91,31 +98,28 @@ def resolve(
 
 def plugin_settings(
     project: Project,
+    registry: Registry,
     kind: PluginType,
     name: str,
     asked: Iterable[tuple[str, Any]] = (),
     source: str = COMMAND_LINE,
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """The settings of one plugin that file, environment and user give, and where each,
-    by dotted name, came from: what `resolve` would give it, were it chosen."""
+    by dotted name, came from: what `resolve` would give it, were it chosen.
+
+    Raises SettingError, and UnknownNameError if there is no such plugin.
+    """
     given = [
         *_from_file(project),
         *_from_environment(),
         *_from_user(asked, source),
     ]
     tables, origins = _merge(given, {kind: name})
-    return tables.get(kind, {}), origins
+    cls = registry.entry(kind, name).cls
+    return _typed(project, kind, tables.get(kind, {}), cls, origins), origins
 
 
-def parse_value(text: str) -> Any:
-    """A TOML value if it is one (`0.1`, `true`, `[1, 2]`), the text otherwise."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def parse_assignment(text: str) -> tuple[str, Any]:
+def parse_assignment(text: str) -> tuple[str, Written]:
     """`training.lr=0.1` as name and value. Raises SettingError."""
     name, separator, value = text.partition("=")
     if not separator or "." not in name:
@@ -123,7 +127,7 @@ def parse_assignment(text: str) -> tuple[str, Any]:
             f"--set '{text}' is no assignment: write TABLE.NAME=VALUE, for example "
             "algorithm.inner_lr=0.1"
         )
-    return name.strip(), parse_value(value.strip())
+    return name.strip(), Written(value.strip())
 
 
 def _from_file(project: Project) -> Iterable[Given]:
@@ -154,7 +158,7 @@ def _from_environment() -> Iterable[Given]:
     for variable, text in sorted(os.environ.items()):
         if variable.startswith(PREFIX) and "__" in variable:
             path = variable.removeprefix(PREFIX).lower().split("__")
-            yield Given(_checked(path, variable), parse_value(text), variable)
+            yield Given(_checked(path, variable), Written(text), variable)
 
 
 def _from_user(values: Iterable[tuple[str, Any]], source: str) -> Iterable[Given]:
@@ -202,9 +206,27 @@ def _merge(
     return tables, origins
 
 
+def _typed(
+    project: Project,
+    table: str,
+    values: Mapping[str, Any],
+    cls: type[BaseModel],
+    origins: Mapping[str, str],
+) -> dict[str, Any]:
+    """A table's values as its fields mean them: paths in the config file are relative
+    to it, all others to the working directory."""
+
+    def folder(name: str) -> Path:
+        in_file = origins.get(f"{table}.{name}") == str(project.file)
+        return project.directory if in_file else Path.cwd()
+
+    return typed(table, values, cls, folder)
+
+
 def _chosen(kind: PluginType, tables: Mapping[str, Mapping[str, Any]]) -> str:
-    default = SECTIONS["run"].model_fields[kind].default
-    return str(tables.get("run", {}).get(kind, default))
+    field = SECTIONS["run"].model_fields[kind]
+    given: dict[str, Any] = {kind: tables.get("run", {}).get(kind, field.default)}
+    return str(typed("run", given, SECTIONS["run"])[kind])
 
 
 def _recommended(registry: Registry, names: Mapping[PluginType, str]) -> list[Given]:

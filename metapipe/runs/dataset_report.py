@@ -60,7 +60,7 @@ def report(
     """
     by_table(settings, ("dataset",), "this command")
     values, origins = plugin_settings(
-        workspace.project, "dataset", name, settings, source
+        workspace.project, workspace.registry, "dataset", name, settings, source
     )
     dataset: Dataset = workspace.registry.create("dataset", name, values, origins)
     sources = _opened(dataset)
