@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -69,7 +69,7 @@ def _meant(written: Written, field: FieldInfo) -> Any:
     if isinstance(value, str) or not any(map(_is_textual, options)):
         return value
     try:
-        TypeAdapter[Any](field.annotation).validate_python(value)
+        TypeAdapter(cast(Any, field.annotation)).validate_python(value)
     except ValidationError:
         return written.text
     return value

@@ -116,10 +116,12 @@ def evaluate(
         registry,
         store,
         _changed(experiment.evaluation, options, source),
-        dataset=registry.create("dataset", name, {**kept, **of_data}, origins),
-        dataset_name=name,
-        dataset_settings=of_data,
-        algorithm=of_algorithm,
+        examination.Changes(
+            dataset=registry.create("dataset", name, {**kept, **of_data}, origins),
+            dataset_name=name,
+            dataset_settings=of_data,
+            algorithm=of_algorithm,
+        ),
     )
 
 

@@ -75,8 +75,8 @@ def save(
     """Write `state`, and what `network` holds beside it, to `path`; returns the file's
     SHA-256.
 
-    `extra` is JSON-able and comes back in the header. Raises CheckpointError if the
-    file cannot be written.
+    `extra` is JSON-able and comes back in the header. Raises WriteError if the file
+    cannot be written.
     """
     names = {id(p): name for name, p in state.meta.params.items()}
     tensors = {
