@@ -6,7 +6,9 @@ from collections.abc import Collection
 from typing import Self
 
 from . import deletion, recording, tags
-from .migrate import require_current
+from .address import NOWHERE
+from .engine import make_room
+from .migrate import is_begun, require_current
 from .records import RunRow
 from .run_writer import RunWriter
 from .waiting import WAIT
@@ -54,6 +56,7 @@ class TaskStore(RunWriter):
         Raises StoreError if the database cannot be reached, and OutdatedSchemaError if
         another version of metapipe made it.
         """
+        make_room(url)
         store = cls(url, wait)
         try:
             require_current(store._database)
@@ -61,6 +64,29 @@ class TaskStore(RunWriter):
             store.close()
             raise
         return store
+
+    @classmethod
+    def find(cls, url: str, *, wait: float = WAIT) -> Self | None:
+        """Connect to a store that somebody began; None if nobody did. Nothing is made
+        or written.
+
+        Raises StoreError as `open` does, and for another program's database.
+        """
+        store = cls(url, wait)
+        try:
+            if is_begun(store._database):
+                require_current(store._database)
+                return store
+        except BaseException:
+            store.close()
+            raise
+        store.close()
+        return None
+
+    @classmethod
+    def empty(cls) -> Self:
+        """A store without runs, which is nowhere: nothing written to it is kept."""
+        return cls(NOWHERE)
 
     def tag(
         self, run_id: int, add: Collection[str] = (), remove: Collection[str] = ()
