@@ -94,8 +94,8 @@ class Database:
                 ) from error
             if _is_refused(error):
                 raise StoreError(
-                    f"the store {self.masked} is read-only: it was opened with mode=ro, "
-                    "or its file or folder is not yours to write"
+                    f"the store {self.masked} is read-only: it was opened with "
+                    "mode=ro, or its file or folder is not yours to write"
                 ) from error
             raise StoreError(
                 f"the store {self.masked} failed: {self._reason(error)}"

@@ -76,7 +76,7 @@ def make_room(url: str) -> None:
         raise StoreError(
             f"cannot create the folder of {path}: {error.strerror}"
         ) from error
-    if kind := _network(path):
+    if _writable(path) and (kind := _network(path)):
         logger.warning(
             "%s is on a network disk (%s), where SQLite is safe from one machine only: "
             "use a local disk, or Postgres",
@@ -170,6 +170,12 @@ def _prepare(connection: Any, _: object) -> None:
     # Python's driver begins no transaction for DDL, and so cannot undo it: we begin
     # all transactions ourselves.
     connection.isolation_level = None
+    # SQLite's own knows the letters of English only; for ~, which ignores case.
+    connection.create_function("lower", 1, _lower, deterministic=True)
+
+
+def _lower(text: Any) -> Any:
+    return text.lower() if isinstance(text, str) else text
 
 
 def _begin(connection: Connection) -> None:

@@ -150,4 +150,4 @@ def _filtered(session: Session, query: Select[Any], where: str) -> list[Any]:
     try:
         return list(session.execute(query))
     except (DataError, ProgrammingError) as error:
-        raise FilterError(f"cannot apply '{where}': {reason(error)}") from error
+        raise FilterError(f"cannot apply '{where[:200]}': {reason(error)}") from error
