@@ -13,12 +13,20 @@ writing; what is not seen; halves of characters. Joiners, which names in Persian
 Hindi need, are none of them."""
 
 
+NO_TEXT = re.compile("[\\0\\ud800-\\udfff]")
+
+
 def printable(text: str) -> str:
     """The text on one line, in which such characters are written as in Python: `\\x1b`.
 
     A byte of a file name that is not UTF-8 is written as that byte.
     """
     return ACTING.sub(_escape, text)
+
+
+def is_text(text: str) -> bool:
+    """Whether any database takes it for text: no NUL, and no halves of characters."""
+    return not NO_TEXT.search(text)
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -33,6 +33,17 @@ class Written:
         return found["value"] if found.keys() == {"value"} else self.text
 
 
+def parse_assignment(text: str) -> tuple[str, Written]:
+    """`training.lr=0.1` as name and value. Raises SettingError."""
+    name, separator, value = text.partition("=")
+    if not separator or "." not in name:
+        raise SettingError(
+            f"--set '{text}' is no assignment: write TABLE.NAME=VALUE, for example "
+            "algorithm.inner_lr=0.1"
+        )
+    return name.strip(), Written(value.strip())
+
+
 def typed(
     table: str,
     values: Mapping[str, Any],
@@ -50,6 +61,8 @@ def typed(
         field = cls.model_fields.get(name)
         if isinstance(value, Written):
             value = value.toml if field is None else _meant(value, field)
+        if isinstance(value, bool) and field is not None and _is_number(field):
+            value = str(value).lower()  # which pydantic would take for 1
         if field is not None and _holds_paths(field.annotation):
             value = _whole(value, folder(name))
         if isinstance(value, str) and "\0" in value:
@@ -90,6 +103,10 @@ def _is_textual(option: Any) -> bool:
     if get_origin(option) is Literal:
         return any(isinstance(choice, str) for choice in get_args(option))
     return option in (str, Path)
+
+
+def _is_number(field: FieldInfo) -> bool:
+    return {int, float, NoneType}.issuperset(_options(field.annotation))
 
 
 def _holds_paths(annotation: Any) -> bool:

@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from ..errors import SettingError, UsageError
 from ..experiment.experiment import Experiment
+from ..experiment.given import COMMAND_LINE
 from ..experiment.options import Pairs, by_table
-from ..experiment.resolve import COMMAND_LINE, Resolved, plugin_settings, resolve
+from ..experiment.resolve import Resolved, plugin_settings, resolve
 from ..experiment.setting_errors import first_error
 from ..experiment.written import typed
 from ..settings import EvaluationSettings

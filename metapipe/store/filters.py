@@ -23,6 +23,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, not_, or_, true
 
 from ..errors import FilterError
+from ..printable import is_text
 from .fields import Condition, Fields, compare, ordered
 
 LONGEST = 200
@@ -164,7 +165,7 @@ class _Parser:
 def _require_text(text: str) -> None:
     """Refuse what no database takes for text."""
     for position, character in enumerate(text, start=1):
-        if character == "\0" or "\ud800" <= character <= "\udfff":
+        if not is_text(character):
             raise FilterError(f"character {position} is not text")
 
 

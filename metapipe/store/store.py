@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Self
 
+from ..errors import UsageError
+from ..printable import is_text
 from . import deletion, recording, tags
 from .address import NOWHERE
 from .engine import make_room
@@ -100,9 +102,11 @@ class TaskStore(RunWriter):
         )
 
     def note(self, run_id: int, text: str | None) -> None:
-        """Write down something about a run, in place of what was. Raises
-        NotFoundError."""
+        """Write down something about a run, in place of what was. Raises UsageError for
+        what no database takes for text, NotFoundError."""
         notes = text or None
+        if notes is not None and not is_text(notes):
+            raise UsageError("a note has no NUL, and no halves of characters")
         self._database.write(
             lambda session, _: recording.change(session, run_id, notes=notes)
         )
