@@ -8,7 +8,7 @@ import click
 
 from .context import App, pass_app
 from .options import json_option
-from .output import print_json
+from .output import echo, print_json
 
 
 @click.command()
@@ -40,7 +40,7 @@ def export(
         print_json(done)
     else:
         numbers = ", ".join(map(str, done.runs.values()))
-        click.echo(f"wrote run {numbers} with {done.files} checkpoints to {path}")
+        echo(f"wrote run {numbers} with {done.files} checkpoints to {path}")
 
 
 @click.command(name="import")
@@ -61,6 +61,6 @@ def import_(app: App, path: Path, skip_known: bool, as_json: bool) -> None:
         print_json(done)
         return
     for uid, run_id in done.skipped.items():
-        click.echo(f"here already, as run {run_id}: {uid}", err=True)
+        echo(f"here already, as run {run_id}: {uid}", err=True)
     for run_id in done.runs.values():
-        click.echo(f"imported run {run_id}")
+        echo(f"imported run {run_id}")

@@ -9,7 +9,7 @@ import click
 
 from .context import App, pass_app
 from .options import json_option
-from .output import print_json, print_table
+from .output import echo, print_json, print_table
 
 if TYPE_CHECKING:
     from ..runs.pruning import Pruning
@@ -30,9 +30,9 @@ def upgrade(app: App) -> None:
     before, after = migrate.upgrade(app.url)
     url = mask(app.url)
     if before == after:
-        click.echo(f"{url} is at schema {after}: nothing to do")
+        echo(f"{url} is at schema {after}: nothing to do")
     else:
-        click.echo(f"{url}: schema {before or 'none'} -> {after}")
+        echo(f"{url}: schema {before or 'none'} -> {after}")
 
 
 @db.command()
@@ -47,7 +47,7 @@ def current(app: App, as_json: bool) -> None:
     if as_json:
         print_json({"url": mask(app.url), "schema": found, "needed": REVISION})
     else:
-        click.echo(f"{mask(app.url)}: schema {found or 'none'}, needed {REVISION}")
+        echo(f"{mask(app.url)}: schema {found or 'none'}, needed {REVISION}")
 
 
 @db.command()
@@ -77,7 +77,7 @@ def backup(app: App, path: Path, with_files: bool, force: bool, as_json: bool) -
         if done.files is None
         else f"and {done.files} checkpoints in {done.path.parent / 'runs'}"
     )
-    click.echo(f"wrote {done.path}, {size_text(done.bytes)}, {beside}")
+    echo(f"wrote {done.path}, {size_text(done.bytes)}, {beside}")
 
 
 @db.command()
@@ -143,8 +143,8 @@ def prune(
 
 def _print_checked(checked: Checked) -> None:
     rows = ", ".join(f"{many} {name}" for name, many in checked.rows.items())
-    click.echo(f"rows: {rows or 'not counted'}")
-    click.echo(f"checkpoints: {checked.files}, {size_text(checked.bytes)}")
+    echo(f"rows: {rows or 'not counted'}")
+    echo(f"checkpoints: {checked.files}, {size_text(checked.bytes)}")
     if checked.faults:
         found = [
             {
@@ -154,10 +154,10 @@ def _print_checked(checked: Checked) -> None:
             }
             for fault in checked.faults
         ]
-        click.echo()
+        echo()
         print_table(found, ("what", "where", "detail"))
     wrong = sum(not fault.harmless for fault in checked.faults)
-    click.echo(f"\n{wrong} faults" if wrong else "the store is whole")
+    echo(f"\n{wrong} faults" if wrong else "the store is whole")
 
 
 def _print_pruning(done: Pruning) -> None:
@@ -174,16 +174,16 @@ def _print_pruning(done: Pruning) -> None:
         ]
         print_table(rows, ("run", "status", "checkpoints", "size", "episodes"))
     for path in done.left:
-        click.echo(f"not removed: {path}", err=True)
+        echo(f"not removed: {path}", err=True)
     for run_id in done.running:
-        click.echo(f"run {run_id} is running: left alone", err=True)
+        echo(f"run {run_id} is running: left alone", err=True)
     many = sum(len(each.checkpoints) for each in done.runs)
     size = size_text(sum(each.bytes for each in done.runs))
     episodes = sum(each.episodes for each in done.runs)
     verb = "pruned" if done.done else "would prune"
-    click.echo(f"{verb}: checkpoints {many} ({size}), episodes {episodes}")
+    echo(f"{verb}: checkpoints {many} ({size}), episodes {episodes}")
     if done.runs and not done.done:
-        click.echo("nothing was changed: --yes does it")
+        echo("nothing was changed: --yes does it")
 
 
 def size_text(size: float) -> str:

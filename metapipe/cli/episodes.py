@@ -10,7 +10,7 @@ import click
 
 from .context import App, pass_app
 from .options import json_option
-from .output import print_csv, print_facts, print_json, print_table
+from .output import echo, print_csv, print_facts, print_json, print_table
 
 if TYPE_CHECKING:
     from ..store.records import EpisodeRow, PruningRow
@@ -72,7 +72,7 @@ def list_(
         print_table(rows, COLUMNS)
     else:
         prunings = app.store.prunings(row.id)
-        click.echo(_none(row.id, prunings, narrowed=bool(where or offset)))
+        echo(_none(row.id, prunings, narrowed=bool(where or offset)))
 
 
 @episodes.command()

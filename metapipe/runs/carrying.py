@@ -121,7 +121,7 @@ def import_runs(
 def _known(store: StoreReader, archive: Unpacker) -> dict[str, int]:
     """Runs of an archive that a store has already."""
     try:
-        found = {run.uid: store.find(run.uid) for run in archive.runs}
+        found = {run.uid: store.id_of(run.uid) for run in archive.runs}
     except ValueError as error:
         raise DataError(f"{archive.path} is damaged: {error}") from error
     return {name: run_id for name, run_id in found.items() if run_id is not None}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..errors import SettingError
+from ..experiment.given import ARGUMENT
 from ..experiment.options import (
     EVALUATION,
     TRAINING,
@@ -17,12 +18,13 @@ from ..experiment.options import (
     Sections,
     from_options,
     from_settings,
+    hinting,
 )
-from ..experiment.resolve import ARGUMENT
 from ..store.records import EvaluationRow
 from . import requests
 from .pipeline import Outcome
 from .progress import display
+from .verification import Verification
 from .workspace import AnyPath, Workspace
 
 
@@ -54,6 +56,7 @@ def train(
         )
 
 
+@hinting
 def resume(
     run: int | str = "latest",
     *,
@@ -91,6 +94,24 @@ def evaluate(
     changes = from_settings(settings)
     with Workspace.at(project, db, plugin_paths) as workspace:
         return requests.evaluate(workspace, run, asked, changes, dataset, ARGUMENT)
+
+
+def verify(
+    run: int | str = "latest",
+    *,
+    iterations: int | None = None,
+    evaluation: bool = False,
+    project: AnyPath | None = None,
+    db: str | None = None,
+    plugin_paths: Iterable[AnyPath] | AnyPath = (),
+) -> Verification:
+    """Do a run again and see whether the same comes out, bit for bit: `metapipe runs
+    verify`.
+
+    All of it, or its first `iterations`, or its `evaluation` alone. Nothing is written.
+    """
+    with Workspace.at(project, db, plugin_paths) as workspace:
+        return requests.verify(workspace, run, iterations, evaluation)
 
 
 def _options(

@@ -11,14 +11,17 @@ from pydantic import ValidationError
 
 from ..errors import SettingError, UsageError
 from ..experiment.experiment import Experiment
+from ..experiment.given import COMMAND_LINE
 from ..experiment.options import Pairs, by_table
-from ..experiment.resolve import COMMAND_LINE, Resolved, plugin_settings, resolve
+from ..experiment.resolve import Resolved, plugin_settings, resolve
 from ..experiment.setting_errors import first_error
+from ..experiment.written import typed
 from ..settings import EvaluationSettings
 from ..store.records import EvaluationRow
-from . import examination, pipeline
+from . import examination, pipeline, verification
 from .pipeline import Outcome
 from .stored_run import trained_run
+from .verification import Verification
 from .workspace import Workspace
 
 
@@ -62,6 +65,7 @@ def train(
         workspace.registry,
         workspace.new_store,
         workspace.project.directory,
+        origins=planned.resolved.origins,
         parent=planned.parent,
         observers=observers,
     )
@@ -74,6 +78,20 @@ def resume(
     store = workspace.store
     return pipeline.resume(
         store.run(run).id, workspace.registry, store, observers=observers
+    )
+
+
+def verify(
+    workspace: Workspace,
+    run: int | str,
+    iterations: int | None = None,
+    evaluation: bool = False,
+) -> Verification:
+    """Do a run again and compare; see `metapipe.runs.verification.verify`."""
+    store = workspace.store
+    row = trained_run(store, run)
+    return verification.verify(
+        row.id, workspace.registry, store, first=iterations, evaluation=evaluation
     )
 
 
@@ -94,15 +112,21 @@ def evaluate(
     row = trained_run(store, run)
     experiment = Experiment.from_dict(row.config, registry)
     changes = by_table(settings, ("dataset", "algorithm"), "an evaluation")
-    name, of_data = dataset or experiment.run.dataset, changes["dataset"]
+    own, name = experiment.run, dataset or experiment.run.dataset
+    of_data = typed("dataset", changes["dataset"], registry.entry("dataset", name).cls)
+    of_algorithm = typed(
+        "algorithm",
+        changes["algorithm"],
+        registry.entry("algorithm", own.algorithm).cls,
+    )
     kept: dict[str, Any] = {}
     origins = {f"dataset.{field}": source for field in of_data}
-    if name == experiment.run.dataset:
+    if name == own.dataset:
         kept = experiment.dataset.model_dump()
     else:
         asked = [(f"dataset.{field}", value) for field, value in of_data.items()]
         of_data, origins = plugin_settings(
-            workspace.project, "dataset", name, asked, source
+            workspace.project, registry, "dataset", name, asked, source
         )
     return examination.evaluate(
         row.id,
@@ -113,7 +137,7 @@ def evaluate(
             dataset=registry.create("dataset", name, {**kept, **of_data}, origins),
             dataset_name=name,
             dataset_settings=of_data,
-            algorithm=changes["algorithm"],
+            algorithm=of_algorithm,
         ),
     )
 

@@ -1,6 +1,6 @@
 """The task store: what ran, with what, and what came of it. Never imports torch."""
 
-from .engine import default_url, mask, require_file
+from .address import default_url, mask, require_file, whole_url
 from .liveness import LOST_AFTER
 from .migrate import require_tables
 from .reader import StoreReader
@@ -14,4 +14,5 @@ __all__ = [
     "mask",
     "require_file",
     "require_tables",
+    "whole_url",
 ]

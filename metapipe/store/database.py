@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from ..errors import StoreError, UnreachableError
-from .engine import connect, home, mask, writing
+from .address import home, mask, without_secrets
+from .engine import connect, writing
 from .waiting import BRIEF, WAIT, Result, is_passing, patiently
 
 
@@ -111,15 +113,29 @@ class Database:
         except (SQLAlchemyError, UnicodeEncodeError) as error:
             if is_passing(error):
                 raise UnreachableError(
-                    f"the store {self.masked} cannot be reached: {reason(error)}"
+                    f"the store {self.masked} cannot be reached: {self._reason(error)}"
+                ) from error
+            if _is_refused(error):
+                raise StoreError(
+                    f"the store {self.masked} is read-only: it was opened with "
+                    "mode=ro, or its file or folder is not yours to write"
                 ) from error
             raise StoreError(
-                f"the store {self.masked} failed: {reason(error)}"
+                f"the store {self.masked} failed: {self._reason(error)}"
             ) from error
 
     def _begin(self, session: Session) -> None:
         with self.translated():
             session.connection()
+
+    def _reason(self, error: Exception) -> str:
+        return without_secrets(reason(error), self.engine.url)
+
+
+def _is_refused(error: Exception) -> bool:
+    """Whether SQLite may not write."""
+    code: int = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0)
+    return code & 0xFF == sqlite3.SQLITE_READONLY
 
 
 def reason(error: Exception) -> str:

@@ -156,7 +156,7 @@ class StoreReader:
         with self._database.snapshot() as session:
             yield transfer.rows(session, run_ids)
 
-    def find(self, uid: str) -> int | None:
+    def id_of(self, uid: str) -> int | None:
         """The run that is called so in any store. Raises ValueError for no uid."""
         with self._database.reading() as session:
             return transfer.find(session, uid)

@@ -11,8 +11,11 @@ from typing import Self
 from sqlalchemy.orm import Session
 
 from ..errors import DataError, UsageError
+from ..printable import is_text
 from . import deletion, prunings, recording, tags, transfer
-from .migrate import require_current
+from .address import NOWHERE
+from .engine import make_room
+from .migrate import is_begun, require_current
 from .records import CheckpointRow, PruningRule, RunRow
 from .run_writer import RunWriter
 from .transfer import Row
@@ -62,6 +65,7 @@ class TaskStore(RunWriter):
         Raises StoreError if the database cannot be reached, and OutdatedSchemaError if
         another version of metapipe made it.
         """
+        make_room(url)
         store = cls(url, wait)
         store._database.runs = runs
         try:
@@ -70,6 +74,32 @@ class TaskStore(RunWriter):
             store.close()
             raise
         return store
+
+    @classmethod
+    def find(
+        cls, url: str, *, wait: float = WAIT, runs: Path | None = None
+    ) -> Self | None:
+        """Connect as `open` does to a store that somebody began; None if nobody did.
+        Nothing is made or written.
+
+        Raises StoreError as `open` does, and for another program's database.
+        """
+        store = cls(url, wait)
+        store._database.runs = runs
+        try:
+            if is_begun(store._database):
+                require_current(store._database)
+                return store
+        except BaseException:
+            store.close()
+            raise
+        store.close()
+        return None
+
+    @classmethod
+    def empty(cls) -> Self:
+        """A store without runs, which is nowhere: nothing written to it is kept."""
+        return cls(NOWHERE)
 
     def tag(
         self, run_id: int, add: Collection[str] = (), remove: Collection[str] = ()
@@ -83,9 +113,11 @@ class TaskStore(RunWriter):
         )
 
     def note(self, run_id: int, text: str | None) -> None:
-        """Write down something about a run, in place of what was. Raises
-        NotFoundError."""
+        """Write down something about a run, in place of what was. Raises UsageError for
+        what no database takes for text, NotFoundError."""
         notes = text or None
+        if notes is not None and not is_text(notes):
+            raise UsageError("a note has no NUL, and no halves of characters")
         self._database.write(
             lambda session, _: recording.change(session, run_id, notes=notes)
         )
