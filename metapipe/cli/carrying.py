@@ -34,7 +34,7 @@ def export(
     from ..runs.carrying import export_runs
 
     done = export_runs(
-        app.store, names, path, with_files=not without_files, force=force
+        app.existing_store, names, path, with_files=not without_files, force=force
     )
     if as_json:
         print_json(done)

@@ -15,9 +15,12 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import CheckpointError
-from ..store.records import RunRow
+
+if TYPE_CHECKING:
+    from ..store.records import RunRow
 
 DIRECTORY = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
 """What `new_directory` makes."""
@@ -69,12 +72,12 @@ def require_there(path: Path, row: RunRow) -> None:
         return
     if not is_here(row):
         raise CheckpointError(
-            f"there is no {path} here: the files of run {row.id} lie on {row.host}; "
+            f"no checkpoint at {path}: the files of run {row.id} lie on {row.host}; "
             f"work with it there, or bring it: metapipe runs export {row.id} FILE"
         )
     raise CheckpointError(
-        f"there is no {path}, where run {row.id} left it: if the project was moved, "
-        "put it back below the .metapipe/runs of this one"
+        f"no checkpoint at {path}, where run {row.id} left it: if the project was "
+        "moved, bring its folder .metapipe/runs too"
     )
 
 

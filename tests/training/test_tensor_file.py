@@ -13,7 +13,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from metapipe.errors import CheckpointError, WriteError
-from metapipe.training.tensor_file import read_tensors, sha256_of, write_tensors
+from metapipe.training.tensor_file import read_tensors, write_tensors
+from metapipe.whole_file import sha256_of
 
 TENSORS = {
     "params/w": torch.arange(3.0),
