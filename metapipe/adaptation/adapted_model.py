@@ -257,7 +257,8 @@ def _check_header(
         raise ValueError(f"no plugins are called {reprlib.repr(names)}")
     if not all(isinstance(table, dict) for table in tables):
         raise ValueError("the settings of its plugins are no tables")
-    if problem.kind not in get_args(Kind) or problem.outputs < 1:
+    count = type(problem.outputs) is int and problem.outputs > 0
+    if problem.kind not in get_args(Kind) or not count:
         raise ValueError(
             f"no problem is {problem.kind!r:.40} with {problem.outputs} outputs"
         )

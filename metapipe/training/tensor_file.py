@@ -201,8 +201,8 @@ def _require_small(path: Path, length: int) -> None:
     """Raise CheckpointError for a header that is longer than any of ours."""
     if length > LARGEST_HEAD:
         raise CheckpointError(
-            f"{path} is damaged, or foreign: its header would have {length} bytes, at "
-            f"most {LARGEST_HEAD} are read"
+            f"{path} is damaged, or no file of tensors: its header would have {length} "
+            f"bytes, and {LARGEST_HEAD} are read"
         )
 
 

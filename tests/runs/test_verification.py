@@ -120,7 +120,8 @@ def test_a_part_is_done_again(trained: Path) -> None:
         ),
         (
             "update episodes set loss = 0 where id in (select max(e.id) "
-            "from episodes e join evaluations v on v.id = e.evaluation_id where v.run_id = 1)",
+            "from episodes e join evaluations v on v.id = e.evaluation_id "
+            "where v.run_id = 1)",
             "equal episodes of test",
             None,
         ),
