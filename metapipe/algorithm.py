@@ -105,9 +105,6 @@ class Algorithm(Plugin):
     equations: ClassVar[str] = ""
     """Which equations or algorithms of the paper are implemented, in a line."""
 
-    departures: ClassVar[str] = ""
-    """What is done otherwise than in the paper or its authors' code, if anything."""
-
     kinds: ClassVar[frozenset[Kind]] = frozenset({"classification"})
     """The kinds of problem the method is defined for."""
 

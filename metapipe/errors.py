@@ -10,6 +10,7 @@ MetapipeError                  failure: exit code 1
 ├── NotFoundError              no such run, episode, evaluation or checkpoint
 ├── PluginError                a plugin that cannot be loaded or breaks its contract
 ├── DataError                  data that cannot be found or read
+│   └── PathError              a path of the user's that leads to nothing; code 2 too
 ├── StoreError                 the task store cannot be reached or used
 │   ├── OutdatedSchemaError    the store's schema is not this version's
 │   ├── ClaimError             the run belongs to another process
@@ -72,6 +73,10 @@ class PluginError(MetapipeError):
 
 class DataError(MetapipeError):
     """Data cannot be found or read."""
+
+
+class PathError(DataError, SettingError):
+    """A path that is not given, or leads to nothing or to what is no file or folder."""
 
 
 class StoreError(MetapipeError):

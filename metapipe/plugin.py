@@ -39,6 +39,9 @@ class Plugin(BaseModel, ABC):
     paper: ClassVar[str] = ""
     """Citation with its address, shown by `metapipe plugins show`."""
 
+    departures: ClassVar[str] = ""
+    """What is done otherwise than in the paper or its authors' code, if anything."""
+
     recommended: ClassVar[Mapping[str, Any]] = {}
     """Run settings this plugin does well with, by dotted name (`training.lr`). They
     replace the built-in defaults and give way to whatever the user says."""

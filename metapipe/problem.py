@@ -31,6 +31,9 @@ class Problem:
     class_count: int = 0
     """Number of classes of the split the tasks come from; 0 for regression."""
 
+    shots: int = 0
+    """The most support examples a class of a task; 0 where that is not known."""
+
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Problem:
         """From JSON of a file or a store, which may call `class_count` `classes`, as it

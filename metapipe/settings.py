@@ -159,7 +159,8 @@ class TrainingSettings(Section):
     """Meta-iterations: steps of the outer optimiser."""
 
     minutes: PositiveFloat | None = None
-    """Stop, as completed, after this many minutes of training."""
+    """Stop, as completed, after this many minutes of training. A schedule goes over
+    all `iterations`, and is cut there."""
 
     tasks: PositiveInt = 16
     """Episodes in a meta-batch."""
@@ -177,8 +178,13 @@ class TrainingSettings(Section):
     lr: PositiveFloat = 0.001
     """Step size of the outer optimiser at the start."""
 
-    schedule: Literal["constant", "cosine", "linear"] = "constant"
-    """How the outer step size goes from `lr` to `final_lr` over the iterations."""
+    schedule: Literal["constant", "cosine", "linear", "steps"] = "constant"
+    """How the outer step size goes from `lr` to `final_lr` over the iterations; or in
+    steps, by `factors`."""
+
+    factors: tuple[tuple[PositiveInt, PositiveFloat], ...] = ()
+    """For `steps`: from so many iterations on, `lr` times that, as in
+    [[2000, 0.5], [4000, 0.25]]."""
 
     final_lr: NonNegativeFloat = 0.0
     """Outer step size at the end of a schedule."""
@@ -222,6 +228,15 @@ class TrainingSettings(Section):
     def _enough_tasks(self) -> Self:
         if self.shards > self.tasks:
             raise ValueError(f"shards = {self.shards} of {self.tasks} tasks: use fewer")
+        return self
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        places = [place for place, _ in self.factors]
+        if self.schedule == "steps" and not places:
+            raise ValueError("schedule = steps needs factors, as in [[2000, 0.5]]")
+        if places != sorted(set(places)):
+            raise ValueError(f"factors are not in the order of their places: {places}")
         return self
 
 

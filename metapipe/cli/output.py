@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import csv
 import json
+import math
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,14 +38,14 @@ def heading(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """One JSON document; what is no number in JSON becomes null."""
-    _write(f"{_json(value, indent=2)}\n")
+    _write(f"{json_text(value, indent=2)}\n")
 
 
 def print_json_rows(rows: Iterable[Any]) -> None:
     """One JSON document, a list that is written as it grows."""
     _write("[")
     for number, row in enumerate(rows):
-        _write(f"{',' if number else ''}\n  {_json(row)}")
+        _write(f"{',' if number else ''}\n  {json_text(row)}")
     _write("\n]\n")
 
 
@@ -115,7 +116,7 @@ def print_facts(facts: Iterable[tuple[str, Any]]) -> None:
 
 def format_cell(value: Any, column: str = "") -> str:
     """A value for people: percentages for accuracies, local times, four digits."""
-    if value is None:
+    if value is None or _is_no_number(value):
         return ""
     if isinstance(value, float):
         if "accuracy" in column:
@@ -124,7 +125,7 @@ def format_cell(value: Any, column: str = "") -> str:
     if isinstance(value, datetime):
         return value.astimezone().strftime("%Y-%m-%d %H:%M")
     if isinstance(value, dict | list | tuple):
-        return _json(value)
+        return json_text(value)
     return printable(str(value))
 
 
@@ -142,10 +143,13 @@ def _write(text: str, stream: TextIO | None = None) -> None:
     print(text, end="", file=stream or sys.stdout, flush=True)
 
 
-def _json(value: Any, indent: int | None = None) -> str:
-    """JSON text in what characters stdout has, without any that act on a terminal."""
+def json_text(value: Any, indent: int | None = None) -> str:
+    """JSON text in what characters stdout has, without any that act on a terminal; what
+    is no number, for which JSON has no word, is null."""
     utf8 = codecs.lookup(sys.stdout.encoding or "ascii").name == "utf-8"
-    text = json.dumps(_plain(value), indent=indent, ensure_ascii=not utf8)
+    text = json.dumps(
+        _plain(value), indent=indent, ensure_ascii=not utf8, allow_nan=False
+    )
     return _ACTING.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
@@ -166,6 +170,8 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, Path):
         return str(value)
-    if isinstance(value, float) and value - value != 0:
-        return None
-    return value
+    return None if _is_no_number(value) else value
+
+
+def _is_no_number(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)

@@ -1,4 +1,4 @@
-"""`metapipe runs list | show | compare | delete`."""
+"""`metapipe runs list | show | compare | verify | delete | export | import`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 
 from ..errors import UnknownNameError, did_you_mean
 from ..printable import printable
+from .carrying import export, import_
 from .context import App, pass_app
 from .options import json_option
 from .output import (
@@ -22,11 +23,12 @@ from .output import (
     print_json,
     print_table,
 )
+from .verify import verify
 
 if TYPE_CHECKING:
     from ..runs.comparison import Comparison
     from ..runs.pictures import Axis
-    from ..store.records import CheckpointRow, EvaluationRow, RunRow
+    from ..store.records import CheckpointRow, EvaluationRow, PruningRow, RunRow
 
 COLUMNS = (
     "id",
@@ -100,14 +102,16 @@ def show(app: App, run: str, as_json: bool) -> None:
     """Show all of a run: settings, figures, evaluations, checkpoints."""
     row = app.store.run(run)
     evaluations = app.store.evaluations(row.id)
-    checkpoints = app.store.checkpoints(row.id)
+    checkpoints, prunings = app.store.checkpoints(row.id), app.store.prunings(row.id)
     if as_json:
         rest = {"evaluations": evaluations, "checkpoints": checkpoints}
+        rest["prunings"] = prunings
         print_json({**asdict(row), **rest})
         return
     _print_run(row)
     _print_evaluations(evaluations)
     _print_checkpoints(checkpoints)
+    _print_prunings(prunings)
 
 
 @runs.command(name="compare")
@@ -142,6 +146,9 @@ def compare_(
         _print_comparison(found)
 
 
+runs.add_command(verify)
+
+
 @runs.command()
 @click.argument("names", metavar="RUN...", nargs=-1, required=True)
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -157,8 +164,13 @@ def delete(app: App, names: tuple[str, ...], yes: bool) -> None:
         if not yes and not click.confirm(f"Delete {label} and its files?", err=True):
             echo(f"kept {label}", err=True)
             continue
-        remove_run(app.store, row.id)
+        for left in remove_run(app.store, row.id):
+            echo(f"not removed: {left}", err=True)
         echo(f"deleted {label}")
+
+
+runs.add_command(export)
+runs.add_command(import_)
 
 
 def _print_run(row: RunRow) -> None:
@@ -264,3 +276,10 @@ def _print_checkpoints(checkpoints: list[CheckpointRow]) -> None:
         heading("checkpoints")
         rows = [asdict(checkpoint) for checkpoint in checkpoints]
         print_table(rows, ("which", "step", "sha256", "path"))
+
+
+def _print_prunings(prunings: list[PruningRow]) -> None:
+    if prunings:
+        heading("pruned")
+        rows = [asdict(row) for row in prunings]
+        print_table(rows, ("created", "what", "evaluation_id", "count", "rule"))

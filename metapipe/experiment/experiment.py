@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from ..algorithm import Algorithm
 from ..dataset import Dataset
@@ -51,7 +51,7 @@ class Experiment:
     def to_dict(self) -> dict[str, Any]:
         """All settings by table, JSON-able: what the store keeps."""
         return {
-            name: getattr(self, name).model_dump(mode="json")
+            name: BaseModel.model_dump(getattr(self, name), mode="json")
             for name in (*SECTIONS, *RUN_TYPES)
         }
 

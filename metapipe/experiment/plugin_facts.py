@@ -21,7 +21,7 @@ def facts(entry: Entry) -> dict[str, Any]:
         "what": _summary(cls),
         "paper": cls.paper,
         "implements": getattr(cls, "equations", ""),
-        "departs": getattr(cls, "departures", ""),
+        "departs": cls.departures,
         "problems": ", ".join(sorted(getattr(cls, "kinds", ()))),
         "classes": _classes(cls) if entry.plugin_type == "algorithm" else "",
         "training": "" if getattr(cls, "needs_training", True) else UNTRAINED,

@@ -13,25 +13,28 @@ from typing import Any
 from ..errors import StoreError, UsageError
 from ..events import RunInfo
 from ..experiment.experiment import Experiment
+from ..experiment.reading import Reading
 from ..experiment.registry import Registry
 from ..numerics.task_map import LocalTaskMap
-from ..numerics.tuning import candidates
 from ..store import TaskStore
 from ..store.records import EvaluationRow, NewEvaluation, NewRun, RunRow
 from ..training.exactness import require_exact
 from ..training.learner import Learner
-from ..training.loop import choose_mapping, initial_state
+from ..training.loop import initial_state
 from .examination import judge
 from .heartbeat import heartbeat
+from .mapping import mapping_for, mapping_of
 from .patience import Patience
-from .preparation import Prepared, check_dropout, prepare
-from .provenance import environment, git_state, host, new_directory
+from .preparation import Prepared, check_dropout, check_trainable, prepare
+from .provenance import environment, git_state, host
 from .reporter import Reporter
 from .resumption import Resumption, resumption
-from .run_files import tidy
+from .run_files import new_directory, tidy
 from .session import TrainingSession
 from .signals import interruptible
 from .stored_run import require_same_data
+
+NOWHERE: Mapping[str, str] = {}
 
 logger = logging.getLogger("metapipe")
 
@@ -59,16 +62,22 @@ def train(
     store: TaskStore,
     project: Path,
     *,
+    origins: Mapping[str, str] = NOWHERE,
     parent: int | None = None,
     observers: Sequence[object] = (),
 ) -> Outcome:
     """Run an experiment: train, then evaluate on the split its settings name.
 
     `observers` are objects with hook implementations, told beside the plugins.
-    Everything that can be refused is refused before the run is entered in the store.
+    `origins` tell where settings came from: of what a user gave and nothing reads, a
+    warning is logged. Everything that can be refused is refused before the run is
+    entered in the store.
     """
-    prepared = prepare(experiment)
+    reading = Reading.of(experiment, origins)
+    prepared = prepare(reading.experiment)
     check_dropout(experiment, prepared.learner.network)
+    reading.tell(["model"])
+    check_trainable(prepared)
     directory = new_directory(project)
     commit, dirty = git_state(project)
     run_id = store.begin_run(
@@ -96,7 +105,9 @@ def train(
             **_facts_of_data(prepared),
         )
     )
-    return _run(run_id, prepared, None, registry, store, observers)
+    outcome = _run(run_id, prepared, None, registry, store, observers)
+    reading.tell(["task", "training", "algorithm", "dataset"])
+    return outcome
 
 
 def resume(
@@ -199,7 +210,7 @@ def _begin(session: TrainingSession, row: RunRow, found: Resumption | None) -> N
         session.best, session.seconds = header["best"], header["seconds"]
         session.latest = {m.name: m.value for m in store.metrics(row.id)}
     known = found.checkpoint.header["mapping"] if found else row.mapping
-    session.learner = _mapped(session, known)
+    session.learner = _mapped(session, row, known)
     mapping = str(session.learner.mapping)
     store.update_run(row.id, mapping=mapping)
     logger.info("training on %s, tasks mapped by %s", session.learner.device, mapping)
@@ -264,16 +275,24 @@ def _facts_of_data(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _mapped(session: TrainingSession, known: str | None) -> Learner:
-    """The learner with its task map: that known of the run, or the fastest."""
+def _known_mapping(
+    row: RunRow, experiment: Experiment, store: TaskStore
+) -> LocalTaskMap | None:
+    """What the run that this one repeats had, if it is the same work."""
+    if row.parent_id is None:
+        return None
+    return mapping_of(store.run(row.parent_id), experiment)
+
+
+def _mapped(session: TrainingSession, row: RunRow, known: str | None) -> Learner:
+    """The learner with its task map: that known of the run, or of the run it repeats,
+    or the fastest."""
+    learner, experiment = session.learner, session.experiment
     if known is not None:
-        return replace(session.learner, mapping=LocalTaskMap.parse(known))
-    training = session.experiment.training
-    maps = candidates(
-        training.mapping, training.chunk, training.tasks, session.learner.device
-    )
-    best = choose_mapping(session.learner, session.state, maps, session.draw)
-    chosen = replace(session.learner, mapping=best)
+        return replace(learner, mapping=LocalTaskMap.parse(known))
+    repeated = _known_mapping(row, experiment, session.reporter.store)
+    best = mapping_for(experiment, learner, session.state, session.draw, repeated)
+    chosen = replace(learner, mapping=best)
     require_exact(chosen, session.state, session.draw)
     return chosen
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
-import secrets
 import socket
 import subprocess
-from datetime import UTC, datetime
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +23,23 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "platform": platform.platform(),
-        "processor": platform.processor() or platform.machine(),
+        "processor": processor(),
         "cpus": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "cuda": torch.version.cuda,
     }
 
 
-def new_directory(project: Path) -> Path:
-    """Where the files of a new run of the project will be."""
-    moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    return project / ".metapipe" / "runs" / f"{moment}-{secrets.token_hex(3)}"
+@cache
+def processor() -> str:
+    """The name of this machine's processor, as far as the system tells it: on another
+    one the same sums can be rounded otherwise."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
 
 
 def host() -> str:

@@ -18,9 +18,10 @@ from ..experiment.setting_errors import first_error
 from ..experiment.written import typed
 from ..settings import EvaluationSettings
 from ..store.records import EvaluationRow
-from . import examination, pipeline
+from . import examination, pipeline, verification
 from .pipeline import Outcome
 from .stored_run import trained_run
+from .verification import Verification
 from .workspace import Workspace
 
 
@@ -64,6 +65,7 @@ def train(
         workspace.registry,
         workspace.new_store,
         workspace.project.directory,
+        origins=planned.resolved.origins,
         parent=planned.parent,
         observers=observers,
     )
@@ -76,6 +78,20 @@ def resume(
     store = workspace.store
     return pipeline.resume(
         store.run(run).id, workspace.registry, store, observers=observers
+    )
+
+
+def verify(
+    workspace: Workspace,
+    run: int | str,
+    iterations: int | None = None,
+    evaluation: bool = False,
+) -> Verification:
+    """Do a run again and compare; see `metapipe.runs.verification.verify`."""
+    store = workspace.store
+    row = trained_run(store, run)
+    return verification.verify(
+        row.id, workspace.registry, store, first=iterations, evaluation=evaluation
     )
 
 

@@ -8,6 +8,7 @@ since the store was away, has them with it.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from ..store.records import NewEvaluation
 from ..training.evaluation import evaluate
 from ..training.intervals import Summary, summarise
 from ..training.learner import Learner
-from ..training.loop import Iteration, TrainingState, iterations
+from ..training.loop import Iteration, TrainingState, iterations, lr_at
 from .clock import Clock
 from .evaluations import evaluation_row, evaluation_tasks
 from .recipes import meta_batch
@@ -33,6 +34,8 @@ from .stretch import Stretch
 
 Ending = Literal["completed", "interrupted", "stopped"]
 """How a training ended that did not fail."""
+
+logger = logging.getLogger("metapipe")
 
 
 @dataclass
@@ -69,7 +72,7 @@ class TrainingSession:
             self.learner, self.state, training, self.draw, self.experiment.run.seed
         )
         with self._clock() as clock, self.learner.mapping.undisturbed():
-            if self._done(clock.seconds()):
+            if self.state.step and self._done(clock.seconds()):
                 return "completed"  # it was resumed with nothing left to train
             for iteration in loop:
                 window.append(iteration)
@@ -77,6 +80,7 @@ class TrainingSession:
                 ended: Ending | None = None
                 if self._done(clock.seconds()):
                     ended = "completed"
+                    self._tell_of_a_cut()
                 elif interruption:
                     ended = "interrupted"
                 save = bool(ended) or step % training.checkpoint_every == 0
@@ -128,6 +132,22 @@ class TrainingSession:
         training = self.experiment.training
         late = training.minutes is not None and seconds >= 60 * training.minutes
         return late or self.state.step >= training.iterations
+
+    def _tell_of_a_cut(self) -> None:
+        """Warn where the time was over before a schedule was."""
+        training, step = self.experiment.training, self.state.step
+        if training.schedule != "constant" and step < training.iterations:
+            logger.warning(
+                "training.minutes = %g ended training after %d of %d iterations: the "
+                "%s schedule was cut at a step size of %.3g; with --iterations %d it "
+                "goes to its end",
+                training.minutes,
+                step,
+                training.iterations,
+                training.schedule,
+                lr_at(training, step),
+                step,
+            )
 
     def _record(self, stretch: Stretch) -> None:
         self.latest.update(stretch.figures)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from ..errors import UsageError
+from .run_files import runs_folder
 
 if TYPE_CHECKING:
     from ..experiment.catalogue import Catalogue
@@ -119,15 +120,33 @@ class Workspace:
 
         if self.db is not None:
             require_file(self.db)
-        found = TaskStore.find(self.url, wait=self.project.store_wait)
+        runs = runs_folder(self.project.directory)
+        found = TaskStore.find(self.url, wait=self.project.store_wait, runs=runs)
         return found or TaskStore.empty()
+
+    @property
+    def existing_url(self) -> str:
+        """The store's URL. Raises StoreError if its file is not there."""
+        from ..store import require_file
+
+        require_file(self.url)
+        return self.url
+
+    @property
+    def existing_store(self) -> TaskStore:
+        """The task store, for what makes none. Raises StoreError if it is not there."""
+        from ..store import require_tables
+
+        require_tables(self.existing_url)
+        return self.new_store
 
     @cached_property
     def new_store(self) -> TaskStore:
         """The task store, made if it is not there."""
         from ..store import TaskStore
 
-        return TaskStore.open(self.url, wait=self.project.store_wait)
+        runs = runs_folder(self.project.directory)
+        return TaskStore.open(self.url, wait=self.project.store_wait, runs=runs)
 
     def close(self) -> None:
         """Let go of the store, if it was opened."""

@@ -2,6 +2,7 @@
 
 from .address import default_url, mask, require_file, whole_url
 from .liveness import LOST_AFTER
+from .migrate import require_tables
 from .reader import StoreReader
 from .store import TaskStore
 
@@ -12,5 +13,6 @@ __all__ = [
     "default_url",
     "mask",
     "require_file",
+    "require_tables",
     "whole_url",
 ]

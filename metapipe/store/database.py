@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +31,8 @@ class Database:
         self.engine = connect(url)
         self.masked = mask(url)
         self.home = home(self.engine.url)
+        self.runs: Path | None = None
+        """Where runs are looked for that are no longer where they were."""
 
     def close(self) -> None:
         """Let go of the database."""
@@ -46,13 +49,33 @@ class Database:
         return str(path)
 
     def found(self, kept: str) -> str:
-        """Where that path is now."""
-        return kept if self.home is None else str(self.home / kept)
+        """Where that path is now: where it was kept, or if it was kept whole and is not
+        there, among the runs of a project that was moved."""
+        place = Path(kept) if self.home is None else self.home / kept
+        gone = os.path.isabs(kept) and not os.path.exists(place)
+        if self.runs is not None and gone:
+            _, below, name = place.as_posix().rpartition("/runs/")
+            if below and os.path.exists(self.runs / name):
+                return str(self.runs / name)
+        return str(place)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """One transaction that changes nothing."""
         with Session(self.engine) as session:
+            patiently(lambda _: self._begin(session), lambda: BRIEF, tell=False)
+            with self.translated():
+                yield session
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """Questions that all see the store as it is at the first of them."""
+        engine = self.engine
+        if engine.dialect.name == "postgresql":  # SQLite does so by itself
+            engine = engine.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+        with Session(engine) as session:
             patiently(lambda _: self._begin(session), lambda: BRIEF, tell=False)
             with self.translated():
                 yield session

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, inspect, text
 
 from ..errors import OutdatedSchemaError, StoreError
-from .address import is_there
+from .address import is_there, mask
 from .database import Database
 from .engine import make_room, migrating
 from .revision import adopt, stamped
@@ -66,6 +66,12 @@ def upgrade(url: str) -> tuple[str | None, str]:
             _require_known(before, database)
         _migrate(database)
         return before, REVISION
+
+
+def require_tables(url: str) -> None:
+    """Raise StoreError if the database at `url` has no tables of ours."""
+    if current(url) is None:
+        raise StoreError(f"there are no runs in {mask(url)}: train one, or check --db")
 
 
 def require_current(database: Database) -> None:

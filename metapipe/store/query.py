@@ -18,7 +18,14 @@ from .fields import episode_fields, run_fields
 from .filters import order_by, parse
 from .liveness import status
 from .paging import LARGEST, Page, hardest_behind
-from .records import CheckpointRow, EpisodeRow, EvaluationRow, MetricRow, RunRow
+from .records import (
+    CheckpointRow,
+    EpisodeRow,
+    EvaluationRow,
+    MetricRow,
+    PruningRow,
+    RunRow,
+)
 
 LARGEST_ID = 2**31 - 1
 """Larger ones the databases refuse to look for."""
@@ -99,6 +106,13 @@ def checkpoints(session: Session, run_id: int) -> list[CheckpointRow]:
     table = schema.Checkpoint
     query = select(table).where(table.run_id == run_id).order_by(table.which)
     return [record(CheckpointRow, row) for row in session.scalars(query)]
+
+
+def prunings(session: Session, run_id: int) -> list[PruningRow]:
+    """What was pruned of a run, oldest first."""
+    table = schema.Pruning
+    query = select(table).where(table.run_id == run_id).order_by(table.id)
+    return [record(PruningRow, row) for row in session.scalars(query)]
 
 
 def episodes(

@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -55,14 +56,15 @@ class TensorFile:
     """By GROUP/NAME; they may lie in the file itself."""
 
     def group(self, name: str, device: str) -> Params:
-        """The tensors of a group, by the names they have in it, on a device.
+        """The tensors of a group, by the names they have in it, in their order, on a
+        device.
 
         Copied, since a tensor in a file lies at any address: where torch's own begin at
         multiples of 64 bytes, a matrix product can round otherwise.
         """
         return {
             path.removeprefix(f"{name}/"): tensor.to(device, copy=True)
-            for path, tensor in self.tensors.items()
+            for path, tensor in sorted(self.tensors.items(), key=itemgetter(0))
             if path.startswith(f"{name}/")
         }
 
@@ -124,12 +126,6 @@ def open_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 def is_ours(metadata: Mapping[str, str]) -> bool:
     """Whether metapipe wrote a file with that metadata."""
     return "metapipe" in metadata or OLD_ADAPTED in metadata
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file. Raises OSError."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:

@@ -10,6 +10,7 @@ from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.testing import AlgorithmContract, TinyModel, blobs, waves
 from metapipe_plugins.algorithms.anil import ANIL
 from metapipe_plugins.algorithms.maml import MAML
+from metapipe_plugins.models.conv4 import Conv4
 
 LOOP = LocalTaskMap("loop")
 PROBLEM = Problem("classification", (6,), 3)
@@ -155,3 +156,12 @@ def test_only_the_head_is_adapted() -> None:
     adapted = algorithm.adapt(network, Meta.of(network), support, 3)
     assert set(adapted) == {"weight", "bias"}
     assert adapted["weight"].shape == (3, 16)
+
+
+def test_the_head_begins_as_the_model_says() -> None:
+    """`model.head=zero` was ignored (audit B5): the head was ANIL's own."""
+    problem = Problem("classification", (1, 28, 28), 5)
+    network = ANIL().build(Conv4(head="zero"), problem)
+    head = dict(network.named_parameters())["head.weight"]
+    assert head.shape == (5, 64)
+    assert not head.any()

@@ -1,15 +1,17 @@
 """CAVIA: closed form of a linear model, and nothing to adapt (algorithms.md 17)."""
 
+import pytest
 import torch
 from torch import nn
 
-from metapipe import Meta, Problem, Samples
+from metapipe import Meta, Problem, Samples, UnsupportedError
 from metapipe.numerics.functional import apply, gradient
 from metapipe.numerics.losses import task_loss
 from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, TinyModel, blobs, waves
 from metapipe_plugins.algorithms.cavia import CAVIA, Concatenated
+from metapipe_plugins.models.conv4 import Conv4
 from metapipe_plugins.models.mlp import MLP
 
 LOOP = LocalTaskMap("loop")
@@ -74,3 +76,16 @@ def test_each_task_begins_at_zero_and_the_network_stays() -> None:
     assert not cavia.unadapted(network, Meta(meta.params))["context"].any()
     support = Samples(*(t[0] for t in episodes.support))
     assert set(cavia.adapt(network, meta, support, 3)) == {"context"}
+
+
+def test_on_images_the_head_begins_as_the_model_says() -> None:
+    problem = Problem("classification", (1, 28, 28), 5)
+    network = CAVIA().build(Conv4(head="zero"), problem)
+    assert not dict(network.named_parameters())["head.weight"].any()
+
+
+def test_a_context_that_normalisation_would_subtract_is_refused() -> None:
+    """It was accepted, and the outputs moved by 1e-16 (audit B4)."""
+    problem = Problem("regression", (1,), 1)
+    with pytest.raises(UnsupportedError, match=r"model\.normalise=false"):
+        CAVIA().build(MLP(normalise=True), problem)

@@ -10,6 +10,7 @@ from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, TinyModel, blobs
 from metapipe_plugins.algorithms.metanet import (
+    READ,
     MetaNet,
     example_gradients,
     generate,
@@ -241,3 +242,20 @@ def test_on_images_it_runs_and_every_part_learns() -> None:
     )
     silent = {name for name, grad in step.gradients.items() if not grad.any()}
     assert silent <= {"representation.head.weight", "representation.head.bias"}
+
+
+def test_queries_are_read_in_parts_and_alike() -> None:
+    """Each query has weights of its own: more than READ at a time take too much memory
+    (11 GB for 32 tasks of 75 queries)."""
+    torch.manual_seed(0)
+    metanet, episodes = MetaNet(), blobs(queries=READ)
+    problem = Problem("classification", (6,), 3)
+    network = metanet.build(TinyModel(), problem).double()
+    meta = metanet.init(network)
+    support, query = (Samples(*(t[0] for t in s)) for s in episodes[1:3])
+    adapted = metanet.adapt(network, meta, support, 3)
+    inputs = query.inputs
+    assert len(inputs) > READ
+    together = metanet.predict(network, meta, adapted, inputs)
+    alone = [metanet.predict(network, meta, adapted, one[None]) for one in inputs]
+    torch.testing.assert_close(together, torch.cat(alone))

@@ -183,3 +183,15 @@ def test_other_ways_are_refused_before_training() -> None:
         UnsupportedError, match="the head was trained for 5 outputs and cannot give 10"
     ):
         SNAIL().check(five, ten)
+
+
+@pytest.mark.parametrize(
+    ("settings", "shots", "blocks"),
+    [({}, 1, 5), ({}, 5, 7), ({}, 0, 7), ({"max_shots": 5}, 1, 7)],
+)
+def test_the_stack_spans_the_shots_of_training(settings, shots, blocks) -> None:
+    """A 20-way 1-shot sequence has 21 positions: log2 rounded up, 5 dense blocks; the
+    stack for 5 shots (101) had two more, whose lags reach nothing."""
+    problem = Problem("classification", (6,), 20, shots=shots)
+    network = SNAIL(embedding=8, filters=8, **settings).build(MLP(), problem)
+    assert len(network.stack.tc1.blocks) == blocks

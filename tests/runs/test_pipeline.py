@@ -165,3 +165,11 @@ def test_a_time_budget_ends_a_run_as_completed(tmp_path: Path) -> None:
     assert outcome["status"] == "completed"
     assert 1 < outcome["step"] < 1_000_000
     assert outcome["evaluation"]["episodes"] == 20
+
+
+def test_a_schedule_that_time_cuts_is_told_of(tmp_path: Path) -> None:
+    arguments = (*LONG[:-2], "--iterations", "1000000", "--minutes", "1e-9")
+    schedule = ("-s", "training.schedule=linear", "--lr", "0.5")
+    _, told = metapipe(*arguments, *schedule, cwd=tmp_path)
+    want = "ended training after 1 of 1000000 iterations: the linear schedule was cut"
+    assert f"{want} at a step size of 0.5; with --iterations 1 it goes" in told

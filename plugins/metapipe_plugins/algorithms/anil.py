@@ -33,7 +33,11 @@ from metapipe.numerics import (
     task_loss,
     within,
 )
-from metapipe_plugins.parts.heads.features import feature_length, vector_features
+from metapipe_plugins.parts.heads.features import (
+    feature_length,
+    model_head,
+    vector_features,
+)
 
 
 class ANIL(Algorithm):
@@ -43,6 +47,10 @@ class ANIL(Algorithm):
         "Raghu, Raghu, Bengio & Vinyals, ICLR 2020, https://arxiv.org/abs/1909.09157"
     )
     equations: ClassVar[str] = "section 4.1: the inner loop of MAML on the head only"
+    departures: ClassVar[str] = (
+        "the inner loss is of the reference's scale unless inner_loss is mean, and "
+        "test_steps is training's unless given"
+    )
     kinds: ClassVar[frozenset[Kind]] = frozenset({"classification", "regression"})
 
     inner_lr: PositiveFloat = 0.1
@@ -66,10 +74,10 @@ class ANIL(Algorithm):
     see each other (transductive)."""
 
     def build(self, model: Model, problem: Problem) -> nn.Module:
-        """The model without its head, and a linear head."""
+        """The model without its head, and its head."""
         body = vector_features(model, problem, self.statistics)
         length = feature_length(body, problem.shape)
-        head = nn.Linear(length, problem.outputs)
+        head = model_head(model, problem, self.statistics, length)
         return nn.ModuleDict({"body": body, "head": head})
 
     def adapt(

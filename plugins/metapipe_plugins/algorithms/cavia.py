@@ -27,14 +27,20 @@ from metapipe import (
     Samples,
     Step,
     TaskMap,
+    UnsupportedError,
     hookimpl,
 )
 from metapipe.numerics import (
+    BatchNorm,
     apply,
     inner_loop,
     task_loss,
 )
-from metapipe_plugins.parts.heads.features import feature_length, vector_features
+from metapipe_plugins.parts.heads.features import (
+    feature_length,
+    model_head,
+    vector_features,
+)
 
 
 class CAVIA(Algorithm):
@@ -46,6 +52,11 @@ class CAVIA(Algorithm):
     )
     equations: ClassVar[str] = (
         "eq. 3 and 4: the context descends, everything else learns through it"
+    )
+    departures: ClassVar[str] = (
+        "images are modulated at their feature vector, where the paper does so after "
+        "the third convolution, and by 1 + the context's scale, so that an untrained "
+        "context changes nothing"
     )
     kinds: ClassVar[frozenset[Kind]] = frozenset({"classification", "regression"})
 
@@ -69,11 +80,13 @@ class CAVIA(Algorithm):
         """The model, taking the context beside the input or at its features."""
         if len(problem.shape) == 1:
             wide = (problem.shape[0] + self.context,)
-            return Concatenated(
-                model.build(wide, problem.outputs, self.statistics), self.context
-            )
+            network = model.build(wide, problem.outputs, self.statistics)
+            _require_unnormalised(network)
+            return Concatenated(network, self.context)
         body = vector_features(model, problem, self.statistics)
-        return Modulated(body, feature_length(body, problem.shape), problem, self)
+        length = feature_length(body, problem.shape)
+        head = model_head(model, problem, self.statistics, length)
+        return Modulated(body, head, length, self.context)
 
     def adapt(
         self, network: nn.Module, meta: Meta, support: Samples, ways: int
@@ -152,18 +165,30 @@ class Modulated(nn.Module):
     """Features, scaled and shifted as the context says, and a head."""
 
     def __init__(
-        self, body: nn.Module, length: int, problem: Problem, settings: CAVIA
+        self, body: nn.Module, head: nn.Module, length: int, context: int
     ) -> None:
         super().__init__()
         self.body = body
-        self.scale = nn.Linear(settings.context, length, bias=False)
-        self.shift = nn.Linear(settings.context, length, bias=False)
-        self.head = nn.Linear(length, problem.outputs)
+        self.scale = nn.Linear(context, length, bias=False)
+        self.shift = nn.Linear(context, length, bias=False)
+        self.head = head
 
     def forward(self, inputs: Tensor, context: Tensor) -> Tensor:
         """(n, *shape) and (context,) -> (n, outputs)."""
         features = self.body(inputs) * (1 + self.scale(context)) + self.shift(context)
         return self.head(features)  # type: ignore[no-any-return]
+
+
+def _require_unnormalised(network: nn.Module) -> None:
+    """A context that is the same for the whole batch is what batch statistics take
+    away: nothing would be adapted."""
+    if any(
+        isinstance(module, BatchNorm | nn.BatchNorm1d) for module in network.modules()
+    ):
+        raise UnsupportedError(
+            "cavia gives a vector's whole batch one context, which batch normalisation "
+            "subtracts again: use -s model.normalise=false"
+        )
 
 
 @hookimpl

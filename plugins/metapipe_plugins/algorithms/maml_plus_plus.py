@@ -59,6 +59,11 @@ class MAMLPlusPlus(Algorithm):
         "section 4: multi-step loss, derivative-order annealing, per-layer per-step "
         "learning rates; cosine annealing by training.schedule"
     )
+    departures: ClassVar[str] = (
+        "scales, shifts and statistics of normalisation layers are shared by the "
+        "steps, which use the batch at hand; one checkpoint is tested, where the "
+        "reference averages the five best"
+    )
     kinds: ClassVar[frozenset[Kind]] = frozenset({"classification", "regression"})
     recommended: ClassVar[dict[str, object]] = {
         "training.schedule": "cosine",

@@ -50,6 +50,10 @@ class MatchingNet(Algorithm):
         "eq. 1 and the attention of section 2.1.1; with `context`, the full context "
         "embeddings of section 2.1.2 and appendix A"
     )
+    departures: ClassVar[str] = (
+        "cosines are multiplied by a sharpness, which the paper has not; features "
+        "alone unless context is given"
+    )
     stochastic: ClassVar[bool] = True
     recommended: ClassVar[dict[str, object]] = FLAT_FEATURES
     any_ways: ClassVar[bool] = True

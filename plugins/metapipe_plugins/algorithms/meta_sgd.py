@@ -46,6 +46,10 @@ class MetaSGD(Algorithm):
 
     paper: ClassVar[str] = "Li, Zhou, Chen & Li, 2017, https://arxiv.org/abs/1707.09835"
     equations: ClassVar[str] = "eq. 3 and 4, algorithm 1"
+    departures: ClassVar[str] = (
+        "rates begin at a constant, where the paper draws them; parameters of "
+        "normalisation layers have no rate unless adapt_normalisation is on"
+    )
     kinds: ClassVar[frozenset[Kind]] = frozenset({"classification", "regression"})
 
     initial_rate: PositiveFloat = 0.1

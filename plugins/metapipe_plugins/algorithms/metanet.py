@@ -40,6 +40,9 @@ from metapipe_plugins.parts.networks.generators import ExampleGenerator, TaskGen
 CONVOLUTION = 4
 """Dimensions of a convolution's weights."""
 
+READ = 16
+"""Inputs predicted at a time: each has weights of its own, and so takes memory."""
+
 
 class MetaNet(Algorithm):
     """Slow weights for all tasks, fast ones generated from the support's gradients."""
@@ -54,7 +57,9 @@ class MetaNet(Algorithm):
     departures: ClassVar[str] = (
         "the mean loss of several tasks is descended and its gradient clipped to 1, "
         "where the authors' code takes a task at a time and clips the sum to 10; the "
-        "last layer has a bias"
+        "last layer has a bias; convolutions begin by Xavier, dense layers and the "
+        "LSTM as torch's do, and not by Chainer's LeCun normal with a forget bias of "
+        "1; generators end in N(0, 0.01)"
     )
     recommended: ClassVar[dict[str, object]] = {
         "model.blocks": 5,
@@ -107,7 +112,13 @@ class MetaNet(Algorithm):
         self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor
     ) -> Tensor:
         """Logits of the base learner with the fast weights read for each input."""
-        return self._predict(modules_of(network), meta.params, adapted, inputs)
+        modules = modules_of(network)
+        return torch.cat(
+            [
+                self._predict(modules, meta.params, adapted, some)
+                for some in torch.split(inputs, READ)
+            ]
+        )
 
     def meta_gradient(
         self, network: nn.Module, meta: Meta, episodes: Episodes, over: TaskMap

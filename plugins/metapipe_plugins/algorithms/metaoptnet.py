@@ -48,8 +48,9 @@ class MetaOptNet(Algorithm):
         "3.2), eq. 12 (scaled logits)"
     )
     departures: ClassVar[str] = (
-        "in training, support and query images are normalised as one batch; the "
-        "authors' code embeds them one after the other"
+        "in training, support and query images are normalised as one batch, where the "
+        "authors' code embeds them one after the other; 15 solver iterations at test, "
+        "where it has 3; DropBlock's ramp counts training passes alone"
     )
     stochastic: ClassVar[bool] = True
     recommended: ClassVar[dict[str, object]] = FLAT_FEATURES

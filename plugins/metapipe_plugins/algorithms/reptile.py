@@ -65,6 +65,12 @@ class Reptile(Algorithm):
         "algorithm 1 (with --tasks 1) and algorithm 2, its batched form; evaluation of "
         "section 6.1 by --prediction together (transductive) or alone"
     )
+    departures: ClassVar[str] = (
+        "with several tasks, Adam's second moments are the mean of the tasks', where "
+        "the reference trains them one after the other: they decay once a meta-batch "
+        "instead of once a task; a mini-batch larger than the task is cut, where the "
+        "reference repeats examples; the head begins as torch's layers do"
+    )
     kinds: ClassVar[frozenset[Kind]] = frozenset({"classification", "regression"})
     recommended: ClassVar[dict[str, object]] = {
         "model.features": "flatten",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from metapipe import DataError, Dataset, Register, Source, Split, hookimpl
+from metapipe import Dataset, PathError, Register, Source, Split, hookimpl
 from metapipe.data import ImageEncoder
 from metapipe_plugins.parts.data.augmented import Augment, augmented
 from metapipe_plugins.parts.data.class_folders import ClassFolders, find_roots
@@ -23,6 +23,12 @@ class CifarFS(Dataset):
 
     paper: ClassVar[str] = (
         "Bertinetto et al., ICLR 2019, https://arxiv.org/abs/1805.08136"
+    )
+    departures: ClassVar[str] = (
+        "pixels are in [0, 1], where references subtract a mean and divide by a "
+        "deviation; no augmentation unless augment is given; one picture, "
+        "baby_s_000354, is in a training class (girl) and a test class (baby), as it "
+        "is in CIFAR-100"
     )
 
     root: Path | None = None
@@ -45,6 +51,11 @@ class FC100(Dataset):
     paper: ClassVar[str] = (
         "Oreshkin, Rodriguez & Lacoste, NeurIPS 2018, https://arxiv.org/abs/1805.10123"
     )
+    departures: ClassVar[str] = (
+        "pixels are in [0, 1], where references subtract a mean and divide by a "
+        "deviation; no augmentation unless augment is given; all pictures in the "
+        "files are used"
+    )
 
     root: Path | None = None
     """Folder with a folder a class of CIFAR-100, or with archives `cifar100*.zip`."""
@@ -64,7 +75,7 @@ def _open(
     name: str, folder: str, root: Path | None, lists: Path | None, split: Split
 ) -> Source:
     if root is None:
-        raise DataError(
+        raise PathError(
             f"{name} needs the pictures of CIFAR-100 in a folder a class: "
             "-s dataset.root=PATH (docs/data.md tells how to get them)"
         )

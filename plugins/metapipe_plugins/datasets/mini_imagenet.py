@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from metapipe import DataError, Dataset, Register, Source, Split, hookimpl
+from metapipe import Dataset, PathError, Register, Source, Split, hookimpl
 from metapipe.data import ImageEncoder
 from metapipe_plugins.parts.data.augmented import Augment, augmented
 from metapipe_plugins.parts.data.class_folders import ClassFolders, find_roots
@@ -20,6 +20,11 @@ class MiniImageNet(Dataset):
     paper: ClassVar[str] = (
         "Vinyals et al., NIPS 2016, https://arxiv.org/abs/1606.04080; split of Ravi & "
         "Larochelle, ICLR 2017"
+    )
+    departures: ClassVar[str] = (
+        "pictures are resized from whole files, where the common archive was made by "
+        "another library; pixels are in [0, 1]; no augmentation unless augment is "
+        "given"
     )
 
     root: Path | None = None
@@ -38,7 +43,7 @@ class MiniImageNet(Dataset):
     def open(self, split: Split) -> Source:
         """The pictures of a split's classes."""
         if self.root is None:
-            raise DataError(
+            raise PathError(
                 "mini-imagenet needs its pictures in a folder a class: "
                 "-s dataset.root=PATH (docs/data.md tells how to get them)"
             )

@@ -79,12 +79,12 @@ class Network(nn.Module):
         self.weights = nn.Embedding(settings.buckets, 1)
         nn.init.normal_(self.vectors.weight, std=1 / math.sqrt(width))
         nn.init.zeros_(self.weights.weight)
-        kind = {"none": None, "convolution": Convolution, "transformer": Attention}
-        layer = kind[settings.encoder]
-        count = settings.layers if layer else 0
-        self.encoder = nn.ModuleList(
-            layer(width, settings.heads) for _ in range(count) if layer
-        )
+        self.encoder = nn.ModuleList()
+        if settings.encoder == "convolution":
+            self.encoder.extend(Convolution(width) for _ in range(settings.layers))
+        elif settings.encoder == "transformer":
+            heads = settings.heads
+            self.encoder.extend(Attention(width, heads) for _ in range(settings.layers))
         if outputs is not None:
             self.head = nn.Linear(width, outputs)
 
@@ -131,7 +131,7 @@ def positions(words: Tensor) -> Tensor:
 class Convolution(nn.Module):
     """A word and its two neighbours, added to the word."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = LayerNorm(width)
         self.conv = nn.Conv1d(width, width, 3, padding=1)

@@ -49,8 +49,9 @@ class R2D2Net(Model):
     ) -> nn.Module:
         """(n, channels, height, width) -> (n, outputs), or features (n, d)."""
         size = self._feature_size(shape)
+        dropout = self.dropout if statistics == "running" else 0.0
         layers = OrderedDict[str, nn.Module](
-            maps=TwoMaps(shape[0], self.widths, self.dropout, statistics),
+            maps=TwoMaps(shape[0], self.widths, dropout, statistics),
         )
         if outputs is not None:
             layers["head"] = nn.Linear(size, outputs)

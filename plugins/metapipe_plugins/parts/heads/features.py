@@ -30,6 +30,23 @@ def vector_features(
     return features
 
 
+def model_head(
+    model: Model, problem: Problem, statistics: Statistics, length: int
+) -> nn.Module:
+    """The head that the model has by its own settings, for features of `length`.
+
+    Raises UnsupportedError if it is none for these.
+    """
+    network = model.build(problem.shape, problem.outputs, statistics)
+    head = dict(network.named_children()).get("head")
+    if not isinstance(head, nn.Linear) or head.in_features != length:
+        raise UnsupportedError(
+            f"the model has no linear layer `head` on its {length} features: choose "
+            "another model, for example --model conv4"
+        )
+    return head
+
+
 def feature_length(features: nn.Module, shape: tuple[int, ...]) -> int:
     """d of a network from (n, *shape) to (n, d). Raises UnsupportedError if it gives
     maps."""

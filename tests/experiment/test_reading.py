@@ -1,0 +1,50 @@
+"""A setting that has no effect on what was chosen is told of."""
+
+import logging
+
+import pytest
+
+from metapipe.experiment.project import Project
+from metapipe.experiment.reading import Reading, watched
+from metapipe.experiment.registry import load
+from metapipe.experiment.resolve import resolve
+from metapipe.runs.preparation import prepare
+from metapipe.settings import TrainingSettings
+
+
+def test_a_watched_setting_is_the_same_and_remembers() -> None:
+    settings = TrainingSettings(lr=0.5, momentum=0.9)
+    same, read = watched(settings)
+    assert not read
+    assert (same.lr, same.model_copy(update={"clip": 1.0}).clip) == (0.5, 1.0)
+    assert read == {"lr", "clip"}
+    assert isinstance(same, TrainingSettings)
+    assert same.model_dump() == settings.model_dump()
+    assert read == set(TrainingSettings.model_fields)
+    with pytest.raises(Exception, match="frozen"):
+        same.lr = 1.0
+
+
+@pytest.mark.parametrize(
+    ("asked", "without"),
+    [
+        ([("run.algorithm", "protonet"), ("model.head", "zero")], "model.head"),
+        ([("model.normalise", False), ("model.scale", True)], "model.scale"),
+        ([("run.algorithm", "anil"), ("model.head", "zero")], None),
+        ([("run.algorithm", "protonet"), ("model.width", 8)], None),
+    ],
+)
+def test_what_no_model_reads_is_told(tmp_path, caplog, asked, without) -> None:
+    asked = [*asked, ("run.dataset", "digits")]
+    resolved = resolve(Project(tmp_path), load(), asked)
+    reading = Reading.of(resolved.experiment, resolved.origins)
+    prepare(reading.experiment)
+    with caplog.at_level(logging.WARNING):
+        reading.tell(["model"])
+    told = [record.getMessage() for record in caplog.records]
+    if without is None:
+        assert told == []
+    else:
+        (line,) = told
+        assert line.startswith(f"{without} = ")
+        assert "(command line) has no effect" in line
