@@ -1,0 +1,33 @@
+"""A project of short runs, with the pictures that the pages speak of."""
+
+import runpy
+import shutil
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+QUICK = """
+[training]
+iterations = 12
+tasks = 2
+log_every = 2
+validate_every = 6
+validation_episodes = 10
+mapping = "loop"
+[evaluation]
+episodes = 20
+[model.conv4]
+width = 8
+blocks = 2
+"""
+
+
+def make_project() -> None:
+    """In the working directory: `metapipe.toml`, folders `shots` and `more` with a
+    folder a class, `photos` and two single pictures."""
+    Path("metapipe.toml").write_text(QUICK)
+    runpy.run_path(str(ROOT / "docs" / "tutorial" / "shapes.py"))
+    shutil.copytree("shots/circle", "photos")
+    pictures = sorted(Path("photos").iterdir())
+    for name, path in zip(("tabby1.jpg", "siamese1.jpg"), pictures, strict=False):
+        shutil.copy(path, name)
