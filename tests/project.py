@@ -24,10 +24,10 @@ blocks = 2
 
 def make_project() -> None:
     """In the working directory: `metapipe.toml`, folders `shots` and `more` with a
-    folder a class, `photos` and two single pictures."""
+    folder a class, `photos` and three single pictures."""
     Path("metapipe.toml").write_text(QUICK)
     runpy.run_path(str(ROOT / "docs" / "tutorial" / "shapes.py"))
     shutil.copytree("shots/circle", "photos")
     pictures = sorted(Path("photos").iterdir())
-    for name, path in zip(("tabby1.jpg", "siamese1.jpg"), pictures, strict=False):
+    for name, path in zip(("tabby1.jpg", "siamese1.jpg", "new.jpg"), pictures, strict=False):
         shutil.copy(path, name)
