@@ -29,5 +29,7 @@ def make_project() -> None:
     runpy.run_path(str(ROOT / "docs" / "tutorial" / "shapes.py"))
     shutil.copytree("shots/circle", "photos")
     pictures = sorted(Path("photos").iterdir())
-    for name, path in zip(("tabby1.jpg", "siamese1.jpg", "new.jpg"), pictures, strict=False):
+    for name, path in zip(
+        ("tabby1.jpg", "siamese1.jpg", "new.jpg"), pictures, strict=False
+    ):
         shutil.copy(path, name)
