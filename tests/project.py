@@ -28,8 +28,6 @@ def make_project() -> None:
     Path("metapipe.toml").write_text(QUICK)
     runpy.run_path(str(ROOT / "docs" / "tutorial" / "shapes.py"))
     shutil.copytree("shots/circle", "photos")
-    pictures = sorted(Path("photos").iterdir())
-    for name, path in zip(
-        ("tabby1.jpg", "siamese1.jpg", "new.jpg"), pictures, strict=False
-    ):
+    names = ("tabby1.jpg", "siamese1.jpg", "new.jpg")
+    for name, path in zip(names, sorted(Path("photos").iterdir()), strict=True):
         shutil.copy(path, name)

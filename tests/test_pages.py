@@ -4,8 +4,8 @@ what they say: numbers may differ, words may not.
 A page is Markdown. Run are the blocks ```console (each line that begins with `$ `) and
 ```python. A file that a page shows by `{literalinclude}` with a caption is there under
 that name. `<!-- not run: WHY -->` above a block leaves it out, and NOT_RUN knows of it.
-A command that is shown with a line `Error: ...` has to fail with it. A line that ends in
-`...` is the beginning of one. Trainings and evaluations are shortened.
+A command that is shown with a line `Error: ...` has to fail with it. A line that ends
+in `...` is the beginning of one. Trainings and evaluations are shortened.
 """
 
 import re

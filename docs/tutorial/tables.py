@@ -8,10 +8,11 @@ from pathlib import Path
 from random import Random
 
 random = Random(0)
-TOPICS = (
-    "bread cheese coffee soup pasta rice train bus ferry bicycle tram taxi rain snow "
-    "wind fog thunder ice violin piano drum flute cello trumpet football tennis"
-).split()
+TOPICS = [
+    *("bread", "cheese", "coffee", "soup", "pasta", "rice", "train", "bus", "ferry"),
+    *("bicycle", "tram", "taxi", "rain", "snow", "wind", "fog", "thunder", "ice"),
+    *("violin", "piano", "drum", "flute", "cello", "trumpet", "football", "tennis"),
+]
 QUESTIONS = (
     "where do I find {}",
     "tell me about {} please",
