@@ -10,10 +10,13 @@ MetapipeError                  failure: exit code 1
 ├── NotFoundError              no such run, episode, evaluation or checkpoint
 ├── PluginError                a plugin that cannot be loaded or breaks its contract
 ├── DataError                  data that cannot be found or read
+│   └── PathError              a path of the user's that leads to nothing; code 2 too
 ├── StoreError                 the task store cannot be reached or used
 │   ├── OutdatedSchemaError    the store's schema is not this version's
-│   └── ClaimError             the run belongs to another process
+│   ├── ClaimError             the run belongs to another process
+│   └── UnreachableError       the store cannot be reached now, and may be again
 ├── CheckpointError            a checkpoint that is missing, damaged or foreign
+├── WriteError                 a file that cannot be written
 └── TrainingError              training cannot go on
     └── DivergedError          the loss or the parameters are no longer finite
 
@@ -66,6 +69,10 @@ class DataError(MetapipeError):
     """Data cannot be found or read."""
 
 
+class PathError(DataError, SettingError):
+    """A path that is not given, or leads to nothing or to what is no file or folder."""
+
+
 class StoreError(MetapipeError):
     """The task store cannot be reached or used."""
 
@@ -82,8 +89,17 @@ class ClaimError(StoreError):
     """A run that belongs to another process, which may have taken it over."""
 
 
+class UnreachableError(StoreError):
+    """The store cannot be reached at the moment: its server is down or restarts, or
+    other writers hold it."""
+
+
 class CheckpointError(MetapipeError):
     """A checkpoint is missing, damaged or not ours."""
+
+
+class WriteError(MetapipeError):
+    """A file cannot be written; what was there is still there."""
 
 
 class TrainingError(MetapipeError):

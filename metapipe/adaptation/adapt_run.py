@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
+from ..data.names import readable_name
 from ..errors import SettingError, UsageError, did_you_mean
 from ..experiment.options import Pairs, by_table
 from ..runs.workspace import Workspace
@@ -17,6 +18,7 @@ from .adaptable import Adaptable
 from .adapted_model import AdaptedModel, save
 from .backbone_run import HEAD, Tables, open_backbone
 from .judgement import Judgement, evaluation_of, judge
+from .repeats import tell_repeats
 from .task_files import Examples, read_examples, require_ways
 from .trained_run import open_run
 
@@ -103,7 +105,7 @@ def adapt_run(
         model,
         on_query or on_support,
         task.prediction,
-        task.support.resolve().name,
+        readable_name(task.support.resolve().name),
         _record(task, counts),
         seconds,
     )
@@ -166,16 +168,19 @@ def _read(task: NewTask, adaptable: Adaptable) -> tuple[Examples, Examples | Non
     support = read_examples(task.support, encoder, kind)
     require_ways(support, task.support)
     if task.query is None:
+        tell_repeats(support, None)
         return support, None
     query = read_examples(task.query, encoder, kind, support.classes or None)
+    same = task.query.resolve() == task.support.resolve()
+    tell_repeats(support, None if same else query)
     return support, query
 
 
 def _record(task: NewTask, counts: Mapping[str, int]) -> dict[str, Any]:
     """What the store keeps of the task."""
     return {
-        "support": str(task.support.resolve()),
-        "query": task.query and str(task.query.resolve()),
+        "support": readable_name(task.support.resolve()),
+        "query": task.query and readable_name(task.query.resolve()),
         "judged": "support" if task.query is None else "query",
         "classes": counts,
         **task.settings,

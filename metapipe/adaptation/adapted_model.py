@@ -27,6 +27,7 @@ from ..training.evaluation import QueryMode, predict
 from ..training.learner import Learner, constants_of
 from ..training.stored_learner import open_learner
 from ..training.tensor_file import read_tensors, write_tensors
+from .numbers import require_numbers
 
 BATCH = 256
 """Inputs predicted at a time."""
@@ -74,7 +75,8 @@ class AdaptedModel:
         """Logits (m, ways), or numbers (m, outputs), of inputs (m, *shape).
 
         Alone, a prediction does not depend on what else is asked; `together`, all
-        inputs are one batch, as the queries of an episode are.
+        inputs are one batch, as the queries of an episode are. Raises NoNumberError for
+        inputs of which no number comes out.
         """
         expected = self.learner.problem.shape
         if tuple(inputs.shape[1:]) != expected:
@@ -99,7 +101,7 @@ class AdaptedModel:
                 ).cpu()
                 for part in torch.split(inputs, size)
             ]
-        return torch.cat(parts)
+        return require_numbers(torch.cat(parts))
 
     def probabilities(self, inputs: Tensor, prediction: QueryMode = "alone") -> Tensor:
         """(m, ways): the softmax of the outputs."""
@@ -132,8 +134,8 @@ def adapt(
 
 
 def save(adapted: AdaptedModel, path: Path) -> str:
-    """Write one file, aside and renamed; returns its SHA-256. Raises CheckpointError if
-    it cannot be written."""
+    """Write one file; returns its SHA-256. Raises WriteError if it cannot be
+    written."""
     groups = {
         "params": adapted.meta.params,
         "state": adapted.meta.state,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
@@ -21,7 +22,13 @@ WORD = 24
 
 def print_json(value: Any) -> None:
     """One JSON document; what is no number in JSON becomes null."""
-    click.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False))
+    click.echo(json_text(value, indent=2))
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """JSON, in which nothing stands that JSON has no word for: what is no number
+    becomes null."""
+    return json.dumps(_plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
 
 
 def print_csv(rows: Rows, columns: Sequence[str]) -> None:
@@ -88,7 +95,7 @@ def print_facts(facts: Iterable[tuple[str, Any]]) -> None:
 
 def format_cell(value: Any, column: str = "") -> str:
     """A value for people: percentages for accuracies, local times, four digits."""
-    if value is None:
+    if value is None or _is_no_number(value):
         return ""
     if isinstance(value, float):
         if "accuracy" in column:
@@ -97,7 +104,7 @@ def format_cell(value: Any, column: str = "") -> str:
     if isinstance(value, datetime):
         return value.astimezone().strftime("%Y-%m-%d %H:%M")
     if isinstance(value, dict | list | tuple):
-        return json.dumps(_plain(value), ensure_ascii=False)
+        return json_text(value)
     return str(value)
 
 
@@ -122,6 +129,8 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, Path):
         return str(value)
-    if isinstance(value, float) and value - value != 0:
-        return None
-    return value
+    return None if _is_no_number(value) else value
+
+
+def _is_no_number(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import click
 
 from .context import App, pass_app
 from .options import json_option
+from .output import json_text
 
 TOP = 3
 """Classes told of each file on the terminal."""
@@ -85,6 +85,6 @@ def _write_json(rows: Iterator[dict[str, Any]]) -> None:
     """One document, written as it grows."""
     click.echo("[", nl=False)
     for number, row in enumerate(rows):
-        text = json.dumps(row, ensure_ascii=False)
+        text = json_text(row)
         click.echo(f"{',' if number else ''}\n  {text}", nl=False)
     click.echo("\n]")

@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -21,13 +23,17 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from ..cache import cache_dir
-from ..errors import DataError
+from ..errors import DataError, WriteError
+from ..whole_file import sync_folder, whole_file
+from .file import File, NoFile
+from .folder_entries import folder_entries
 
 Bytes = NDArray[np.uint8]
 Build = Callable[[], Iterable[tuple[str, Bytes]]]
 """Yields a class name with its items: (n, H, W), or (n, H, W, C)."""
 
-VERSION = 1
+VERSION = 2
+"""Of what banks are made of and how: another one makes all of them anew."""
 
 logger = logging.getLogger("metapipe")
 
@@ -61,14 +67,29 @@ class Bank:
 
 
 def identity(path: Path) -> list[Any]:
-    """What a cached bank must agree on about the file or folder it was made from."""
+    """What a cached bank must agree on about the file or folder it was made from: also
+    what links lead to. Raises DataError if it cannot be read."""
     try:
-        files = sorted(path.rglob("*")) if path.is_dir() else [path]
-        states = [(file, file.stat()) for file in files]
+        facts = [_state(path, os.stat(path))]
+        if path.is_dir():
+            facts += [_fact(path, entry) for entry in folder_entries(path)]
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
-    facts = [(str(file), state.st_size, state.st_mtime_ns) for file, state in states]
     return [str(path.resolve()), hashlib.sha256(repr(facts).encode()).hexdigest()]
+
+
+def _fact(root: Path, entry: File | NoFile) -> tuple[object, ...]:
+    path = root.joinpath(*entry.parts)
+    try:
+        return _state(path, os.stat(path))
+    except OSError as error:
+        return (str(path), error.errno)
+
+
+def _state(path: Path, state: os.stat_result) -> tuple[object, ...]:
+    """The time of change is of the file's records: copying can set the other back."""
+    times = (state.st_mtime_ns, state.st_ctime_ns)
+    return (str(path), state.st_size, *(times if stat.S_ISREG(state.st_mode) else ()))
 
 
 def open_bank(name: str, made_from: Any, build: Build) -> Bank:
@@ -122,20 +143,24 @@ def _write(entry: Path, build: Build) -> None:
         entry.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=f".{entry.name}-", dir=entry.parent))
         try:
-            np.save(aside / "items.npy", items, allow_pickle=False)
+            with whole_file(aside / "items.npy") as file:
+                np.save(file, items, allow_pickle=False)
             facts = {
                 "classes": classes,
                 "starts": starts,
                 "fingerprint": _fingerprint(items, classes, starts),
             }
-            (aside / "bank.json").write_text(json.dumps(facts), encoding="utf-8")
+            with whole_file(aside / "bank.json") as file:
+                file.write(json.dumps(facts).encode())
             _replace(aside, entry)
+            sync_folder(entry.parent)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
-    except OSError as error:
+    except (OSError, WriteError) as error:
+        reason = getattr(error, "strerror", None) or str(error.__cause__)
         raise DataError(
-            f"cannot write the cache at {entry.parent}: {error.strerror}; set "
-            "METAPIPE_CACHE to a folder that can be written"
+            f"cannot write the cache at {entry.parent}: {reason}; set METAPIPE_CACHE "
+            "to a folder that can be written"
         ) from error
 
 

@@ -3,6 +3,7 @@
 A door for plugin authors: import from here, files below may move.
 """
 
+from .attention import plain_attention
 from .functional import (
     Loss,
     apply,
@@ -16,7 +17,7 @@ from .functional import (
 )
 from .heads import Head, embed, head_step
 from .losses import accuracy, batch_loss, before_adaptation, support_loss, task_loss
-from .normalisation import BatchNorm, LayerNorm
+from .normalisation import BatchNorm, GroupNorm, LayerNorm
 from .precision import Precision, computing_in
 from .steps import query_step
 from .support_statistics import require_own_layers, support_statistics
@@ -24,6 +25,7 @@ from .task_map import LocalTaskMap
 
 __all__ = [
     "BatchNorm",
+    "GroupNorm",
     "Head",
     "LayerNorm",
     "LocalTaskMap",
@@ -42,6 +44,7 @@ __all__ = [
     "normalisation_names",
     "own",
     "partition",
+    "plain_attention",
     "query_step",
     "require_own_layers",
     "support_loss",
