@@ -21,7 +21,7 @@ GAP = 0.12
 """Between two pictures, whose side is 1."""
 
 GREY, BLUE, ORANGE = "#777777", "#2a6ebb", "#c8640a"
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # words stay words
     "svg.hashsalt": "episode",
     "font.family": ["DejaVu Sans", "sans-serif"],
@@ -105,7 +105,10 @@ def pictures_of(episodes: Episodes, task: int) -> tuple[Tensor, Tensor]:
         samples.inputs[task, samples.targets[task].argsort(stable=True), 0]
         for samples in (episodes.support, episodes.query)
     )
-    return support.unflatten(0, (WAYS, SHOTS)), query.unflatten(0, (WAYS, QUERIES))
+    return (
+        support.reshape(WAYS, SHOTS, *support.shape[1:]),
+        query.reshape(WAYS, QUERIES, *query.shape[1:]),
+    )
 
 
 def _grid(
