@@ -19,6 +19,8 @@ episodes = 20
 [model.conv4]
 width = 8
 blocks = 2
+[model.ngrams]
+buckets = 1000
 """
 
 
