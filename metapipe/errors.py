@@ -20,7 +20,8 @@ MetapipeError                  failure: exit code 1
 └── TrainingError              training cannot go on
     └── DivergedError          the loss or the parameters are no longer finite
 
-A message is one line: what is wrong, where, and what to do.
+A message is one line: what is wrong, where, and what to do. What it quotes of files
+and names from outside is made fit to be printed.
 """
 
 from __future__ import annotations
@@ -28,11 +29,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from .printable import printable
+
 
 class MetapipeError(Exception):
     """Base of all errors that are the user's to read."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return printable(super().__str__().strip())
 
 
 class UsageError(MetapipeError):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
 from ..data.names import readable_name
 from ..errors import SettingError, UsageError, did_you_mean
 from ..experiment.options import Pairs, by_table
+from ..experiment.registry import PluginType
+from ..experiment.written import typed
+from ..runs.stored_run import trained_run
 from ..runs.workspace import Workspace
 from ..training.evaluation import QueryMode
 from .adaptable import Adaptable
@@ -91,6 +94,7 @@ def adapt_run(
     """
     begun = time.perf_counter()
     _require_known(task)
+    task = _typed(workspace, run, task)
     adaptable = _opened(workspace, run, task)
     if task.query is not None and task.query.resolve() == task.support.resolve():
         logger.warning("the queries are the support set: what was learned is no test")
@@ -149,6 +153,26 @@ def _opened(workspace: Workspace, run: int | str | None, task: NewTask) -> Adapt
         raise UsageError("a checkpoint is of a run, and with a backbone there is none")
     head = task.head or HEAD
     return open_backbone(workspace.registry, task.backbone, head, task.settings)
+
+
+def _typed(workspace: Workspace, run: int | str | None, task: NewTask) -> NewTask:
+    """The task with its settings as the plugins that they are of mean them."""
+    if not any(task.settings.values()) or (run is None) == (task.backbone is None):
+        return task
+    names = {"algorithm": task.head or HEAD, "backbone": task.backbone or ""}
+    if run is not None:
+        names["algorithm"] = trained_run(workspace.store, run).algorithm
+    kinds: tuple[PluginType, ...] = ("algorithm", "backbone")
+    settings: Tables = {
+        kind: typed(
+            kind,
+            task.settings[kind],
+            workspace.registry.entry(kind, names[kind]).cls,
+        )
+        for kind in kinds
+        if kind in task.settings
+    }
+    return replace(task, settings=settings)
 
 
 def _require_known(task: NewTask) -> None:

@@ -1,4 +1,4 @@
-"""`metapipe runs list | show | compare | verify | delete`."""
+"""`metapipe runs list | show | compare | verify | delete | export | import`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import UnknownNameError, did_you_mean
+from ..printable import printable
+from .carrying import export, import_
 from .context import App, pass_app
 from .options import json_option
 from .output import (
     accuracy_text,
+    echo,
+    heading,
     print_csv,
     print_facts,
     print_json,
@@ -24,7 +28,7 @@ from .verify import verify
 if TYPE_CHECKING:
     from ..runs.comparison import Comparison
     from ..runs.pictures import Axis
-    from ..store.records import CheckpointRow, EvaluationRow, RunRow
+    from ..store.records import CheckpointRow, EvaluationRow, PruningRow, RunRow
 
 COLUMNS = (
     "id",
@@ -87,7 +91,7 @@ def list_(
         none = (
             "no runs match" if where or offset else "no runs yet: try 'metapipe train'"
         )
-        click.echo(none)
+        echo(none)
 
 
 @runs.command()
@@ -98,14 +102,16 @@ def show(app: App, run: str, as_json: bool) -> None:
     """Show all of a run: settings, figures, evaluations, checkpoints."""
     row = app.store.run(run)
     evaluations = app.store.evaluations(row.id)
-    checkpoints = app.store.checkpoints(row.id)
+    checkpoints, prunings = app.store.checkpoints(row.id), app.store.prunings(row.id)
     if as_json:
         rest = {"evaluations": evaluations, "checkpoints": checkpoints}
+        rest["prunings"] = prunings
         print_json({**asdict(row), **rest})
         return
     _print_run(row)
     _print_evaluations(evaluations)
     _print_checkpoints(checkpoints)
+    _print_prunings(prunings)
 
 
 @runs.command(name="compare")
@@ -133,7 +139,7 @@ def compare_(
 
     found = compare(app.store, names, png, axis)
     if png is not None:
-        click.echo(f"wrote {png}", err=True)
+        echo(f"wrote {png}", err=True)
     if as_json:
         print_json({"runs": found.rows, "differences": found.differences})
     else:
@@ -153,19 +159,25 @@ def delete(app: App, names: tuple[str, ...], yes: bool) -> None:
 
     rows = {row.id: row for row in map(app.store.run, names)}
     for row in rows.values():
-        label = f"run {row.id}" + (f" '{row.name}'" if row.name else "")
+        name = f" '{printable(row.name)}'" if row.name else ""
+        label = f"run {row.id}{name}"
         if not yes and not click.confirm(f"Delete {label} and its files?", err=True):
-            click.echo(f"kept {label}", err=True)
+            echo(f"kept {label}", err=True)
             continue
-        remove_run(app.store, row.id)
-        click.echo(f"deleted {label}")
+        for left in remove_run(app.store, row.id):
+            echo(f"not removed: {left}", err=True)
+        echo(f"deleted {label}")
+
+
+runs.add_command(export)
+runs.add_command(import_)
 
 
 def _print_run(row: RunRow) -> None:
     print_facts(_facts(row))
-    click.echo()
+    echo()
     for table, values in row.config.items():
-        click.echo(f"[{table}]  " + "  ".join(f"{k}={v}" for k, v in values.items()))
+        echo(f"[{table}]  " + "  ".join(f"{k}={v}" for k, v in values.items()))
 
 
 def _print_comparison(found: Comparison) -> None:
@@ -243,7 +255,7 @@ def _git(row: RunRow) -> str | None:
 def _print_evaluations(evaluations: list[EvaluationRow]) -> None:
     if not evaluations:
         return
-    click.echo("\nevaluations")
+    heading("evaluations")
     rows = [
         {
             **asdict(e),
@@ -261,6 +273,13 @@ def _print_evaluations(evaluations: list[EvaluationRow]) -> None:
 
 def _print_checkpoints(checkpoints: list[CheckpointRow]) -> None:
     if checkpoints:
-        click.echo("\ncheckpoints")
+        heading("checkpoints")
         rows = [asdict(checkpoint) for checkpoint in checkpoints]
         print_table(rows, ("which", "step", "sha256", "path"))
+
+
+def _print_prunings(prunings: list[PruningRow]) -> None:
+    if prunings:
+        heading("pruned")
+        rows = [asdict(row) for row in prunings]
+        print_table(rows, ("created", "what", "evaluation_id", "count", "rule"))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..errors import SettingError
+from ..experiment.given import ARGUMENT
 from ..experiment.options import (
     EVALUATION,
     TRAINING,
@@ -17,8 +18,8 @@ from ..experiment.options import (
     Sections,
     from_options,
     from_settings,
+    hinting,
 )
-from ..experiment.resolve import ARGUMENT
 from ..store.records import EvaluationRow
 from . import requests
 from .pipeline import Outcome
@@ -55,6 +56,7 @@ def train(
         )
 
 
+@hinting
 def resume(
     run: int | str = "latest",
     *,

@@ -26,10 +26,10 @@ from .heartbeat import heartbeat
 from .mapping import mapping_for, mapping_of
 from .patience import Patience
 from .preparation import Prepared, check_dropout, check_trainable, prepare
-from .provenance import environment, git_state, host, new_directory
+from .provenance import environment, git_state, host
 from .reporter import Reporter
 from .resumption import Resumption, resumption
-from .run_files import tidy
+from .run_files import new_directory, tidy
 from .session import TrainingSession
 from .signals import interruptible
 from .stored_run import require_same_data

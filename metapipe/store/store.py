@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Generator, Mapping
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 from typing import Self
 
-from . import deletion, recording, tags
-from .migrate import require_current
-from .records import RunRow
+from sqlalchemy.orm import Session
+
+from ..errors import DataError, UsageError
+from ..printable import is_text
+from . import deletion, prunings, recording, tags, transfer
+from .address import NOWHERE
+from .engine import make_room
+from .migrate import is_begun, require_current
+from .records import CheckpointRow, PruningRule, RunRow
 from .run_writer import RunWriter
+from .transfer import Row
 from .waiting import WAIT
 
 
@@ -47,20 +57,49 @@ class TaskStore(RunWriter):
     """
 
     @classmethod
-    def open(cls, url: str, *, wait: float = WAIT) -> Self:
+    def open(cls, url: str, *, wait: float = WAIT, runs: Path | None = None) -> Self:
         """Connect; a new database gets its tables. What is written later waits so many
-        seconds for a database that cannot be reached.
+        seconds for a database that cannot be reached. Directories of runs that are no
+        longer where they were are looked for in the folder `runs`.
 
         Raises StoreError if the database cannot be reached, and OutdatedSchemaError if
         another version of metapipe made it.
         """
+        make_room(url)
         store = cls(url, wait)
+        store._database.runs = runs
         try:
             require_current(store._database)
         except BaseException:
             store.close()
             raise
         return store
+
+    @classmethod
+    def find(
+        cls, url: str, *, wait: float = WAIT, runs: Path | None = None
+    ) -> Self | None:
+        """Connect as `open` does to a store that somebody began; None if nobody did.
+        Nothing is made or written.
+
+        Raises StoreError as `open` does, and for another program's database.
+        """
+        store = cls(url, wait)
+        store._database.runs = runs
+        try:
+            if is_begun(store._database):
+                require_current(store._database)
+                return store
+        except BaseException:
+            store.close()
+            raise
+        store.close()
+        return None
+
+    @classmethod
+    def empty(cls) -> Self:
+        """A store without runs, which is nowhere: nothing written to it is kept."""
+        return cls(NOWHERE)
 
     def tag(
         self, run_id: int, add: Collection[str] = (), remove: Collection[str] = ()
@@ -74,9 +113,11 @@ class TaskStore(RunWriter):
         )
 
     def note(self, run_id: int, text: str | None) -> None:
-        """Write down something about a run, in place of what was. Raises
-        NotFoundError."""
+        """Write down something about a run, in place of what was. Raises UsageError for
+        what no database takes for text, NotFoundError."""
         notes = text or None
+        if notes is not None and not is_text(notes):
+            raise UsageError("a note has no NUL, and no halves of characters")
         self._database.write(
             lambda session, _: recording.change(session, run_id, notes=notes)
         )
@@ -86,3 +127,62 @@ class TaskStore(RunWriter):
         row = self.run(run_id)
         self._database.write(lambda session, _: deletion.run(session, row.id))
         return row
+
+    def receive(
+        self,
+        arriving: Callable[[], Generator[Row, None, None]],
+        directories: Mapping[str, Path],
+        skip: Collection[str] = (),
+    ) -> dict[str, int]:
+        """Write runs that another store sent, all or none, but for those whose uid is
+        to be skipped; returns their new ids by uid. `directories` has their files.
+
+        Raises UsageError if one of them is here already, DataError for rows that cannot
+        be.
+        """
+
+        def place(uid: str) -> str:
+            if uid not in directories:
+                raise DataError(f"run {uid} is not announced")
+            return self._database.kept(directories[uid])
+
+        def write(session: Session, again: bool) -> dict[str, int]:
+            known = {uid: transfer.find(session, uid) for uid in directories}
+            here = {uid: found for uid, found in known.items() if found is not None}
+            if again and here and len(here) == len(directories):
+                return here
+            if here:
+                run_id = next(iter(here.values()))
+                raise UsageError(f"run {run_id} of this store is one of them")
+            with closing(arriving()) as rows:
+                new = transfer.receive(session, rows, skip=skip, place=place)
+            if missing := set(directories) - set(new):
+                raise DataError(f"there is no row of run {min(missing)}")
+            return new
+
+        return self._database.write(write)
+
+    def prune(
+        self, run_id: int, rule: PruningRule
+    ) -> tuple[list[CheckpointRow], list[tuple[int | None, int]]]:
+        """Take from a run what a rule says, and remember that; returns checkpoints,
+        whose files are the caller's to remove, and numbers of episodes by evaluation.
+
+        Raises UsageError if the run is running, NotFoundError.
+        """
+        checkpoints, episodes = self._database.write(
+            lambda session, _: prunings.prune(session, run_id, rule)
+        )
+        found = self._database.found
+        return [replace(row, path=found(row.path)) for row in checkpoints], episodes
+
+    def compact(self) -> None:
+        """Give the room of what was deleted back to the disk; a server does that by
+        itself."""
+        if self.home is not None:
+            with self._database.translated():
+                connection = self._database.engine.raw_connection()
+                try:  # outside of a transaction
+                    connection.cursor().execute("VACUUM")
+                finally:
+                    connection.close()

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, delete, insert, select
 from sqlalchemy.orm import Session
 
 from ..errors import FilterError, NotFoundError, UsageError
+from ..printable import printable
 from .schema import Run, Tag
 
 LONGEST = 100
@@ -23,6 +24,8 @@ def change(
     for tag in add:
         if not tag.strip() or len(tag) > LONGEST:
             raise UsageError(f"a tag has 1 to {LONGEST} characters, not {len(tag)}")
+        if printable(tag) != tag:
+            raise UsageError(f"tag {tag!r}: no line breaks, controls or hidden signs")
     locked = select(Run.id).where(Run.id == run_id).with_for_update(key_share=True)
     if session.scalar(locked) is None:
         raise NotFoundError(f"no run {run_id} in this store")
