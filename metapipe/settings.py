@@ -218,8 +218,8 @@ class TrainingSettings(Section):
     """Which training episodes go to the store; sampled: one meta-batch a record."""
 
     mapping: Literal["auto", "loop", "vmap", "chunks", "threads"] = "auto"
-    """How tasks are mapped; auto times those ways that fit in memory and keeps the
-    fastest."""
+    """How tasks are mapped; auto times those ways that fit in memory, takes the
+    fastest, and remembers it for this machine and the same work."""
 
     chunk: PositiveInt = 8
     """Tasks vectorised at a time by `chunks`."""

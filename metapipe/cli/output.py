@@ -16,9 +16,7 @@ from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
-from typing import Any
-
-import click
+from typing import Any, TextIO
 
 from ..printable import ACTING, printable
 
@@ -29,7 +27,7 @@ WORD = 24
 
 def echo(text: str = "", *, err: bool = False) -> None:
     """One line, on stdout or stderr."""
-    click.echo(printable(text), err=err)
+    _write(f"{printable(text)}\n", sys.stderr if err else sys.stdout)
 
 
 def heading(text: str) -> None:
@@ -40,15 +38,15 @@ def heading(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """One JSON document; what is no number in JSON becomes null."""
-    click.echo(json_text(value, indent=2))
+    _write(f"{json_text(value, indent=2)}\n")
 
 
 def print_json_rows(rows: Iterable[Any]) -> None:
     """One JSON document, a list that is written as it grows."""
-    click.echo("[", nl=False)
+    _write("[")
     for number, row in enumerate(rows):
-        click.echo(f"{',' if number else ''}\n  {json_text(row)}", nl=False)
-    click.echo("\n]")
+        _write(f"{',' if number else ''}\n  {json_text(row)}")
+    _write("\n]\n")
 
 
 def print_csv(rows: Rows, columns: Sequence[str]) -> None:
@@ -138,6 +136,11 @@ def accuracy_text(accuracy: float | None, ci95: float | None) -> str | None:
     if accuracy is None or ci95 is None:
         return None
     return f"{100 * accuracy:.2f} ± {100 * ci95:.2f} %"
+
+
+def _write(text: str, stream: TextIO | None = None) -> None:
+    # not by click, which writes UTF-8 also where the user asked for another encoding
+    print(text, end="", file=stream or sys.stdout, flush=True)
 
 
 def json_text(value: Any, indent: int | None = None) -> str:

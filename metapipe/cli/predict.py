@@ -43,9 +43,7 @@ def predict(
     failures: list[str] = []
     rows = predictions(adapted, paths, failures)
     if as_csv:
-        known = ["label", "probability", *(f"p({n})" for n in adapted.classes)]
-        columns = known if adapted.classes else ["prediction"]
-        print_csv_rows(["path", *columns], map(_cells, rows))
+        print_csv_rows(_columns(adapted.classes), map(_cells, rows))
     elif as_json:
         print_json_rows(rows)
     else:
@@ -68,6 +66,12 @@ def _end(failures: Sequence[str]) -> NoReturn:
     plural = "s" if len(failures) > 1 else ""
     echo(f"{len(failures)} file{plural} could not be read", err=True)
     sys.exit(1)
+
+
+def _columns(classes: tuple[str, ...]) -> list[str]:
+    """The names of the CSV's columns."""
+    known = ["label", "probability", *(f"p({name})" for name in classes)]
+    return ["path", *(known if classes else ["prediction"])]
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from ..errors import SettingError, did_you_mean
@@ -69,20 +70,27 @@ def from_environment() -> Iterable[Given]:
     for variable, text in sorted(os.environ.items()):
         if not variable.startswith(PREFIX) or variable in OTHERS:
             continue
-        path = variable.removeprefix(PREFIX).lower().split("__")
-        if len(path) > 1:
+        name = variable.removeprefix(PREFIX)
+        if "__" in name:
+            path = name.lower().split("__")
             yield Given(checked(path, variable), Written(text), variable)
-        else:
-            hint = did_you_mean(variable, [*OTHERS, *_variables()])
-            if hint.startswith("did"):
-                logger.warning("%s means nothing to metapipe; %s", variable, hint)
+        elif near := get_close_matches(name, _variables(), n=1, cutoff=0.7):
+            logger.warning(
+                "%s means nothing to metapipe; did you mean '%s%s'?",
+                variable,
+                PREFIX,
+                near[0],
+            )
 
 
-def _variables() -> Iterable[str]:
-    """Those of the settings that belong to no plugin."""
-    for table, section in SECTIONS.items():
-        for name in section.model_fields:
-            yield f"{PREFIX}{table}__{name}".upper()
+def _variables() -> list[str]:
+    """Those that mean something whatever the plugins are, without what all begin by."""
+    settings = [
+        f"{table}__{name}".upper()
+        for table, section in SECTIONS.items()
+        for name in section.model_fields
+    ]
+    return [*settings, *(name.removeprefix(PREFIX) for name in OTHERS)]
 
 
 def from_user(values: Iterable[tuple[str, Any]], source: str) -> Iterable[Given]:

@@ -111,7 +111,7 @@ def _sqlite(url: URL) -> Engine:
     if url.query.get("mode") != "ro" and _writable(path):
         engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
     else:  # asked anew for each question: a writer may have come or gone
-        engine = create_engine(url, poolclass=NullPool)
+        engine = create_engine(url.set(query={}), poolclass=NullPool)
         event.listen(engine, "do_connect", lambda *_: _open_to_read(path))
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)

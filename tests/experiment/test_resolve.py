@@ -9,7 +9,7 @@ from metapipe.experiment.experiment import Experiment
 from metapipe.experiment.project import Project, find_project
 from metapipe.experiment.registry import load
 from metapipe.experiment.resolve import resolve
-from metapipe.experiment.written import parse_assignment
+from metapipe.experiment.written import Written, parse_assignment
 from metapipe_plugins.algorithms.cavia import CAVIA
 
 

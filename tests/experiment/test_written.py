@@ -114,7 +114,11 @@ def test_a_config_file_is_what_its_paths_are_relative_to(
 DEEP, LONG = "[" * 3000, "9" * 5000
 
 
-@pytest.mark.parametrize("value", [DEEP, LONG, DEEP + "]" * 3000, "{a=" * 2000])
+@pytest.mark.parametrize(
+    "value",
+    [DEEP, LONG, DEEP + "]" * 3000, "{a=" * 2000],
+    ids=["deep", "long", "deep and closed", "tables"],
+)
 @pytest.mark.parametrize("name", ["training.lr", "run.seed", "task.ways_to"])
 def test_what_is_too_deep_or_too_long_is_a_wrong_value(
     tmp_path: Path, name: str, value: str
@@ -130,7 +134,7 @@ def test_what_is_too_deep_or_too_long_is_a_wrong_value(
         resolve(find_project(start=tmp_path), load())
 
 
-@pytest.mark.parametrize("huge", [2**31, 10**30, 10**6000])
+@pytest.mark.parametrize("huge", [2**31, 10**30, 10**6000], ids=["31", "30", "6000"])
 def test_a_number_that_no_database_takes_is_refused(tmp_path: Path, huge: int) -> None:
     project = find_project(start=tmp_path)
     for name in ("run.seed", "training.iterations", "task.ways", "evaluation.shots"):

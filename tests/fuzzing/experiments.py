@@ -13,7 +13,8 @@ from pydantic import BaseModel
 from metapipe.experiment.experiment import SECTIONS
 from metapipe.experiment.project import Project, find_project
 from metapipe.experiment.registry import RUN_TYPES, Registry
-from metapipe.experiment.resolve import parse_assignment, resolve
+from metapipe.experiment.resolve import resolve
+from metapipe.experiment.written import parse_assignment
 from metapipe.settings import PluginSettings, StoreSettings
 
 from .target import Target
