@@ -36,6 +36,9 @@ TOKEN = re.compile(
     r"|(?P<word>[^\s()=!<>~'\"]+))",
     re.DOTALL,
 )
+LONGEST = 20_000
+"""Characters of a filter: enough for MOST comparisons."""
+
 MOST = 200
 """Comparisons in a filter; databases have a limit of their own, and take long."""
 
@@ -50,6 +53,8 @@ def parse(text: str, known: Fields) -> Condition:
     """
     if not text.strip():
         return true()
+    if len(text) > LONGEST:
+        raise FilterError(f"a filter of {len(text):,} characters: {LONGEST:,} are most")
     try:
         _require_text(text)
         return _Parser(_tokens(text), known).whole()
