@@ -29,7 +29,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from .printable import printable
+from .printable import printable, shortened
+
+LONGEST = 1000
+"""Characters of a message, whatever it quotes."""
 
 
 class MetapipeError(Exception):
@@ -38,7 +41,7 @@ class MetapipeError(Exception):
     exit_code = 1
 
     def __str__(self) -> str:
-        return printable(super().__str__().strip())
+        return shortened(printable(super().__str__().strip()), LONGEST)
 
 
 class UsageError(MetapipeError):

@@ -24,6 +24,13 @@ def printable(text: str) -> str:
     return ACTING.sub(_escape, text)
 
 
+def shortened(text: str, most: int) -> str:
+    """The text, or of a longer one its beginning and its end."""
+    if len(text) <= most:
+        return text
+    return f"{text[: most // 2]} … {text[-most // 3 :]}"
+
+
 def is_text(text: str) -> bool:
     """Whether any database takes it for text: no NUL, and no halves of characters."""
     return not NO_TEXT.search(text)

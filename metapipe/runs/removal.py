@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 def remove_run(store: TaskStore, run_id: int) -> list[str]:
     """Remove a run with its episodes, evaluations and checkpoints; the folder too, if
     nothing else is in it. Returns what was left alone, and why, in a line each."""
+    named = {Path(each.path) for each in store.checkpoints(run_id)}
     row = store.delete_run(run_id)
     directory = Path(row.directory)
-    left = remove_files(store, row, list(our_files(directory)))
+    left = remove_files(store, row, sorted({*named, *our_files(directory)}))
     if not left and directory.is_dir():
         with suppress(OSError):  # something else is in it
             directory.rmdir()
@@ -35,7 +36,9 @@ def remove_files(store: TaskStore, row: RunRow, paths: list[Path]) -> list[str]:
     """
     directory = Path(row.directory)
     if not directory.is_dir():
-        return [] if is_here(row) else [f"{row.host}:{directory}: on another machine"]
+        if not is_here(row):
+            return [f"{row.host}:{directory}: on another machine"]
+        return [f"{directory}: not there any more"] if paths else []
     if (why := _foreign(store, directory)) is not None:
         return [f"{directory}: {why}"]
     left = []

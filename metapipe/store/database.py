@@ -49,10 +49,11 @@ class Database:
         return str(path)
 
     def found(self, kept: str) -> str:
-        """Where that path is now: where it was kept, or if it was kept whole and is not
-        there, among the runs of a project that was moved."""
+        """Where that path is now: where it was kept, or if it is not there, among the
+        runs of a project that was moved. What is kept as beside the store, as in a
+        backup, is nowhere else."""
         place = Path(kept) if self.home is None else self.home / kept
-        gone = os.path.isabs(kept) and not os.path.exists(place)
+        gone = not kept.startswith("runs/") and not os.path.exists(place)
         if self.runs is not None and gone:
             _, below, name = place.as_posix().rpartition("/runs/")
             if below and os.path.exists(self.runs / name):

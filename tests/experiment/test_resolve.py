@@ -194,3 +194,8 @@ def test_our_own_config_file_is_valid() -> None:
     root = Path(__file__).parents[2]
     resolved = resolve(find_project(root / "metapipe.toml"), load())
     assert resolved.experiment.run.algorithm == "maml"
+
+
+def test_what_is_no_table_is_refused_by_name() -> None:
+    with pytest.raises(SettingError, match=r"\[task\] is no table of settings: 'x'"):
+        Experiment.from_dict({"run": {}, "task": "x"}, load())

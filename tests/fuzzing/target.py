@@ -20,7 +20,7 @@ SLOWEST = 5.0
 LARGEST = 2**30
 """Bytes by which an input may raise the most that the process has held."""
 
-LONGEST = 4000
+LONGEST = 1000
 """Characters of a message."""
 
 

@@ -158,6 +158,12 @@ def test_what_else_lies_in_a_runs_folder_is_left_and_told(store) -> None:
     assert not directory.exists()
 
 
+def test_files_that_are_not_there_are_told(store) -> None:
+    directory = Path(store.run(1).directory)
+    directory.rename(directory.with_name("elsewhere"))
+    assert remove_run(store, 1) == [f"{directory}: not there any more"]
+
+
 def test_files_on_another_machine_are_said_to_be_there(
     store, store_url, tmp_path
 ) -> None:
@@ -172,8 +178,10 @@ def test_files_on_another_machine_are_said_to_be_there(
 
 
 def test_a_project_that_was_moved_finds_its_files(store_url, tmp_path) -> None:
-    """On a server paths are kept whole; where they are no more, the project's own
-    folder of runs is looked into."""
+    """Where paths are no more, the project's own folder of runs is looked into. On a
+    server they are kept whole; here the SQLite file lies beside the project."""
+    if store_url.startswith("sqlite"):
+        store_url = f"sqlite:///{tmp_path / 'shared.db'}"
     old, new = tmp_path / "old", tmp_path / "new"
     old.mkdir()
     with opened(store_url, old) as store:
