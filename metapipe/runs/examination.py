@@ -17,7 +17,6 @@ from ..store import TaskStore
 from ..store.records import EvaluationRow, NewEvaluation, RunRow
 from ..training.evaluation import evaluate as evaluate_tasks
 from ..training.intervals import summarise
-from ..training.learner import Learner
 from .evaluations import evaluation_row, evaluation_tasks
 from .preparation import check_asked
 from .stored_run import (
@@ -70,18 +69,13 @@ def judge(
     store: TaskStore,
     settings: EvaluationSettings,
     changes: Changes | None = None,
-    trained: Learner | None = None,
 ) -> tuple[NewEvaluation, list[EpisodeRecord]]:
-    """That evaluation with its episodes, not stored yet; `trained` is the learner of a
-    run that ends by it."""
+    """That evaluation with its episodes, not stored yet."""
     changes = changes or Changes()
     experiment = Experiment.from_dict(row.config, registry)
     checkpoint = stored_checkpoint(store, row, settings.checkpoint)
     experiment = changed_after_training(experiment, registry, changes.algorithm, row)
-    if trained is None:
-        learner, meta = trained_learner(experiment, checkpoint, row)
-    else:
-        learner, meta = trained, checkpoint.meta(trained.device)
+    learner, meta = trained_learner(experiment, checkpoint, row)
     name = changes.dataset_name or experiment.run.dataset
     chosen = changes.dataset or experiment.dataset
     opened = chosen.open(settings.split)

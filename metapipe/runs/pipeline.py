@@ -232,7 +232,6 @@ def _work(session: TrainingSession, registry: Registry) -> Outcome:
             registry,
             store,
             session.experiment.evaluation,
-            trained=session.learner,
         )
     except KeyboardInterrupt:  # resuming has only this left to do
         store.hurry()

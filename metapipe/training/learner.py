@@ -90,7 +90,7 @@ def build_learner(
         if has_attention(network):
             plain_attention()
         network = network.to(device)
-        meta = in_order(algorithm.init(network))
+        meta = algorithm.init(network)
     require_no_plain_tensors(network)
     learner = Learner(algorithm, network, problem, device, LocalTaskMap("loop"))
     return learner, meta
@@ -115,12 +115,6 @@ def _network(algorithm: Algorithm, model: Model, problem: Problem) -> nn.Module:
             "a torch.nn.Module"
         )
     return network
-
-
-def in_order(meta: Meta) -> Meta:
-    """The same, by name: a sum over all parameters is rounded alike whether they were
-    made here or come from a file, which keeps no other order."""
-    return Meta(dict(sorted(meta.params.items())), dict(sorted(meta.state.items())))
 
 
 def random_meta(

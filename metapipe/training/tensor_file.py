@@ -13,7 +13,6 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -64,15 +63,14 @@ class TensorFile:
     """By GROUP/NAME; they may lie in the file itself."""
 
     def group(self, name: str, device: str) -> Params:
-        """The tensors of a group, by the names they have in it, in their order, on a
-        device.
+        """The tensors of a group, by the names they have in it, on a device.
 
         Copied, since a tensor in a file lies at any address: where torch's own begin at
         multiples of 64 bytes, a matrix product can round otherwise.
         """
         return {
             path.removeprefix(f"{name}/"): tensor.to(device, copy=True)
-            for path, tensor in sorted(self.tensors.items(), key=itemgetter(0))
+            for path, tensor in self.tensors.items()
             if path.startswith(f"{name}/")
         }
 

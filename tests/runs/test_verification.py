@@ -26,9 +26,9 @@ class Stop:
         return "asked" if step == 6 else None
 
 
-def train(folder: Path, **options):
+def train(folder: Path, plugin="protonet", **options):
     return mp.train(
-        plugin="protonet",
+        plugin=plugin,
         model="mlp",
         dataset="digits",
         settings=SETTINGS,
@@ -46,7 +46,8 @@ def train(folder: Path, **options):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
-    """Run 1 went through; run 2 was stopped and resumed; another test of run 1."""
+    """Run 1 went through; run 2 was stopped and resumed; another test of run 1.
+    Run 3 is of a method that sums over all parameters, whose order then matters."""
     folder = tmp_path_factory.mktemp("verification")
     (folder / "metapipe.toml").write_text("")
     train(folder)
@@ -54,6 +55,7 @@ def trained(tmp_path_factory) -> Path:
     assert stopped.status == "stopped"
     assert mp.resume(2, project=folder, progress=False).status == "completed"
     mp.evaluate(1, project=folder, shots=2, episodes=4)
+    train(folder, plugin="imaml")
     return folder
 
 
@@ -74,7 +76,7 @@ def content(project: Path) -> dict[str, bytes]:
     return {str(p): p.read_bytes() for p in project.rglob("*") if p.is_file()}
 
 
-@pytest.mark.parametrize("run", [1, 2])
+@pytest.mark.parametrize("run", [1, 2, 3])
 def test_a_run_comes_out_the_same(trained: Path, run: int) -> None:
     before = content(trained)
     found = mp.verify(run, project=trained)
