@@ -157,7 +157,8 @@ def _print_checked(checked: Checked) -> None:
         echo()
         print_table(found, ("what", "where", "detail"))
     wrong = sum(not fault.harmless for fault in checked.faults)
-    echo(f"\n{wrong} faults" if wrong else "the store is whole")
+    plural = "" if wrong == 1 else "s"
+    echo(f"{wrong} fault{plural}" if wrong else "the store is whole")
 
 
 def _print_pruning(done: Pruning) -> None:
