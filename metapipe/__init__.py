@@ -1,6 +1,7 @@
 """metapipe: the pipeline for meta-learning.
 
-The commands are here as functions: `train`, `resume`, `evaluate`, `adapt`, `predict`.
+The commands are here as functions: `train`, `resume`, `evaluate`, `verify`,
+`adapt`, `predict`.
 What a plugin needs is here and behind four more doors: `metapipe.numerics`,
 `metapipe.data`, `metapipe.store` and `metapipe.testing`. Files below them may move.
 Importing this module does not import torch.
@@ -30,7 +31,7 @@ from .version import __version__
 if TYPE_CHECKING:
     from .adaptation.estimators import FewShotClassifier, FewShotRegressor
     from .adaptation.notebook import adapt, load_adapted, predict
-    from .runs.notebook import evaluate, resume, train
+    from .runs.notebook import evaluate, resume, train, verify
     from .runs.workspace import load_plugins
     from .store import TaskStore
     from .training.weights import load_weights
@@ -47,6 +48,7 @@ _LATE = {
     "predict": "adaptation.notebook",
     "resume": "runs.notebook",
     "train": "runs.notebook",
+    "verify": "runs.notebook",
 }
 """What is imported when it is asked for, and from where: it needs torch or a store."""
 
@@ -111,4 +113,5 @@ __all__ = [
     "predict",
     "resume",
     "train",
+    "verify",
 ]

@@ -12,8 +12,10 @@ MetapipeError                  failure: exit code 1
 ├── DataError                  data that cannot be found or read
 ├── StoreError                 the task store cannot be reached or used
 │   ├── OutdatedSchemaError    the store's schema is not this version's
-│   └── ClaimError             the run belongs to another process
+│   ├── ClaimError             the run belongs to another process
+│   └── UnreachableError       the store cannot be reached now, and may be again
 ├── CheckpointError            a checkpoint that is missing, damaged or foreign
+├── WriteError                 a file that cannot be written
 └── TrainingError              training cannot go on
     └── DivergedError          the loss or the parameters are no longer finite
 
@@ -82,8 +84,17 @@ class ClaimError(StoreError):
     """A run that belongs to another process, which may have taken it over."""
 
 
+class UnreachableError(StoreError):
+    """The store cannot be reached at the moment: its server is down or restarts, or
+    other writers hold it."""
+
+
 class CheckpointError(MetapipeError):
     """A checkpoint is missing, damaged or not ours."""
+
+
+class WriteError(MetapipeError):
+    """A file cannot be written; what was there is still there."""
 
 
 class TrainingError(MetapipeError):

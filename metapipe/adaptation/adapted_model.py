@@ -132,8 +132,8 @@ def adapt(
 
 
 def save(adapted: AdaptedModel, path: Path) -> str:
-    """Write one file, aside and renamed; returns its SHA-256. Raises CheckpointError if
-    it cannot be written."""
+    """Write one file; returns its SHA-256. Raises WriteError if it cannot be
+    written."""
     groups = {
         "params": adapted.meta.params,
         "state": adapted.meta.state,

@@ -94,18 +94,16 @@ class BackboneRun:
     ) -> tuple[int, int]:
         """Keep an adaptation as a run of its own; returns the ids of run and
         evaluation."""
-        run_id = store.begin_run(self._new_run(project, new))
-        evaluation = store.record_evaluation(run_id, new, episodes)
         figures = {"loss": new.loss, "accuracy": new.accuracy}
         known = {name: value for name, value in figures.items() if value is not None}
         judged = new.settings["judged"]
-        store.finish_run(
-            run_id,
-            "completed",
+        return store.enter_run(
+            self._new_run(project, new),
+            new,
+            episodes,
             metrics={f"{judged}_{name}": value for name, value in known.items()},
             train_seconds=new.seconds,
         )
-        return run_id, evaluation
 
     def _new_run(self, project: Path, new: NewEvaluation) -> NewRun:
         commit, dirty = git_state(project)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import CheckpointError, UnsupportedError
+from ..errors import UnsupportedError
+from ..whole_file import whole_file
 from .adapted_model import AdaptedModel
 
 CLOSE = 1e-4
@@ -45,13 +45,17 @@ class Predictor(nn.Module):
 def export_program(adapted: AdaptedModel, path: Path) -> float:
     """Write a torch.export program; returns the largest difference from our output.
 
-    Raises UnsupportedError if the predictor cannot be exported.
+    Raises UnsupportedError if the predictor cannot be exported, and WriteError.
     """
     program = _program(adapted)
-    with _writing(path):
-        torch.export.save(program, path)
-    loaded = torch.export.load(path).module()
-    return _checked(adapted, lambda inputs: loaded(inputs), path)
+    content = BytesIO()
+    torch.export.save(program, content)
+    content.seek(0)
+    loaded = torch.export.load(content).module()
+    difference = _checked(adapted, lambda inputs: loaded(inputs))
+    with whole_file(path) as file:
+        file.write(content.getbuffer())
+    return difference
 
 
 def export_onnx(adapted: AdaptedModel, path: Path) -> float:
@@ -73,29 +77,20 @@ def export_onnx(adapted: AdaptedModel, path: Path) -> float:
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         try:
             exported = torch.onnx.export(program, dynamo=True, verbose=False)
+            assert exported is not None
+            content = exported.model_proto.SerializeToString()
         except Exception as error:  # whatever a converter meets
             raise UnsupportedError(_cannot("ONNX", error)) from error
-    assert exported is not None
-    with _writing(path):
-        exported.save(str(path))
-    session = onnxruntime.InferenceSession(str(path))
+    session = onnxruntime.InferenceSession(content)
     name = session.get_inputs()[0].name
 
     def run(inputs: Tensor) -> Tensor:
         return torch.from_numpy(session.run(None, {name: inputs.numpy()})[0])
 
-    return _checked(adapted, run, path)
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Make the folder; what goes wrong is a CheckpointError with the file's name."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield
-    except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise CheckpointError(f"cannot write {path}: {reason}") from error
+    difference = _checked(adapted, run)
+    with whole_file(path) as file:
+        file.write(content)
+    return difference
 
 
 def _program(adapted: AdaptedModel) -> Any:
@@ -134,9 +129,9 @@ def _examples(adapted: AdaptedModel, count: int) -> Tensor:
     return torch.randn(count, *adapted.learner.problem.shape, generator=generator)
 
 
-def _checked(adapted: AdaptedModel, run: Any, path: Path) -> float:
+def _checked(adapted: AdaptedModel, run: Any) -> float:
     """The largest difference over examples, of which there is another number than in
-    the one traced; the file is removed if it is not that of our model."""
+    the one traced. Raises UnsupportedError if it is not our model's output."""
     inputs = _examples(adapted, EXAMPLES)
     with torch.no_grad():
         found = run(inputs)
@@ -144,7 +139,6 @@ def _checked(adapted: AdaptedModel, run: Any, path: Path) -> float:
     wanted = ours.softmax(-1) if adapted.classes else ours
     difference = float((found - wanted).abs().max())
     if not difference <= CLOSE:  # nor a number
-        path.unlink(missing_ok=True)
         raise UnsupportedError(
             f"the exported model differs from ours by {difference:.2g}: not kept"
         )

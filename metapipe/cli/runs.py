@@ -1,4 +1,4 @@
-"""`metapipe runs list | show | compare | delete`."""
+"""`metapipe runs list | show | compare | verify | delete`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from .output import (
     print_json,
     print_table,
 )
+from .verify import verify
 
 if TYPE_CHECKING:
     from ..runs.comparison import Comparison
@@ -137,6 +138,9 @@ def compare_(
         print_json({"runs": found.rows, "differences": found.differences})
     else:
         _print_comparison(found)
+
+
+runs.add_command(verify)
 
 
 @runs.command()

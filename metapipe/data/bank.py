@@ -21,7 +21,8 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from ..cache import cache_dir
-from ..errors import DataError
+from ..errors import DataError, WriteError
+from ..whole_file import sync_folder, whole_file
 
 Bytes = NDArray[np.uint8]
 Build = Callable[[], Iterable[tuple[str, Bytes]]]
@@ -122,20 +123,24 @@ def _write(entry: Path, build: Build) -> None:
         entry.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=f".{entry.name}-", dir=entry.parent))
         try:
-            np.save(aside / "items.npy", items, allow_pickle=False)
+            with whole_file(aside / "items.npy") as file:
+                np.save(file, items, allow_pickle=False)
             facts = {
                 "classes": classes,
                 "starts": starts,
                 "fingerprint": _fingerprint(items, classes, starts),
             }
-            (aside / "bank.json").write_text(json.dumps(facts), encoding="utf-8")
+            with whole_file(aside / "bank.json") as file:
+                file.write(json.dumps(facts).encode())
             _replace(aside, entry)
+            sync_folder(entry.parent)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
-    except OSError as error:
+    except (OSError, WriteError) as error:
+        reason = getattr(error, "strerror", None) or str(error.__cause__)
         raise DataError(
-            f"cannot write the cache at {entry.parent}: {error.strerror}; set "
-            "METAPIPE_CACHE to a folder that can be written"
+            f"cannot write the cache at {entry.parent}: {reason}; set METAPIPE_CACHE "
+            "to a folder that can be written"
         ) from error
 
 

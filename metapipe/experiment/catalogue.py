@@ -10,13 +10,14 @@ import contextlib
 import hashlib
 import json
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..cache import cache_dir
+from ..errors import WriteError
+from ..whole_file import whole_file
 from .plugin_facts import facts
 from .registry import Failure, installed, load
 from .sources import imported, sources, stamps
@@ -93,10 +94,6 @@ def _read(place: Path, made_from: dict[str, Any]) -> list[dict[str, Any]] | None
 
 
 def _write(place: Path, text: str) -> None:
-    """Aside, then renamed; a cache that cannot be written is done without."""
-    with contextlib.suppress(OSError):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".", dir=place.parent) as folder:
-            aside = Path(folder, place.name)
-            aside.write_text(text, encoding="utf-8")
-            aside.replace(place)
+    """A cache that cannot be written is done without."""
+    with contextlib.suppress(WriteError), whole_file(place) as file:
+        file.write(text.encode())

@@ -47,6 +47,11 @@ class Project:
         url: str | None = os.environ.get("METAPIPE_DB") or self._table("store").url
         return url
 
+    @property
+    def store_wait(self) -> float:
+        """Seconds that a run waits for a store that cannot be reached."""
+        return float(self._table("store").wait)
+
     def _table(self, name: str) -> Any:
         try:
             return PROJECT[name].model_validate(self.tables.get(name, {}))

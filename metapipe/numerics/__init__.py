@@ -3,6 +3,7 @@
 A door for plugin authors: import from here, files below may move.
 """
 
+from .attention import plain_attention
 from .functional import (
     Loss,
     apply,
@@ -42,6 +43,7 @@ __all__ = [
     "normalisation_names",
     "own",
     "partition",
+    "plain_attention",
     "query_step",
     "require_own_layers",
     "support_loss",

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ..episode import Metrics, Params
+from ..errors import PluginError
 from .precision import call
 
 Loss = Callable[[Params], tuple[Tensor, Metrics]]
@@ -52,6 +53,7 @@ def apply(
     With running statistics, `state` holds them: read if not `training`; if `training`,
     batch statistics are used and `state` is updated in place, so hand in a copy. Or it
     holds `support_statistics`, which are used in place of the batch's.
+    Raises PluginError for a network that does not return one tensor.
     """
     network = of_this_thread(network)
     # All of it: a part may have been built, or tried, in the other mode.
@@ -59,8 +61,16 @@ def apply(
         network.train(training)
     tensors = {**params, **state} if state else params
     return call(
-        lambda: cast(Tensor, torch.func.functional_call(network, tensors, inputs)),
+        lambda: _one(torch.func.functional_call(network, tensors, inputs)),
         inputs[0].device.type,
+    )
+
+
+def _one(outputs: object) -> Tensor:
+    if isinstance(outputs, Tensor):
+        return outputs
+    raise PluginError(
+        f"its forward returns a {type(outputs).__name__}: return one tensor"
     )
 
 

@@ -75,7 +75,7 @@ def _seconds(work: Callable[[LocalTaskMap], object], task_map: LocalTaskMap) -> 
     begun = time.perf_counter()
     try:
         work(task_map)
-    except RuntimeError:
+    except Exception:  # whatever an operation raises that has no batching rule
         if task_map.mode == "loop":
             raise  # not the map's fault: training could not do it either
         return float("inf")

@@ -19,13 +19,17 @@ def heartbeat(store: TaskStore, run_id: int) -> Iterator[None]:
     ended = threading.Event()
 
     def beat() -> None:
+        told = False
         while not ended.wait(HEARTBEAT_SECONDS):
             try:
                 store.heartbeat(run_id)
+                told = False
             except ClaimError:
                 return  # the training hears of it when it next writes
             except Exception as error:  # the next beat may get through
-                logger.warning("no heartbeat for run %s: %s", run_id, error)
+                if not told:
+                    logger.warning("no heartbeat for run %s: %s", run_id, error)
+                told = True
 
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
     thread.start()

@@ -23,6 +23,7 @@ from ..store.records import EvaluationRow
 from . import requests
 from .pipeline import Outcome
 from .progress import display
+from .verification import Verification
 from .workspace import AnyPath, Workspace
 
 
@@ -91,6 +92,24 @@ def evaluate(
     changes = from_settings(settings)
     with Workspace.at(project, db, plugin_paths) as workspace:
         return requests.evaluate(workspace, run, asked, changes, dataset, ARGUMENT)
+
+
+def verify(
+    run: int | str = "latest",
+    *,
+    iterations: int | None = None,
+    evaluation: bool = False,
+    project: AnyPath | None = None,
+    db: str | None = None,
+    plugin_paths: Iterable[AnyPath] | AnyPath = (),
+) -> Verification:
+    """Do a run again and see whether the same comes out, bit for bit: `metapipe runs
+    verify`.
+
+    All of it, or its first `iterations`, or its `evaluation` alone. Nothing is written.
+    """
+    with Workspace.at(project, db, plugin_paths) as workspace:
+        return requests.verify(workspace, run, iterations, evaluation)
 
 
 def _options(

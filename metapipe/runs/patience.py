@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..events import RunInfo
 from ..hookspecs import hookimpl
@@ -11,15 +11,19 @@ from ..hookspecs import hookimpl
 class Patience:
     """Stops after so many validations without a better one (`training.patience`)."""
 
-    def __init__(self, validations: int) -> None:
+    def __init__(self, validations: int, before: Sequence[float] = ()) -> None:
+        """`before` are the validations of a run that was killed and goes on."""
         self._patience = validations
+        self._before = before
         self._best = float("-inf")
         self._since = 0
 
     @hookimpl
     def run_started(self, run: RunInfo) -> None:
-        """Begin to count; a resumed run begins anew from its next validation."""
+        """Begin to count."""
         self._best, self._since = float("-inf"), 0
+        for value in self._before:
+            self._count(value)
 
     @hookimpl
     def stop_run(
@@ -28,9 +32,11 @@ class Patience:
         """A reason to stop, after a validation."""
         if "val_loss" not in metrics:
             return None
-        value = metrics.get("val_accuracy", -metrics["val_loss"])
-        self._since = 0 if value > self._best else self._since + 1
-        self._best = max(self._best, value)
+        self._count(metrics.get("val_accuracy", -metrics["val_loss"]))
         if self._since < self._patience:
             return None
         return f"no better validation in {self._patience}: training.patience"
+
+    def _count(self, value: float) -> None:
+        self._since = 0 if value > self._best else self._since + 1
+        self._best = max(self._best, value)

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..errors import DataError, UnsupportedError
+from ..whole_file import whole_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +34,7 @@ def draw_episode(replay: Replay, path: Path) -> None:
 
     Images: a row a class, its support on the left, its queries on the right under the
     predicted class. Regression of one number: points and predictions. Raises
-    UnsupportedError for other inputs, DataError if `path` cannot be written.
+    UnsupportedError for other inputs, WriteError if `path` cannot be written.
     """
     shape = tuple(replay.episodes.support.inputs.shape[2:])
     if replay.classes and len(shape) == 3:
@@ -49,7 +50,7 @@ def draw_samples(source: Source, episodes: Episodes, path: Path) -> None:
     """Draw episodes of a data set of images: a row a class, its support on the left,
     its queries on the right.
 
-    Raises UnsupportedError for other inputs, DataError if `path` cannot be written.
+    Raises UnsupportedError for other inputs, WriteError if `path` cannot be written.
     """
     images, others = episodes.support.inputs, episodes.query.inputs
     if images.ndim != 5 or episodes.class_indices is None:
@@ -84,7 +85,7 @@ def draw_curves(curves: Sequence[Curve], path: Path, axis: Axis) -> None:
     """Draw validation figures over training time or iterations, with their 95 %
     intervals as bands, and the test at the end as a point with its interval.
 
-    Raises DataError if `path` cannot be written.
+    Raises WriteError if `path` cannot be written.
     """
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
@@ -117,9 +118,11 @@ def _position(point: Point, axis: Axis) -> float:
 
 
 def _save(figure: Figure, path: Path) -> None:
+    kind = path.suffix.removeprefix(".") or "png"
     try:
-        figure.savefig(path, dpi=100)
-    except (OSError, ValueError) as error:
+        with whole_file(path) as file:
+            figure.savefig(file, format=kind, dpi=100)
+    except ValueError as error:
         raise DataError(f"cannot write {path}: {error}") from error
 
 

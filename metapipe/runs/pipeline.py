@@ -5,29 +5,31 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import UsageError
+from ..errors import StoreError, UsageError
 from ..events import RunInfo
 from ..experiment.experiment import Experiment
 from ..experiment.reading import Reading
 from ..experiment.registry import Registry
 from ..numerics.task_map import LocalTaskMap
-from ..numerics.tuning import candidates
 from ..store import TaskStore
-from ..store.records import EvaluationRow, NewRun
-from ..training.checkpoint import Checkpoint, load
+from ..store.records import EvaluationRow, NewEvaluation, NewRun, RunRow
 from ..training.exactness import require_exact
 from ..training.learner import Learner
-from ..training.loop import choose_mapping, initial_state
-from .examination import evaluate
+from ..training.loop import initial_state
+from .examination import judge
 from .heartbeat import heartbeat
+from .mapping import mapping_for, mapping_of
 from .patience import Patience
-from .preparation import Prepared, check_dropout, prepare
+from .preparation import Prepared, check_dropout, check_trainable, prepare
 from .provenance import environment, git_state, host, new_directory
 from .reporter import Reporter
+from .resumption import Resumption, resumption
+from .run_files import tidy
 from .session import TrainingSession
 from .signals import interruptible
 from .stored_run import require_same_data
@@ -74,6 +76,7 @@ def train(
     reading = Reading.of(experiment, origins)
     prepared = prepare(reading.experiment)
     check_dropout(experiment, prepared.learner.network)
+    check_trainable(prepared)
     reading.tell(["model"])
     directory = new_directory(project)
     commit, dirty = git_state(project)
@@ -114,7 +117,8 @@ def resume(
     *,
     observers: Sequence[object] = (),
 ) -> Outcome:
-    """Go on with a run from its latest checkpoint, or from the start if it has none."""
+    """Go on with a run from its newest whole checkpoint, or from the start if it has
+    none."""
     row = store.run(run_id)
     if row.backbone is not None:
         raise UsageError(
@@ -126,25 +130,43 @@ def resume(
             f"run {run_id} is {row.status} and cannot be resumed; repeat it with "
             f"metapipe train --from-run {run_id}"
         )
-    rows = {c.which: c for c in store.checkpoints(run_id)}
-    latest = rows.get("latest")
-    checkpoint = load(Path(latest.path), latest.sha256) if latest else None
+    found = resumption(store, row)
+    checkpoint = None if found is None else found.checkpoint
     prepared = prepare(Experiment.from_dict(row.config, registry), checkpoint)
     require_same_data(row.fingerprint, prepared.sources["train"])
-    step = checkpoint.step if checkpoint else 0
+    step = found.recorded if found else 0
     store.reopen_run(run_id, host=host(), pid=os.getpid(), step=step)
-    return _run(run_id, prepared, checkpoint, registry, store, observers)
+    if found and not found.known and not found.unrecorded:
+        store.save_checkpoint(run_id, found.info)
+    _tidy(store, row, found)
+    before = () if row.status == "stopped" else _validations(store, run_id)
+    return _run(run_id, prepared, found, registry, store, observers, before)
+
+
+def _tidy(store: TaskStore, row: RunRow, found: Resumption | None) -> None:
+    """Remove what killed processes left of a run that goes on."""
+    needed = [Path(checkpoint.path) for checkpoint in store.checkpoints(row.id)]
+    tidy(Path(row.directory), [*needed, *([found.info.path] if found else [])])
+
+
+def _validations(store: TaskStore, run_id: int) -> list[float]:
+    """Those of a run so far, greater being better."""
+    if accuracies := store.metrics(run_id, "val_accuracy"):
+        return [row.value for row in accuracies]
+    return [-row.value for row in store.metrics(run_id, "val_loss")]
 
 
 def _run(
     run_id: int,
     prepared: Prepared,
-    checkpoint: Checkpoint | None,
+    found: Resumption | None,
     registry: Registry,
     store: TaskStore,
     observers: Sequence[object],
+    before: Sequence[float] = (),
 ) -> Outcome:
-    """Train from `checkpoint` to the end, evaluate, and close the run's books."""
+    """Train to the end, from where a process before had come if one had; evaluate, and
+    close the run's books."""
     experiment = prepared.experiment
     row = store.run(run_id)
     groups = experiment.algorithm.groups()
@@ -154,60 +176,88 @@ def _run(
         name=row.name,
         experiment=row.config,
         directory=Path(row.directory),
-        step=checkpoint.step if checkpoint else 0,
+        step=found.checkpoint.step if found else 0,
         iterations=experiment.training.iterations,
     )
     patience = experiment.training.patience
-    own = [Patience(patience)] if patience else []
-    told = registry.observers([*own, *observers])
-    reporter = Reporter(info, store, told)
+    own = [Patience(patience, before)] if patience else []
+    reporter = Reporter(info, store, registry.observers([*own, *observers]))
     session = TrainingSession(
         experiment, prepared.learner, state, prepared.sources, reporter
     )
-    evaluation = None
     with heartbeat(store, run_id):
         try:
             reporter.started()
-            if checkpoint:
-                checkpoint.restore(state)
-                session.best = checkpoint.header["best"]
-                session.seconds = checkpoint.header["seconds"]
-            session.learner = _mapped(session, checkpoint)
-            mapping = str(session.learner.mapping)
-            store.update_run(run_id, mapping=mapping)
-            logger.info(
-                "training on %s, tasks mapped by %s", session.learner.device, mapping
-            )
-            with interruptible() as interruption:
-                status = session.train(interruption)
-            if status == "completed":
-                try:
-                    evaluation = evaluate(
-                        run_id,
-                        registry,
-                        store,
-                        experiment.evaluation,
-                        reporter=reporter,
-                        trained=session.learner,
-                    )
-                except KeyboardInterrupt:
-                    status = "interrupted"  # resuming has only this left to do
-            figures = session.latest | _figures(evaluation)
-            reporter.finished(status, figures, session.seconds)
+            _begin(session, row, found)
+            return _work(session, registry)
         except KeyboardInterrupt:  # a second one, or where no signal was waited for
-            reporter.finished("interrupted", session.latest, session.seconds)
+            store.hurry()
+            with suppress(StoreError):
+                reporter.finished("interrupted", session.latest, session.seconds)
             raise
         except BaseException as error:
             reporter.failed(error)
             raise
+
+
+def _begin(session: TrainingSession, row: RunRow, found: Resumption | None) -> None:
+    """Take up what was done before, and choose how tasks are mapped."""
+    store = session.reporter.store
+    if found:
+        header = found.checkpoint.header
+        found.checkpoint.restore(session.state)
+        session.reporter.last = found.info.path
+        session.best, session.seconds = header["best"], header["seconds"]
+        session.latest = {m.name: m.value for m in store.metrics(row.id)}
+    known = found.checkpoint.header["mapping"] if found else row.mapping
+    session.learner = _mapped(session, row, known)
+    mapping = str(session.learner.mapping)
+    store.update_run(row.id, mapping=mapping)
+    logger.info("training on %s, tasks mapped by %s", session.learner.device, mapping)
+    if found and found.unrecorded:
+        session.catch_up(found.unrecorded)
+
+
+def _work(session: TrainingSession, registry: Registry) -> Outcome:
+    """Train, and evaluate what was completed."""
+    reporter, store = session.reporter, session.reporter.store
+    with interruptible(store.hurry) as interruption:
+        status = session.train(interruption)
+    if status != "completed":
+        reporter.finished(status, session.latest, session.seconds)
+        return _outcome(session, status)
+    try:
+        new, records = judge(
+            store.run(reporter.run.id),
+            registry,
+            store,
+            session.experiment.evaluation,
+            trained=session.learner,
+        )
+    except KeyboardInterrupt:  # resuming has only this left to do
+        store.hurry()
+        reporter.finished("interrupted", session.latest, session.seconds)
+        return _outcome(session, "interrupted")
+    figures = session.latest | _figures(new)
+    number = reporter.completed(new, records, figures, session.seconds)
+    return _outcome(session, "completed", figures, store.evaluation(number))
+
+
+def _outcome(
+    session: TrainingSession,
+    status: str,
+    figures: Mapping[str, float] | None = None,
+    evaluation: EvaluationRow | None = None,
+) -> Outcome:
+    reporter = session.reporter
     return Outcome(
-        run_id=run_id,
+        run_id=reporter.run.id,
         status=status,
         reason=reporter.stops if status == "stopped" else None,
-        step=state.step,
-        metrics=figures,
+        step=session.state.step,
+        metrics=session.latest if figures is None else figures,
         evaluation=evaluation,
-        directory=info.directory,
+        directory=reporter.run.directory,
         device=session.learner.device,
         mapping=str(session.learner.mapping),
     )
@@ -225,26 +275,30 @@ def _facts_of_data(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _mapped(session: TrainingSession, checkpoint: Checkpoint | None) -> Learner:
-    """The learner with its task map: that of the checkpoint, or the fastest."""
-    if checkpoint:
-        return replace(
-            session.learner, mapping=LocalTaskMap.parse(checkpoint.header["mapping"])
-        )
-    training = session.experiment.training
-    maps = candidates(
-        training.mapping, training.chunk, training.tasks, session.learner.device
-    )
-    best = choose_mapping(session.learner, session.state, maps, session.draw)
-    chosen = replace(session.learner, mapping=best)
+def _known_mapping(
+    row: RunRow, experiment: Experiment, store: TaskStore
+) -> LocalTaskMap | None:
+    """What the run that this one repeats had, if it is the same work."""
+    if row.parent_id is None:
+        return None
+    return mapping_of(store.run(row.parent_id), experiment)
+
+
+def _mapped(session: TrainingSession, row: RunRow, known: str | None) -> Learner:
+    """The learner with its task map: that known of the run, or of the run it repeats,
+    or the fastest."""
+    learner, experiment = session.learner, session.experiment
+    if known is not None:
+        return replace(learner, mapping=LocalTaskMap.parse(known))
+    repeated = _known_mapping(row, experiment, session.reporter.store)
+    best = mapping_for(experiment, learner, session.state, session.draw, repeated)
+    chosen = replace(learner, mapping=best)
     require_exact(chosen, session.state, session.draw)
     return chosen
 
 
-def _figures(evaluation: EvaluationRow | None) -> dict[str, float]:
+def _figures(evaluation: NewEvaluation) -> dict[str, float]:
     """The figures of the final evaluation, by the names the run keeps them under."""
-    if evaluation is None:
-        return {}
     split = evaluation.split
     figures = {f"{split}_loss": evaluation.loss}
     if evaluation.accuracy is not None and evaluation.accuracy_ci95 is not None:

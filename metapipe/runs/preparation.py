@@ -11,8 +11,10 @@ from torch import nn
 from ..algorithm import Meta
 from ..dataset import Source
 from ..episode import Task
-from ..errors import UnsupportedError
+from ..errors import PluginError, UnsupportedError
 from ..experiment.experiment import Experiment
+from ..numerics.task_map import LocalTaskMap
+from ..numerics.tuning import candidates
 from ..plugin import silently_off, stochastic_settings
 from ..problem import Split
 from ..training.checkpoint import Checkpoint
@@ -25,8 +27,9 @@ from ..training.learner import (
     problem_of,
 )
 from ..training.stored_learner import open_learner
+from ..training.trial import TRIED, attempt, require_sound
 from .evaluations import evaluation_tasks
-from .recipes import extremes
+from .recipes import extremes, meta_batch
 
 logger = logging.getLogger("metapipe")
 
@@ -56,11 +59,7 @@ def prepare(experiment: Experiment, checkpoint: Checkpoint | None = None) -> Pre
         learner, meta = open_learner(*plugins, problem, device, checkpoint.file)
     learner = replace(learner, precision=experiment.run.precision)
     _check_range(experiment)
-    if not meta.params:
-        raise UnsupportedError(
-            f"{experiment.run.algorithm} has nothing to train on the model "
-            f"{experiment.run.model}: choose a model that has parameters"
-        )
+    _require_parameters(experiment, learner.network, meta)
     for recipe in extremes(experiment):
         check_asked(learner, sources["train"], recipe)
     splits: list[Split] = [experiment.evaluation.split]
@@ -71,6 +70,49 @@ def prepare(experiment: Experiment, checkpoint: Checkpoint | None = None) -> Pre
         sources.setdefault(split, experiment.dataset.open(split))
         check_asked(learner, sources[split], evaluation_tasks(experiment, settings)[0])
     return Prepared(experiment, sources, learner, meta)
+
+
+def check_trainable(prepared: Prepared) -> None:
+    """Try the learner on the first tasks, by loop and by the task map that is asked
+    for.
+
+    Raises PluginError, in a line, for a model or an algorithm that does not work, and
+    UnsupportedError for a task map by which they do not.
+    """
+    experiment, learner, meta = prepared.experiment, prepared.learner, prepared.meta
+    run, training = experiment.run, experiment.training
+    recipes = meta_batch(experiment, 0)[0][:TRIED]
+    episodes = prepared.sources["train"].draw(recipes).to(learner.device)
+    prediction = experiment.evaluation.prediction
+    pair = f"{run.algorithm} on the model {run.model}"
+    try:
+        require_sound(learner.network)
+        attempt(learner, meta, episodes, LocalTaskMap("loop"), prediction)
+    except PluginError as error:
+        raise PluginError(f"{pair} cannot be trained: {error}") from error
+    asked = candidates(training.mapping, training.chunk, TRIED, learner.device)
+    if training.mapping in ("auto", "loop"):
+        return
+    try:
+        attempt(learner, meta, episodes, asked[0], prediction)
+    except PluginError as error:
+        raise UnsupportedError(
+            f"training.mapping = '{training.mapping}': {pair} cannot be mapped so "
+            f"({error}); use auto, loop or threads"
+        ) from error
+
+
+def _require_parameters(experiment: Experiment, network: nn.Module, meta: Meta) -> None:
+    """Raise UnsupportedError if there is nothing to train, and say why."""
+    if meta.params:
+        return
+    frozen = [name for name, _ in network.named_parameters()]
+    why = f" (frozen: {', '.join(frozen[:3])}, ...)" if frozen else ""
+    do = "parameters that require a gradient" if frozen else "parameters"
+    raise UnsupportedError(
+        f"{experiment.run.algorithm} has nothing to train on the model "
+        f"{experiment.run.model}{why}: choose a model that has {do}"
+    )
 
 
 def _check_range(experiment: Experiment) -> None:

@@ -55,7 +55,7 @@ def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
     recorded = None
     if episode.evaluation_id is not None:
         recorded = store.evaluation(episode.evaluation_id)
-    experiment = _as_evaluated(row, recorded, task, registry)
+    experiment = as_evaluated(row, recorded, task.dataset, registry)
     opened = experiment.dataset.open(cast(Split, task.split))
     known = recorded.fingerprint if recorded else row.fingerprint
     require_same_data(known, opened)
@@ -85,23 +85,24 @@ def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
     )
 
 
-def _as_evaluated(
-    row: RunRow, recorded: EvaluationRow | None, task: Task, registry: Registry
+def as_evaluated(
+    row: RunRow, recorded: EvaluationRow | None, name: str, registry: Registry
 ) -> Experiment:
-    """The run's experiment, with what was changed for the evaluation."""
+    """The run's experiment, with what was changed for the evaluation, on the data set
+    of that name."""
     experiment = Experiment.from_dict(row.config, registry)
     changes = recorded.settings if recorded else {}
     of_data = {
-        name.removeprefix("dataset."): value
-        for name, value in changes.items()
-        if name.startswith("dataset.")
+        key.removeprefix("dataset."): value
+        for key, value in changes.items()
+        if key.startswith("dataset.")
     }
     others = {
-        name: value
-        for name, value in changes.items()
-        if not name.startswith("dataset.") and name not in FINDINGS
+        key: value
+        for key, value in changes.items()
+        if not key.startswith("dataset.") and key not in FINDINGS
     }
-    own = task.dataset == row.dataset
+    own = name == row.dataset
     known = experiment.dataset.model_dump() if own else {}
-    dataset = registry.create("dataset", task.dataset, {**known, **of_data})
+    dataset = registry.create("dataset", name, {**known, **of_data})
     return replace(experiment, dataset=dataset).with_algorithm(registry, others)

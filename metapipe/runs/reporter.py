@@ -6,18 +6,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from secrets import token_hex
 from typing import Any, Literal
 
 import pluggy
 from torch import nn
 
-from ..errors import ClaimError
+from ..errors import ClaimError, StoreError, WriteError
 from ..events import CheckpointInfo, EpisodeRecord, RunInfo
 from ..store import TaskStore
 from ..store.records import NewEvaluation
 from ..training.checkpoint import save
 from ..training.loop import TrainingState
+from ..whole_file import whole_file
+from .run_files import ERROR, checkpoint_file, is_ours, tidy
 
 logger = logging.getLogger("metapipe")
 
@@ -34,6 +40,13 @@ class Reporter:
     stops: str | None = None
     """Why an observer wants the run to stop, once one does."""
 
+    last: Path | None = None
+    """The newest checkpoint that is whole."""
+
+    writer: str = field(default_factory=lambda: token_hex(3))
+    """Part of the names of its checkpoints: no other process writes to its files, and
+    none of those of others is written again."""
+
     _faults: set[str] = field(default_factory=set)
 
     def started(self) -> None:
@@ -43,7 +56,6 @@ class Reporter:
     def step(self, step: int, metrics: Mapping[str, float]) -> None:
         """Figures of a meta-iteration."""
         self.store.record_metrics(self.run.id, step, metrics)
-        self.store.update_run(self.run.id, step=step)
         self._tell("step_recorded", step=step, metrics=metrics)
         reason = self._tell("stop_run", step=step, metrics=metrics)
         self.stops = self.stops or reason or None
@@ -57,7 +69,7 @@ class Reporter:
     def evaluated(
         self, evaluation: NewEvaluation, records: Sequence[EpisodeRecord]
     ) -> int:
-        """A validation or the final test with its episodes; returns its id."""
+        """A validation with its episodes; returns its id."""
         number = self.store.record_evaluation(self.run.id, evaluation, records)
         self._tell("episodes_recorded", episodes=records)
         return number
@@ -70,36 +82,87 @@ class Reporter:
         extra: Mapping[str, Any],
     ) -> CheckpointInfo:
         """Write a checkpoint, then its row, then remove the file it replaces."""
-        self.store.heartbeat(self.run.id)  # the file may have the name of another's
-        path = self.run.directory / f"{which}-{state.step:08d}.safetensors"
-        sha256 = save(path, state, network, extra)
-        size = path.stat().st_size
-        info = CheckpointInfo(path, sha256, size, state.step, which)
+        # It tells that all before it is recorded: that has to be on disk first.
+        self.store.update_run(self.run.id, step=state.step)
+        path = checkpoint_file(self.run.directory, which, state.step, self.writer)
+        try:
+            sha256 = save(path, state, network, extra)
+        except WriteError as error:
+            raise WriteError(
+                f"{error}; 'metapipe resume {self.run.id}' goes on from "
+                f"{self.last or 'the start'}"
+            ) from error
+        info = CheckpointInfo(path, sha256, path.stat().st_size, state.step, which)
         replaced = self.store.save_checkpoint(self.run.id, info)
-        if replaced is not None:
+        self.last = path
+        if replaced is not None and is_ours(replaced, self.run.directory):
             replaced.unlink(missing_ok=True)
         self._tell("checkpoint_saved", checkpoint=info)
         return info
 
+    def rescue(
+        self, state: TrainingState, network: nn.Module, extra: Mapping[str, Any]
+    ) -> None:
+        """Keep a checkpoint of which the store cannot be told now."""
+        path = checkpoint_file(self.run.directory, "latest", state.step, self.writer)
+        try:
+            save(path, state, network, extra)
+        except WriteError as error:
+            logger.warning("%s", error)
+            return
+        logger.warning(
+            "iteration %s is kept in %s: 'metapipe resume %s' goes on from there",
+            *(state.step, path, self.run.id),
+        )
+
+    def completed(
+        self,
+        evaluation: NewEvaluation,
+        records: Sequence[EpisodeRecord],
+        metrics: Mapping[str, float],
+        seconds: float,
+    ) -> int:
+        """The run ended by its test; returns that one's id."""
+        number = self.store.complete_run(
+            self.run.id, evaluation, records, metrics=metrics, train_seconds=seconds
+        )
+        self._tell("episodes_recorded", episodes=records)
+        self._ended("completed", metrics)
+        return number
+
     def finished(
         self,
-        status: Literal["completed", "interrupted", "stopped"],
+        status: Literal["interrupted", "stopped"],
         metrics: Mapping[str, float],
         seconds: float,
     ) -> None:
-        """The run ended well, or was asked to stop."""
+        """The run was asked to stop."""
         reason = self.stops if status == "stopped" else None
         self.store.finish_run(
             self.run.id, status, reason=reason, metrics=metrics, train_seconds=seconds
         )
-        self._tell("run_finished", status=status, metrics=metrics)
+        self._ended(status, metrics)
 
     def failed(self, error: BaseException) -> None:
-        """The run ended by an error, or goes on without this process."""
+        """The run ended by an error, or goes on without this process. What the store
+        cannot be told is written down beside the checkpoints."""
+        if isinstance(error, StoreError):
+            self.store.hurry()
         if not isinstance(error, ClaimError):
             text = str(error) or type(error).__name__
-            self.store.finish_run(self.run.id, "failed", error=text)
+            try:
+                self.store.finish_run(self.run.id, "failed", error=text)
+            except StoreError:
+                with suppress(WriteError), whole_file(self.run.directory / ERROR) as f:
+                    f.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {text}\n".encode())
         self._tell("run_failed", error=error)
+
+    def _ended(self, status: str, metrics: Mapping[str, float]) -> None:
+        """Nothing is to be done but to clean up and tell."""
+        with suppress(StoreError):  # it is recorded: somebody else may clean up
+            rows = self.store.checkpoints(self.run.id)
+            tidy(self.run.directory, [Path(row.path) for row in rows])
+        self._tell("run_finished", status=status, metrics=metrics)
 
     def _tell(self, hook: str, **what: Any) -> Any:
         """Call a hook; an observer that breaks is reported once and costs no run."""

@@ -16,9 +16,10 @@ from ..experiment.resolve import COMMAND_LINE, Resolved, plugin_settings, resolv
 from ..experiment.setting_errors import first_error
 from ..settings import EvaluationSettings
 from ..store.records import EvaluationRow
-from . import examination, pipeline
+from . import examination, pipeline, verification
 from .pipeline import Outcome
 from .stored_run import trained_run
+from .verification import Verification
 from .workspace import Workspace
 
 
@@ -78,6 +79,20 @@ def resume(
     )
 
 
+def verify(
+    workspace: Workspace,
+    run: int | str,
+    iterations: int | None = None,
+    evaluation: bool = False,
+) -> Verification:
+    """Do a run again and compare; see `metapipe.runs.verification.verify`."""
+    store = workspace.store
+    row = trained_run(store, run)
+    return verification.verify(
+        row.id, workspace.registry, store, first=iterations, evaluation=evaluation
+    )
+
+
 def evaluate(
     workspace: Workspace,
     run: int | str,
@@ -110,10 +125,12 @@ def evaluate(
         registry,
         store,
         _changed(experiment.evaluation, options, source),
-        dataset=registry.create("dataset", name, {**kept, **of_data}, origins),
-        dataset_name=name,
-        dataset_settings=of_data,
-        algorithm=changes["algorithm"],
+        examination.Changes(
+            dataset=registry.create("dataset", name, {**kept, **of_data}, origins),
+            dataset_name=name,
+            dataset_settings=of_data,
+            algorithm=changes["algorithm"],
+        ),
     )
 
 

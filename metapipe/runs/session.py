@@ -2,25 +2,26 @@
 
 The order within an iteration is what makes a killed run resumable bit for bit: figures
 are written before the checkpoint that covers them, and resuming deletes whatever lies
-behind the checkpoint it starts from.
+behind the checkpoint it starts from. A checkpoint whose figures could not be written,
+since the store was away, has them with it.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from ..dataset import Source
 from ..episode import Episodes
-from ..events import EpisodeRecord
+from ..errors import ClaimError, StoreError
 from ..experiment.experiment import Experiment
 from ..settings import EvaluationSettings
 from ..store.records import NewEvaluation
-from ..training.evaluation import episode_records, evaluate
+from ..training.evaluation import evaluate
 from ..training.intervals import Summary, summarise
 from ..training.learner import Learner
 from ..training.loop import Iteration, TrainingState, iterations, lr_at
@@ -29,6 +30,7 @@ from .evaluations import evaluation_row, evaluation_tasks
 from .recipes import meta_batch
 from .reporter import Reporter
 from .signals import Interruption
+from .stretch import Stretch
 
 Ending = Literal["completed", "interrupted", "stopped"]
 """How a training ended that did not fail."""
@@ -70,37 +72,69 @@ class TrainingSession:
             self.learner, self.state, training, self.draw, self.experiment.run.seed
         )
         with self._clock() as clock, self.learner.mapping.undisturbed():
+            if self._done(clock.seconds()):
+                return "completed"  # it was resumed with nothing left to train
             for iteration in loop:
                 window.append(iteration)
                 step = iteration.step
-                done = step == training.iterations or self._out_of_time(clock)
-                ended: Ending | None = "completed" if done else None
-                if not ended and interruption:
+                ended: Ending | None = None
+                if self._done(clock.seconds()):
+                    self._tell_of_a_cut_schedule()
+                    ended = "completed"
+                elif interruption:
                     ended = "interrupted"
                 save = bool(ended) or step % training.checkpoint_every == 0
-                validate = self._validates(step, done)
+                validate = self._validates(ended == "completed")
                 if save or validate or step % training.log_every == 0:
                     with clock.paused():
-                        self._record(window, clock)
+                        self.seconds = clock.seconds()
+                        kept = training.store_episodes
+                        stretch = Stretch.of(window, clock.lap(), kept)
                         window.clear()
-                        if validate:
-                            self._validate()
-                        if not ended and self.reporter.stops:
-                            ended = "stopped"
-                        if ended or save:
-                            self._checkpoint("latest")
+                        ended = self._close(stretch, validate, ended, save)
                 if ended:
                     return ended
-        return "completed"  # it was resumed with nothing left to train
+        raise AssertionError("a training that is not done has iterations left")
 
-    def _validates(self, step: int, done: bool) -> bool:
+    def catch_up(self, stretch: Stretch) -> None:
+        """Do what remained to be done after the last iteration of a process that could
+        not reach the store."""
+        self._close(stretch, self._validates(self._done(self.seconds)), None, save=True)
+
+    def _close(
+        self, stretch: Stretch, validate: bool, ended: Ending | None, save: bool
+    ) -> Ending | None:
+        """Record a stretch, validate, and keep a checkpoint; returns how the training
+        ends, if an observer ends it."""
+        best = self.best
+        try:
+            self._record(stretch)
+            if validate:
+                self._validate()
+            if not ended and self.reporter.stops:
+                ended = "stopped"
+            if ended or save:
+                self._checkpoint("latest")
+        except ClaimError:
+            raise
+        except StoreError:
+            kept = {"best": best, "unrecorded": stretch.to_json()}
+            self.reporter.rescue(self.state, self.learner.network, self._told() | kept)
+            raise
+        return ended
+
+    def _validates(self, done: bool) -> bool:
         every = self.experiment.training.validate_every
-        return every > 0 and (done or step % every == 0)
+        return every > 0 and (done or self.state.step % every == 0)
 
-    def _out_of_time(self, clock: Clock) -> bool:
+    def _done(self, seconds: float) -> bool:
+        """Whether all iterations are done, or the time is over."""
+        training = self.experiment.training
+        late = training.minutes is not None and seconds >= 60 * training.minutes
+        return late or self.state.step >= training.iterations
+
+    def _tell_of_a_cut_schedule(self) -> None:
         training, step = self.experiment.training, self.state.step
-        if training.minutes is None or clock.seconds() < 60 * training.minutes:
-            return False
         if training.schedule != "constant" and step < training.iterations:
             logger.warning(
                 "training.minutes = %g ended training after %d of %d iterations: the "
@@ -114,27 +148,11 @@ class TrainingSession:
                 training.final_lr,
                 step,
             )
-        return True
 
-    def _record(self, window: Sequence[Iteration], clock: Clock) -> None:
-        """Mean figures of a window of iterations, and its episodes if wanted."""
-        self.seconds = clock.seconds()
-        episodes = [record for it in window for record in _records(it)]
-        figures: dict[str, float] = {
-            name: sum(float(it.metrics[name].mean()) for it in window) / len(window)
-            for name in window[-1].metrics
-            if all(name in it.metrics for it in window)
-            and window[-1].metrics[name].ndim == 1
-        }
-        figures["grad_norm"] = sum(it.grad_norm for it in window) / len(window)
-        figures["lr"] = window[-1].lr
-        figures["episodes_per_second"] = len(episodes) / clock.lap()
-        self.latest.update(figures)
-        self.reporter.step(self.state.step, figures)
-        kept = self.experiment.training.store_episodes
-        if kept == "sampled":
-            episodes = list(_records(window[-1]))
-        self.reporter.episodes(episodes if kept != "none" else [])
+    def _record(self, stretch: Stretch) -> None:
+        self.latest.update(stretch.figures)
+        self.reporter.step(stretch.step, stretch.figures)
+        self.reporter.episodes(stretch.episodes)
 
     def _validate(self) -> None:
         """Judge on the validation split; keep the checkpoint if it is the best."""
@@ -185,7 +203,12 @@ class TrainingSession:
         )
 
     def _checkpoint(self, which: Literal["latest", "best"]) -> None:
-        extra = {
+        network = self.learner.network
+        self.reporter.checkpoint(which, self.state, network, self._told())
+
+    def _told(self) -> dict[str, Any]:
+        """What a checkpoint tells beside the state."""
+        return {
             "experiment": self.experiment.to_dict(),
             "mapping": str(self.learner.mapping),
             "best": self.best,
@@ -193,7 +216,6 @@ class TrainingSession:
             "classes": list(self.sources["train"].facts.classes),
             "groups": list(self.sources["train"].facts.groups),
         }
-        self.reporter.checkpoint(which, self.state, self.learner.network, extra)
 
     @contextmanager
     def _clock(self) -> Iterator[Clock]:
@@ -202,8 +224,3 @@ class TrainingSession:
             yield clock
         finally:
             self.seconds = clock.seconds()
-
-
-def _records(iteration: Iteration) -> Iterator[EpisodeRecord]:
-    """The episodes of an iteration."""
-    yield from episode_records(iteration.tasks, iteration.step, iteration.metrics)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -14,8 +14,9 @@ from .reporter import logger
 class Interruption:
     """Set once SIGINT or SIGTERM arrives; a second one interrupts at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, noticed: Callable[[], None]) -> None:
         self.requested = False
+        self._noticed = noticed
 
     def __bool__(self) -> bool:
         return self.requested
@@ -24,13 +25,15 @@ class Interruption:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
+        self._noticed()
         logger.warning("stopping after this iteration, with a checkpoint")
 
 
 @contextmanager
-def interruptible() -> Iterator[Interruption]:
-    """Turn the first SIGINT or SIGTERM into a request (only in the main thread)."""
-    interruption = Interruption()
+def interruptible(noticed: Callable[[], None]) -> Iterator[Interruption]:
+    """Turn the first SIGINT or SIGTERM into a request (only in the main thread), of
+    which `noticed` hears at once."""
+    interruption = Interruption(noticed)
     if threading.current_thread() is not threading.main_thread():
         yield interruption
         return

@@ -11,18 +11,19 @@ import torch
 
 from ..algorithm import Meta
 from ..dataset import Source
-from ..errors import DataError, NotFoundError, UnsupportedError
+from ..errors import CheckpointError, DataError, NotFoundError, UnsupportedError
 from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
 from ..numerics.task_map import LocalTaskMap
 from ..problem import Problem
-from ..store import StoreReader, TaskStore
+from ..store import StoreReader
 from ..store.records import CheckpointRow, RunRow
 from ..training.checkpoint import Checkpoint, load
 from ..training.device import choose_device
 from ..training.learner import Learner, fits, random_meta
 from ..training.stored_learner import open_learner
 from .preparation import logger
+from .run_files import is_ours
 from .unseen import require_unseen, shared_items, shared_names
 
 
@@ -130,13 +131,29 @@ def recorded_problem(row: RunRow) -> Problem:
     return Problem.from_record(row.problem)
 
 
-def stored_checkpoint(store: TaskStore, row: RunRow, which: str) -> Checkpoint:
-    """The wanted checkpoint of a run; the latest where there is no best."""
+def stored_checkpoint(store: StoreReader, row: RunRow, which: str) -> Checkpoint:
+    """The wanted checkpoint of a run; the latest where there is no best.
+
+    Raises CheckpointError for one that is missing, damaged, or no file of the run.
+    """
     chosen = checkpoint_row(store, row, which)
-    return load(Path(chosen.path), chosen.sha256)
+    path = Path(chosen.path)
+    if not is_ours(path, Path(row.directory)):
+        raise CheckpointError(
+            f"the store names {path} as a checkpoint of run {row.id}, which is no file "
+            f"of its folder {row.directory}: left alone"
+        )
+    try:
+        return load(path, chosen.sha256)
+    except CheckpointError as error:
+        others = {c.which for c in store.checkpoints(row.id)} - {chosen.which}
+        if not others:
+            raise
+        (other,) = others
+        raise CheckpointError(f"{error}; there is also --checkpoint {other}") from error
 
 
-def checkpoint_row(store: TaskStore, row: RunRow, which: str) -> CheckpointRow:
+def checkpoint_row(store: StoreReader, row: RunRow, which: str) -> CheckpointRow:
     """Where that checkpoint is. Raises NotFoundError if the run has none yet."""
     rows: dict[str, CheckpointRow] = {c.which: c for c in store.checkpoints(row.id)}
     chosen = rows.get(which) or rows.get("latest")

@@ -117,7 +117,7 @@ class Workspace:
         """The task store, made if it is not there."""
         from ..store import TaskStore
 
-        return TaskStore.open(self.url)
+        return TaskStore.open(self.url, wait=self.project.store_wait)
 
     def close(self) -> None:
         """Let go of the store, if it was opened."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from ..errors import StoreError
+from ..errors import StoreError, UnreachableError
 from .engine import connect, home, mask, writing
+from .waiting import BRIEF, WAIT, Result, is_passing, patiently
 
 
 class Database:
@@ -20,7 +21,10 @@ class Database:
     database cannot be reached or used.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, wait: float = WAIT) -> None:
+        self.wait = wait
+        """Seconds that a writer waits for a database that cannot be reached."""
+
         self.engine = connect(url)
         self.masked = mask(url)
         self.home = home(self.engine.url)
@@ -46,18 +50,35 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """One transaction that changes nothing."""
-        with self.translated(), Session(self.engine) as session:
-            yield session
+        with Session(self.engine) as session:
+            patiently(lambda _: self._begin(session), lambda: BRIEF, tell=False)
+            with self.translated():
+                yield session
 
-    @contextmanager
-    def writing(self) -> Iterator[Session]:
-        """One transaction: committed at the end, or not at all."""
-        with (
-            self.translated(),
-            Session(writing(self.engine), expire_on_commit=False) as session,
-            session.begin(),
-        ):
-            yield session
+    def write(
+        self,
+        work: Callable[[Session, bool], Result],
+        *,
+        durable: bool = True,
+        wait: float | None = None,
+    ) -> Result:
+        """One transaction: committed at the end, or not at all.
+
+        Where the database goes away meanwhile, `work` is done again, and told so: it
+        may have been committed before, and the answer lost. Raises UnreachableError if
+        the database is away for longer than `wait`.
+        """
+
+        def attempt(again: bool) -> Result:
+            engine = writing(self.engine, durable)
+            with (
+                self.translated(),
+                Session(engine, expire_on_commit=False) as session,
+                session.begin(),
+            ):
+                return work(session, again)
+
+        return patiently(attempt, lambda: self.wait if wait is None else wait)
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -65,9 +86,17 @@ class Database:
         try:
             yield
         except (SQLAlchemyError, UnicodeEncodeError) as error:
+            if is_passing(error):
+                raise UnreachableError(
+                    f"the store {self.masked} cannot be reached: {reason(error)}"
+                ) from error
             raise StoreError(
                 f"the store {self.masked} failed: {reason(error)}"
             ) from error
+
+    def _begin(self, session: Session) -> None:
+        with self.translated():
+            session.connection()
 
 
 def reason(error: Exception) -> str:

@@ -18,6 +18,19 @@ BUSY_SECONDS = 30
 READ, WRITE = "DEFERRED", "IMMEDIATE"
 """How transactions begin on SQLite."""
 
+DURABLE, SWIFT = "FULL", "NORMAL"
+"""How they end there: on disk, or at the latest with the next durable one."""
+
+ALIVE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+"""Postgres's options to notice a server that went away without a word, within a minute;
+those of the URL hold before them."""
+
 NEEDED = "use sqlite:///FILE or postgresql://USER@HOST/DATABASE"
 
 
@@ -78,13 +91,16 @@ def connect(url: str) -> Engine:
     raise StoreUrlError(f"no store for '{family}' URLs: {NEEDED}")
 
 
-def writing(engine: Engine) -> Engine:
+def writing(engine: Engine, durable: bool = True) -> Engine:
     """The engine for transactions that write: on SQLite they take their turn first.
 
     Begun as a reader, a writer could not wait for another: SQLite refuses at once to
-    let a stale snapshot be written to.
+    let a stale snapshot be written to. After a power cut a transaction that was not
+    `durable` may be missing there, with all that came after it.
     """
-    return engine.execution_options(begin=WRITE)
+    return engine.execution_options(
+        begin=WRITE, synchronous=DURABLE if durable else SWIFT
+    )
 
 
 def migrating(engine: Engine) -> Engine:
@@ -141,7 +157,6 @@ def _prepare(connection: Any, _: object) -> None:
     # Python's driver begins no transaction for DDL, and so cannot undo it: we begin
     # all transactions ourselves.
     connection.isolation_level = None
-    connection.execute("PRAGMA synchronous=NORMAL")
 
 
 def _begin(connection: Connection) -> None:
@@ -149,6 +164,8 @@ def _begin(connection: Connection) -> None:
     begin, foreign_keys = options.get("begin", READ), options.get("foreign_keys", "ON")
     if begin == WRITE:  # readers and the writer do not wait for one another
         connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        synchronous = options.get("synchronous", DURABLE)
+        connection.exec_driver_sql(f"PRAGMA synchronous={synchronous}")
     connection.exec_driver_sql(f"PRAGMA foreign_keys={foreign_keys}")
     connection.exec_driver_sql(f"BEGIN {begin}")
 
@@ -156,8 +173,10 @@ def _begin(connection: Connection) -> None:
 def _postgres(url: URL) -> Engine:
     if url.drivername in ("postgres", "postgresql"):
         url = url.set(drivername="postgresql+psycopg")
+    libpq = "psycopg" in url.drivername
+    options = {k: v for k, v in ALIVE.items() if libpq and k not in url.query}
     try:
-        return create_engine(url, pool_pre_ping=True)
+        return create_engine(url, pool_pre_ping=True, connect_args=options)
     except (ImportError, NoSuchModuleError) as error:
         raise StoreError(
             "Postgres needs a driver: pip install 'metapipe[postgres]'"

@@ -7,7 +7,6 @@ is as soon as its process is gone, and not before: a suspended process may wake.
 
 from __future__ import annotations
 
-import os
 import socket
 from datetime import UTC, datetime, timedelta
 
@@ -20,7 +19,7 @@ from .schema import Run
 LOST_AFTER = timedelta(seconds=60)
 """A running run that was silent for so long is lost."""
 
-ROUNDING = timedelta(seconds=5)
+ROUNDING = timedelta(seconds=2)
 """By how much a system may be wrong about when a process started."""
 
 
@@ -38,7 +37,7 @@ def status(session: Session) -> ColumnElement[str]:
     living = [
         run_id
         for run_id, pid, heartbeat in session.execute(own)
-        if _lives(pid, heartbeat, asked)
+        if _lives(pid, heartbeat)
     ]
     # One that was heard since we asked is no longer what we saw.
     dead = (Run.host == here) & (Run.heartbeat <= asked) & Run.id.not_in(living)
@@ -50,35 +49,34 @@ def status(session: Session) -> ColumnElement[str]:
 def require_idle(session: Session, run_id: int) -> None:
     """Lock the run for this transaction.
 
-    Raises UsageError if a process is at it, NotFoundError if there is none.
+    Raises UsageError if a process is at it or it is completed, NotFoundError if there
+    is none.
     """
     session.execute(select(Run.id).where(Run.id == run_id).with_for_update())
     asked = select(status(session), Run.pid, Run.host).where(Run.id == run_id)
     found = session.execute(asked).one_or_none()
     if found is None:
         raise NotFoundError(f"no run {run_id} in this store")
+    if found[0] == "completed":
+        raise UsageError(f"run {run_id} is completed already")
     if found[0] == "running":
         raise UsageError(
             f"run {run_id} is running already: process {found.pid} on {found.host}"
         )
 
 
-def _lives(pid: int, heartbeat: datetime, asked: datetime) -> bool:
-    """Whether a process of this machine is the one that sent the heartbeat."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # somebody else's process
-        pass
-    return heartbeat > asked - LOST_AFTER or _started(pid) <= heartbeat + ROUNDING
-
-
-def _started(pid: int) -> datetime:
-    """When a process began: after a dead one's last heartbeat if it got its number."""
-    import psutil  # only for the silent: it takes a while to import
+def _lives(pid: int, heartbeat: datetime) -> bool:
+    """Whether a process of this machine is the one that sent the heartbeat: another may
+    have got a dead one's number, and in a container that starts anew at once."""
+    import psutil  # only where a run of this machine runs: it takes a while to import
 
     try:
-        return datetime.fromtimestamp(psutil.Process(pid).create_time(), UTC)
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        started = datetime.fromtimestamp(process.create_time(), UTC)
     except psutil.NoSuchProcess:
-        return now()
+        return False
+    except psutil.Error:  # somebody else's process
+        return True
+    return started <= heartbeat + ROUNDING

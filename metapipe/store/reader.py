@@ -10,6 +10,7 @@ from . import query
 from .database import Database
 from .paging import Page
 from .records import CheckpointRow, EpisodeRow, EvaluationRow, MetricRow, RunRow
+from .waiting import WAIT
 
 
 class StoreReader:
@@ -18,8 +19,8 @@ class StoreReader:
     Every `TaskStore` answers them.
     """
 
-    def __init__(self, url: str) -> None:
-        self._database = Database(url)
+    def __init__(self, url: str, wait: float = WAIT) -> None:
+        self._database = Database(url, wait)
         self.url_masked = self._database.masked
 
     @property

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from ..errors import NotFoundError
 from ..events import CheckpointInfo, EpisodeRecord
 from . import schema
-from .convert import columns, episode_rows, evaluation_columns, headline
+from .convert import columns, episode_rows, evaluation_columns, finite, headline
 from .liveness import now
 from .records import NewEvaluation, NewRun
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended."""
+
+    status: str
+    error: str | None
+    reason: str | None
+    metrics: Mapping[str, float] | None
+    train_seconds: float | None
 
 
 def run(session: Session, new: NewRun, claim: str, directory: str) -> int:
@@ -26,12 +39,41 @@ def run(session: Session, new: NewRun, claim: str, directory: str) -> int:
     return row.id
 
 
+def claimed(session: Session, claim: str) -> int | None:
+    """The run that has that claim."""
+    return session.scalar(select(schema.Run.id).where(schema.Run.claim == claim))
+
+
+def status(session: Session, run_id: int) -> str | None:
+    """The status that was written of a run."""
+    return session.scalar(select(schema.Run.status).where(schema.Run.id == run_id))
+
+
 def change(session: Session, run_id: int, **changes: Any) -> None:
     """Columns of a run. Raises NotFoundError."""
     table = schema.Run
     query = update(table).where(table.id == run_id).values(**changes)
     if session.scalar(query.returning(table.id)) is None:
         raise NotFoundError(f"no run {run_id} in this store")
+
+
+def ending(session: Session, run_id: int, end: Ending, moment: datetime) -> None:
+    """A run that ends; figures and time as they were, if it does not tell them."""
+    known: dict[str, Any] = {}
+    if end.metrics is not None:
+        known["metrics"] = finite(end.metrics)
+    if end.train_seconds is not None:
+        known["train_seconds"] = end.train_seconds
+    change(
+        session,
+        run_id,
+        status=end.status,
+        error=end.error,
+        reason=end.reason,
+        finished=moment,
+        heartbeat=moment,
+        **known,
+    )
 
 
 def metrics(
@@ -60,16 +102,40 @@ def episodes(
         session.execute(insert(schema.Episode), rows)
 
 
+def has_episodes(
+    session: Session, run_id: int, records: Sequence[EpisodeRecord]
+) -> bool:
+    """Whether those training episodes are there: steps only grow."""
+    table = schema.Episode
+    newest = select(table.step).where(
+        table.run_id == run_id, table.evaluation_id.is_(None)
+    )
+    last = session.scalar(newest.order_by(table.id.desc()).limit(1))
+    return last is not None and last >= records[-1].step
+
+
+def evaluated(session: Session, run_id: int, moment: datetime) -> int | None:
+    """The evaluation that was written at that moment, also by a transaction of ours
+    that is about to end."""
+    session.execute(
+        select(schema.Run.id).where(schema.Run.id == run_id).with_for_update()
+    )
+    table = schema.Evaluation
+    found = select(table.id).where(table.run_id == run_id, table.created == moment)
+    return session.scalar(found)
+
+
 def evaluation(
     session: Session,
     run_id: int,
     new: NewEvaluation,
     records: Sequence[EpisodeRecord],
+    moment: datetime,
     *,
     of_the_run: bool,
 ) -> int:
     """An evaluation with its episodes; returns its id."""
-    facts = evaluation_columns(new) | {"run_id": run_id, "created": now()}
+    facts = evaluation_columns(new) | {"run_id": run_id, "created": moment}
     row = schema.Evaluation(**facts, episodes=len(records))
     session.add(row)
     session.flush()
@@ -82,7 +148,8 @@ def evaluation(
 def checkpoint(
     session: Session, run_id: int, info: CheckpointInfo, path: str
 ) -> str | None:
-    """The newest checkpoint of its kind; returns the path it replaces."""
+    """The newest checkpoint of its kind; returns the path it replaces, unless another
+    row names that too."""
     row = session.get(schema.Checkpoint, (run_id, info.which))
     replaced = None if row is None else row.path
     session.merge(
@@ -96,4 +163,6 @@ def checkpoint(
             created=now(),
         )
     )
-    return None if replaced == path else replaced
+    session.flush()
+    named = select(schema.Checkpoint.path).where(schema.Checkpoint.run_id == run_id)
+    return None if replaced in session.scalars(named).all() else replaced

@@ -43,6 +43,16 @@ class Checkpoint:
         """The meta-parameters and state."""
         return Meta(self.file.group("params", device), self.file.group("state", device))
 
+    def difference(self, state: TrainingState, network: nn.Module) -> str | None:
+        """The first tensor, by its name, that is another than in `state` and `network`,
+        or in one of both only; None if they are equal bit for bit."""
+        mine = _tensors(state, network)
+        for name in sorted({*mine, *self.file.tensors}):
+            found, stored = mine.get(name), self.file.tensors.get(name)
+            if found is None or stored is None or not _equal(found.cpu(), stored):
+                return name
+        return None
+
     def restore(self, state: TrainingState) -> None:
         """Put the stored state in place of a freshly started one.
 
@@ -50,14 +60,16 @@ class Checkpoint:
         """
         device = str(next(iter(state.meta.params.values())).device)
         meta = self.meta(device)
-        if shapes(state.meta.params) != shapes(meta.params):
+        ours = shapes(state.meta.params), shapes(state.meta.state)
+        if ours != (shapes(meta.params), shapes(meta.state)):
             raise CheckpointError(
                 f"{self.file.path} does not fit the network of this experiment"
             )
         with torch.no_grad():
             for name, p in state.meta.params.items():
                 p.copy_(meta.params[name])
-        state.meta = Meta(state.meta.params, meta.state)
+        kept = {name: meta.state[name] for name in state.meta.state}
+        state.meta = Meta(state.meta.params, kept)
         state.step = self.step
         state.first_loss = self.header["first_loss"]
         for path, value in self.file.tensors.items():
@@ -75,24 +87,10 @@ def save(
     """Write `state`, and what `network` holds beside it, to `path`; returns the file's
     SHA-256.
 
-    `extra` is JSON-able and comes back in the header. Raises CheckpointError if the
-    file cannot be written.
+    `extra` is JSON-able and comes back in the header. Raises WriteError if the file
+    cannot be written.
     """
-    names = {id(p): name for name, p in state.meta.params.items()}
-    tensors = {
-        **{f"params/{name}": p.detach() for name, p in state.meta.params.items()},
-        **{f"state/{name}": b for name, b in state.meta.state.items()},
-        **{
-            f"constants/{name}": value
-            for name, value in constants_of(network, state.meta).items()
-        },
-        **{
-            f"optimiser/{key}/{names[id(p)]}": value
-            for p, values in state.optimiser.state.items()
-            for key, value in values.items()
-            if isinstance(value, Tensor)
-        },
-    }
+    tensors = _tensors(state, network)
     header = {"step": state.step, "first_loss": state.first_loss, **extra}
     return write_tensors(path, "checkpoint", tensors, header)
 
@@ -114,3 +112,26 @@ def load(path: Path, sha256: str | None = None) -> Checkpoint:
     if type(step) is not int or step < 0 or not isinstance(loss, float | None):
         raise CheckpointError(f"{path} is damaged: its header tells no step or loss")
     return Checkpoint(file, found)
+
+
+def _tensors(state: TrainingState, network: nn.Module) -> dict[str, Tensor]:
+    """All that a checkpoint holds, by GROUP/NAME."""
+    names = {id(p): name for name, p in state.meta.params.items()}
+    return {
+        **{f"params/{name}": p.detach() for name, p in state.meta.params.items()},
+        **{f"state/{name}": b for name, b in state.meta.state.items()},
+        **{
+            f"constants/{name}": value
+            for name, value in constants_of(network, state.meta).items()
+        },
+        **{
+            f"optimiser/{key}/{names[id(p)]}": value
+            for p, values in state.optimiser.state.items()
+            for key, value in values.items()
+            if isinstance(value, Tensor)
+        },
+    }
+
+
+def _equal(found: Tensor, stored: Tensor) -> bool:
+    return found.dtype == stored.dtype and torch.equal(found, stored)

@@ -17,6 +17,7 @@ from ..events import EpisodeRecord
 from ..numerics.functional import vectorised
 from ..numerics.losses import before_adaptation, task_loss
 from ..numerics.precision import computing_in
+from ..numerics.task_map import LocalTaskMap
 from .learner import Learner
 
 BATCH = 32
@@ -47,7 +48,7 @@ def evaluate(
         torch.manual_seed(batch[0].seed)
         episodes = source.draw(batch).to(learner.device)
         with torch.no_grad(), computing_in(learner.precision):
-            metrics = _figures(learner, meta, episodes, prediction)
+            metrics = figures(learner, meta, episodes, prediction, learner.mapping)
         for record in episode_records(batch, step, metrics):
             if not math.isfinite(record.loss):
                 raise DivergedError(
@@ -85,15 +86,19 @@ def predict(
         vectorised.reset(token)
 
 
-def _figures(
-    learner: Learner, meta: Meta, episodes: Episodes, prediction: QueryMode
+def figures(
+    learner: Learner,
+    meta: Meta,
+    episodes: Episodes,
+    prediction: QueryMode,
+    over: LocalTaskMap,
 ) -> Metrics:
     """Metrics of each episode, (T,) each: after adaptation and, if defined, before."""
     algorithm, network = learner.algorithm, learner.network
     unadapted = algorithm.unadapted(network, meta)
     ways = episodes.tasks[0].ways
 
-    def figures(support: Samples, query: Samples) -> Metrics:
+    def of_a_task(support: Samples, query: Samples) -> Metrics:
         def outputs(adapted: Params) -> Tensor:
             return predict(learner, meta, adapted, support, query.inputs, prediction)
 
@@ -107,7 +112,7 @@ def _figures(
         before = task_loss(outputs(unadapted), query.targets)[1]
         return {**metrics, **before_adaptation(before)}
 
-    return learner.mapping(figures, episodes)
+    return over(of_a_task, episodes)
 
 
 def episode_records(

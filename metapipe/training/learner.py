@@ -17,8 +17,9 @@ from torch.nn.modules.dropout import _DropoutNd
 from ..algorithm import Algorithm, Meta
 from ..dataset import Source
 from ..episode import Params
-from ..errors import PluginError, UnsupportedError
+from ..errors import MetapipeError, PluginError, UnsupportedError
 from ..model import Model
+from ..numerics.attention import has_attention, plain_attention
 from ..numerics.memory import keep_freed_memory
 from ..numerics.precision import Precision
 from ..numerics.task_map import LocalTaskMap
@@ -85,13 +86,41 @@ def build_learner(
     """
     keep_freed_memory()
     with _seeded(seed):
-        network = algorithm.build(model, problem)
-        model.initialise(network)
+        network = _network(algorithm, model, problem)
+        if has_attention(network):
+            plain_attention()
         network = network.to(device)
-        meta = algorithm.init(network)
+        meta = in_order(algorithm.init(network))
     require_no_plain_tensors(network)
     learner = Learner(algorithm, network, problem, device, LocalTaskMap("loop"))
     return learner, meta
+
+
+def _network(algorithm: Algorithm, model: Model, problem: Problem) -> nn.Module:
+    """Built and initialised. Raises PluginError for whatever fails there."""
+    try:
+        network = algorithm.build(model, problem)
+        model.initialise(network)
+    except (MetapipeError, OSError):
+        raise
+    except Exception as error:  # anybody's code
+        text = " ".join(str(error).split())
+        raise PluginError(
+            f"{type(model).__name__} cannot be built by {type(algorithm).__name__} for "
+            f"inputs of shape {problem.shape}: {type(error).__name__}: {text}"
+        ) from error
+    if not isinstance(network, nn.Module):
+        raise PluginError(
+            f"{type(model).__name__}.build returns a {type(network).__name__}: return "
+            "a torch.nn.Module"
+        )
+    return network
+
+
+def in_order(meta: Meta) -> Meta:
+    """The same, by name: a sum over all parameters is rounded alike whether they were
+    made here or come from a file, which keeps no other order."""
+    return Meta(dict(sorted(meta.params.items())), dict(sorted(meta.state.items())))
 
 
 def random_meta(

@@ -16,6 +16,7 @@ from ..algorithm import Algorithm, Meta
 from ..episode import Params
 from ..errors import CheckpointError, MetapipeError
 from ..model import Model
+from ..numerics.attention import has_attention, plain_attention
 from ..numerics.memory import keep_freed_memory
 from ..numerics.task_map import LocalTaskMap
 from ..problem import Problem
@@ -42,10 +43,17 @@ def open_learner(
     keep_freed_memory()
     network, wanted = _structure(algorithm, model, problem, file)
     _require_fit(file, network, wanted)
+    if has_attention(network):
+        plain_attention()
     params, state, constants = (file.group(name, device) for name in GROUPS)
     _fill(network, {**params, **state, **constants})
     learner = Learner(algorithm, network, problem, device, LocalTaskMap("loop"))
-    return learner, Meta(params, state)
+    # In the network's order, not the file's: sums over all, such as the norm of the
+    # meta-gradient, are rounded alike then.
+    return learner, Meta(
+        {name: params[name] for name in wanted.params},
+        {name: state[name] for name in wanted.state},
+    )
 
 
 FILLS = ("normal_", "uniform_", "kaiming_uniform_", "constant_", "fill_", "zero_")

@@ -2,8 +2,7 @@
 
 The file's metadata has two entries. `metapipe` is JSON: `format`, `which` of the two it
 is, and what that tells of itself. `sha256` is the SHA-256 of the whole file with these
-64 characters set to zeros, so that a changed byte is noticed wherever it is. A file is
-written aside, synced and renamed: it is there whole or not at all.
+64 characters set to zeros, so that a changed byte is noticed wherever it is.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -25,6 +24,7 @@ from torch import Tensor
 
 from ..episode import Params
 from ..errors import CheckpointError
+from ..whole_file import whole_file
 
 FORMAT = 2
 """Written. Format 1, which had no checksum, is read too."""
@@ -56,14 +56,15 @@ class TensorFile:
     """By GROUP/NAME; they may lie in the file itself."""
 
     def group(self, name: str, device: str) -> Params:
-        """The tensors of a group, by the names they have in it, on a device.
+        """The tensors of a group, by the names they have in it, in their order, on a
+        device.
 
         Copied, since a tensor in a file lies at any address: where torch's own begin at
         multiples of 64 bytes, a matrix product can round otherwise.
         """
         return {
             path.removeprefix(f"{name}/"): tensor.to(device, copy=True)
-            for path, tensor in self.tensors.items()
+            for path, tensor in sorted(self.tensors.items(), key=itemgetter(0))
             if path.startswith(f"{name}/")
         }
 
@@ -71,9 +72,9 @@ class TensorFile:
 def write_tensors(
     path: Path, which: Which, tensors: Mapping[str, Tensor], header: Mapping[str, Any]
 ) -> str:
-    """Write aside, sync and rename; returns the SHA-256 of the file as it is.
+    """Write a whole file or none; returns the SHA-256 of the file as it is.
 
-    `header` is JSON-able. Raises CheckpointError if it cannot be written.
+    `header` is JSON-able. Raises WriteError if it cannot be written.
     """
     text = json.dumps({"format": FORMAT, "which": which, **header})
     content = save(
@@ -83,20 +84,9 @@ def write_tensors(
     head, data = _in_order(content)
     checksum = _sha256(head, data).encode()
     head = head.replace(b'"sha256":"' + ZEROS, b'"sha256":"' + checksum)
-    aside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("wb") as file:
-            file.write(head)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError as error:
-        raise CheckpointError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        with suppress(OSError):  # that of the writing is told
-            aside.unlink()
+    with whole_file(path) as file:
+        file.write(head)
+        file.write(data)
     return _sha256(head, data)
 
 

@@ -12,7 +12,8 @@ from metapipe.errors import DataError
 from metapipe.experiment.project import Project
 from metapipe.experiment.registry import load
 from metapipe.experiment.resolve import resolve
-from metapipe.runs.pipeline import evaluate, train
+from metapipe.runs.examination import Changes, evaluate
+from metapipe.runs.pipeline import train
 from metapipe.runs.replay import replay
 from metapipe.runs.stored_run import stored_checkpoint
 from metapipe.runs.unseen import shared_items, shared_names
@@ -87,9 +88,7 @@ def evaluated(store, run, root, name="mini-imagenet"):
         REGISTRY,
         store,
         asked.experiment.evaluation,
-        dataset=dataset,
-        dataset_name=name,
-        dataset_settings={"root": str(root), "size": 8},
+        Changes(dataset, name, {"root": str(root), "size": 8}),
     )
 
 
@@ -166,7 +165,7 @@ def test_of_the_runs_own_data_set_names_are_an_error(store, run, tmp_path):
     row = store.run(run)
     experiment = resolve(Project(tmp_path), REGISTRY, [], row.config).experiment
     with pytest.raises(DataError, match="were trained on, such as 'c"):
-        evaluate(run, REGISTRY, store, experiment.evaluation, dataset=dataset)
+        evaluate(run, REGISTRY, store, experiment.evaluation, Changes(dataset=dataset))
 
 
 def test_copies_in_another_folder_of_the_same_kind_are_found(store, run, tmp_path):
@@ -193,7 +192,7 @@ def test_groups_of_a_regression_are_looked_for_too(store, tmp_path):
     assert evaluate(run, REGISTRY, store, experiment.evaluation).settings == {}
     other = experiment.dataset.model_copy(update={"split_seed": 1})
     with pytest.raises(DataError, match=r"of the \d groups of table were trained on"):
-        evaluate(run, REGISTRY, store, experiment.evaluation, dataset=other)
+        evaluate(run, REGISTRY, store, experiment.evaluation, Changes(dataset=other))
 
 
 def groups(names, items, targets):

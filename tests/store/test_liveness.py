@@ -122,3 +122,23 @@ def test_a_process_that_got_a_dead_ones_number_is_not_taken_for_it(
     run_id = store.begin_run(replace(RUN, pid=process.pid))
     age(store_url, run_id, DAY)  # so it began after the run's last heartbeat
     assert store.run(run_id).status == "lost"
+
+
+def test_a_process_that_got_its_number_at_once_is_not_taken_for_it_either(
+    store: TaskStore, store_url: str, process: subprocess.Popen[bytes]
+) -> None:
+    """A container that starts anew has the same name and the same numbers."""
+    run_id = store.begin_run(replace(RUN, pid=process.pid))
+    age(store_url, run_id, timedelta(seconds=10))
+    assert store.run(run_id).status == "lost"
+
+
+def test_a_dead_process_that_nobody_waited_for_is_dead(
+    store: TaskStore, process: subprocess.Popen[bytes]
+) -> None:
+    run_id = store.begin_run(replace(RUN, pid=process.pid))
+    process.kill()
+    deadline = datetime.now(UTC) + timedelta(seconds=30)
+    while store.run(run_id).status != "lost" and datetime.now(UTC) < deadline:
+        pass
+    assert store.run(run_id).status == "lost"

@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from metapipe.errors import CheckpointError
+from metapipe.errors import CheckpointError, WriteError
 from metapipe.training.tensor_file import read_tensors, sha256_of, write_tensors
 
 TENSORS = {
@@ -102,7 +102,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("")
-    with pytest.raises(CheckpointError, match=r"cannot write .*text/file: "):
+    with pytest.raises(WriteError, match=r"cannot write .*text/file: "):
         write_tensors(tmp_path / "text" / "file", "checkpoint", TENSORS, {})
 
 
@@ -111,7 +111,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(CheckpointError, match="No space left"):
+    with pytest.raises(WriteError, match="No space left"):
         write_tensors(tmp_path / "file", "checkpoint", TENSORS, {})
     assert not list(tmp_path.iterdir())
 

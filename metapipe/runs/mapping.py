@@ -1,0 +1,85 @@
+"""How the tasks of a run are mapped: as they were before, where there was a before."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import cache
+from typing import Any
+
+import torch
+
+from ..experiment.experiment import Experiment
+from ..numerics.choices import remembered
+from ..numerics.task_map import LocalTaskMap
+from ..numerics.tuning import candidates
+from ..store.records import RunRow
+from ..training.learner import Learner
+from ..training.loop import DrawBatch, TrainingState, choose_mapping
+from ..training.trial import able, few
+from .provenance import processor
+
+DECIDING = ("tasks", "shards", "mapping", "chunk")
+"""Settings of training that decide which task map is fastest."""
+
+
+def mapping_for(
+    experiment: Experiment,
+    learner: Learner,
+    state: TrainingState,
+    draw: DrawBatch,
+    known: LocalTaskMap | None = None,
+) -> LocalTaskMap:
+    """`known`, which a run that is resumed, repeated or verified had; or that of the
+    settings; with `auto` the one that was the fastest here when this work was first
+    done."""
+    if known is not None:
+        return known
+    training = experiment.training
+    maps = candidates(training.mapping, training.chunk, training.tasks, learner.device)
+    if len(maps) == 1:
+        return maps[0]
+    work = {
+        **work_of(experiment.to_dict()),
+        **_machine(learner.device),
+        "problem": asdict(learner.problem),
+    }
+
+    @cache
+    def can(task_map: LocalTaskMap) -> bool:
+        """Be trained and evaluated by it: it may do for the one and not the other."""
+        if task_map.mode == "loop":
+            return True
+        return able(learner, state.meta, few(draw(state.step)[0]), task_map)
+
+    def choose() -> LocalTaskMap:
+        return choose_mapping(learner, state, [m for m in maps if can(m)], draw)
+
+    return remembered(work, maps, choose, can)
+
+
+def mapping_of(row: RunRow, experiment: Experiment) -> LocalTaskMap | None:
+    """That of a recorded run, for an experiment that is the same work; None if it is
+    other work, or the run had not come so far."""
+    same = work_of(row.config) == work_of(experiment.to_dict())
+    return LocalTaskMap.parse(row.mapping) if row.mapping and same else None
+
+
+def work_of(config: Any) -> dict[str, Any]:
+    """What of an experiment's tables decides which task map is fastest."""
+    run, training = config["run"], config["training"]
+    chosen = ("algorithm", "model", "dataset", "precision", "device")
+    return {
+        "run": {name: run.get(name) for name in chosen},
+        "training": {name: training.get(name) for name in DECIDING},
+        **{name: dict(config[name]) for name in ("task", "algorithm", "model")},
+    }
+
+
+def _machine(device: str) -> dict[str, Any]:
+    cuda = device.startswith("cuda")
+    return {
+        "device": torch.cuda.get_device_name(device) if cuda else device,
+        "processor": processor(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }

@@ -1,0 +1,100 @@
+"""Where a run goes on: at its newest checkpoint that is whole, as its records are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..errors import CheckpointError
+from ..events import CheckpointInfo
+from ..store import StoreReader
+from ..store.records import RunRow
+from ..training.checkpoint import Checkpoint, load
+from .preparation import logger
+from .run_files import DIRECTORY, is_ours, our_checkpoints, step_of
+from .stretch import Stretch
+
+CHECKSUMS = 2
+"""Of this format on, files tell by themselves whether they are whole."""
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """A checkpoint to go on from."""
+
+    checkpoint: Checkpoint
+    info: CheckpointInfo
+    known: bool
+    """Whether the store has a row for it."""
+
+    unrecorded: Stretch | None
+    """What its writer could not tell the store, which was away."""
+
+    @property
+    def recorded(self) -> int:
+        """Up to which step its writer had told the store all."""
+        return self.unrecorded.since if self.unrecorded else self.checkpoint.step
+
+
+def resumption(store: StoreReader, row: RunRow) -> Resumption | None:
+    """Where to go on with a run; None for the start.
+
+    A killed process may have left a newer checkpoint than the store knows of, and a
+    file may have been damaged since: what was tried and cannot be used is told. Raises
+    CheckpointError if there were checkpoints and none is left.
+    """
+    directory = Path(row.directory)
+    if not DIRECTORY.fullmatch(directory.name):
+        raise CheckpointError(
+            f"the store says that run {row.id} has its files in {directory}, where no "
+            f"run has: repeat it with metapipe train --from-run {row.id}"
+        )
+    known = {Path(c.path).resolve(): c.sha256 for c in store.checkpoints(row.id)}
+    faults = []
+    for path in _newest_first(directory, known):
+        try:
+            found = _opened(path, known.get(path), directory)
+        except CheckpointError as error:
+            faults.append(error)
+            continue
+        if found.recorded <= row.step:
+            for fault in faults:
+                logger.warning("%s", fault)
+            logger.info("going on from %s", path)
+            return found
+    if faults:
+        raise CheckpointError(
+            f"{faults[0]}; no other checkpoint of run {row.id} is left: repeat it with "
+            f"metapipe train --from-run {row.id}"
+        )
+    return None
+
+
+def _newest_first(directory: Path, known: Mapping[Path, str]) -> list[Path]:
+    """By their names, which tell the step; of equals those that the store knows."""
+    found = {*known, *(path.resolve() for path in our_checkpoints(directory))}
+    return sorted(found, key=lambda path: (step_of(path), path in known), reverse=True)
+
+
+def _opened(path: Path, sha256: str | None, directory: Path) -> Resumption:
+    """Raises CheckpointError for what is not whole, or not ours."""
+    if not is_ours(path, directory):
+        raise CheckpointError(f"{path} is no file of this run: left alone")
+    checkpoint = load(path, sha256)
+    header = checkpoint.header
+    if sha256 is None and header["format"] < CHECKSUMS:
+        raise CheckpointError(f"{path} has no checksum: left alone")
+    try:
+        kept = header.get("unrecorded")
+        stretch = None if kept is None else Stretch.from_json(kept)
+    except (LookupError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} has a damaged header: {error}") from error
+    which: Literal["best", "latest"] = (
+        "best" if path.name.startswith("best") else "latest"
+    )
+    info = CheckpointInfo(
+        path, checkpoint.sha256, path.stat().st_size, checkpoint.step, which
+    )
+    return Resumption(checkpoint, info, sha256 is not None, stretch)

@@ -1,0 +1,66 @@
+"""The files of a run: which are ours, and which of those nobody needs any more.
+
+A store may be anybody's, and its rows may name any file. Only what is ours is ever read
+for a run, or removed with it: a file with one of our names in the run's directory,
+which has one of our names itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+DIRECTORY = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
+"""What `provenance.new_directory` makes."""
+
+CHECKPOINT = re.compile(r"(latest|best)-(\d{8,})(-[0-9a-f]+)?\.safetensors")
+"""Which of the two, the step, and whose: a name is never used again."""
+
+ERROR = "error.txt"
+"""Why a run ended that could not tell its store."""
+
+PART = re.compile(r"\.\w+\.part")
+"""What is added while a file is written: left behind by a process that was killed."""
+
+
+def checkpoint_file(directory: Path, which: str, step: int, writer: str) -> Path:
+    """Where a process writes a checkpoint; `writer` is hexadecimal."""
+    return directory / f"{which}-{step:08d}-{writer}.safetensors"
+
+
+def is_ours(path: Path, directory: Path) -> bool:
+    """Whether `path` is a file of the run whose directory that is."""
+    if not DIRECTORY.fullmatch(directory.name):
+        return False
+    if path.parent.resolve() != directory.resolve():
+        return False
+    whole = PART.sub("", path.name) if path.suffix == ".part" else path.name
+    return whole == ERROR or bool(CHECKPOINT.fullmatch(whole))
+
+
+def step_of(path: Path) -> int:
+    """The step in a checkpoint's name; -1 if it has none."""
+    found = CHECKPOINT.fullmatch(path.name)
+    return int(found[2]) if found else -1
+
+
+def our_files(directory: Path) -> Iterator[Path]:
+    """All files of a run that are there."""
+    with suppress(OSError):
+        yield from (path for path in directory.iterdir() if is_ours(path, directory))
+
+
+def our_checkpoints(directory: Path) -> list[Path]:
+    """Whole checkpoints of a run, whether its store knows of them or not."""
+    return [path for path in our_files(directory) if CHECKPOINT.fullmatch(path.name)]
+
+
+def tidy(directory: Path, needed: Collection[Path]) -> None:
+    """Remove those that are not `needed`: what killed processes left behind."""
+    kept = {path.resolve() for path in needed}
+    for path in list(our_files(directory)):
+        if path.resolve() not in kept:
+            with suppress(OSError):  # what cannot be removed harms nobody
+                path.unlink()

@@ -1,0 +1,281 @@
+"""Doing a recorded run again, to see whether the same comes out, bit for bit.
+
+Nothing is written: neither into the store, nor beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+from ..algorithm import Meta
+from ..data.resized_source import fitted
+from ..dataset import Source
+from ..episode import Episodes
+from ..errors import UsageError
+from ..experiment.experiment import Experiment
+from ..experiment.registry import Registry
+from ..numerics.task_map import LocalTaskMap
+from ..problem import Split
+from ..store import StoreReader, TaskStore
+from ..store.records import EvaluationRow, MetricRow, RunRow
+from ..training.checkpoint import Checkpoint, load
+from ..training.evaluation import QueryMode, evaluate
+from ..training.intervals import summarise
+from ..training.learner import Learner
+from ..training.loop import Iteration, initial_state, iterations
+from .preparation import Prepared, prepare
+from .provenance import environment
+from .recipes import meta_batch
+from .replay import as_evaluated
+from .stored_run import trained_learner
+from .stretch import Stretch
+
+RATE = "episodes_per_second"
+"""The one figure that a clock decides."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One thing that was recorded, and what came out now."""
+
+    what: str
+    step: int
+    recorded: Any
+    found: Any
+
+    @property
+    def same(self) -> bool:
+        """To the last bit."""
+        return bool(self.recorded == self.found)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what} at iteration {self.step} was {self.recorded}, and is "
+            f"{self.found} now"
+        )
+
+
+@dataclass(frozen=True)
+class Verification:
+    """A run that was done again."""
+
+    run_id: int
+    iterations: int
+    """How many were trained again."""
+
+    compared: Sequence[Comparison]
+    """Figures, evaluations and checkpoints, in the order they came."""
+
+    differences: Mapping[str, tuple[Any, Any]]
+    """What its figures may depend on and is another now: then, and now."""
+
+    @property
+    def matches(self) -> bool:
+        """Whether all that was compared is the same, bit for bit."""
+        return all(each.same for each in self.compared)
+
+    @property
+    def first_difference(self) -> Comparison | None:
+        """What came out otherwise, first; None if nothing did."""
+        return next((each for each in self.compared if not each.same), None)
+
+
+def verify(
+    run_id: int,
+    registry: Registry,
+    store: TaskStore,
+    *,
+    first: int | None = None,
+    evaluation: bool = False,
+) -> Verification:
+    """Do a run again: train it to the step that it reached, or its `first` iterations,
+    then evaluate its checkpoints; or with `evaluation` the latter alone.
+
+    Its figures, validations, checkpoints and evaluations are compared with those now,
+    up to the first that is another. Raises UsageError for a run that has nothing to
+    compare, and CheckpointError for a checkpoint that is not there or damaged.
+    """
+    row = store.run(run_id)
+    _require_verifiable(row, first, evaluation)
+    experiment = Experiment.from_dict(row.config, registry)
+    differences = _differences(row, experiment, registry)
+    if "data" in differences:  # the same numbers draw other episodes
+        changed = Comparison("the data's fingerprint", 0, *differences["data"])
+        return Verification(run_id, 0, [changed], differences)
+    steps = 0 if evaluation else min(first or row.step, row.step)
+    compared: list[Comparison] = []
+    if steps:
+        compared += _up_to_a_difference(_train(row, experiment, store, steps))
+    if steps in (0, row.step) and all(each.same for each in compared):
+        compared += _up_to_a_difference(_evaluate(row, registry, store))
+    if not compared:
+        raise UsageError(
+            f"run {run_id} has no record to compare"
+            + (f" up to iteration {steps}: take more" if steps else " of a test")
+        )
+    return Verification(run_id, steps, compared, differences)
+
+
+def _require_verifiable(row: RunRow, first: int | None, evaluation: bool) -> None:
+    if row.backbone is not None:
+        raise UsageError(
+            f"run {row.id} is a task that {row.backbone} learned: nothing was trained "
+            "that could be verified"
+        )
+    if row.status == "running":
+        raise UsageError(f"run {row.id} is running: verify it when it has ended")
+    if first is not None and evaluation:
+        raise UsageError("iterations and evaluation: the latter trains none, take one")
+    if first is not None and first < 1:
+        raise UsageError(f"iterations = {first}: at least 1")
+    if not row.step:
+        raise UsageError(f"run {row.id} ended before its first record: nothing to do")
+
+
+def _up_to_a_difference(comparisons: Iterator[Comparison]) -> Iterator[Comparison]:
+    """What follows a difference would be others too."""
+    for each in comparisons:
+        yield each
+        if not each.same:
+            return
+
+
+def _differences(
+    row: RunRow, experiment: Experiment, registry: Registry
+) -> dict[str, tuple[Any, Any]]:
+    """Versions, machine, plugins and data that are not what they were."""
+    source = experiment.dataset.open("train")
+    now = {
+        **environment(),
+        **registry.versions(experiment.chosen),
+        "data": source.facts.fingerprint,
+    }
+    then = {**row.environment, **row.plugins, "data": row.fingerprint}
+    return {
+        name: (then.get(name), value)
+        for name, value in now.items()
+        if then.get(name) != value
+    }
+
+
+def _train(
+    row: RunRow, experiment: Experiment, store: StoreReader, steps: int
+) -> Iterator[Comparison]:
+    """The iterations of a run, done again, beside what was recorded of them."""
+    prepared = prepare(experiment)
+    mapping = LocalTaskMap.parse(row.mapping or "loop")
+    learner = replace(prepared.learner, mapping=mapping)
+    if learner.device != row.device:
+        yield Comparison("the device", 0, row.device, learner.device)
+    state = initial_state(
+        prepared.meta, experiment.training, experiment.algorithm.groups()
+    )
+    checkpoints = _checkpoints(row, store)
+    validations = [e for e in store.evaluations(row.id) if e.purpose == "validation"]
+    metrics = store.metrics(row.id)
+    recorded = {metric.step for metric in metrics if metric.name == "grad_norm"}
+
+    def draw(iteration: int) -> list[Episodes]:
+        parts = meta_batch(experiment, iteration)
+        return [prepared.sources["train"].draw(p).to(learner.device) for p in parts]
+
+    window: list[Iteration] = []
+    loop = iterations(learner, state, experiment.training, draw, experiment.run.seed)
+    with mapping.undisturbed():
+        for iteration in loop:
+            window.append(iteration)
+            step = iteration.step
+            if step in recorded:
+                yield from _figures(metrics, step, window)
+                window.clear()
+            for each in validations:
+                if each.step == step:
+                    yield from _validate(each, prepared, learner, state.meta, store)
+            for which, checkpoint in checkpoints.items():
+                if checkpoint.step == step:
+                    other = checkpoint.difference(state, learner.network)
+                    yield Comparison(f"the {which} checkpoint", step, None, other)
+            if step == steps:
+                return
+
+
+def _figures(
+    metrics: Sequence[MetricRow], step: int, window: Sequence[Iteration]
+) -> Iterator[Comparison]:
+    """Those of a window of iterations that were recorded."""
+    found = Stretch.of(window, seconds=1.0, kept="none").figures
+    for metric in metrics:
+        if metric.step == step and metric.name in found and metric.name != RATE:
+            yield Comparison(metric.name, step, metric.value, found[metric.name])
+
+
+def _validate(
+    recorded: EvaluationRow,
+    prepared: Prepared,
+    learner: Learner,
+    meta: Meta,
+    store: StoreReader,
+) -> Iterator[Comparison]:
+    source = prepared.sources["val"]
+    return _evaluated(recorded, learner, meta, source, store, "validation")
+
+
+def _evaluate(
+    row: RunRow, registry: Registry, store: StoreReader
+) -> Iterator[Comparison]:
+    """The tests of a run whose checkpoints are there, done again."""
+    checkpoints = {c.sha256: c for c in _checkpoints(row, store).values()}
+    for recorded in store.evaluations(row.id):
+        checkpoint = checkpoints.get(recorded.checkpoint or "")
+        if recorded.purpose != "test" or checkpoint is None:
+            continue
+        name = recorded.dataset
+        experiment = as_evaluated(row, recorded, name, registry)
+        opened = experiment.dataset.open(cast(Split, recorded.split))
+        what, now = f"the fingerprint of {name}", opened.facts.fingerprint
+        yield Comparison(what, recorded.step, recorded.fingerprint, now)
+        learner, meta = trained_learner(experiment, checkpoint, row)
+        source = fitted(opened, learner.problem, name)
+        what = f"test {recorded.id}"
+        yield from _evaluated(recorded, learner, meta, source, store, what)
+
+
+def _evaluated(
+    recorded: EvaluationRow,
+    learner: Learner,
+    meta: Meta,
+    source: Source,
+    store: StoreReader,
+    what: str,
+) -> Iterator[Comparison]:
+    """An evaluation and its episodes, drawn and judged again."""
+    of_it = f"evaluation_id={recorded.id}"
+    rows = store.episodes(recorded.run_id, where=of_it, limit=None)
+    records = list(
+        evaluate(
+            learner,
+            meta,
+            source,
+            [row.task for row in rows],
+            step=recorded.step,
+            prediction=cast(QueryMode, recorded.prediction),
+        )
+    )
+    summary = summarise(records)
+    step = recorded.step
+    yield Comparison(f"the loss of {what}", step, recorded.loss, summary.loss)
+    then, now = recorded.accuracy, summary.accuracy
+    yield Comparison(f"the accuracy of {what}", step, then, now)
+    same = [
+        (row.loss, row.accuracy) == (record.loss, record.accuracy)
+        for row, record in zip(rows, records, strict=True)
+    ]
+    yield Comparison(f"equal episodes of {what}", step, len(rows), sum(same))
+
+
+def _checkpoints(row: RunRow, store: StoreReader) -> dict[str, Checkpoint]:
+    rows = store.checkpoints(row.id)
+    return {found.which: load(Path(found.path), found.sha256) for found in rows}

@@ -1,0 +1,139 @@
+"""A learner tried on two tasks before it is trained: whether it can be at all."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..algorithm import Meta
+from ..episode import Episodes, Samples, each
+from ..errors import MetapipeError, PluginError
+from ..numerics.precision import computing_in
+from ..numerics.task_map import LocalTaskMap
+from .evaluation import QueryMode, figures
+from .learner import Learner
+from .loop import meta_step
+
+TRIED = 2
+"""Tasks that are enough to try a model on."""
+
+REMEDIES = {
+    "derivative for aten::_scaled_dot": "call metapipe.numerics.plain_attention() in "
+    "the model's build",
+    "derivative for": "this operation has no second derivative: write it by others, or "
+    "use a first-order method",
+    "modified by an inplace operation": "leave out what changes a tensor in place, "
+    "such as inplace=True",
+    "would mutate a captured Tensor": "leave out what changes a buffer in place",
+    "does not require grad": "let the outputs depend on the parameters, without detach",
+    "must have the same dtype": "leave types out: metapipe computes in float32",
+}
+"""What to do, by what torch says."""
+
+
+def require_sound(network: nn.Module) -> None:
+    """Raise PluginError for parameters that nothing could descend."""
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad and parameter.dtype != torch.float32:
+            kind = str(parameter.dtype).removeprefix("torch.")
+            raise PluginError(
+                f"its parameter {name} is {kind}: make it float32, or let it require "
+                "no gradient"
+            )
+
+
+def attempt(
+    learner: Learner,
+    meta: Meta,
+    episodes: Episodes,
+    mapping: LocalTaskMap,
+    prediction: QueryMode = "together",
+) -> None:
+    """One meta-gradient and one evaluation, of which nothing is kept.
+
+    Raises PluginError, in a line with what to do, for whatever fails in them, for
+    outputs that are no logits or numbers, and for a network that acts at random.
+    """
+    try:
+        with torch.random.fork_rng(devices=[]):
+            if mapping.mode == "loop" and type(episodes.query) is Samples:
+                _check_outputs(learner, meta, episodes)
+            meta_step(learner, meta, episodes, mapping)
+            with torch.no_grad(), computing_in(learner.precision):
+                figures(learner, meta, episodes, prediction, mapping)
+    except MetapipeError:
+        raise
+    except Exception as error:  # anybody's code
+        raise PluginError(_explained(error)) from error
+
+
+def able(
+    learner: Learner, meta: Meta, episodes: Episodes, mapping: LocalTaskMap
+) -> bool:
+    """Whether the learner can be trained and evaluated with tasks mapped so."""
+    try:
+        attempt(learner, meta, episodes, mapping)
+    except MetapipeError:
+        return False
+    return True
+
+
+def few(episodes: Episodes) -> Episodes:
+    """The first tasks of a meta-batch, enough to try something."""
+
+    def first(samples: Samples) -> Samples:
+        return each(samples, lambda tensor: tensor[:TRIED])
+
+    support, query = first(episodes.support), first(episodes.query)
+    return Episodes(episodes.tasks[:TRIED], support, query)
+
+
+def _check_outputs(learner: Learner, meta: Meta, episodes: Episodes) -> None:
+    """Raise PluginError for outputs that are no logits or numbers, or no function of
+    the inputs."""
+    algorithm, network = learner.algorithm, learner.network
+    support = Samples(*(tensor[0] for tensor in episodes.support))
+    inputs, targets = (tensor[0] for tensor in episodes.query)
+    wide = targets.shape[-1] if targets.is_floating_point() else episodes.tasks[0].ways
+    with torch.no_grad(), computing_in(learner.precision):
+        known = algorithm.unadapted(network, meta)
+        if known is not None:
+            outputs = algorithm.predict(network, meta, known, inputs)
+            _require_outputs(outputs, (len(inputs), wide))
+        adapted = algorithm.adapt(network, meta, support, episodes.tasks[0].ways)
+        outputs = algorithm.predict(network, meta, adapted, inputs)
+        again = algorithm.predict(network, meta, adapted, inputs)
+    if known is None:  # else a step that is too long may be what is not finite
+        _require_outputs(outputs, (len(inputs), wide))
+    _require_a_function(outputs, again)
+
+
+def _require_outputs(outputs: Tensor, shape: tuple[int, int]) -> None:
+    if outputs.shape != shape:
+        raise PluginError(
+            f"its outputs for {shape[0]} inputs are {tuple(outputs.shape)}: {shape} is "
+            "wanted"
+        )
+    if outputs.dtype != torch.float32:
+        raise PluginError(f"its outputs are {outputs.dtype}: return float32")
+    if not torch.isfinite(outputs).all():
+        raise PluginError(
+            "its outputs are not finite before anything is learned: look at its "
+            "initialisation, and at the scale of the inputs"
+        )
+
+
+def _require_a_function(outputs: Tensor, again: Tensor) -> None:
+    if not torch.equal(outputs.nan_to_num(), again.nan_to_num()):
+        raise PluginError(
+            "it gives other outputs for the same inputs in evaluation mode: let what "
+            "acts at random do so in training only, as "
+            "functional.dropout(x, p, self.training) does"
+        )
+
+
+def _explained(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    remedy = next((r for said, r in REMEDIES.items() if said in text), "")
+    short = text if len(text) < 200 else text[:200] + "..."
+    return f"{type(error).__name__}: {short}" + (f"; {remedy}" if remedy else "")

@@ -1,0 +1,85 @@
+"""Same seed, machine and settings: the same bits, by every algorithm."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from metapipe.experiment.registry import load
+
+ALGORITHMS = [
+    entry.name for entry in load().entries("algorithm") if entry.cls.needs_training
+]
+
+TRAIN = """
+import hashlib, json, sys
+from pathlib import Path
+import metapipe
+from metapipe.training.checkpoint import load
+
+folder, stop, *algorithms = sys.argv[1:]
+
+class Stop:
+    @metapipe.hookimpl
+    def stop_run(self, run, step, metrics):
+        return "asked" if step == int(stop) else None
+
+def trained(algorithm):
+    settings = {
+        "model.layers": [6], "training.chunk": 2, "training.log_every": 1,
+        "evaluation.episodes": 2,
+    }
+    where = {"project": folder, "progress": False}
+    outcome = metapipe.train(
+        plugin=algorithm, model="mlp", dataset="digits", settings=settings,
+        ways=3, queries=1, tasks=3, iterations=2, validate_every=0,
+        observers=[Stop()], **where,
+    )
+    if outcome.status == "stopped":
+        outcome = metapipe.resume(outcome.run_id, **where)
+    assert outcome.status == "completed"
+    (path,) = outcome.directory.glob("latest-*")
+    digest = hashlib.sha256()
+    for name, tensor in sorted(load(path).file.tensors.items()):
+        digest.update(name.encode() + tensor.numpy().tobytes())
+    return [digest.hexdigest(), outcome.evaluation.loss, outcome.mapping]
+
+print(json.dumps({name: trained(name) for name in algorithms}))
+"""
+
+
+def in_a_process(folder: Path, stop: int = 0) -> dict[str, list]:
+    """What each algorithm's training came to: hash of all tensors, loss and mapping."""
+    folder.mkdir()
+    (folder / "metapipe.toml").write_text("")
+    done = subprocess.run(
+        [sys.executable, "-c", TRAIN, str(folder), str(stop), *ALGORITHMS],
+        env={**os.environ, "METAPIPE_CACHE": str(folder.parent / "cache")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def trainings(tmp_path_factory) -> tuple[dict[str, list], dict[str, list]]:
+    """The same trainings in two processes: the first chooses how tasks are mapped, the
+    second takes what was chosen, stops half way and resumes."""
+    folder = tmp_path_factory.mktemp("determinism")
+    return in_a_process(folder / "once"), in_a_process(folder / "again", stop=1)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_same_training_gives_the_same_bits(trainings, algorithm) -> None:
+    once, again = trainings
+    assert again[algorithm] == once[algorithm]
+
+
+def test_other_algorithms_come_to_other_ends(trainings) -> None:
+    hashes = {digest for digest, _, _ in trainings[0].values()}
+    assert len(hashes) > len(ALGORITHMS) // 2, "so equal ones say something"
