@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, select
@@ -147,7 +149,14 @@ def _episodes_of(run_id: int) -> Select[Any]:
 
 def _filtered(session: Session, query: Select[Any], where: str) -> list[Any]:
     """The rows; a comparison that the database cannot make is the filter's fault."""
-    try:
+    with understood(where):
         return list(session.execute(query))
+
+
+@contextmanager
+def understood(where: str) -> Iterator[None]:
+    """Turn what the database cannot compare into an error of the filter."""
+    try:
+        yield
     except (DataError, ProgrammingError) as error:
         raise FilterError(f"cannot apply '{where}': {reason(error)}") from error

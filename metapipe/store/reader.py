@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 from . import query
 from .database import Database
+from .groups import FIGURES, Grouping, groups, listed
 from .paging import Page
-from .records import CheckpointRow, EpisodeRow, EvaluationRow, MetricRow, RunRow
+from .records import (
+    CheckpointRow,
+    EpisodeRow,
+    EvaluationRow,
+    GroupRow,
+    MetricRow,
+    RunRow,
+)
 from .waiting import WAIT
 
 
@@ -70,6 +79,29 @@ class StoreReader:
         """How many runs match a filter. Raises FilterError."""
         with self._database.reading() as session:
             return query.count_runs(session, where)
+
+    def groups(
+        self,
+        by: Sequence[str] | str,
+        where: str = "",
+        *,
+        figures: Sequence[str] | str = FIGURES,
+        ids: Collection[int] | None = None,
+        sort: str | None = None,
+        limit: int | None = 50,
+        offset: int = 0,
+    ) -> list[GroupRow]:
+        """Runs that match a filter, or those of `ids`, by groups that agree in the
+        fields `by`: `groups(["algorithm", "training.lr"])`.
+
+        Each figure has its mean over seeds, with Student's 95 % interval over the
+        seeds' means; in what else the runs of a group differ is told. The database
+        reckons it. The best validation comes first, if `sort` does not name a field of
+        `by`, a figure, runs or seeds. Raises FilterError.
+        """
+        asked = Grouping(listed(by), where, listed(figures), ids)
+        with self._database.reading() as session, query.understood(where):
+            return groups(session, asked, sort, Page(limit, offset))
 
     def metrics(self, run_id: int, name: str | None = None) -> list[MetricRow]:
         """Figures by step, of one name or all."""
