@@ -54,10 +54,10 @@ def differences(
         group = tuple(row[f"k{i}"] for i in range(len(keys)))
         names = [name for name in FACTS if row[name] > 1]
         found[group].update(name for name in names if name not in given)
-    for *group, table, setting in session.execute(_settings(columns, ours)):
+    for *shared_by, table, setting in session.execute(_settings(columns, ours)):
         name = f"{table}.{setting}"
         if name not in given and name.removeprefix("run.") not in given:
-            found[tuple(group)].add(name)
+            found[tuple(shared_by)].add(name)
     return found
 
 

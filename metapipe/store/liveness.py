@@ -46,23 +46,21 @@ def status(session: Session) -> ColumnElement[str]:
     return case((lost, "lost"), else_=Run.status)
 
 
-def require_idle(session: Session, run_id: int) -> None:
-    """Lock the run for this transaction.
+def require_idle(session: Session, run_id: int) -> tuple[str, int]:
+    """Lock the run for this transaction; returns its status and step.
 
-    Raises UsageError if a process is at it or it is completed, NotFoundError if there
-    is none.
+    Raises UsageError if a process is at it, NotFoundError if there is none.
     """
     session.execute(select(Run.id).where(Run.id == run_id).with_for_update())
-    asked = select(status(session), Run.pid, Run.host).where(Run.id == run_id)
+    asked = select(status(session), Run.pid, Run.host, Run.step).where(Run.id == run_id)
     found = session.execute(asked).one_or_none()
     if found is None:
         raise NotFoundError(f"no run {run_id} in this store")
-    if found[0] == "completed":
-        raise UsageError(f"run {run_id} is completed already")
     if found[0] == "running":
         raise UsageError(
             f"run {run_id} is running already: process {found.pid} on {found.host}"
         )
+    return found[0], found.step
 
 
 def _lives(pid: int, heartbeat: datetime) -> bool:

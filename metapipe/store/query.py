@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.exc import DataError, ProgrammingError
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, aliased, selectinload
 
 from ..errors import FilterError, NotFoundError, did_you_mean
 from . import schema
@@ -18,7 +18,14 @@ from .fields import episode_fields, run_fields
 from .filters import order_by, parse
 from .liveness import status
 from .paging import Page, hardest_behind
-from .records import CheckpointRow, EpisodeRow, EvaluationRow, MetricRow, RunRow
+from .records import (
+    CheckpointRow,
+    EpisodeRow,
+    EvaluationRow,
+    Met,
+    MetricRow,
+    RunRow,
+)
 
 LARGEST_ID, LARGEST_EPISODE = 2**31 - 1, 2**63 - 1
 """Larger ones the databases refuse to look for."""
@@ -135,6 +142,25 @@ def episode(session: Session, episode_id: int) -> EpisodeRow:
             f"no episode {episode_id} in this store; see 'metapipe episodes list RUN'"
         )
     return episode_row(*row)
+
+
+def pairs(session: Session, one: int, other: int) -> list[Met]:
+    """Losses and accuracies in two evaluations of the episodes that both have."""
+    a, b = aliased(schema.Episode), aliased(schema.Episode)
+    same = and_(
+        *(
+            getattr(a, name) == getattr(b, name)
+            for name in ("index", "ways", "shots", "queries")
+        ),
+        a.support.is_not_distinct_from(b.support),
+    )
+    query = select(a.loss, b.loss, a.accuracy, b.accuracy).join(b, same)
+    ours = query.where(a.evaluation_id == one, b.evaluation_id == other)
+    found = session.execute(ours.order_by(a.index))
+    return [
+        Met((first, second), None if x is None or y is None else (x, y))
+        for first, second, x, y in found
+    ]
 
 
 def _runs(current: ColumnElement[Any]) -> Select[Any]:

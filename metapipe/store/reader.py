@@ -16,6 +16,7 @@ from .records import (
     EpisodeRow,
     EvaluationRow,
     GroupRow,
+    Met,
     MetricRow,
     RunRow,
 )
@@ -85,7 +86,7 @@ class StoreReader:
         by: Sequence[str] | str,
         where: str = "",
         *,
-        figures: Sequence[str] | str = FIGURES,
+        figures: Sequence[str] | str | None = None,
         ids: Collection[int] | None = None,
         sort: str | None = None,
         limit: int | None = 50,
@@ -94,12 +95,14 @@ class StoreReader:
         """Runs that match a filter, or those of `ids`, by groups that agree in the
         fields `by`: `groups(["algorithm", "training.lr"])`.
 
-        Each figure has its mean over seeds, with Student's 95 % interval over the
-        seeds' means; in what else the runs of a group differ is told. The database
-        reckons it. The best validation comes first, if `sort` does not name a field of
+        Each of the `figures`, which are val_accuracy, accuracy and loss if not given,
+        has its mean over seeds, with Student's 95 % interval over the seeds' means; in
+        what else the runs of a group differ is told. The database reckons it. The best
+        validation comes first, if `sort` does not name others: a field of
         `by`, a figure, runs or seeds. Raises FilterError.
         """
-        asked = Grouping(listed(by), where, listed(figures), ids)
+        wanted = FIGURES if figures is None else listed(figures)
+        asked = Grouping(listed(by), where, wanted, ids)
         with self._database.reading() as session, query.understood(where):
             return groups(session, asked, sort, Page(limit, offset))
 
@@ -117,6 +120,12 @@ class StoreReader:
         """One evaluation. Raises NotFoundError."""
         with self._database.reading() as session:
             return query.evaluation(session, evaluation_id)
+
+    def pairs(self, one: int, other: int) -> list[Met]:
+        """The episodes that two evaluations both have, by the same numbers; the same
+        episodes, if data set, fingerprint, split and seed are the same too."""
+        with self._database.reading() as session:
+            return query.pairs(session, one, other)
 
     def checkpoints(self, run_id: int) -> list[CheckpointRow]:
         """The best checkpoint and the latest, as far as there are any."""

@@ -210,6 +210,14 @@ class EpisodeRow:
 
 
 @dataclass(frozen=True)
+class Met:
+    """An episode that two evaluations both have, and what became of it in each."""
+
+    losses: tuple[float, float]
+    accuracies: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
 class CheckpointRow:
     """A checkpoint as stored."""
 

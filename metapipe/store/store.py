@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Self
 
+from sqlalchemy.orm import Session
+
 from . import deletion, recording, tags
+from .liveness import require_idle
 from .migrate import require_current
 from .records import RunRow
 from .run_writer import RunWriter
@@ -74,15 +77,24 @@ class TaskStore(RunWriter):
         )
 
     def note(self, run_id: int, text: str | None) -> None:
-        """Write down something about a run, in place of what was. Raises
-        NotFoundError."""
-        notes = text or None
+        """Write down something about a run, in place of what was. Raises UsageError
+        for what is no text, NotFoundError."""
+        notes = tags.checked_note(text or "")
         self._database.write(
             lambda session, _: recording.change(session, run_id, notes=notes)
         )
 
-    def delete_run(self, run_id: int) -> RunRow:
-        """Remove a run with all its rows; its files are the caller's to remove."""
+    def delete_run(self, run_id: int, *, idle_only: bool = False) -> RunRow:
+        """Remove a run with all its rows; its files are the caller's to remove.
+
+        Raises UsageError if it is running and only an idle one is to be removed.
+        """
         row = self.run(run_id)
-        self._database.write(lambda session, _: deletion.run(session, row.id))
+
+        def write(session: Session, again: bool) -> None:
+            if idle_only and not again:
+                require_idle(session, row.id)
+            deletion.run(session, row.id)
+
+        self._database.write(write)
         return row

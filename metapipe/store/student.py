@@ -10,7 +10,8 @@ from functools import cache
 def t95(count: int) -> float:
     """Within so many standard errors lies the mean of `count` values, at least two, in
     95 of 100 samples."""
-    from scipy.special import stdtrit  # only where there is an interval
+    # imported only where there is an interval
+    from scipy.special import stdtrit  # type: ignore[import-untyped]
 
     return float(stdtrit(count - 1, 0.975))
 

@@ -20,16 +20,35 @@ def change(
 
     Raises UsageError for what is no tag, NotFoundError if there is no such run.
     """
-    for tag in add:
-        if not tag.strip() or len(tag) > LONGEST:
-            raise UsageError(f"a tag has 1 to {LONGEST} characters, not {len(tag)}")
+    add, remove = {checked(tag) for tag in add}, {*remove, *map(str.strip, remove)}
     locked = select(Run.id).where(Run.id == run_id).with_for_update(key_share=True)
     if session.scalar(locked) is None:
         raise NotFoundError(f"no run {run_id} in this store")
     ours = Tag.run_id == run_id
     session.execute(delete(Tag).where(ours, Tag.tag.in_([*add, *remove])))
-    if rows := [{"run_id": run_id, "tag": tag} for tag in sorted(set(add))]:
+    if rows := [{"run_id": run_id, "tag": tag} for tag in sorted(add)]:
         session.execute(insert(Tag), rows)
+
+
+def checked(tag: str) -> str:
+    """The tag without spaces around it. Raises UsageError for what is none."""
+    word = tag.strip()
+    if not word or len(tag) > LONGEST:
+        raise UsageError(f"a tag has 1 to {LONGEST} characters, not {len(tag)}")
+    if not word.isprintable():
+        raise UsageError(f"tag {tag!r}: a tag is one line of letters and signs")
+    return word
+
+
+def checked_note(text: str) -> str | None:
+    """The note, None for an empty one. Raises UsageError for what is no text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"a note is text: {error.reason}") from error
+    if "\0" in text:
+        raise UsageError("a note is text, without the character 0")
+    return text.strip() or None
 
 
 def compare(operator: str, text: str | None) -> ColumnElement[bool]:

@@ -7,7 +7,7 @@ from commands import TINY, error_line, metapipe
 from PIL import Image
 
 from metapipe.errors import UnsupportedError
-from metapipe.runs.comparison import curves, training_minutes
+from metapipe.runs.curves import curves, training_minutes
 from metapipe.store import TaskStore, default_url
 from metapipe.store.records import MetricRow
 
