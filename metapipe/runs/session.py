@@ -72,7 +72,7 @@ class TrainingSession:
             self.learner, self.state, training, self.draw, self.experiment.run.seed
         )
         with self._clock() as clock, self.learner.mapping.undisturbed():
-            if self._done(clock.seconds()):
+            if self.state.step and self._done(clock.seconds()):
                 return "completed"  # it was resumed with nothing left to train
             for iteration in loop:
                 window.append(iteration)
