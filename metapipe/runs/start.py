@@ -48,19 +48,19 @@ def start_of(
     Raises UsageError if that run learned with another algorithm or model, or has other
     parameters by now.
     """
-    ours = experiment.run
-    if ours.start_from is None:
+    run = experiment.run
+    if run.start_from is None:
         return None
-    row = store.run(ours.start_from)
+    row = store.run(run.start_from)
     for kind in ("algorithm", "model"):
-        theirs, own = getattr(row, kind), getattr(ours, kind)
+        theirs, own = getattr(row, kind), getattr(run, kind)
         if theirs != own:
             raise UsageError(
                 f"--start-from {row.id}: it learned with {row.algorithm} on "
-                f"{row.model}, and this is {ours.algorithm} on {ours.model}: choose "
+                f"{row.model}, and this is {run.algorithm} on {run.model}: choose "
                 f"the same {kind}"
             )
-    which = checkpoint_row(store, row, ours.start_checkpoint).which
+    which = checkpoint_row(store, row, run.start_checkpoint).which
     start = Start(row, which, stored_checkpoint(store, row, which))
     known = recorded.environment.get("start") if recorded else None
     if recorded and known and known["sha256"] != start.checkpoint.sha256:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -31,34 +31,44 @@ FACTS = ("status", "step", "data", "device", "plugins", "commit")
 def differences(
     session: Session,
     keys: Sequence[Field],
-    groups: Sequence[tuple[Any, ...]],
+    groups: Mapping[tuple[Any, ...], int],
     known: Fields,
     chosen: ColumnElement[bool],
+    *,
+    whole: bool,
 ) -> dict[tuple[Any, ...], set[str]]:
-    """In what the runs of each of `groups` are not alike."""
+    """In what the runs of each of `groups` are not alike; of each, how many there
+    are. They are the `whole` of the groups that were chosen, or some of them."""
     if not groups:
         return {}
     columns = [shared(key) for key in keys]
-    ours = and_(
-        chosen,
-        or_(
-            *(
-                and_(*(c.is_(None) if v is None else c == v for c, v in pairs))
-                for pairs in (list(zip(columns, g, strict=True)) for g in groups)
-            )
-        ),
-    )
+    ours = chosen if whole else and_(chosen, _of_groups(columns, groups))
     given = {key.name.removeprefix("config.") for key in keys} | set(EXPECTED)
     found: dict[tuple[Any, ...], set[str]] = {group: set() for group in groups}
+
+    def group_of(row: Any) -> tuple[Any, ...]:
+        return tuple(row[f"k{i}"] for i in range(len(keys)))
+
     for row in session.execute(_facts(columns, known, ours)).mappings():
-        group = tuple(row[f"k{i}"] for i in range(len(keys)))
-        names = [name for name in FACTS if row[name] > 1]
-        found[group].update(name for name in names if name not in given)
-    for *shared_by, table, setting in session.execute(_settings(columns, ours)):
-        name = f"{table}.{setting}"
-        if name not in given and name.removeprefix("run.") not in given:
-            found[tuple(shared_by)].add(name)
+        if (group := group_of(row)) in found:
+            names = {name for name in FACTS if row[name] > 1}
+            found[group] |= names - given
+    for row in session.execute(_settings(columns, ours)).mappings():
+        group, name = group_of(row), f"{row['section']}.{row['name']}"
+        unlike = row["least"] != row["greatest"] or row["runs"] < groups.get(group, 0)
+        if group in found and unlike and not {name, name.removeprefix("run.")} & given:
+            found[group].add(name)
     return found
+
+
+def _of_groups(
+    columns: Sequence[ColumnElement[Any]], groups: Collection[tuple[Any, ...]]
+) -> ColumnElement[bool]:
+    """Whether a run is of one of these groups."""
+    each = (list(zip(columns, group, strict=True)) for group in groups)
+    return or_(
+        *(and_(*(c.is_(None) if v is None else c == v for c, v in p)) for p in each)
+    )
 
 
 def _facts(
@@ -87,30 +97,19 @@ def _facts(
 def _settings(
     keys: Sequence[ColumnElement[Any]], ours: ColumnElement[bool]
 ) -> Select[Any]:
-    """The settings that have several values, or are not in all runs, by group."""
+    """The least and the greatest value of each setting as JSON text, and how many runs
+    have it, by group."""
     table = func.json_each(Run.config).table_valued("key", "value", name="section")
     entry = func.json_each(table.c.value).table_valued("key", "value", name="entry")
     k = [key.label(f"k{i}") for i, key in enumerate(keys)]
-    value = func.coalesce(cast(entry.c.value, Text), "null")
-    named = (
-        select(*k, table.c.key.label("section"), entry.c.key.label("name"))
-        .add_columns(value.label("value"), Run.id.label("run"))
-        .select_from(Run)
-        .join(table, true())
-        .join(entry, true())
-        .where(ours)
-        .cte()
+    value = func.coalesce(cast(entry.c.value, Text), "null").label("value")
+    names = table.c.key.label("section"), entry.c.key.label("name")
+    runs = select(*k, *names, value).select_from(Run)
+    c = runs.join(table, true()).join(entry, true()).where(ours).subquery().c
+    by = [*(c[f"k{i}"] for i in range(len(k))), c.section, c.name]
+    values = (
+        func.min(c.value).label("least"),
+        func.max(c.value).label("greatest"),
+        func.count().label("runs"),
     )
-    c = named.c
-    by = [c[f"k{i}"] for i in range(len(k))]
-    every = func.count(distinct(c.run)).label("every")
-    whole = select(*by, every).group_by(*by).subquery().c
-    same = and_(
-        *(c[f"k{i}"].is_not_distinct_from(whole[f"k{i}"]) for i in range(len(k)))
-    )
-    return (
-        select(*by, c.section, c.name)
-        .join_from(named, whole.every.table, same)
-        .group_by(*by, c.section, c.name, whole.every)
-        .having(or_(func.count(distinct(c.value)) > 1, func.count() < whole.every))
-    )
+    return select(*by, *values).group_by(*by)

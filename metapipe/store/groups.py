@@ -54,12 +54,14 @@ def groups(
     rows = session.execute(page.cut(select(folded).order_by(*order))).mappings().all()
     _require_present(session, keys, rows, chosen)
     found = [tuple(row[f"k{i}"] for i in range(len(keys))) for row in rows]
-    many = [key for key, row in zip(found, rows, strict=True) if row["runs"] > 1]
-    differs = differences(session, keys, many, known, chosen)
+    runs = {key: int(row["runs"]) for key, row in zip(found, rows, strict=True)}
+    many = {key: count for key, count in runs.items() if count > 1}
+    cut = page.offset or (page.limit is not None and len(rows) >= page.limit)
+    differs = differences(session, keys, many, known, chosen, whole=not cut)
     return [
         GroupRow(
             {key.name: _value(key, v) for key, v in zip(keys, values, strict=True)},
-            int(row["runs"]),
+            runs[values],
             row["seeds"],
             {name: _fold(row, i) for i, name in enumerate(asked.figures)},
             tuple(sorted(differs.get(values, ()))),
