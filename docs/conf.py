@@ -6,11 +6,13 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
+import episode  # noqa: E402
 import generate  # noqa: E402
 
 import metapipe  # noqa: E402
 
 generate.write(HERE / "reference")
+episode.draw(HERE / "reference" / "episode.svg")
 
 project = "metapipe"
 author = "metapipe contributors"

@@ -18,6 +18,8 @@ from .episode import Episodes, Metrics, Params, Samples, Task
 from .errors import (
     DataError,
     MetapipeError,
+    PathError,
+    SettingError,
     UnsupportedError,
     UsageError,
 )
@@ -97,6 +99,7 @@ __all__ = [
     "Metrics",
     "Model",
     "Params",
+    "PathError",
     "Plugin",
     "Predict",
     "Problem",
@@ -104,6 +107,7 @@ __all__ = [
     "RegisterEncoder",
     "RunInfo",
     "Samples",
+    "SettingError",
     "Source",
     "SourceFacts",
     "Split",

@@ -10,6 +10,7 @@ MetapipeError                  failure: exit code 1
 ├── NotFoundError              no such run, episode, evaluation or checkpoint
 ├── PluginError                a plugin that cannot be loaded or breaks its contract
 ├── DataError                  data that cannot be found or read
+│   └── PathError              a path of the user's that leads to nothing; code 2 too
 ├── StoreError                 the task store cannot be reached or used
 │   ├── OutdatedSchemaError    the store's schema is not this version's
 │   ├── ClaimError             the run belongs to another process
@@ -19,7 +20,8 @@ MetapipeError                  failure: exit code 1
 └── TrainingError              training cannot go on
     └── DivergedError          the loss or the parameters are no longer finite
 
-A message is one line: what is wrong, where, and what to do.
+A message is one line: what is wrong, where, and what to do. What it quotes of files
+and names from outside is made fit to be printed.
 """
 
 from __future__ import annotations
@@ -27,11 +29,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from .printable import printable, shortened
+
+LONGEST = 1000
+"""Characters of a message, whatever it quotes."""
+
 
 class MetapipeError(Exception):
     """Base of all errors that are the user's to read."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return shortened(printable(super().__str__().strip()), LONGEST)
 
 
 class UsageError(MetapipeError):
@@ -66,6 +76,10 @@ class PluginError(MetapipeError):
 
 class DataError(MetapipeError):
     """Data cannot be found or read."""
+
+
+class PathError(DataError, SettingError):
+    """A path that is not given, or leads to nothing or to what is no file or folder."""
 
 
 class StoreError(MetapipeError):

@@ -6,19 +6,34 @@ file, the docs and the run record come from here.
 
 from __future__ import annotations
 
-from typing import Literal, Self
+import re
+import unicodedata
+from difflib import get_close_matches
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
     NonNegativeFloat,
-    NonNegativeInt,
     PositiveFloat,
-    PositiveInt,
     field_validator,
     model_validator,
 )
+
+from .printable import printable
+
+LARGEST = 2**31 - 1
+"""What every database has room for, and every generator of random numbers."""
+
+PositiveInt = Annotated[int, Field(gt=0, le=LARGEST)]
+NonNegativeInt = Annotated[int, Field(ge=0, le=LARGEST)]
+
+LONGEST_NAME = 200
+"""Characters in the name of a run: what every database has room for."""
+
+DEVICE = re.compile("auto|cpu|cuda(:[0-9]{1,3})?|mps")
+"""What may be asked for; whether there is such a one is seen when it is needed."""
 
 
 class Section(BaseModel):
@@ -30,6 +45,19 @@ class Section(BaseModel):
         use_attribute_docstrings=True,
         allow_inf_nan=False,  # JSON, which the store keeps, has no infinity
     )
+
+
+def no_device(name: str) -> str:
+    """What to say of a device that is none: the nearest that may be asked for."""
+    family = name.lower().partition(":")[0]
+    known = ["auto", "cpu", "cuda", "mps"]
+    if family in ("gpu", "nvidia"):
+        family = "cuda"
+    near = get_close_matches(family, known, n=1)
+    hint = (
+        f"did you mean '{near[0]}'?" if near else "use auto, cpu, cuda, cuda:N or mps"
+    )
+    return f"no device that metapipe computes on; {hint}"
 
 
 class RunSettings(Section):
@@ -47,7 +75,7 @@ class RunSettings(Section):
     name: str | None = None
     """A name to find the run by."""
 
-    seed: NonNegativeInt = Field(default=0, le=2**31 - 1)
+    seed: NonNegativeInt = 0
     """Decides initial parameters and training episodes."""
 
     start_from: str | None = None
@@ -65,14 +93,30 @@ class RunSettings(Section):
 
     @field_validator("name")
     @classmethod
-    def _no_number(cls, name: str | None) -> str | None:
+    def _findable(cls, name: str | None) -> str | None:
         """RUN on the command line is an id, a name, or `latest`."""
-        if name is not None and (name.isdecimal() or name in ("", "latest")):
+        if name is None:
+            return None
+        name = unicodedata.normalize("NFC", name.strip())
+        if name.isdecimal() or name in ("", "latest"):
             raise ValueError("a name is neither a number nor 'latest' nor empty")
+        if len(name) > LONGEST_NAME:
+            raise ValueError(
+                f"a name has {LONGEST_NAME} characters at most, not {len(name)}"
+            )
+        if printable(name) != name:
+            raise ValueError("a name has no line breaks, controls or invisible signs")
         return name
 
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps; auto takes the first of CUDA, MPS, CPU."""
+
+    @field_validator("device")
+    @classmethod
+    def _known_device(cls, device: str) -> str:
+        if not DEVICE.fullmatch(device):
+            raise ValueError(no_device(device))
+        return device
 
     precision: Literal["float32", "bfloat16"] = "float32"
     """What networks compute in; bfloat16 has to give the meta-gradient of float32 on
@@ -147,8 +191,13 @@ class TrainingSettings(Section):
     lr: PositiveFloat = 0.001
     """Step size of the outer optimiser at the start."""
 
-    schedule: Literal["constant", "cosine", "linear"] = "constant"
-    """How the outer step size goes from `lr` to `final_lr` over the iterations."""
+    schedule: Literal["constant", "cosine", "linear", "steps"] = "constant"
+    """How the outer step size goes from `lr` to `final_lr` over the iterations; or in
+    steps, by `factors`."""
+
+    factors: tuple[tuple[PositiveInt, PositiveFloat], ...] = ()
+    """For `steps`: from so many iterations on, `lr` times that, as in
+    [[2000, 0.5], [4000, 0.25]]."""
 
     final_lr: NonNegativeFloat = 0.0
     """Outer step size at the end of a schedule."""
@@ -182,8 +231,8 @@ class TrainingSettings(Section):
     """Which training episodes go to the store; sampled: one meta-batch a record."""
 
     mapping: Literal["auto", "loop", "vmap", "chunks", "threads"] = "auto"
-    """How tasks are mapped; auto times those ways that fit in memory and keeps the
-    fastest."""
+    """How tasks are mapped; auto times those ways that fit in memory, takes the
+    fastest, and remembers it for this machine and the same work."""
 
     chunk: PositiveInt = 8
     """Tasks vectorised at a time by `chunks`."""
@@ -192,6 +241,15 @@ class TrainingSettings(Section):
     def _enough_tasks(self) -> Self:
         if self.shards > self.tasks:
             raise ValueError(f"shards = {self.shards} of {self.tasks} tasks: use fewer")
+        return self
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        places = [place for place, _ in self.factors]
+        if self.schedule == "steps" and not places:
+            raise ValueError("schedule = steps needs factors, as in [[2000, 0.5]]")
+        if places != sorted(set(places)):
+            raise ValueError(f"factors are not in the order of their places: {places}")
         return self
 
 
@@ -204,7 +262,7 @@ class EvaluationSettings(Section):
     episodes: PositiveInt = 600
     """How many episodes."""
 
-    seed: NonNegativeInt = Field(default=0, le=2**31 - 1)
+    seed: NonNegativeInt = 0
     """Seed of the episodes: the same for every run that is to be compared."""
 
     ways: PositiveInt | None = None

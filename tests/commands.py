@@ -48,6 +48,14 @@ def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
 def metapipe(*arguments: str, cwd: Path, code: int = 0) -> tuple[str, str]:
     """What a finished command printed, on stdout and stderr; the exit code is checked,
     and that no traceback was shown."""
+    found, out, err = run_metapipe(*arguments, cwd=cwd)
+    assert found == code, f"{arguments}: {found}\n{out}\n{err}"
+    assert "Traceback" not in out + err
+    return out, err
+
+
+def run_metapipe(*arguments: str, cwd: Path) -> tuple[int | None, str, str]:
+    """The exit code of a command, and what it printed on stdout and stderr."""
     with tempfile.TemporaryDirectory() as folder:
         streams = {1: Path(folder, "out"), 2: Path(folder, "err")}
         command = (arguments, cwd, dict(os.environ), streams)
@@ -57,9 +65,7 @@ def metapipe(*arguments: str, cwd: Path, code: int = 0) -> tuple[str, str]:
         process.kill()
         process.join()
         out, err = (path.read_text() for path in streams.values())
-    assert process.exitcode == code, f"{arguments}: {process.exitcode}\n{out}\n{err}"
-    assert "Traceback" not in out + err
-    return out, err
+    return process.exitcode, out, err
 
 
 def _command(

@@ -66,3 +66,42 @@ def test_versions_agree() -> None:
     assert project["version"] == metapipe.__version__
     citation = (ROOT / "CITATION.cff").read_text()
     assert f"\nversion: {project['version']}\n" in citation
+
+
+def test_figures_of_methods_are_measured_ones() -> None:
+    """Every row of a method on the page stands in the results, with its budget."""
+    results = (ROOT / "benchmarks" / "RESULTS.md").read_text().splitlines()
+    page = (ROOT / "docs" / "choosing.md").read_text()
+    row = (
+        r"^\| ([^|]+?)(?:, ten steps at the test)? \| (?:MSE )?([\d.]+ ± [\d.]+)(?: %)?"
+        r" \| (?:(yes|no) \| )?(\d+ iterations, [\d.]+ min) \|$"
+    )
+    rows = re.findall(row, page, re.M)
+    assert len(rows) == len(re.findall(r"iterations, [\d.]+ min \|$", page, re.M)) > 20
+    for method, figure, transductive, budget in rows:
+        assert any(
+            line.startswith(f"| {method} |")
+            and figure in line
+            and f"{budget}, seed 0" in line
+            and (not transductive or f"| {transductive} |" in line)
+            for line in results
+        ), (method, figure)
+
+
+def test_figures_of_the_default_command_are_measured_ones() -> None:
+    results = (ROOT / "benchmarks" / "RESULTS.md").read_text()
+    page = (ROOT / "docs" / "figures.md").read_text()
+    told = re.search(r"MAML, seed 0, has (.+?) together and\n(.+?) alone", page)
+    for figure, queries in zip(
+        told.groups(), ("15 queries", "each alone"), strict=True
+    ):
+        assert re.search(rf"^\| MAML, seed 0 .*{queries} \| {figure}", results, re.M)
+
+
+def test_extras_that_pages_name_exist() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for name in re.findall(r"metapipe\[([\w,-]+)\]", path.read_text()):
+            assert set(name.split(",")) <= set(extras), (path.name, name)

@@ -3,41 +3,22 @@ the rest of docs/."""
 
 import re
 import runpy
-import shutil
 from pathlib import Path
 
 import pytest
+from project import ROOT, make_project
 
 from metapipe import TaskStore
 from metapipe.store import default_url
 
-ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.py"))
-QUICK = """
-[training]
-iterations = 12
-tasks = 2
-log_every = 2
-validate_every = 0
-mapping = "loop"
-[evaluation]
-episodes = 10
-[model.conv4]
-width = 8
-blocks = 2
-"""
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of short runs, with the pictures that the examples speak of."""
-    (tmp_path / "metapipe.toml").write_text(QUICK)
     monkeypatch.chdir(tmp_path)
-    runpy.run_path(str(ROOT / "docs" / "tutorial" / "shapes.py"))
-    shutil.copytree("shots/circle", "photos")
-    pictures = sorted(Path("photos").iterdir())
-    for name, path in zip(("tabby1.jpg", "siamese1.jpg"), pictures, strict=False):
-        shutil.copy(path, name)
+    make_project()
     return tmp_path
 
 

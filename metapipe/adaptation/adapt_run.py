@@ -5,18 +5,23 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
+from ..data.names import readable_name
 from ..errors import SettingError, UsageError, did_you_mean
 from ..experiment.options import Pairs, by_table
+from ..experiment.registry import PluginType
+from ..experiment.written import typed
+from ..runs.stored_run import trained_run
 from ..runs.workspace import Workspace
 from ..training.evaluation import QueryMode
 from .adaptable import Adaptable
 from .adapted_model import AdaptedModel, save
 from .backbone_run import HEAD, Tables, open_backbone
 from .judgement import Judgement, evaluation_of, judge
+from .repeats import tell_repeats
 from .task_files import Examples, read_examples, require_ways
 from .trained_run import open_run
 
@@ -89,6 +94,7 @@ def adapt_run(
     """
     begun = time.perf_counter()
     _require_known(task)
+    task = _typed(workspace, run, task)
     adaptable = _opened(workspace, run, task)
     if task.query is not None and task.query.resolve() == task.support.resolve():
         logger.warning("the queries are the support set: what was learned is no test")
@@ -103,7 +109,7 @@ def adapt_run(
         model,
         on_query or on_support,
         task.prediction,
-        task.support.resolve().name,
+        readable_name(task.support.resolve().name),
         _record(task, counts),
         seconds,
     )
@@ -149,6 +155,26 @@ def _opened(workspace: Workspace, run: int | str | None, task: NewTask) -> Adapt
     return open_backbone(workspace.registry, task.backbone, head, task.settings)
 
 
+def _typed(workspace: Workspace, run: int | str | None, task: NewTask) -> NewTask:
+    """The task with its settings as the plugins that they are of mean them."""
+    if not any(task.settings.values()) or (run is None) == (task.backbone is None):
+        return task
+    names = {"algorithm": task.head or HEAD, "backbone": task.backbone or ""}
+    if run is not None:
+        names["algorithm"] = trained_run(workspace.store, run).algorithm
+    kinds: tuple[PluginType, ...] = ("algorithm", "backbone")
+    settings: Tables = {
+        kind: typed(
+            kind,
+            task.settings[kind],
+            workspace.registry.entry(kind, names[kind]).cls,
+        )
+        for kind in kinds
+        if kind in task.settings
+    }
+    return replace(task, settings=settings)
+
+
 def _require_known(task: NewTask) -> None:
     for name, known in (
         ("checkpoint", CHECKPOINTS),
@@ -166,16 +192,19 @@ def _read(task: NewTask, adaptable: Adaptable) -> tuple[Examples, Examples | Non
     support = read_examples(task.support, encoder, kind)
     require_ways(support, task.support)
     if task.query is None:
+        tell_repeats(support, None)
         return support, None
     query = read_examples(task.query, encoder, kind, support.classes or None)
+    same = task.query.resolve() == task.support.resolve()
+    tell_repeats(support, None if same else query)
     return support, query
 
 
 def _record(task: NewTask, counts: Mapping[str, int]) -> dict[str, Any]:
     """What the store keeps of the task."""
     return {
-        "support": str(task.support.resolve()),
-        "query": task.query and str(task.query.resolve()),
+        "support": readable_name(task.support.resolve()),
+        "query": task.query and readable_name(task.query.resolve()),
         "judged": "support" if task.query is None else "query",
         "classes": counts,
         **task.settings,

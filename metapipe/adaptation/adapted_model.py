@@ -7,6 +7,7 @@ code is read from it.
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,23 +17,27 @@ import torch
 from torch import Tensor
 
 from ..algorithm import Meta
-from ..data.encoders import encoder_from
+from ..data.encoders import encoder_from, is_name
 from ..encoder import Encoder
 from ..episode import Params, Samples
-from ..errors import CheckpointError, UnsupportedError
+from ..errors import CheckpointError, MetapipeError, UnsupportedError
 from ..experiment.registry import Registry
 from ..problem import Kind, Problem
+from ..training.activations import LARGEST as LARGEST_ACTIVATION
+from ..training.activations import bytes_per_input, fitting
 from ..training.device import choose_device
 from ..training.evaluation import QueryMode, predict
 from ..training.learner import Learner, constants_of
 from ..training.stored_learner import open_learner
 from ..training.tensor_file import read_tensors, write_tensors
+from .numbers import require_numbers
 
 BATCH = 256
-"""Inputs predicted at a time."""
+"""Inputs predicted at a time, or fewer where they are large."""
 
-LARGEST = 2**26
-"""Numbers in an input that a file may claim."""
+LARGEST = 2**22
+"""Numbers in an input that a file may claim: a picture of 1024 x 1024 in colour, or
+four million words."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,8 @@ class AdaptedModel:
         """Logits (m, ways), or numbers (m, outputs), of inputs (m, *shape).
 
         Alone, a prediction does not depend on what else is asked; `together`, all
-        inputs are one batch, as the queries of an episode are.
+        inputs are one batch, as the queries of an episode are. Raises NoNumberError for
+        inputs of which no number comes out.
         """
         expected = self.learner.problem.shape
         if tuple(inputs.shape[1:]) != expected:
@@ -83,10 +89,10 @@ class AdaptedModel:
                 f"{expected}"
             )
         if not len(inputs):
-            return inputs.new_empty(
-                0, len(self.classes) or self.learner.problem.outputs
-            )
-        size = len(inputs) if prediction == "together" else BATCH
+            return inputs.new_empty(0, self._width)
+        size = len(inputs)
+        if prediction == "alone":
+            size = fitting(self.learner.network, expected, BATCH)
         with torch.no_grad():
             parts = [
                 predict(
@@ -99,7 +105,12 @@ class AdaptedModel:
                 ).cpu()
                 for part in torch.split(inputs, size)
             ]
-        return torch.cat(parts)
+        return require_numbers(torch.cat(parts))
+
+    @property
+    def _width(self) -> int:
+        """Numbers in a prediction."""
+        return len(self.classes) or self.learner.problem.outputs
 
     def probabilities(self, inputs: Tensor, prediction: QueryMode = "alone") -> Tensor:
         """(m, ways): the softmax of the outputs."""
@@ -159,9 +170,22 @@ def save(adapted: AdaptedModel, path: Path) -> str:
 def load(path: Path, registry: Registry, device: str = "auto") -> AdaptedModel:
     """Read what `save` wrote.
 
-    Raises CheckpointError for a file that is missing, damaged or not ours, and
-    UnknownNameError if it needs a plugin that is not installed.
+    Raises CheckpointError for a file that is missing, damaged, not ours, or not to be
+    predicted by; UnknownNameError and DataError if it needs a plugin or an encoder that
+    is not here.
     """
+    try:
+        model = _load(path, registry, device)
+        _require_prediction(model, path)
+    except MetapipeError as error:
+        text = str(error)
+        if str(path) not in text:
+            raise type(error)(f"{path}: {text:.300}") from error
+        raise
+    return model
+
+
+def _load(path: Path, registry: Registry, device: str) -> AdaptedModel:
     file = read_tensors(path, "adapted")
     header = file.header
     device = choose_device(device)
@@ -175,7 +199,7 @@ def load(path: Path, registry: Registry, device: str = "auto") -> AdaptedModel:
         encoder = encoder_from(record, registry.encoders) if record else None
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         reason = " ".join(str(error).split())
-        raise CheckpointError(f"{path} has a damaged header: {reason}") from error
+        raise CheckpointError(f"{path} has a damaged header: {reason:.200}") from error
     learner, meta = open_learner(
         registry.create("algorithm", origin.algorithm, algorithm),
         registry.create("model", origin.model, model),
@@ -192,20 +216,56 @@ def load(path: Path, registry: Registry, device: str = "auto") -> AdaptedModel:
     return AdaptedModel(learner, meta, adapted, support, classes, encoder, origin)
 
 
+def _require_prediction(model: AdaptedModel, path: Path) -> None:
+    """Raise CheckpointError unless one input can be predicted: what was adapted is the
+    algorithm's own, and only it knows what it needs."""
+    problem, network = model.learner.problem, model.learner.network
+    needed = bytes_per_input(network, problem.shape)
+    if needed > LARGEST_ACTIVATION:
+        raise CheckpointError(
+            f"{path}: one input of shape {problem.shape} would take {needed >> 20} MiB "
+            f"in its network, at most {LARGEST_ACTIVATION >> 20} are allowed"
+        )
+    encoder = model.encoder
+    if encoder is not None and tuple(encoder.shape) != problem.shape:
+        raise CheckpointError(
+            f"{path} is damaged: its encoder makes inputs of shape {encoder.shape}, "
+            f"and it learned on {problem.shape}"
+        )
+    one = torch.zeros(1, *problem.shape) if encoder is None else encoder.examples(1)
+    try:
+        found = model.outputs(one)
+    except MetapipeError:
+        raise
+    except Exception as error:  # whatever wrong tensors lead to in anybody's code
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise CheckpointError(
+            f"{path} is damaged: nothing can be predicted by it: {reason:.200}"
+        ) from error
+    if found.shape != (1, model._width):
+        raise CheckpointError(
+            f"{path} is damaged: it predicts {tuple(found.shape)} where (1, "
+            f"{model._width}) is told"
+        )
+
+
 def _check_header(
     origin: ModelOrigin, problem: Problem, classes: Sequence[str]
 ) -> None:
     """Raise ValueError for what no header of ours says."""
     names = (origin.algorithm, origin.model)
     tables = (origin.settings["algorithm"], origin.settings["model"])
-    if not all(isinstance(name, str) for name in names):
-        raise ValueError(f"no plugins are called {names}")
+    if not all(isinstance(name, str) and is_name(name) for name in names):
+        raise ValueError(f"no plugins are called {reprlib.repr(names)}")
     if not all(isinstance(table, dict) for table in tables):
         raise ValueError("the settings of its plugins are no tables")
-    if problem.kind not in get_args(Kind) or problem.outputs < 1:
-        raise ValueError(f"no problem is {problem.kind} with {problem.outputs} outputs")
+    count = type(problem.outputs) is int and problem.outputs > 0
+    if problem.kind not in get_args(Kind) or not count:
+        raise ValueError(
+            f"no problem is {problem.kind!r:.40} with {problem.outputs} outputs"
+        )
     if any(side < 1 for side in problem.shape) or math.prod(problem.shape) > LARGEST:
-        raise ValueError(f"no input has the shape {problem.shape}")
+        raise ValueError(f"no input has the shape {reprlib.repr(problem.shape)}")
     wanted = 2 if problem.kind == "classification" else 0
     if len(set(classes)) < len(classes) or len(classes) < wanted:
-        raise ValueError(f"its classes are {list(classes)}")
+        raise ValueError(f"its classes are {reprlib.repr(classes)}")

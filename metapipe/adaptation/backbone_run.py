@@ -17,7 +17,8 @@ from ..events import EpisodeRecord
 from ..experiment.registry import PluginType, Registry
 from ..model import Model
 from ..problem import Problem
-from ..runs.provenance import environment, git_state, host, new_directory
+from ..runs.provenance import environment, git_state, host
+from ..runs.run_files import new_directory
 from ..store import TaskStore
 from ..store.records import NewEvaluation, NewRun
 from ..training.device import choose_device

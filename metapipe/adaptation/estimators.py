@@ -9,7 +9,7 @@ model.predict(["new.jpg"])
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self, get_args
@@ -22,6 +22,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
+from ..data.cell import LARGEST
+from ..data.names import normal_name
 from ..episode import Samples
 from ..errors import UnsupportedError, UsageError, did_you_mean
 from ..experiment.registry import Registry
@@ -32,7 +34,7 @@ from ..training.evaluation import QueryMode
 from .adaptable import Adaptable
 from .adapted_model import AdaptedModel, save
 from .backbone_run import HEAD, open_backbone
-from .items import column, encoded, is_items
+from .items import column, encoded, is_items, is_table
 from .trained_run import TrainedRun, open_run
 
 KEPT = 4
@@ -100,13 +102,15 @@ class _FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
 
     def _inputs(self, X: Any, opened: Adaptable, *, reset: bool) -> Tensor:
         """Inputs (n, *shape): from rows (n, d) of numbers, arrays (n, *shape), or
-        whatever the encoder takes, such as paths and pictures."""
+        whatever the encoder takes, such as paths, pictures and rows by column."""
         shape = opened.problem.shape
-        if isinstance(X, str | bytes | Path) or hasattr(X, "getexif"):
+        one = isinstance(X, str | bytes | Path) or hasattr(X, "getexif")
+        if one or (isinstance(X, Mapping) and not hasattr(X, "shape")):
             raise ValueError(f"X is one {type(X).__name__}: a list of them is wanted")
-        if is_items(X):
+        if is_items(X) or is_table(X, opened.encoder):
             if reset:
                 self.__dict__.pop("n_features_in_", None)
+                self.__dict__.pop("feature_names_in_", None)
             return encoded(X, opened)
         array = np.asarray(X) if not hasattr(X, "columns") else X
         if getattr(array, "ndim", 2) > 2:
@@ -155,10 +159,11 @@ class FewShotClassifier(ClassifierMixin, _FewShot):  # type: ignore[misc]
     """A classifier that learns from a few examples: by what a run has meta-learned, or
     by a head on the vectors of a frozen network of others.
 
-    X are things for the encoder: paths, bytes of files, Pillow images, texts, or
-    arrays (H, W), (H, W, C), (C, H, W) of integers in [0, 255] or floats in [0, 1]. Or
-    they are inputs as the network takes them, without any transform: rows (n, d), or
-    floats (n, *shape) of the run's own shape.
+    X are things for the encoder: paths, bytes of files, Pillow images, texts, rows of
+    a table (a DataFrame with the columns that the run learned from, or a list of
+    dictionaries), or arrays (H, W), (H, W, C), (C, H, W) of integers in [0, 255] or
+    floats in [0, 1]. Or they are inputs as the network takes them, without any
+    transform: rows (n, d), or floats (n, *shape) of the run's own shape.
 
     After `fit`: `classes_`, and `adapted_`, the learner that has learned the task.
     """
@@ -217,9 +222,12 @@ class FewShotClassifier(ClassifierMixin, _FewShot):  # type: ignore[misc]
             raise ValueError(
                 f"y has one class only, {self.classes_[0]!r}: two are the least"
             )
+        names = [normal_name(name) for name in self.classes_]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"y has several spellings of '{twice[0]}': make them one")
         support = Samples(inputs, torch.from_numpy(numbers.astype(np.int64)))
         self._opened = opened
-        self.adapted_ = opened.adapt(support, [str(name) for name in self.classes_])
+        self.adapted_ = opened.adapt(support, names)
         return self
 
     def _chosen(self) -> Adaptable:
@@ -260,7 +268,7 @@ class FewShotRegressor(RegressorMixin, _FewShot):  # type: ignore[misc]
                 f"run {trained.row.id} learned classification: use FewShotClassifier"
             )
         inputs = self._inputs(X, trained, reset=True)
-        values = np.asarray(y, np.float32)
+        values = np.asarray(y, np.float64)
         self._flat = values.ndim == 1
         values = values.reshape(len(values), -1)
         if values.shape != (len(inputs), outputs):
@@ -268,8 +276,9 @@ class FewShotRegressor(RegressorMixin, _FewShot):  # type: ignore[misc]
                 f"y has the shape {np.shape(y)}, and ({len(inputs)}, {outputs}) is "
                 "wanted"
             )
-        if not np.isfinite(values).all():
-            raise ValueError("y contains NaN or infinity")
+        if not (np.abs(values) <= LARGEST).all():  # nor what is not a number
+            raise ValueError("y contains NaN or infinity, or is above single precision")
+        values = values.astype(np.float32)
         self._opened = trained
         self.adapted_ = trained.adapt(Samples(inputs, torch.from_numpy(values)), ())
         return self

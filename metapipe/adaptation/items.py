@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,43 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import column_or_1d
 from torch import Tensor
 
+from ..data.row import column_name
+from ..encoder import Encoder
 from .adaptable import Adaptable
 
 
 def encoded(items: Any, opened: Adaptable) -> Tensor:
-    """Inputs (n, *shape) that the encoder makes of them."""
+    """Inputs (n, *shape) that the encoder makes of them; of the rows of a DataFrame."""
     encoder = opened.require_encoder()
     encoder.check()
-    return encoder.encode(list(items))
+    return encoder.encode(_records(items) if _is_frame(items) else list(items))
+
+
+def is_table(items: Any, encoder: Encoder | None) -> bool:
+    """Whether it is a DataFrame for the encoder: with a column of those that it knows,
+    or with one that has no numbers."""
+    if encoder is None or encoder.form != "row" or not _is_frame(items):
+        return False
+    known = getattr(encoder, "columns", ()) or (getattr(encoder, "text", ""),)
+    names = {column_name(name) for name in items.columns}
+    return bool(names & set(known)) or np.asarray(items).dtype.kind not in "biuf"
+
+
+def _is_frame(items: Any) -> bool:
+    """Of pandas or polars."""
+    return hasattr(items, "columns") and getattr(items, "ndim", 2) == 2
+
+
+def _records(frame: Any) -> list[dict[str, Any]]:
+    """Its rows, values by column. Raises ValueError if two columns have one name."""
+    names = [column_name(name) for name in frame.columns]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"X has a column '{twice[0]}' twice")
+    if hasattr(frame, "iter_rows"):  # polars
+        rows = frame.iter_rows()
+    else:
+        rows = frame.itertuples(index=False, name=None)
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def is_items(items: Any) -> bool:
@@ -33,8 +63,9 @@ def is_items(items: Any) -> bool:
 
 
 def _is_item(item: Any) -> bool:
-    """A file's name or content, a picture, or an array that is one."""
-    known = isinstance(item, str | bytes | Path) or hasattr(item, "getexif")
+    """A file's name or content, a picture, an array that is one, or a row by column."""
+    known = isinstance(item, str | bytes | Path | Mapping) or hasattr(item, "getexif")
+    known = known or (hasattr(item, "to_dict") and getattr(item, "ndim", 0) == 1)
     return known or (isinstance(item, np.ndarray) and item.ndim > 1)
 
 

@@ -42,7 +42,10 @@ def judge(
 ) -> Judgement:
     """Predict labelled samples and compare."""
     outputs = adapted.outputs(samples.inputs, prediction)
-    loss, metrics = task_loss(outputs, samples.targets)
+    targets = samples.targets
+    if targets.is_floating_point():
+        targets = targets.double()  # a square may be too large for single precision
+    loss, metrics = task_loss(outputs.double(), targets)
     if not adapted.classes:
         return Judgement(len(outputs), float(loss), None, None, None, None, [])
     ways = len(adapted.classes)

@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from ..experiment.options import from_settings
+from ..experiment.options import from_settings, hinting
 from ..runs.workspace import AnyPath, Workspace
 from ..training.evaluation import QueryMode
 from .adapt_run import Adaptation, NewTask, adapt_run, tables_of
@@ -15,6 +15,7 @@ from .adapted_model import AdaptedModel, load
 from .predictions import predictions
 
 
+@hinting
 def adapt(
     run: int | str | None = None,
     *,
@@ -51,6 +52,7 @@ def adapt(
         return adapt_run(workspace, run, task, None if out is None else Path(out))
 
 
+@hinting
 def load_adapted(
     path: AnyPath,
     *,
@@ -66,6 +68,7 @@ def load_adapted(
     return load(Path(path), registry, device)
 
 
+@hinting
 def predict(
     model: AdaptedModel | Adaptation | AnyPath,
     paths: Iterable[AnyPath] | AnyPath,

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..encoder import Encoder
 from ..errors import DataError
 from .adapted_model import AdaptedModel
+from .numbers import NoNumberError
 from .task_files import each_item, named_reason
+
+Skip = Callable[[str, DataError], None]
 
 BATCH = 64
 """Files predicted at a time."""
@@ -37,34 +41,48 @@ def _rows(
     paths: Sequence[Path],
     failures: list[str],
 ) -> Iterator[dict[str, Any]]:
-    batch: list[tuple[str, Any]] = []
+    batch: dict[str, Tensor] = {}
+
+    def skip(name: str, error: DataError) -> None:
+        failures.append(name)
+        logger.warning("skipped: %s", named_reason(error, name))
+
+    def done() -> Iterator[dict[str, Any]]:
+        yield from _batch(adapted, batch, skip)
+        batch.clear()
+
     for name, read in each_item(paths, encoder):
+        if len(batch) == BATCH or name in batch:
+            yield from done()
         try:
-            batch.append((name, encoder.encode([read()])))
+            batch[name] = encoder.encode([read()])
         except DataError as error:
-            failures.append(name)
-            logger.warning("skipped: %s", named_reason(error, name))
-        if len(batch) == BATCH:
-            yield from _batch(adapted, batch, torch.cat([t for _, t in batch]))
-            batch.clear()
-    if batch:
-        yield from _batch(adapted, batch, torch.cat([t for _, t in batch]))
+            skip(name, error)
+    yield from done()
 
 
 def _batch(
-    adapted: AdaptedModel, batch: list[tuple[str, Any]], inputs: Any
+    adapted: AdaptedModel, batch: Mapping[str, Tensor], skip: Skip
 ) -> Iterator[dict[str, Any]]:
-    if not adapted.classes:
-        for (path, _), values in zip(batch, adapted.outputs(inputs), strict=True):
-            yield {"path": path, "prediction": values.tolist()}
+    """Of the inputs of which numbers come out; the others are skipped."""
+    if not batch:
         return
-    probabilities = adapted.probabilities(inputs).tolist()
-    for (path, _), row in zip(batch, probabilities, strict=True):
-        named = dict(zip(adapted.classes, row, strict=True))
-        label = max(named, key=lambda name: named[name])
-        yield {
-            "path": path,
-            "label": label,
-            "probability": named[label],
-            "probabilities": named,
-        }
+    try:
+        outputs = adapted.outputs(torch.cat(list(batch.values())))
+    except NoNumberError as error:
+        names = [list(batch)[place] for place in error.places]
+        for name in names:
+            skip(name, NoNumberError([0], 1))
+        others = {name: each for name, each in batch.items() if name not in names}
+        yield from _batch(adapted, others, skip)
+        return
+    for name, values in zip(batch, outputs.double(), strict=True):
+        yield {"path": name, **_prediction(values, adapted.classes)}
+
+
+def _prediction(values: Tensor, classes: Sequence[str]) -> dict[str, Any]:
+    if not classes:
+        return {"prediction": values.tolist()}
+    named = dict(zip(classes, values.softmax(-1).tolist(), strict=True))
+    label = max(named, key=lambda name: named[name])
+    return {"label": label, "probability": named[label], "probabilities": named}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,17 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from ..data.files import File, first_few, is_archive, labelled, walk, without_pictures
-from ..data.image_encoder import picture_suffixes
-from ..data.table_files import Row, find_tables, read_rows
+from ..data.file import File, file_at
+from ..data.files import is_archive, walk
+from ..data.labelled import labelled
+from ..data.names import normal_name, readable_name
+from ..data.passed_over import first_few
+from ..data.picture_files import picture_suffixes
+from ..data.row import Row, column_name, origin_of
+from ..data.table_files import find_tables, read_rows
+from ..data.targets import read_targets
 from ..encoder import Encoder
 from ..episode import Samples
 from ..errors import DataError, UsageError, did_you_mean
 from ..problem import Kind
 
 Read = Callable[[], Any]
+
+logger = logging.getLogger("metapipe")
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,9 @@ class Examples:
     samples: Samples
     classes: tuple[str, ...]
     """Names by label."""
+
+    names: tuple[str, ...]
+    """Where each of them stands."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -50,10 +61,11 @@ def read_examples(
     if encoder.form == "row":
         return _rows(root, encoder, kind, classes)
     rows, broken, found = [], [], set()
-    for label, name, file in labelled(root, picture_suffixes()):
+    folders = labelled(root, picture_suffixes())
+    for label, name, file in folders:
         found.add(label)
         try:
-            rows.append((label, name, encoder.encode([file.read()])))
+            rows.append((label, name, file.origin, encoder.encode([file.read()])))
         except DataError as error:
             broken.append(named_reason(error, file.origin))
     if not found:
@@ -61,41 +73,43 @@ def read_examples(
             f"{root} has no pictures in folders: a folder a class is wanted, as in "
             f"{root}/rose/1.jpg"
         )
-    if others := without_pictures(root, picture_suffixes()):
+    if folders.without:
         raise DataError(
             f"{root} has folders without a picture of a known format: "
-            f"{first_few(others)}. Remove them, or convert their files"
+            f"{first_few(folders.without)}. Remove them, or convert their files"
         )
+    if folders.unclear:
+        logger.warning("%s: %s", root, folders.unclear)
     known = _known(root, sorted(found), classes)
     if broken:
         raise DataError(f"unreadable: {first_few(broken)}")
     rows.sort(key=lambda row: (known.index(row[0]), row[1].split("/")))
-    labels = torch.tensor([known.index(label) for label, _, _ in rows])
-    inputs = torch.cat([inputs for _, _, inputs in rows])
-    return Examples(Samples(inputs, labels), tuple(known))
+    labels = torch.tensor([known.index(label) for label, _, _, _ in rows])
+    inputs = torch.cat([inputs for _, _, _, inputs in rows])
+    names = tuple(origin for _, _, origin, _ in rows)
+    return Examples(Samples(inputs, labels), tuple(known), names)
 
 
 def _rows(
     root: Path, encoder: Encoder, kind: Kind, classes: Sequence[str] | None
 ) -> Examples:
-    label = label_column(encoder)
-    tables = find_tables(root)
-    rows = [row for table in tables for row in read_rows(table, (label,), (label,))]
+    column = label_column(encoder)
+    rows = [
+        row
+        for table in find_tables(root)
+        for row in read_rows(table, (column,), (column,))
+    ]
     inputs = encoder.encode(rows)
+    origins = [origin_of(row, number) for number, row in enumerate(rows)]
     if kind == "regression":
-        return Examples(Samples(inputs, _numbers(root, label, rows)), ())
-    names = [str(row[label]) for row in rows]
-    known = _known(root, sorted(set(names)), classes)
-    labels = torch.tensor([known.index(name) for name in names])
+        targets = torch.from_numpy(read_targets(rows, column))
+        return Examples(Samples(inputs, targets), (), tuple(origins))
+    found = [normal_name(row[column]) for row in rows]
+    known = _known(root, sorted(set(found)), classes)
+    labels = torch.tensor([known.index(name) for name in found])
     order = labels.argsort(stable=True)
-    return Examples(Samples(inputs[order], labels[order]), tuple(known))
-
-
-def _numbers(root: Path, label: str, rows: Sequence[Row]) -> Tensor:
-    try:
-        return torch.tensor([[float(row[label])] for row in rows])
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{root}: column '{label}' is no number: {error}") from error
+    samples = Samples(inputs[order], labels[order])
+    return Examples(samples, tuple(known), tuple(origins[i] for i in order.tolist()))
 
 
 def _known(
@@ -113,7 +127,7 @@ def _known(
 
 def label_column(encoder: Encoder) -> str:
     """The column that an encoder of rows calls the class, or what is to predict."""
-    return str(getattr(encoder, "label", "label"))
+    return column_name(getattr(encoder, "label", "label"))
 
 
 def each_item(paths: Sequence[Path], encoder: Encoder) -> Iterator[tuple[str, Read]]:
@@ -127,9 +141,9 @@ def each_item(paths: Sequence[Path], encoder: Encoder) -> Iterator[tuple[str, Re
         try:
             for table in find_tables(path):
                 for number, row in enumerate(read_rows(table), start=1):
-                    yield f"{table}:{number}", partial(_same, row)
+                    yield f"{readable_name(table)}:{number}", partial(_same, row)
         except DataError as error:
-            yield str(path), _unreadable(path, str(error)).read
+            yield readable_name(path), _unreadable(path, str(error)).read
 
 
 def _same(row: Row) -> Row:
@@ -141,7 +155,7 @@ def each_file(paths: Sequence[Path]) -> Iterator[File]:
     the other. A file that is not there is an error when it is read."""
     for path in paths:
         if not (path.is_dir() or (path.is_file() and is_archive(path))):
-            yield File((path.name,), str(path), path.read_bytes)
+            yield file_at(path)
             continue
         some = False
         try:
@@ -161,13 +175,16 @@ def _unreadable(path: Path, reason: str) -> File:
     def read() -> bytes:
         raise DataError(reason)
 
-    return File((path.name,), str(path), read)
+    return File((path.name,), readable_name(path), read)
 
 
 def named_reason(error: DataError, name: str) -> str:
     """What is wrong with the file called `name`, which is told once."""
     text = str(error).replace("the image", name)
-    return text.removeprefix("cannot read ") if name in text else f"{name}: {text}"
+    table = name.rpartition(":")[0]  # of a row
+    if name in text or (table and text.startswith(f"{table}: ")):
+        return text.removeprefix("cannot read ")
+    return f"{name}: {text}"
 
 
 def require_ways(examples: Examples, root: Path) -> None:

@@ -11,7 +11,7 @@ import click
 from ..experiment.options import Pairs
 from .context import App, pass_app
 from .options import json_option, set_option
-from .output import print_json, print_table
+from .output import echo, heading, print_json, print_table
 
 if TYPE_CHECKING:
     from ..adaptation.adapt_run import Adaptation
@@ -98,7 +98,7 @@ def _facts(found: Adaptation) -> dict[str, Any]:
 def _print(found: Adaptation) -> None:
     classes = found.model.classes
     to = f"{len(classes)} classes" if classes else "a regression"
-    click.echo(
+    echo(
         f"run {found.run} adapted to {to} with {found.support.count} examples in "
         f"{found.seconds:.2f} s: evaluation {found.evaluation}"
     )
@@ -107,17 +107,17 @@ def _print(found: Adaptation) -> None:
     else:
         _print_errors(found)
     if found.out is None:
-        click.echo("not kept: give --out FILE to predict with it")
+        echo("not kept: give --out FILE to predict with it")
     else:
         name = str(found.out)
         shown = shlex.quote(f"./{name}" if name.startswith("-") else name)
-        click.echo(f"written to {name}: metapipe predict {shown} FILES")
+        echo(f"written to {name}: metapipe predict {shown} FILES")
 
 
 def _print_errors(found: Adaptation) -> None:
-    click.echo(f"support error     {found.support.loss:.4g} (mean squared)")
+    echo(f"support error     {found.support.loss:.4g} (mean squared)")
     if found.query is not None:
-        click.echo(f"query error       {found.query.loss:.4g} (mean squared)")
+        echo(f"query error       {found.query.loss:.4g} (mean squared)")
 
 
 def _print_accuracies(found: Adaptation) -> None:
@@ -126,7 +126,7 @@ def _print_accuracies(found: Adaptation) -> None:
     before = (
         "" if support.before is None else f" (before: {100 * support.before:.1f} %)"
     )
-    click.echo(f"support accuracy  {100 * support.accuracy:.1f} %{before}")
+    echo(f"support accuracy  {100 * support.accuracy:.1f} %{before}")
     if found.query is not None:
         _print_query(found.query, found.transductive, found.model.classes)
 
@@ -138,12 +138,12 @@ def _print_query(
     assert query.low is not None
     assert query.high is not None
     mode = "transductive" if transductive else "each on its own"
-    click.echo(
+    echo(
         f"query accuracy    {100 * query.accuracy:.1f} % of {query.count} (95 % "
         f"interval {100 * query.low:.1f} to {100 * query.high:.1f} %), {mode}"
     )
     if len(classes) <= CONFUSION:
-        click.echo("\ntrue class, and what it was taken for")
+        heading("true class, and what it was taken for")
         rows = [
             {"": name, **dict(zip(classes, row, strict=True))}
             for name, row in zip(classes, query.confusion, strict=True)

@@ -10,7 +10,7 @@ import click
 from .context import App, pass_app
 from .groups import print_groups
 from .options import json_option
-from .output import accuracy_text, print_facts, print_json, print_table
+from .output import accuracy_text, echo, print_facts, print_json, print_table
 from .run_facts import facts
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def compare(
         app.store, names, png, axis, where=where, group_by=group_by, pair=pair
     )
     if png is not None:
-        click.echo(f"wrote {png}", err=True)
+        echo(f"wrote {png}", err=True)
     if as_json:
         shown = {"runs": found.rows, "differences": found.differences}
         print_json({**shown, "groups": found.groups, "paired": found.paired})

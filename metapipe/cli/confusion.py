@@ -9,7 +9,7 @@ import click
 
 from .context import App, pass_app
 from .forms import Form, form_options, print_rows
-from .output import print_json
+from .output import echo, print_json
 
 if TYPE_CHECKING:
     from ..runs.confusion import Confusion
@@ -44,11 +44,11 @@ def confusion(
 
 def _print_about(found: Confusion) -> None:
     judged = found.evaluation
-    click.echo(
+    echo(
         f"run {found.run_id}, evaluation {judged.id}: {found.episodes} episodes of "
         f"{judged.dataset}/{judged.split} drawn again, predicted by the "
         f"{found.checkpoint} checkpoint (step {judged.step})"
     )
     then = judged.accuracy or 0.0
-    click.echo(f"accuracy {100 * found.accuracy:.2f} %, recorded {100 * then:.2f} %")
-    click.echo()
+    echo(f"accuracy {100 * found.accuracy:.2f} %, recorded {100 * then:.2f} %")
+    echo()

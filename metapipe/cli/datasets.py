@@ -10,7 +10,7 @@ import click
 from ..experiment.options import Pairs
 from .context import App, pass_app
 from .options import json_option, set_option
-from .output import print_facts, print_json, print_table
+from .output import echo, heading, print_facts, print_json, print_table
 
 if TYPE_CHECKING:
     from ..dataset import Source
@@ -69,7 +69,7 @@ def show(
     if list_classes:
         _print_classes(found)
     if png is not None:
-        click.echo(f"drawn to {png}")
+        echo(f"drawn to {png}")
 
 
 def _as_dict(found: DatasetReport, png: Path | None) -> dict[str, Any]:
@@ -89,18 +89,18 @@ def _print(found: DatasetReport) -> None:
     rows = [_facts(split, source) for split, source in found.sources.items()]
     print_table(rows, ("split", "problem", "classes", "items", "each", "shape", "MiB"))
     if found.shared:
-        click.echo(f"\n{len(found.shared)} items are in more than one split")
+        heading(f"{len(found.shared)} items are in more than one split")
         for members in found.shared[:SHOWN]:
-            click.echo("  " + " = ".join(members))
+            echo("  " + " = ".join(members))
     elif any(source.facts.sizes for source in found.sources.values()):
-        click.echo("\nno item is in two splits")
+        heading("no item is in two splits")
 
 
 def _print_classes(found: DatasetReport) -> None:
     for split, source in found.sources.items():
         classes = source.facts.classes
         sizes: list[Any] = list(source.facts.sizes) or [""] * len(classes)
-        click.echo(f"\n{split}")
+        heading(split)
         print_facts(zip(classes, sizes, strict=True))
 
 

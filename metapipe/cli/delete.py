@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .context import App, pass_app
+from .output import echo
 
 if TYPE_CHECKING:
     from ..runs.removal import Doomed, Removal
@@ -29,25 +30,25 @@ def delete(app: App, names: tuple[str, ...], where: str | None, yes: bool) -> No
 
     done = remove_runs(app.store, names, where, lambda found: _agreed(found, yes))
     for row in done.rows:
-        click.echo(f"deleted {_label(row)}")
+        echo(f"deleted {_label(row)}")
     for left in done.left:
-        click.echo(f"not removed: {left}", err=True)
+        echo(f"not removed: {left}", err=True)
 
 
 def _agreed(found: Removal, yes: bool) -> bool:
     """Show what would be deleted, and ask."""
     count = len(found.rows)
     if not count:
-        click.echo("no runs match")
+        echo("no runs match")
         return False
     for row in found.rows[:SHOWN]:
-        click.echo(_label(row), err=True)
+        echo(_label(row), err=True)
     if count > SHOWN:
-        click.echo(f"... and {count - SHOWN} more", err=True)
+        echo(f"... and {count - SHOWN} more", err=True)
     what = f"{count} run{'s' if count > 1 else ''} with {found.bytes:,} bytes of files"
     if yes or click.confirm(f"Delete {what}?", err=True):
         return True
-    click.echo("nothing deleted", err=True)
+    echo("nothing deleted", err=True)
     return False
 
 

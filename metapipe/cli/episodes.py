@@ -10,10 +10,10 @@ import click
 
 from .context import App, pass_app
 from .options import json_option
-from .output import print_csv, print_facts, print_json, print_table
+from .output import echo, print_csv, print_facts, print_json, print_table
 
 if TYPE_CHECKING:
-    from ..store.records import EpisodeRow
+    from ..store.records import EpisodeRow, PruningRow
 
 COLUMNS = (
     "id",
@@ -71,8 +71,8 @@ def list_(
     elif rows:
         print_table(rows, COLUMNS)
     else:
-        some = where or offset
-        click.echo("no episodes match" if some else f"run {row.id} has no episodes")
+        prunings = app.store.prunings(row.id)
+        echo(_none(row.id, prunings, narrowed=bool(where or offset)))
 
 
 @episodes.command()
@@ -117,3 +117,9 @@ def _flat(row: EpisodeRow) -> dict[str, Any]:
     facts = asdict(row)
     task = facts.pop("task")
     return {**facts, **task}
+
+
+def _none(run_id: int, prunings: list[PruningRow], *, narrowed: bool) -> str:
+    pruned = sum(each.count for each in prunings if each.what == "episodes")
+    gone = f"; {pruned} were pruned" if pruned else ""
+    return ("no episodes match" if narrowed else f"run {run_id} has no episodes") + gone

@@ -10,7 +10,7 @@ from ..experiment.options import EVALUATION, Pairs, from_options
 from .context import App, pass_app
 from .facts import evaluation_facts
 from .options import json_option, set_option, setting_options
-from .output import print_facts, print_json
+from .output import echo, print_facts, print_json
 
 
 @click.command()
@@ -42,5 +42,5 @@ def evaluate(
     if as_json:
         print_json(found)
     else:
-        click.echo(f"run {found.run_id}, step {found.step}: evaluation {found.id}")
+        echo(f"run {found.run_id}, step {found.step}: evaluation {found.id}")
         print_facts(evaluation_facts(found))

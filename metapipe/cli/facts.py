@@ -39,7 +39,9 @@ def evaluation_facts(found: Any) -> list[tuple[str, Any]]:
     ]
 
 
-def _figure(name: str, mean: float, ci95: float) -> str:
+def _figure(name: str, mean: float | None, ci95: float | None) -> str:
     if name.startswith("accuracy"):
         return accuracy_text(mean, ci95) or ""
+    if mean is None or ci95 is None:  # what is no number is stored as nothing
+        return "" if mean is None else f"{mean:.4g}"
     return f"{mean:.4g} ± {ci95:.2g}"

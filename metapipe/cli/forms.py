@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import click
 
-from .output import Rows, format_cell, print_csv, print_json, print_table
+from .output import Rows, echo, format_cell, print_csv, print_json, print_table
 
 Form = Literal["table", "csv", "latex", "json"]
 
@@ -45,11 +45,11 @@ def print_rows(
     elif form == "csv":
         print_csv(rows, columns)
     elif form == "latex":
-        click.echo(latex(rows, columns))
+        echo(latex(rows, columns))
     elif rows:
         print_table(rows, columns)
     else:
-        click.echo(none)
+        echo(none)
 
 
 def latex(rows: Rows, columns: Sequence[str]) -> str:

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from .forms import Form, print_rows
-from .output import accuracy_text, print_json
+from .output import accuracy_text, echo, print_json
 
 if TYPE_CHECKING:
     from ..store.records import Fold, GroupRow
@@ -29,7 +27,7 @@ def print_groups(found: Sequence[GroupRow], form: Form | None) -> None:
     rows = [flat(group) for group in found]
     print_rows(rows, list(rows[0]) if rows else [], form, "no runs match")
     if rows and form is None:
-        click.echo(ABOUT, err=True)
+        echo(ABOUT, err=True)
 
 
 def _texts(group: GroupRow) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .context import App, pass_app
+from .output import echo
 
 
 @click.command()
@@ -17,7 +18,7 @@ def tag(app: App, run: str, add: tuple[str, ...], remove: tuple[str, ...]) -> No
     row = app.store.run(run)
     app.store.tag(row.id, add, remove)
     tags = ", ".join(app.store.run(row.id).tags)
-    click.echo(f"run {row.id}: {tags or 'no tags'}")
+    echo(f"run {row.id}: {tags or 'no tags'}")
 
 
 @click.command()
@@ -33,4 +34,5 @@ def note(app: App, run: str, text: str | None) -> None:
     if text is not None:
         app.store.note(row.id, text)
         row = app.store.run(row.id)
-    click.echo(row.notes or f"run {row.id} has no note")
+    for line in (row.notes or f"run {row.id} has no note").splitlines():
+        echo(line)

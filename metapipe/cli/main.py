@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -16,6 +15,8 @@ import click
 from ..errors import MetapipeError
 from ..runs.workspace import Workspace
 from ..version import __version__
+from .output import echo
+from .streams import ReaderGoneError, leave_stdout, log_to_stderr, prepare
 
 COMMANDS = {
     "train": ("train", "train"),
@@ -95,57 +96,69 @@ def cli(
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command; errors are one line on stderr, and an exit code.
 
-    0 is success, 1 a failure, 2 wrong usage, 130 an interruption.
+    0 is success, 1 a failure, 2 wrong usage, 130 an interruption. Who reads the output
+    through a pipe may close it: then the rest is not written, and that is no failure.
     """
-    _log_to_stderr()
+    prepare()
+    log_to_stderr()
+    code = _run(arguments)
+    try:
+        sys.stdout.flush()
+    except ReaderGoneError:
+        leave_stdout()
+    except OSError as error:
+        leave_stdout()
+        code = code or _fail(f"cannot write the output: {error.strerror}")
+    sys.exit(code)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """The exit code of a command, whose error is told of."""
     try:
         code = cli.main(arguments, prog_name="metapipe", standalone_mode=False)
-    except click.exceptions.Abort:
-        click.echo("Interrupted", err=True)
-        code = 130
+        return code if isinstance(code, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return error.exit_code
     except click.ClickException as error:
-        _show_usage_error(error)
-        code = error.exit_code
+        return _fail(_usage(error), error.exit_code)
+    except click.exceptions.Abort:
+        echo("Interrupted", err=True)
+        return 130
+    except ReaderGoneError:
+        leave_stdout()
+        return 0
     except MetapipeError as error:
         _reraise_for_debugging()
-        click.echo(f"Error: {error}", err=True)
-        code = error.exit_code
+        return _fail(str(error), error.exit_code)
     except OSError as error:
         _reraise_for_debugging()
-        where = f"{error.filename}: " if error.filename else ""
-        click.echo(f"Error: {where}{error.strerror or error}", err=True)
-        code = 1
+        where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}")
     except Exception as error:
         _reraise_for_debugging()
         text = " ".join(str(error).split())
-        click.echo(
-            f"Error: {type(error).__name__}: {text} (this should not happen; "
-            "METAPIPE_DEBUG=1 shows where)",
-            err=True,
+        return _fail(
+            f"{type(error).__name__}: {text} (this should not happen; "
+            "METAPIPE_DEBUG=1 shows where)"
         )
-        code = 1
-    sys.exit(code if isinstance(code, int) else 0)
 
 
-def _show_usage_error(error: click.ClickException) -> None:
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        click.echo(error.format_message())
-        return
-    click.echo(f"Error: {error.format_message()}", err=True)
+def _fail(message: str, code: int = 1) -> int:
+    echo(f"Error: {message}", err=True)
+    return code
+
+
+def _usage(error: click.ClickException) -> str:
+    """click's message, and where to read on."""
+    message = " ".join(error.format_message().split())
+    if "did you mean" in message.lower() or "--help" in message:
+        return message
     context = getattr(error, "ctx", None)
-    if context is not None:
-        click.echo(f"Try '{context.command_path} --help'.", err=True)
+    path = "metapipe" if context is None else context.command_path
+    return f"{message.rstrip('.')}; see '{path} --help'"
 
 
 def _reraise_for_debugging() -> None:
     if os.environ.get("METAPIPE_DEBUG"):
         raise  # called from the except blocks above only
-
-
-def _log_to_stderr() -> None:
-    logger = logging.getLogger("metapipe")
-    if not logger.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)

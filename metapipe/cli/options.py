@@ -57,7 +57,7 @@ def _type(field: FieldInfo) -> click.ParamType[Any]:
 
 def _parsed(_: object, __: object, texts: tuple[str, ...]) -> Pairs:
     # imported here, because every command's help imports this module
-    from ..experiment.resolve import parse_assignment
+    from ..experiment.written import parse_assignment
 
     return [parse_assignment(text) for text in texts]
 

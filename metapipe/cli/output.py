@@ -1,55 +1,83 @@
-"""Output: tables on a terminal, aligned lines in a pipe, JSON for programs."""
+"""Output: tables on a terminal, aligned lines in a pipe, JSON for programs.
+
+Whatever is printed goes through here, and nothing in it acts on a terminal.
+"""
 
 from __future__ import annotations
 
+import codecs
 import csv
-import io
 import json
+import math
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-import click
+from ..printable import ACTING, printable
 
 Rows = Sequence[Mapping[str, Any]]
 WORD = 24
 """Words up to this length are not broken in a table."""
 
 
+def echo(text: str = "", *, err: bool = False) -> None:
+    """One line, on stdout or stderr."""
+    _write(f"{printable(text)}\n", sys.stderr if err else sys.stdout)
+
+
+def heading(text: str) -> None:
+    """A line after an empty one."""
+    echo()
+    echo(text)
+
+
 def print_json(value: Any) -> None:
     """One JSON document; what is no number in JSON becomes null."""
-    click.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False))
+    _write(f"{json_text(value, indent=2)}\n")
+
+
+def print_json_rows(rows: Iterable[Any]) -> None:
+    """One JSON document, a list that is written as it grows."""
+    _write("[")
+    for number, row in enumerate(rows):
+        _write(f"{',' if number else ''}\n  {json_text(row)}")
+    _write("\n]\n")
 
 
 def print_csv(rows: Rows, columns: Sequence[str]) -> None:
     """CSV with a header."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        cells = (_plain(row.get(column)) for column in columns)
-        writer.writerow("" if cell is None else cell for cell in cells)
-    click.echo(buffer.getvalue(), nl=False)
+    print_csv_rows(columns, ([row.get(column) for column in columns] for row in rows))
+
+
+def print_csv_rows(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    """CSV that is written as it grows; a cell is on one line, and `None` is empty."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    for row in chain([header], rows):
+        cells = map(_plain, row)
+        writer.writerow(printable("" if cell is None else str(cell)) for cell in cells)
 
 
 def print_table(rows: Rows, columns: Sequence[str]) -> None:
     """A table: drawn on a terminal, aligned columns in a pipe."""
+    titles = [printable(column) for column in columns]
     cells = [
         [format_cell(row.get(column), column) for column in columns] for row in rows
     ]
     if sys.stdout.isatty():
-        _draw_table(cells, columns)
+        _draw_table(cells, titles)
         return
     widths = [
-        max(len(column), *(len(line[i]) for line in cells)) if cells else len(column)
-        for i, column in enumerate(columns)
+        max(len(title), *(len(line[i]) for line in cells)) if cells else len(title)
+        for i, title in enumerate(titles)
     ]
-    for line in [list(columns), *cells]:
+    for line in [titles, *cells]:
         padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        click.echo("  ".join(padded).rstrip())
+        echo("  ".join(padded).rstrip())
 
 
 def _draw_table(cells: Sequence[Sequence[str]], columns: Sequence[str]) -> None:
@@ -80,15 +108,15 @@ def _draw_table(cells: Sequence[Sequence[str]], columns: Sequence[str]) -> None:
 
 def print_facts(facts: Iterable[tuple[str, Any]]) -> None:
     """Names and values, one a line; None is left out."""
-    shown = [(name, value) for name, value in facts if value is not None]
+    shown = [(printable(name), v) for name, v in facts if v is not None]
     width = max((len(name) for name, _ in shown), default=0)
     for name, value in shown:
-        click.echo(f"{name.ljust(width)}  {format_cell(value, name)}")
+        echo(f"{name.ljust(width)}  {format_cell(value, name)}")
 
 
 def format_cell(value: Any, column: str = "") -> str:
     """A value for people: percentages for accuracies, local times, four digits."""
-    if value is None:
+    if value is None or _is_no_number(value):
         return ""
     if isinstance(value, float):
         if "accuracy" in column:
@@ -97,8 +125,8 @@ def format_cell(value: Any, column: str = "") -> str:
     if isinstance(value, datetime):
         return value.astimezone().strftime("%Y-%m-%d %H:%M")
     if isinstance(value, dict | list | tuple):
-        return json.dumps(_plain(value), ensure_ascii=False)
-    return str(value)
+        return json_text(value)
+    return printable(str(value))
 
 
 def accuracy_text(accuracy: float | None, ci95: float | None) -> str | None:
@@ -108,6 +136,26 @@ def accuracy_text(accuracy: float | None, ci95: float | None) -> str | None:
     if accuracy is None or ci95 is None:
         return None
     return f"{100 * accuracy:.2f} ± {100 * ci95:.2f} %"
+
+
+def _write(text: str, stream: TextIO | None = None) -> None:
+    # not by click, which writes UTF-8 also where the user asked for another encoding
+    print(text, end="", file=stream or sys.stdout, flush=True)
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """JSON text in what characters stdout has, without any that act on a terminal; what
+    is no number, for which JSON has no word, is null."""
+    utf8 = codecs.lookup(sys.stdout.encoding or "ascii").name == "utf-8"
+    text = json.dumps(
+        _plain(value), indent=indent, ensure_ascii=not utf8, allow_nan=False
+    )
+    return _ACTING.sub(lambda found: json.dumps(found[0])[1:-1], text)
+
+
+_ACTING = re.compile(rf"(?!\n){ACTING.pattern}")
+"""What acts, but for the line breaks between the lines of a document: in its texts JSON
+itself escapes them."""
 
 
 def _plain(value: Any) -> Any:
@@ -122,6 +170,8 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, Path):
         return str(value)
-    if isinstance(value, float) and value - value != 0:
-        return None
-    return value
+    return None if _is_no_number(value) else value
+
+
+def _is_no_number(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)

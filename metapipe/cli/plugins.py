@@ -10,7 +10,7 @@ import click
 from ..errors import UnknownNameError, did_you_mean
 from .context import App, pass_app
 from .options import json_option
-from .output import print_facts, print_json, print_table
+from .output import echo, heading, print_facts, print_json, print_table
 
 
 @click.group()
@@ -42,7 +42,7 @@ def list_(app: App, as_json: bool) -> None:
         return
     print_table(rows, ("kind", "name", "version", "origin", "what"))
     if failures:
-        click.echo("\nnot usable")
+        heading("not usable")
         print_table(failures, ("origin", "reason"))
 
 
@@ -66,17 +66,17 @@ def show(app: App, name: str, as_json: bool) -> None:
 def _print(plugin: Mapping[str, Any]) -> None:
     apart = ("distribution", "version", "settings", "recommended", "recommended_with")
     print_facts((k, v) for k, v in plugin.items() if v and k not in apart)
-    click.echo(f"\nsettings: give them as -s {plugin['kind']}.NAME=VALUE")
+    heading(f"settings: give them as -s {plugin['kind']}.NAME=VALUE")
     print_table(plugin["settings"], ("name", "type", "default", "bounds", "help"))
     if plugin["recommended"]:
-        click.echo("\nrun settings it recommends, unless you say otherwise")
+        heading("run settings it recommends, unless you say otherwise")
         _print_assignments(plugin["recommended"])
     for other, values in plugin["recommended_with"].items():
-        click.echo(f"\nand with {other}")
+        heading(f"and with {other}")
         _print_assignments(values)
-    click.echo()
+    echo()
 
 
 def _print_assignments(values: Mapping[str, Any]) -> None:
     for name, value in values.items():
-        click.echo(f"  {name} = {value!r}")
+        echo(f"  {name} = {value!r}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,6 +11,7 @@ import click
 
 from .context import App, pass_app
 from .options import json_option
+from .output import echo, print_csv_rows, print_json_rows
 
 TOP = 3
 """Classes told of each file on the terminal."""
@@ -44,9 +43,9 @@ def predict(
     failures: list[str] = []
     rows = predictions(adapted, paths, failures)
     if as_csv:
-        _write_csv(rows, adapted.classes)
+        print_csv_rows(_columns(adapted.classes), map(_cells, rows))
     elif as_json:
-        _write_json(rows)
+        print_json_rows(rows)
     else:
         _print(rows)
     if failures:
@@ -60,31 +59,24 @@ def _print(rows: Iterator[dict[str, Any]]) -> None:
         else:
             ranked = sorted(row["probabilities"].items(), key=lambda item: -item[1])
             text = "  ".join(f"{name} {100 * p:.1f} %" for name, p in ranked[:TOP])
-        click.echo(f"{row['path']}: {text}")
+        echo(f"{row['path']}: {text}")
 
 
 def _end(failures: Sequence[str]) -> NoReturn:
     plural = "s" if len(failures) > 1 else ""
-    click.echo(f"{len(failures)} file{plural} could not be read", err=True)
+    echo(f"{len(failures)} file{plural} could not be read", err=True)
     sys.exit(1)
 
 
-def _write_csv(rows: Iterator[dict[str, Any]], classes: tuple[str, ...]) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    known = ["label", "probability", *(f"p({n})" for n in classes)]
-    writer.writerow(["path", *(known if classes else ["prediction"])])
-    for row in rows:
-        if "prediction" in row:
-            writer.writerow([row["path"], *(f"{v:.6g}" for v in row["prediction"])])
-            continue
-        figures = [row["probability"], *row["probabilities"].values()]
-        writer.writerow([row["path"], row["label"], *(f"{p:.6g}" for p in figures)])
+def _columns(classes: tuple[str, ...]) -> list[str]:
+    """The names of the CSV's columns."""
+    known = ["label", "probability", *(f"p({name})" for name in classes)]
+    return ["path", *(known if classes else ["prediction"])]
 
 
-def _write_json(rows: Iterator[dict[str, Any]]) -> None:
-    """One document, written as it grows."""
-    click.echo("[", nl=False)
-    for number, row in enumerate(rows):
-        text = json.dumps(row, ensure_ascii=False)
-        click.echo(f"{',' if number else ''}\n  {text}", nl=False)
-    click.echo("\n]")
+def _cells(row: dict[str, Any]) -> list[str]:
+    """A line of the CSV."""
+    if "prediction" in row:
+        return [row["path"], *(f"{v:.6g}" for v in row["prediction"])]
+    figures = [row["probability"], *row["probabilities"].values()]
+    return [row["path"], row["label"], *(f"{p:.6g}" for p in figures)]

@@ -6,19 +6,17 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from .output import accuracy_text, print_facts, print_table
+from .output import accuracy_text, echo, heading, print_facts, print_table
 
 if TYPE_CHECKING:
-    from ..store.records import CheckpointRow, EvaluationRow, RunRow
+    from ..store.records import CheckpointRow, EvaluationRow, PruningRow, RunRow
 
 
 def print_run(row: RunRow) -> None:
     print_facts(facts(row))
-    click.echo()
+    echo()
     for table, values in row.config.items():
-        click.echo(f"[{table}]  " + "  ".join(f"{k}={v}" for k, v in values.items()))
+        echo(f"[{table}]  " + "  ".join(f"{k}={v}" for k, v in values.items()))
 
 
 def facts(row: RunRow) -> list[tuple[str, Any]]:
@@ -87,7 +85,7 @@ def _git(row: RunRow) -> str | None:
 def print_evaluations(evaluations: list[EvaluationRow]) -> None:
     if not evaluations:
         return
-    click.echo("\nevaluations")
+    heading("evaluations")
     rows = [
         {
             **asdict(e),
@@ -105,6 +103,13 @@ def print_evaluations(evaluations: list[EvaluationRow]) -> None:
 
 def print_checkpoints(checkpoints: list[CheckpointRow]) -> None:
     if checkpoints:
-        click.echo("\ncheckpoints")
+        heading("checkpoints")
         rows = [asdict(checkpoint) for checkpoint in checkpoints]
         print_table(rows, ("which", "step", "sha256", "path"))
+
+
+def print_prunings(prunings: list[PruningRow]) -> None:
+    if prunings:
+        heading("pruned")
+        rows = [asdict(row) for row in prunings]
+        print_table(rows, ("created", "what", "evaluation_id", "count", "rule"))

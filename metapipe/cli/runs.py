@@ -1,4 +1,4 @@
-"""`metapipe runs list | show | compare | confusion | tag | note | verify | delete`."""
+"""`metapipe runs list | show | compare | confusion | tag | note | ...`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .carrying import export, import_
 from .compare import compare
 from .confusion import confusion
 from .context import App, pass_app
@@ -17,7 +18,12 @@ from .groups import print_groups
 from .labels import note, tag
 from .options import json_option
 from .output import print_json
-from .run_facts import print_checkpoints, print_evaluations, print_run
+from .run_facts import (
+    print_checkpoints,
+    print_evaluations,
+    print_prunings,
+    print_run,
+)
 from .verify import verify
 
 if TYPE_CHECKING:
@@ -45,7 +51,7 @@ def runs() -> None:
     """Look at the runs in the task store."""
 
 
-for command in (compare, confusion, tag, note, verify, delete):
+for command in (compare, confusion, tag, note, verify, delete, export, import_):
     runs.add_command(command)
 
 
@@ -110,21 +116,23 @@ def show(app: App, run: str, as_json: bool) -> None:
     """Show all of a run: settings, figures, evaluations, checkpoints."""
     row = app.store.run(run)
     evaluations = app.store.evaluations(row.id)
-    checkpoints = app.store.checkpoints(row.id)
+    checkpoints, prunings = app.store.checkpoints(row.id), app.store.prunings(row.id)
     if as_json:
         rest = {"evaluations": evaluations, "checkpoints": checkpoints}
+        rest["prunings"] = prunings
         print_json({**asdict(row), **rest})
         return
     print_run(row)
     print_evaluations(evaluations)
     print_checkpoints(checkpoints)
+    print_prunings(prunings)
 
 
 def _shown(
     rows: Sequence[RunRow], names: Sequence[str], form: Form | None
 ) -> list[dict[str, Any]]:
     """A run a row; tags are words, but for programs."""
-    from ..store.columns import pick
+    from ..store.listing import pick
 
     picked = pick(rows, names)
     if form != "json":

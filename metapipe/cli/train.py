@@ -10,7 +10,7 @@ from ..experiment.options import TRAINING, Pairs, from_options
 from .context import App, pass_app
 from .facts import evaluation_facts
 from .options import json_option, set_option, setting_options
-from .output import print_facts, print_json
+from .output import echo, print_facts, print_json
 
 if TYPE_CHECKING:
     from ..experiment.resolve import Resolved
@@ -89,12 +89,12 @@ def _show_experiment(resolved: Resolved, as_json: bool) -> None:
         return
     for table, values in tables.items():
         chosen = tables["run"].get(table)
-        click.echo(f"[{table}.{chosen}]" if chosen else f"[{table}]")
+        echo(f"[{table}.{chosen}]" if chosen else f"[{table}]")
         for name, value in values.items():
             origin = resolved.origins.get(f"{table}.{name}", "")
             line = f"{name} = {value!r}"
-            click.echo(f"{line:<44}  # {origin}" if origin else line)
-        click.echo()
+            echo(f"{line:<44}  # {origin}" if origin else line)
+        echo()
 
 
 def _report(outcome: Outcome, as_json: bool) -> None:
@@ -120,15 +120,15 @@ def _report(outcome: Outcome, as_json: bool) -> None:
 
 def _print_outcome(outcome: Outcome) -> None:
     found = outcome.evaluation
-    click.echo(
+    echo(
         f"run {outcome.run_id} {outcome.status} after {outcome.step} iterations on "
         f"{outcome.device} (tasks mapped by {outcome.mapping})"
     )
     if outcome.reason is not None:
-        click.echo(f"stopped: {outcome.reason}")
+        echo(f"stopped: {outcome.reason}")
     if found is not None:
         print_facts(evaluation_facts(found))
-    click.echo(f"checkpoints in {outcome.directory}")
+    echo(f"checkpoints in {outcome.directory}")
     verb = "runs show" if outcome.status == "completed" else "resume"
     other = f" or metapipe evaluate {outcome.run_id}" if outcome.reason else ""
-    click.echo(f"next: metapipe {verb} {outcome.run_id}{other}")
+    echo(f"next: metapipe {verb} {outcome.run_id}{other}")

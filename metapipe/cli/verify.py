@@ -9,7 +9,7 @@ import click
 
 from .context import App, pass_app
 from .options import json_option
-from .output import print_facts, print_json
+from .output import echo, print_facts, print_json
 
 if TYPE_CHECKING:
     from ..runs.verification import Verification
@@ -55,7 +55,7 @@ def verify(
 
 
 def _print(found: Verification) -> None:
-    click.echo(
+    echo(
         f"run {found.run_id}: "
         + ("the same, bit for bit" if found.matches else "not the same")
     )

@@ -7,6 +7,7 @@ from ..cache import cache_dir
 from .array_source import ArraySource, GroupSource
 from .augmented_source import Augmentation, AugmentedSource
 from .bank import Bank, Bytes, identity, open_bank
+from .cell import is_missing
 from .class_episodes import (
     choose_items,
     digest,
@@ -14,24 +15,24 @@ from .class_episodes import (
     require_items,
     require_one_way,
 )
+from .column import require_no_counter
 from .download import download, download_all
-from .files import (
-    UNREADABLE,
-    File,
-    first_few,
-    is_archive,
-    labelled,
-    walk,
-    without_pictures,
-)
-from .image_encoder import Fit, ImageEncoder, picture_suffixes, unit_floats
+from .file import UNREADABLE, File, read_file
+from .files import is_archive, walk
+from .image_encoder import Fit, ImageEncoder, unit_floats
 from .image_source import ImageClass, ImageSource, with_rotations
-from .names import normal_name
+from .labelled import Labelled, labelled
+from .leftovers import is_leftover
+from .names import normal_name, readable_name
+from .passed_over import first_few
+from .picture_files import picture_suffixes
 from .resized_source import ResizedSource, resize
+from .row import Row, column_name
 from .row_encoder import TableEncoder
 from .sampling import choose, fixed_order, integers, keys, uniform, words
 from .sentence_encoder import SentenceEncoder
-from .table_files import Row, find_tables, read_rows
+from .table_files import find_tables, read_rows
+from .targets import read_targets
 from .text_encoders import TextEncoder, TfidfEncoder
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "ImageClass",
     "ImageEncoder",
     "ImageSource",
+    "Labelled",
     "ResizedSource",
     "Row",
     "SentenceEncoder",
@@ -56,6 +58,7 @@ __all__ = [
     "cache_dir",
     "choose",
     "choose_items",
+    "column_name",
     "digest",
     "download",
     "download_all",
@@ -65,20 +68,25 @@ __all__ = [
     "identity",
     "integers",
     "is_archive",
+    "is_leftover",
+    "is_missing",
     "keys",
     "labelled",
     "labels_of",
     "normal_name",
     "open_bank",
     "picture_suffixes",
+    "read_file",
     "read_rows",
+    "read_targets",
+    "readable_name",
     "require_items",
+    "require_no_counter",
     "require_one_way",
     "resize",
     "uniform",
     "unit_floats",
     "walk",
     "with_rotations",
-    "without_pictures",
     "words",
 ]

@@ -1,4 +1,4 @@
-"""Images that are mirrored and shifted at random, as pure in the task as episodes."""
+"""Images that are changed at random, as pure in the task as episodes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ..dataset import Source, SourceFacts
 from ..episode import Episodes, Samples, Task
 from ..errors import UnsupportedError
-from .sampling import Integers, Words, integers, keys
-
-Floats = NDArray[np.float32]
+from .image_changes import Floats, Numbers, jittered, moved, turned
+from .sampling import Integers, Words, integers, keys, uniform
 
 
 @dataclass(frozen=True)
@@ -30,6 +28,12 @@ class Augmentation:
     pad: int = 0
     """The image is cut, in its own size and anywhere, out of itself with so many rows
     and columns of zeros on each side."""
+
+    jitter: float = 0.0
+    """How far the factors of brightness, contrast and saturation may be from 1."""
+
+    turn: bool = False
+    """Whether an image is turned, scaled and shifted a little, as drawings may be."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +91,23 @@ class AugmentedSource(Source):
             taken: Integers = np.take_along_axis(found.reshape(len(key), -1), places, 1)
             return taken.ravel()
 
-        flips = drawn("flip", 2 if self.augmentation.flip else 1)
-        moves = flips, drawn("rows", 2 * pad + 1), drawn("columns", 2 * pad + 1)
-        moved = _moved(samples.inputs.flatten(0, 1).numpy(), *moves, pad)
-        inputs = torch.from_numpy(moved).reshape(samples.inputs.shape)
+        def numbers(what: str, count: int) -> Numbers:
+            shape = (int(labels.max()) + 1, each, count)
+            found = uniform(key, f"augment {part} {what}", *shape)
+            flat = found.reshape(len(key), -1, count)
+            taken: Numbers = np.take_along_axis(flat, places[..., None], 1)
+            return taken.reshape(-1, count)
+
+        images: Floats = samples.inputs.flatten(0, 1).numpy()
+        if self.augmentation.turn:
+            images = turned(images, numbers("turn", 4))
+        if self.augmentation.flip or pad:
+            flips = drawn("flip", 2 if self.augmentation.flip else 1)
+            moves = flips, drawn("rows", 2 * pad + 1), drawn("columns", 2 * pad + 1)
+            images = moved(images, *moves, pad)
+        if jitter := self.augmentation.jitter:
+            images = jittered(images, numbers("jitter", 3), jitter)
+        inputs = torch.from_numpy(images).reshape(samples.inputs.shape)
         return Samples(inputs, samples.targets)
 
 
@@ -101,24 +118,3 @@ def _places(labels: Integers, each: int) -> Integers:
     before = np.take_along_axis(hot.cumsum(1), labels[..., None], 2)[..., 0] - 1
     places: Integers = labels * each + before
     return places
-
-
-def _moved(
-    images: Floats, flips: Integers, rows: Integers, columns: Integers, pad: int
-) -> Floats:
-    """(n, C, H, W): each cut out of itself padded, from its row and column on, and
-    mirrored if `flips` is not 0.
-
-    One after the other through one padded image, which stays in the processor's cache:
-    three times as fast as indexing all of them at once.
-    """
-    channels, height, width = images.shape[1:]
-    padded = np.zeros((channels, height + 2 * pad, width + 2 * pad), images.dtype)
-    middle = padded[:, pad : pad + height, pad : pad + width]
-    moved = np.empty_like(images)
-    moves = zip(flips.tolist(), rows.tolist(), columns.tolist(), strict=True)
-    for image, out, (flip, row, column) in zip(images, moved, moves, strict=True):
-        middle[...] = image
-        found = padded[:, row : row + height, column : column + width]
-        out[...] = found[..., ::-1] if flip else found
-    return moved

@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -23,12 +25,15 @@ from numpy.typing import NDArray
 from ..cache import cache_dir
 from ..errors import DataError, WriteError
 from ..whole_file import sync_folder, whole_file
+from .file import File, NoFile
+from .folder_entries import folder_entries
 
 Bytes = NDArray[np.uint8]
 Build = Callable[[], Iterable[tuple[str, Bytes]]]
 """Yields a class name with its items: (n, H, W), or (n, H, W, C)."""
 
-VERSION = 1
+VERSION = 2
+"""Of what banks are made of and how: another one makes all of them anew."""
 
 logger = logging.getLogger("metapipe")
 
@@ -62,14 +67,29 @@ class Bank:
 
 
 def identity(path: Path) -> list[Any]:
-    """What a cached bank must agree on about the file or folder it was made from."""
+    """What a cached bank must agree on about the file or folder it was made from: also
+    what links lead to. Raises DataError if it cannot be read."""
     try:
-        files = sorted(path.rglob("*")) if path.is_dir() else [path]
-        states = [(file, file.stat()) for file in files]
+        facts = [_state(path, os.stat(path))]
+        if path.is_dir():
+            facts += [_fact(path, entry) for entry in folder_entries(path)]
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
-    facts = [(str(file), state.st_size, state.st_mtime_ns) for file, state in states]
     return [str(path.resolve()), hashlib.sha256(repr(facts).encode()).hexdigest()]
+
+
+def _fact(root: Path, entry: File | NoFile) -> tuple[object, ...]:
+    path = root.joinpath(*entry.parts)
+    try:
+        return _state(path, os.stat(path))
+    except OSError as error:
+        return (str(path), error.errno)
+
+
+def _state(path: Path, state: os.stat_result) -> tuple[object, ...]:
+    """The time of change is of the file's records: copying can set the other back."""
+    times = (state.st_mtime_ns, state.st_ctime_ns)
+    return (str(path), state.st_size, *(times if stat.S_ISREG(state.st_mode) else ()))
 
 
 def open_bank(name: str, made_from: Any, build: Build) -> Bank:

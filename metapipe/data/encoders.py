@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,11 @@ from pydantic import ValidationError
 
 from ..encoder import Encoder
 from ..errors import DataError
+
+
+def is_name(text: str) -> bool:
+    """Whether a text from a file may be the name of a plugin, or of an encoder."""
+    return text.isprintable() and 0 < len(text) <= 100
 
 
 def encoder_from(
@@ -20,8 +26,9 @@ def encoder_from(
     """
     name = record.get("type")
     if not (isinstance(name, str) and name in known):
+        shown = name if isinstance(name, str) and is_name(name) else reprlib.repr(name)
         raise DataError(
-            f"inputs were made by an encoder of type '{name}', which is not here: "
+            f"inputs were made by an encoder of type '{shown}', which is not here: "
             "install or load the plugin that has it"
         )
     try:
@@ -29,5 +36,5 @@ def encoder_from(
     except ValidationError as error:
         first = error.errors()[0]
         raise DataError(
-            f"the {name} encoder cannot be read: {first['loc']}: {first['msg']}"
+            f"the {name} encoder cannot be read: {first['loc']!s:.100}: {first['msg']}"
         ) from error

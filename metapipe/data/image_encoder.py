@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -18,10 +16,10 @@ from torch import Tensor
 from ..encoder import Encoder
 from ..errors import DataError
 from .bank import Bytes
+from .file import read_file
+from .picture_files import BYTE, flat_picture, open_picture
 
 MOST_CHANNELS = 4
-BYTE, WORD = 255, 65535
-"""Largest values of a channel of eight and of sixteen bits."""
 
 Fit = Literal["crop", "stretch", "pad"]
 
@@ -64,12 +62,12 @@ class ImageEncoder(Encoder):
 
     def pixels(self, item: Any, name: str | None = None) -> Bytes:
         """One item as bytes (H, W), or (H, W, 3); `name` is for the message."""
+        mode = "L" if self.channels == 1 else "RGB"
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", Image.DecompressionBombWarning)
-                image = _flat(ImageOps.exif_transpose(_opened(item)))
-                grey = self.channels == 1
-                return self._resized(image.convert("L" if grey else "RGB"))
+            image = flat_picture(_opened(item), mode, (self.width, self.height))
+            return self._resized(image)
+        except DataError:
+            raise
         except Exception as error:  # Pillow's readers raise what they will
             reason = _reason(error)
             what = name or (item if isinstance(item, str | Path) else "the image")
@@ -89,12 +87,6 @@ class ImageEncoder(Encoder):
         return 255 - pixels if self.invert else pixels
 
 
-def picture_suffixes() -> tuple[str, ...]:
-    """Of the files that may be pictures: of formats that Pillow reads."""
-    known = Image.registered_extensions()
-    return tuple(suffix for suffix, name in known.items() if name in Image.OPEN)
-
-
 def unit_floats(images: Bytes) -> Tensor:
     """Bytes (n, H, W) or (n, H, W, C) -> floats (n, C, H, W) in [0, 1]."""
     images = images[:, None] if images.ndim == 3 else np.moveaxis(images, -1, 1)
@@ -105,9 +97,9 @@ def _opened(item: Any) -> Image.Image:
     if isinstance(item, Image.Image):
         return item
     if isinstance(item, bytes):
-        return Image.open(io.BytesIO(item))
+        return open_picture(item)
     if isinstance(item, str | Path):
-        return Image.open(io.BytesIO(Path(item).read_bytes()))
+        return open_picture(read_file(Path(item)))
     return Image.fromarray(_bytes(_channels_last(np.asarray(item))))
 
 
@@ -136,30 +128,6 @@ def _bytes(pixels: NDArray[Any]) -> Bytes:
         raise ValueError(f"{kind} have to be in [0, {most}]")
     scaled = pixels if most == BYTE else np.round(pixels * np.float64(BYTE))
     return scaled.astype(np.uint8)
-
-
-def _flat(image: Image.Image) -> Image.Image:
-    """Eight bits a channel, and white where the image is transparent."""
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        values = np.asarray(image, np.float64)
-        most = _largest(image.mode, values.max(initial=0))
-        scaled = (values.clip(0, most) * (BYTE / most)).astype(np.uint8)
-        return Image.fromarray(scaled)
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return image
-
-
-def _largest(mode: str, found: float) -> int:
-    """The value that is white. Of 16 bits it is known; of others it is the least usual
-    one that nothing in the picture exceeds."""
-    if mode.startswith("I;16"):
-        return WORD
-    if mode == "F" and found <= 1:
-        return 1
-    return BYTE if found <= BYTE else WORD
 
 
 def _reason(error: BaseException) -> str:

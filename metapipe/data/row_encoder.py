@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -13,11 +13,13 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from ..encoder import Encoder, Form
-from ..errors import DataError
-from .table_files import Row
+from ..errors import DataError, did_you_mean
+from .cell import LARGEST, is_missing, number_of, shown
+from .column import type_of_column
+from .names import normal_name
+from .row import Row, cells_of, column_name, origin_of
 
-MOST = 100
-"""Categories of a column; one with more is an identifier."""
+logger = logging.getLogger("metapipe")
 
 
 class Number(BaseModel):
@@ -50,43 +52,27 @@ class TableEncoder(Encoder):
     categories: tuple[Category, ...]
 
     @classmethod
-    def fit(cls, rows: Sequence[Row], features: Sequence[str], label: str) -> Self:
+    def fit(
+        cls,
+        rows: Sequence[Row],
+        features: Sequence[str],
+        label: str,
+        names: Collection[str] = (),
+    ) -> Self:
         """Preprocessing fitted on the rows of a training split.
 
-        A column is numbers if all its values are, or are missing.
+        A column is numbers if all its values are, or are missing; those of `names` are
+        names whatever they look like. Raises DataError for a column that has to be
+        cleared first; see `metapipe.data.column.type_of_column`.
         """
-        from sklearn.impute import SimpleImputer
-        from sklearn.preprocessing import OneHotEncoder, StandardScaler
-
         if not features:
             raise DataError("there are no columns to learn from beside the label's")
         numbers, categories = [], []
         for name in features:
-            values = [row[name] for row in rows]
-            if all(_is_number(value) for value in values):
-                column = np.array([[_number(value)] for value in values])
-                if np.isnan(column).all():
-                    raise DataError(f"column '{name}' is empty in the training split")
-                imputer = SimpleImputer(strategy="median").fit(column)
-                scaler = StandardScaler().fit(imputer.transform(column))
-                numbers.append(
-                    Number(
-                        name=name,
-                        median=imputer.statistics_[0],
-                        mean=scaler.mean_[0],
-                        deviation=scaler.scale_[0],
-                    )
-                )
-                continue
-            encoder = OneHotEncoder(handle_unknown="ignore")
-            encoder.fit([[str(value)] for value in values])
-            found = tuple(map(str, encoder.categories_[0]))
-            if len(found) > MOST:
-                raise DataError(
-                    f"column '{name}' has {len(found)} different names: leave it out "
-                    "with -s dataset.features=[...]"
-                )
-            categories.append(Category(name=name, values=found))
+            if type_of_column(name, rows, name in names) == "numbers":
+                numbers.append(_numbers(name, rows))
+            else:
+                categories.append(_categories(name, rows))
         return cls(label=label, numbers=tuple(numbers), categories=tuple(categories))
 
     @property
@@ -94,9 +80,21 @@ class TableEncoder(Encoder):
         """(features,)."""
         return (len(self.numbers) + sum(len(c.values) for c in self.categories),)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Those that a row has to have."""
+        names = [column.name for column in self.numbers]
+        return (*names, *(column.name for column in self.categories))
+
     def encode(self, items: Sequence[Any]) -> Tensor:
-        """Rows by column, or pandas Series -> (n, features)."""
-        rows = [self._row(item) for item in items]
+        """Rows by column, or pandas Series -> (n, features).
+
+        Raises DataError that names the row and the column of what is no number.
+        """
+        rows = [
+            self._row(cells_of(item, origin := origin_of(item, number)), origin)
+            for number, item in enumerate(items)
+        ]
         return torch.tensor(rows, dtype=torch.float32).reshape(-1, *self.shape)
 
     def examples(self, count: int, seed: int = 0) -> Tensor:
@@ -110,34 +108,80 @@ class TableEncoder(Encoder):
             parts.append(F.one_hot(chosen, size + 1)[:, :size].float())
         return torch.cat(parts, 1)
 
-    def _row(self, item: Mapping[str, Any]) -> list[float]:
+    def _row(self, cells: Mapping[str, Any], origin: str) -> list[float]:
         values: list[float] = []
-        try:
-            for number in self.numbers:
-                value = _number(item[number.name])
-                value = number.median if math.isnan(value) else value
-                values.append((value - number.mean) / number.deviation)
-            for category in self.categories:
-                name = str(item[category.name])
-                values += [float(name == known) for known in category.values]
-        except KeyError as error:
-            raise DataError(f"a row has no column {error}") from error
-        except (TypeError, ValueError) as error:
-            raise DataError(
-                f"a row has a value that is no number: {error}; the row is {dict(item)}"
-            ) from error
+        for column in self.numbers:
+            value = _cell(cells, column.name, origin)
+            number = number_of(value)
+            if number is None and is_missing(value):
+                number = column.median
+            scaled = _scaled(number, column)
+            if scaled is None:
+                raise DataError(
+                    f"{origin}: column '{column.name}' has {shown(value)}, which is no "
+                    "finite number of single precision"
+                )
+            values.append(scaled)
+        for category in self.categories:
+            name = _name(_cell(cells, category.name, origin))
+            values += [float(name == normal_name(known)) for known in category.values]
         return values
 
 
-def _number(value: Any) -> float:
-    """NaN if it is missing."""
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return math.nan
-    return float(value)
+def _scaled(number: float | None, column: Number) -> float | None:
+    """None if it, or what it becomes, is no number of single precision."""
+    if number is None or not abs(number) <= LARGEST:
+        return None
+    scaled = (number - column.mean) / column.deviation
+    return scaled if abs(scaled) <= LARGEST else None
 
 
-def _is_number(value: Any) -> bool:
-    try:
-        return not math.isinf(_number(value))
-    except (TypeError, ValueError):
-        return False
+def _cell(cells: Mapping[str, Any], column: str, origin: str) -> Any:
+    if column in cells:
+        return cells[column]
+    name = column_name(column)  # an old run may have learned another form of it
+    if name not in cells:
+        hint = did_you_mean(name, cells)
+        raise DataError(f"{origin} has no column '{name}'; {hint}")
+    return cells[name]
+
+
+def _name(value: Any) -> str:
+    """Of a category; empty where nothing is. Words such as NA may be names."""
+    missing = not isinstance(value, str) and is_missing(value)
+    return "" if missing else normal_name(value)
+
+
+def _numbers(name: str, rows: Sequence[Row]) -> Number:
+    from sklearn.impute import SimpleImputer
+    from sklearn.preprocessing import StandardScaler
+
+    found = [number_of(row[name]) for row in rows]
+    column = np.array([[np.nan if v is None else v] for v in found], np.float64)
+    imputer = SimpleImputer(strategy="median").fit(column)
+    scaler = StandardScaler().fit(imputer.transform(column))
+    _report_constant(name, len(set(found)))
+    return Number(
+        name=name,
+        median=imputer.statistics_[0],
+        mean=scaler.mean_[0],
+        deviation=scaler.scale_[0],
+    )
+
+
+def _categories(name: str, rows: Sequence[Row]) -> Category:
+    from sklearn.preprocessing import OneHotEncoder
+
+    encoder = OneHotEncoder(handle_unknown="ignore")
+    encoder.fit([[_name(row[name])] for row in rows])
+    found = tuple(map(str, encoder.categories_[0]))
+    _report_constant(name, len(found))
+    return Category(name=name, values=found)
+
+
+def _report_constant(name: str, different: int) -> None:
+    if different == 1:
+        logger.warning(
+            "column '%s' is the same in all training rows: nothing is learned from it",
+            name,
+        )

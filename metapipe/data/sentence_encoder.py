@@ -76,7 +76,7 @@ class SentenceEncoder(Encoder):
             return torch.empty(0, self.width)
         model = _model(self.folder, self.sha256)
         vectors: Tensor = model.encode(
-            [text_of(item, self.text) for item in items],
+            [text_of(item, self.text, number) for number, item in enumerate(items)],
             batch_size=BATCH,
             show_progress_bar=False,
             convert_to_tensor=True,

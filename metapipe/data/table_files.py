@@ -1,105 +1,131 @@
-"""Rows of a table: CSV, plain or gzipped, or Parquet."""
+"""Tables in files: CSV and TSV, plain or gzipped, or Parquet."""
 
 from __future__ import annotations
 
-import csv
 import gzip
+import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from ..errors import DataError, did_you_mean
+from ..errors import DataError, PathError, did_you_mean
+from .cell import number_of
+from .delimited_text import decoded, delimited_rows
+from .file import UNREADABLE, read_file, reason
+from .leftovers import is_leftover
+from .names import normal_name, readable_name
+from .parquet_file import parquet_rows
+from .passed_over import OTHER, PassedOver
+from .row import FileRow, Row, column_name
 
-Row = dict[str, Any]
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
+
+MAX_TABLE = 2**30
+MAX_GROWTH = 50
+MIN_LIMIT = 2**28
+"""A table has at most MAX_TABLE bytes; a gzipped one grows to at most so many times its
+size, or to MIN_LIMIT."""
 
 
 def read_rows(
     path: Path, columns: Sequence[str] = (), filled: Sequence[str] = ()
 ) -> list[Row]:
     """All rows as dictionaries by column; `columns` have to be there, and those of
-    `filled` to say something in every row.
+    `filled` to say something in every row. Names of columns are in their normal form.
 
     Raises DataError for a file that cannot be read, has no such column or one twice, or
     has a row of another length.
     """
-    name = path.name.lower()
-    if not name.endswith(SUFFIXES):
-        raise DataError(f"{path} is none of {', '.join(SUFFIXES)}")
+    name = readable_name(path)
+    if not path.name.lower().endswith(SUFFIXES):
+        raise PathError(f"{name} is none of {', '.join(SUFFIXES)}")
     try:
-        rows = _parquet(path) if name.endswith(".parquet") else _csv(path)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text: save it as UTF-8") from error
-    except (OSError, EOFError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"cannot read {path}: {reason}") from error
+        rows = _rows(path)
+    except UNREADABLE as error:
+        raise DataError(f"cannot read {name}: {reason(error)}") from error
     if not rows:
-        raise DataError(f"{path} has no rows")
+        raise DataError(f"{name} has no rows")
     for column in columns:
-        if column not in rows[0]:
-            hint = did_you_mean(column, rows[0])
-            if len(rows[0]) == 1 and ";" in next(iter(rows[0])):
-                hint = "its columns are separated by ';': use ',', or tabs in a .tsv"
-            raise DataError(f"{path} has no column '{column}'; {hint}")
-    for number, row in enumerate(rows, start=1):
+        if column_name(column) not in rows[0]:
+            raise DataError(f"{name} has no column '{column}'; {_hint(column, rows)}")
+    for row in rows:
         for column in filled:
-            if not str(row[column]).strip():
-                raise DataError(f"{path}: row {number} says nothing in '{column}'")
-    return rows
+            if not normal_name(row[column_name(column)]):
+                raise DataError(f"{row.origin} says nothing in '{column}'")
+    return list(rows)
 
 
 def find_tables(root: Path) -> list[Path]:
-    """The file itself, or all tables in a folder, by name."""
-    if root.is_file():
-        return [root]
-    if not root.exists():
-        raise DataError(f"{root} does not exist: give a table, or a folder of tables")
-    found = sorted(p for p in root.iterdir() if p.name.lower().endswith(SUFFIXES))
-    if not found:
-        raise DataError(f"{root} has no tables ({', '.join(SUFFIXES)})")
+    """The file itself, or all tables in a folder, by name; what else is in it is told
+    of. Raises PathError if nothing is there."""
+    name = readable_name(root)
+    try:
+        if not root.is_dir():
+            root.stat()
+            return [root]
+        found = [path for path in root.iterdir() if not is_leftover(path.name)]
+    except FileNotFoundError as error:
+        raise PathError(
+            f"{name} does not exist: give a table, or a folder of tables"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise PathError(f"cannot read {name}: {reason(error)}") from error
+    tables, passed = [], PassedOver()
+    for path in sorted(found):
+        if path.name.lower().endswith(SUFFIXES):
+            tables.append(path)
+        else:
+            passed.add("folders" if path.is_dir() else OTHER, (path.name,))
+    if not tables:
+        raise DataError(f"{name} has no tables ({', '.join(SUFFIXES)})")
+    _require_different(tables)
+    passed.tell(root)
+    return tables
+
+
+def _require_different(tables: Sequence[Path]) -> None:
+    """Refuse a table that is there twice, as `t.csv` and `t.csv.gz`."""
+    stems: dict[str, Path] = {}
+    for path in tables:
+        other = stems.setdefault(_stem(path), path)
+        if other is not path:
+            raise DataError(
+                f"{readable_name(other)} and {path.name} are one table, twice: move "
+                "one of them away"
+            )
+
+
+def _stem(path: Path) -> str:
+    name = path.name.lower()
+    return next(name.removesuffix(s) for s in SUFFIXES[::-1] if name.endswith(s))
+
+
+def _rows(path: Path) -> list[FileRow]:
+    name = path.name.lower()
+    if name.endswith(".parquet"):
+        return parquet_rows(path)
+    content = read_file(path, MAX_TABLE)
+    if name.endswith(".gz"):
+        content = _unpacked(content, path)
+    text = decoded(content, path)
+    if not text.strip():
+        raise DataError(f"{readable_name(path)} is empty")
+    return delimited_rows(text, path, "\t" if ".tsv" in name else ",")
+
+
+def _unpacked(content: bytes, path: Path) -> bytes:
+    most = min(MAX_TABLE, max(MIN_LIMIT, MAX_GROWTH * len(content)))
+    with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+        found = file.read(most + 1)
+    if len(found) > most:
+        raise DataError(
+            f"{readable_name(path)} would unpack to more than {most >> 20} MiB: if you "
+            "trust it, unpack it"
+        )
     return found
 
 
-def _csv(path: Path) -> list[Row]:
-    name = path.name.lower()
-    opener: Any = gzip.open if name.endswith(".gz") else open
-    delimiter = "\t" if ".tsv" in name else ","
-    with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, delimiter=delimiter, strict=True)
-        names = list(reader.fieldnames or ())
-        if twice := [name for name in names if names.count(name) > 1]:
-            raise DataError(f"{path} has a column '{twice[0]}' twice")
-        rows: list[Row] = []
-        for row in reader:
-            if None in row or None in row.values():
-                raise DataError(
-                    f"{path}: line {reader.line_num} has {_length(row)} values, and "
-                    f"the header {len(names)}"
-                )
-            rows.append(row)
-    return rows
-
-
-def _length(row: Row) -> int:
-    """How many values a row had that fits no header."""
-    more = row.get(None, [])  # type: ignore[call-overload]  # csv's place for them
-    return sum(value is not None for key, value in row.items() if key) + len(more)
-
-
-def _parquet(path: Path) -> list[Row]:
-    try:
-        import pandas
-    except ImportError as error:
-        raise DataError(
-            f"{path} needs pandas and pyarrow: pip install 'metapipe[parquet]'"
-        ) from error
-    try:
-        frame = pandas.read_parquet(path)
-    except ImportError as error:
-        raise DataError(
-            f"{path} needs pyarrow: pip install 'metapipe[parquet]'"
-        ) from error
-    except ValueError as error:
-        raise DataError(f"cannot read {path}: {error}") from error
-    rows: list[Row] = frame.astype(object).where(frame.notna(), "").to_dict("records")
-    return rows
+def _hint(column: str, rows: Sequence[Row]) -> str:
+    names = list(rows[0])
+    if all(number_of(name) is not None for name in names[:2]):
+        return f"its first line ({', '.join(names[:3])}, ...) seems to be no header"
+    return did_you_mean(column, names)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar, Literal, Self
 
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from ..encoder import Encoder, Form
 from ..errors import DataError
+from .row import cells_of, column_name, origin_of
 
 HASHES = 2**24
 """Hashes are below this, so that even a float holds them; 0 is no n-gram."""
@@ -24,6 +26,19 @@ KNOWN = 12
 """Words and pairs of an example text that are in the vocabulary."""
 
 WORD = re.compile(r"\w+|[^\w\s]")
+
+UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai and Lao, Burmese, Khmer
+    "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+)
+"""Signs of scripts that set no blanks between words; Korean does."""
+
+SIGN = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+|[^\w\s]")
+
+SPACED = re.compile(rf"[^\W{UNSPACED}]{{2,}}")
+
+MOST_SIGNS = 20_000
+"""Signs and pairs of signs that TF-IDF knows at most."""
 
 
 class TextEncoder(Encoder):
@@ -44,6 +59,9 @@ class TextEncoder(Encoder):
     grams: int = Field(ge=1, le=256)
     """N-grams of a word; the rest is cut off."""
 
+    signs: bool = False
+    """Whether each sign of a script without blanks between words is a word."""
+
     @property
     def shape(self) -> tuple[int, ...]:
         """(words, grams)."""
@@ -54,9 +72,8 @@ class TextEncoder(Encoder):
         hashes = np.zeros((len(items), *self.shape), np.int64)
         for number, item in enumerate(items):
             before = "<"
-            for place, word in enumerate(
-                _words(text_of(item, self.text))[: self.words]
-            ):
+            words = _words(text_of(item, self.text, number), self.signs)
+            for place, word in enumerate(words[: self.words]):
                 found = _grams(before, word)[: self.grams]
                 hashes[number, place, : len(found)] = found
                 before = word
@@ -75,7 +92,7 @@ class TextEncoder(Encoder):
 
 class TfidfEncoder(Encoder):
     """A text as the TF-IDF of known words and pairs of words, of length 1: what the
-    learned encoders have to beat."""
+    learned encoders have to beat. Of signs, where there are no words."""
 
     form: ClassVar[Form] = "row"
     type: Literal["tfidf"] = "tfidf"
@@ -83,16 +100,29 @@ class TfidfEncoder(Encoder):
     label: str
     vocabulary: tuple[str, ...]
     idf: tuple[float, ...]
+    of: Literal["words", "signs"] = "words"
+    """What is counted."""
 
     @classmethod
     def fit(cls, texts: Sequence[str], text: str, label: str) -> Self:
-        """Vocabulary and weights of the texts of a training split."""
-        from sklearn.feature_extraction.text import TfidfVectorizer
+        """Vocabulary and weights of the texts of a training split: of words, or of
+        signs if most texts have no words with blanks between, as in Chinese or Thai.
 
-        fitted = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), min_df=2)
-        fitted.fit(texts)
-        words = tuple(map(str, fitted.get_feature_names_out()))
-        return cls(text=text, label=label, vocabulary=words, idf=fitted.idf_.tolist())
+        Raises DataError if no word or sign is in two texts.
+        """
+        texts = [unicodedata.normalize("NFC", each) for each in texts]
+        of: Literal["words", "signs"] = "signs" if _are_unspaced(texts) else "words"
+        fitted = _new_vectoriser(of, min_df=2)
+        try:
+            fitted.fit(texts)
+        except ValueError as error:
+            raise DataError(
+                f"none of the {of} of the {len(texts)} training texts is in two of "
+                "them: give more texts, or use -s dataset.inputs=ngrams"
+            ) from error
+        known = tuple(map(str, fitted.get_feature_names_out()))
+        idf = fitted.idf_.tolist()
+        return cls(text=text, label=label, vocabulary=known, idf=idf, of=of)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -103,8 +133,8 @@ class TfidfEncoder(Encoder):
         """Texts, or rows that have one -> (n, vocabulary)."""
         if not len(items):
             return torch.empty(0, *self.shape)
-        texts = [text_of(item, self.text) for item in items]
-        fitted = _vectoriser(self.vocabulary, self.idf)
+        texts = [text_of(item, self.text, number) for number, item in enumerate(items)]
+        fitted = _vectoriser(self.vocabulary, self.idf, self.of)
         vectors = fitted.transform(texts).toarray().astype(np.float32)
         return torch.from_numpy(vectors)
 
@@ -116,20 +146,34 @@ class TfidfEncoder(Encoder):
         return F.normalize(weights.masked_fill(order >= KNOWN, 0), dim=-1)
 
 
-def text_of(item: Any, column: str) -> str:
-    """The text itself, or that of a row. Raises DataError if there is none."""
-    if isinstance(item, dict):
-        if column not in item:
-            raise DataError(f"a row has no column '{column}'")
-        item = item[column]
+def text_of(item: Any, column: str, number: int = 0) -> str:
+    """The text itself, or that of a row, composed (NFC). Raises DataError if there is
+    none; `number` counts the items from 0."""
+    origin = origin_of(item, number)
+    if isinstance(item, Mapping) or hasattr(item, "to_dict"):
+        cells, name = cells_of(item, origin), column_name(column)
+        if name not in cells:
+            raise DataError(f"{origin} has no column '{name}'")
+        item = cells[name]
     if not isinstance(item, str):
-        raise DataError(f"a text is wanted, not {type(item).__name__}")
-    return item
+        raise DataError(f"{origin}: a text is wanted, not {type(item).__name__}")
+    return unicodedata.normalize("NFC", item)
 
 
-def _words(text: str) -> list[str]:
-    found: list[str] = WORD.findall(text.casefold())
+def _words(text: str, signs: bool) -> list[str]:
+    found: list[str] = (SIGN if signs else WORD).findall(text.casefold())
     return found
+
+
+def _are_unspaced(texts: Sequence[str]) -> bool:
+    """Whether the most of them are mostly of signs that are no words by themselves."""
+    few = [text for text in texts if 2 * _spaced(text) < len("".join(text.split()))]
+    return 2 * len(few) > len(texts)
+
+
+def _spaced(text: str) -> int:
+    """Characters of words that blanks or marks separate."""
+    return sum(len(word) for word in SPACED.findall(text))
 
 
 @lru_cache(100_000)
@@ -147,15 +191,19 @@ def _spelled(before: str, word: str) -> Iterator[str]:
 
 
 def _hash(gram: str) -> int:
-    return 1 + zlib.crc32(gram.encode()) % (HASHES - 1)
+    return 1 + zlib.crc32(gram.encode(errors="surrogatepass")) % (HASHES - 1)
 
 
 @lru_cache(4)
-def _vectoriser(vocabulary: tuple[str, ...], idf: tuple[float, ...]) -> Any:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    fitted = TfidfVectorizer(
-        sublinear_tf=True, ngram_range=(1, 2), vocabulary=list(vocabulary)
-    )
+def _vectoriser(vocabulary: tuple[str, ...], idf: tuple[float, ...], of: str) -> Any:
+    fitted = _new_vectoriser(of, vocabulary=list(vocabulary))
     fitted.idf_ = np.array(idf)
     return fitted
+
+
+def _new_vectoriser(of: str, **arguments: Any) -> Any:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    if of == "signs":
+        arguments = {"analyzer": "char", "max_features": MOST_SIGNS, **arguments}
+    return TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), **arguments)

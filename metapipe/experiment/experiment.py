@@ -82,6 +82,9 @@ class Experiment:
                 "repeat it with metapipe adapt --backbone NAME, or name a trained run"
             )
         origins = origins or {}
+        for name, values in tables.items():
+            if not isinstance(values, Mapping):
+                raise SettingError(f"[{name}] is no table of settings: {values!r}")
         sections = {
             name: _section(name, tables.get(name, {}), origins) for name in SECTIONS
         }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
 from os import PathLike, fspath
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from ..errors import SettingError, did_you_mean
 from ..settings import (
@@ -15,6 +17,8 @@ from ..settings import (
     TrainingSettings,
 )
 
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 Sections = Mapping[str, type[Section]]
 Pairs = list[tuple[str, Any]]
 """Dotted names with values."""
@@ -75,6 +79,21 @@ def from_settings(settings: Mapping[str, Any] | None) -> Pairs:
                 "{'algorithm.inner_lr': 0.1}"
             )
     return [(name, plain(value)) for name, value in (settings or {}).items()]
+
+
+def hinting(function: Callable[Given, Result]) -> Callable[Given, Result]:
+    """Make a function raise SettingError for an option it does not have, with the
+    nearest that it has, and not Python's TypeError."""
+    known = list(inspect.signature(function).parameters)
+
+    @wraps(function)
+    def hinted(*arguments: Given.args, **options: Given.kwargs) -> Result:
+        for name in options:
+            if name not in known:
+                raise SettingError(f"no option '{name}'; {did_you_mean(name, known)}")
+        return function(*arguments, **options)
+
+    return hinted
 
 
 def by_table(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import os
+import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ from ..settings import PluginSettings, Section, StoreSettings
 from .experiment import SECTIONS
 from .registry import RUN_TYPES
 from .setting_errors import first_error
+from .written import whole_path
 
 FILE = "metapipe.toml"
 
@@ -29,22 +32,31 @@ PROJECT: Mapping[str, type[Section]] = {
 
 @dataclass(frozen=True)
 class Project:
-    """The folder a command works in, and what its config file says."""
+    """The folder a command works in, and what its config file says. All paths in the
+    file are relative to it."""
 
     directory: Path
     tables: Mapping[str, Any] = field(default_factory=dict)
     file: Path | None = None
+    named: bool = False
+    """Whether the user named the file, and it was not only found."""
 
     @property
     def plugin_paths(self) -> tuple[Path, ...]:
-        """Plugin files, relative to the config file."""
-        settings = self._table("plugins")
-        return tuple(self.directory / path for path in settings.paths)
+        """Plugin files of the config file.
+
+        Raises SettingError for a file that was only found and that others could have
+        written: what it names is run.
+        """
+        paths = self._table("plugins").paths
+        if paths and self.file is not None and not self.named:
+            _require_own(self.file)
+        return tuple(Path(whole_path(path, self.directory)) for path in paths)
 
     @property
     def store_url(self) -> str | None:
-        """The store's URL, from the environment or the config file."""
-        url: str | None = os.environ.get("METAPIPE_DB") or self._table("store").url
+        """The store's URL as the config file has it: a file is relative to it."""
+        url: str | None = self._table("store").url
         return url
 
     @property
@@ -65,7 +77,7 @@ def find_project(file: Path | None = None, start: Path | None = None) -> Project
 
     Raises SettingError for a file that cannot be read or has tables of no meaning.
     """
-    here = (start or Path.cwd()).resolve()
+    here, named = (start or Path.cwd()).resolve(), file is not None
     if file is None:
         found = [folder / FILE for folder in (here, *here.parents)]
         file = next((path for path in found if path.is_file()), None)
@@ -80,14 +92,42 @@ def find_project(file: Path | None = None, start: Path | None = None) -> Project
             raise SettingError(f"{file}: unknown table [{name}]; {hint}")
         if not isinstance(values, dict):
             raise SettingError(f"{file}: '{name}' is a table: write [{name}]")
-    return Project(file.parent, tables, file)
+    return Project(file.parent, tables, file, named)
 
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        with file.open("rb") as stream:
-            return tomllib.load(stream)
+        content = file.read_bytes()
     except OSError as error:
         raise SettingError(f"cannot read {file}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingError(f"{file} is not valid TOML: {error}") from error
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise SettingError(f"{file} is UTF-16: save it as UTF-8")
+    try:
+        # Editors put a mark before the first byte, which is no part of the text.
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise SettingError(
+            f"{file} is not UTF-8 from byte {error.start + 1} on: save it as UTF-8"
+        ) from error
+    except RecursionError as error:
+        raise SettingError(f"{file} is nested too deep") from error
+    except ValueError as error:  # also numbers of too many digits
+        text = " ".join(str(error).split(";")[0].split())
+        raise SettingError(f"{file} is not valid TOML: {text}") from error
+
+
+def _require_own(file: Path) -> None:
+    """Refuse a file that somebody else has written, or can."""
+    state = file.stat()
+    if not hasattr(os, "getuid"):
+        return
+    if state.st_uid not in (os.getuid(), 0):
+        fault = "belongs to another user"
+    elif state.st_mode & stat.S_IWOTH:
+        fault = "can be written by anybody"
+    else:
+        return
+    raise SettingError(
+        f"{file} {fault}, and names plugins, whose code would be run: make it yours "
+        f"(chown, chmod o-w), or say that you trust it: --config {file}"
+    )

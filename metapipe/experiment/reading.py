@@ -11,8 +11,8 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel
 
 from .experiment import SECTIONS, Experiment
+from .given import NOT_THE_USERS
 from .registry import RUN_TYPES
-from .resolve import NOT_THE_USERS
 
 Settings = TypeVar("Settings", bound=BaseModel)
 

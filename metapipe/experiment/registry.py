@@ -7,10 +7,7 @@ it never takes the others down.
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import re
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -30,6 +27,7 @@ from ..encoder import Encoder
 from ..errors import PluginError, SettingError, UnknownNameError, did_you_mean
 from ..model import Model
 from ..plugin import CONTRACT, Plugin
+from .plugin_files import Stamp, module_of, stamp
 from .setting_errors import first_error
 
 GROUP = "metapipe"
@@ -243,12 +241,11 @@ def _manager() -> pluggy.PluginManager:
 def load(paths: tuple[Path, ...] = ()) -> Registry:
     """All plugins: those installed, then the files at `paths`. Loaded once, and again
     when a file has changed, as it does beside a notebook."""
-    changed = (path.stat().st_mtime_ns if path.is_file() else 0 for path in paths)
-    return _load(paths, tuple(changed))
+    return _load(paths, tuple(map(stamp, paths)))
 
 
 @lru_cache(maxsize=8)
-def _load(paths: tuple[Path, ...], changed: tuple[int, ...]) -> Registry:
+def _load(paths: tuple[Path, ...], stamps: tuple[Stamp, ...]) -> Registry:
     registry = Registry()
     for entry_point in installed():
         _load_entry_point(registry, entry_point)
@@ -282,19 +279,10 @@ def _load_entry_point(registry: Registry, entry_point: EntryPoint) -> None:
 
 
 def _load_file(registry: Registry, path: Path) -> None:
-    """Import one file under a name of its own."""
     key = str(path)
-    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
-    name = f"metapipe_file_{path.stem}_{digest}"
     try:
-        spec = importlib.util.spec_from_file_location(name, path)
-        if spec is None or spec.loader is None:
-            raise PluginError("a plugin file has to end in .py")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
+        module = module_of(path.resolve(), stamp(path))
     except (Exception, SystemExit) as error:  # anybody's code
-        sys.modules.pop(name, None)
         registry._fail(key, error)
         return
     registry.add(module, Origin(path.name, str(path), ""), key)

@@ -14,38 +14,35 @@ foreign keys behind; `algorithm.inner_lr` means the chosen one.
 from __future__ import annotations
 
 import logging
-import os
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
+
+from pydantic import BaseModel
 
 from ..algorithm import Algorithm
 from ..errors import SettingError, did_you_mean
 from ..plugin import silently_off, stochastic_settings
 from .experiment import SECTIONS, Experiment
-from .project import PROJECT, Project
+from .given import (
+    ASKED,
+    COMMAND_LINE,
+    NOBODY,
+    NOT_THE_USERS,
+    RECOMMENDED,
+    Given,
+    checked,
+    from_base,
+    from_environment,
+    from_file,
+    from_user,
+)
+from .project import Project
 from .registry import RUN_TYPES, PluginType, Registry
-
-PREFIX = "METAPIPE_"
-COMMAND_LINE, ARGUMENT = "command line", "argument"
-ASKED = (COMMAND_LINE, ARGUMENT)
-"""Where values are from that somebody gave for this one time."""
-
-RECOMMENDED, REPEATED, NOBODY = "recommended", "repeated run", "default"
-NOT_THE_USERS = (RECOMMENDED, REPEATED, NOBODY)
-"""How the sources of values begin that the user did not give."""
+from .written import typed
 
 logger = logging.getLogger("metapipe")
-
-
-@dataclass(frozen=True)
-class Given:
-    """A value that somebody gave, and where."""
-
-    path: tuple[str, ...]
-    value: Any
-    source: str
 
 
 @dataclass(frozen=True)
@@ -69,11 +66,11 @@ def resolve(
     the stored experiment of a run, only they change anything: file and environment of
     today have no part in what was run then. Raises SettingError and UnknownNameError.
     """
-    given = list(_from_user(asked, source))
+    given = list(from_user(asked, source))
     if base is not None:
-        given = [*_from_base(base, given), *given]
+        given = [*from_base(base, given), *given]
     else:
-        given = [*_from_file(project), *_from_environment(), *given]
+        given = [*from_file(project), *from_environment(), *given]
     tables, _ = _merge(given, {})
     names = {kind: _chosen(kind, tables) for kind in RUN_TYPES}
     recommended = _recommended(registry, names)
@@ -84,6 +81,10 @@ def resolve(
         recommended = _recommended(registry, chosen)
         tables, origins = _merge([*recommended, *given], chosen)
     _tell_of_unused(given, registry, chosen)
+    classes: dict[str, type[BaseModel]] = dict(SECTIONS)
+    classes |= {kind: registry.entry(kind, chosen[kind]).cls for kind in RUN_TYPES}
+    for table, cls in classes.items():
+        tables[table] = _typed(project, table, tables.get(table, {}), cls, origins)
     _drop_foreign(tables, origins, registry, chosen)
     _drop_without_effect(tables, origins, registry, chosen)
     return Resolved(Experiment.from_dict(tables, registry, origins), origins)
@@ -91,100 +92,25 @@ def resolve(
 
 def plugin_settings(
     project: Project,
+    registry: Registry,
     kind: PluginType,
     name: str,
     asked: Iterable[tuple[str, Any]] = (),
     source: str = COMMAND_LINE,
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """The settings of one plugin that file, environment and user give, and where each,
-    by dotted name, came from: what `resolve` would give it, were it chosen."""
+    by dotted name, came from: what `resolve` would give it, were it chosen.
+
+    Raises SettingError, and UnknownNameError if there is no such plugin.
+    """
     given = [
-        *_from_file(project),
-        *_from_environment(),
-        *_from_user(asked, source),
+        *from_file(project),
+        *from_environment(),
+        *from_user(asked, source),
     ]
     tables, origins = _merge(given, {kind: name})
-    return tables.get(kind, {}), origins
-
-
-def parse_value(text: str) -> Any:
-    """A TOML value if it is one (`0.1`, `true`, `[1, 2]`), the text otherwise."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def parse_assignment(text: str) -> tuple[str, Any]:
-    """`training.lr=0.1` as name and value. Raises SettingError."""
-    name, separator, value = text.partition("=")
-    if not separator or "." not in name:
-        raise SettingError(
-            f"--set '{text}' is no assignment: write TABLE.NAME=VALUE, for example "
-            "algorithm.inner_lr=0.1"
-        )
-    return name.strip(), parse_value(value.strip())
-
-
-def _from_file(project: Project) -> Iterable[Given]:
-    for table, values in project.tables.items():
-        if table in PROJECT:
-            continue
-        for name, value in values.items():
-            if table in RUN_TYPES:
-                yield from _plugin_table(project, table, name, value)
-            else:
-                yield Given((table, name), value, str(project.file))
-
-
-def _plugin_table(
-    project: Project, kind: str, name: str, values: Any
-) -> Iterable[Given]:
-    """`[algorithm.maml]`: settings of a plugin, whether it is chosen or not."""
-    if not isinstance(values, dict):
-        raise SettingError(
-            f"{project.file}: '{name}' stands in [{kind}]; plugins have tables of "
-            f"their own, for example [{kind}.NAME]"
-        )
-    for key, value in values.items():
-        yield Given((kind, name, key), value, str(project.file))
-
-
-def _from_environment() -> Iterable[Given]:
-    for variable, text in sorted(os.environ.items()):
-        if variable.startswith(PREFIX) and "__" in variable:
-            path = variable.removeprefix(PREFIX).lower().split("__")
-            yield Given(_checked(path, variable), parse_value(text), variable)
-
-
-def _from_user(values: Iterable[tuple[str, Any]], source: str) -> Iterable[Given]:
-    for name, value in values:
-        path = _checked(name.split("."), name)
-        yield Given(path, value, source)
-
-
-def _from_base(
-    base: Mapping[str, Mapping[str, Any]], changes: Iterable[Given]
-) -> Iterable[Given]:
-    """A stored experiment, without the settings of plugins that are now replaced."""
-    chosen = {item.path[1] for item in changes if item.path[0] == "run"}
-    for table, values in base.items():
-        if not (table in RUN_TYPES and table in chosen):
-            for name, value in values.items():
-                if (table, name) != ("run", "name"):  # the new run's is its own
-                    yield Given((table, name), value, REPEATED)
-
-
-def _checked(path: list[str], shown: str) -> tuple[str, ...]:
-    """A path whose table exists and whose length suits it."""
-    known = (*SECTIONS, *RUN_TYPES)
-    if path[0] not in known:
-        hint = did_you_mean(path[0], known)
-        raise SettingError(f"'{shown}': no table '{path[0]}'; {hint}")
-    longest = 3 if path[0] in RUN_TYPES else 2
-    if not 2 <= len(path) <= longest or not all(path):
-        raise SettingError(f"'{shown}' is no setting: write TABLE.NAME")
-    return tuple(path)
+    cls = registry.entry(kind, name).cls
+    return _typed(project, kind, tables.get(kind, {}), cls, origins), origins
 
 
 def _merge(
@@ -202,9 +128,27 @@ def _merge(
     return tables, origins
 
 
+def _typed(
+    project: Project,
+    table: str,
+    values: Mapping[str, Any],
+    cls: type[BaseModel],
+    origins: Mapping[str, str],
+) -> dict[str, Any]:
+    """A table's values as its fields mean them: paths in the config file are relative
+    to it, all others to the working directory."""
+
+    def folder(name: str) -> Path:
+        in_file = origins.get(f"{table}.{name}") == str(project.file)
+        return project.directory if in_file else Path.cwd()
+
+    return typed(table, values, cls, folder)
+
+
 def _chosen(kind: PluginType, tables: Mapping[str, Mapping[str, Any]]) -> str:
-    default = SECTIONS["run"].model_fields[kind].default
-    return str(tables.get("run", {}).get(kind, default))
+    field = SECTIONS["run"].model_fields[kind]
+    given: dict[str, Any] = {kind: tables.get("run", {}).get(kind, field.default)}
+    return str(typed("run", given, SECTIONS["run"])[kind])
 
 
 def _recommended(registry: Registry, names: Mapping[PluginType, str]) -> list[Given]:
@@ -219,7 +163,7 @@ def _recommended(registry: Registry, names: Mapping[PluginType, str]) -> list[Gi
         for other, _ in chosen
     ]
     return [
-        Given(_checked(name.split("."), f"{name} ({source})"), value, source)
+        Given(checked(name.split("."), f"{name} ({source})"), value, source)
         for source, settings in told
         for name, value in settings.items()
     ]

@@ -41,5 +41,8 @@ def _reason(fault: Mapping[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # too many digits, or too deep
+        return f"(a huge {type(value).__name__})"
     return text if len(text) <= 60 else f"{text[:57]}..."

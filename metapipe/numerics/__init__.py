@@ -17,7 +17,7 @@ from .functional import (
 )
 from .heads import Head, embed, head_step
 from .losses import accuracy, batch_loss, before_adaptation, support_loss, task_loss
-from .normalisation import BatchNorm, LayerNorm
+from .normalisation import BatchNorm, GroupNorm, LayerNorm
 from .precision import Precision, computing_in
 from .steps import query_step
 from .support_statistics import require_own_layers, support_statistics
@@ -25,6 +25,7 @@ from .task_map import LocalTaskMap
 
 __all__ = [
     "BatchNorm",
+    "GroupNorm",
     "Head",
     "LayerNorm",
     "LocalTaskMap",

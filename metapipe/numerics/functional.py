@@ -99,8 +99,10 @@ def gradient(
         return grads, metrics
     with torch.enable_grad():
         keep = second_order and any(p.requires_grad for p in params.values())
+        # By a name of its own: one parameter may have been made from another, and what
+        # is wanted is the partial derivative.
         leaves = {
-            k: p if keep and p.requires_grad else p.detach().requires_grad_()
+            k: p.view_as(p) if keep and p.requires_grad else p.detach().requires_grad_()
             for k, p in params.items()
         }
         value, metrics = loss(leaves)

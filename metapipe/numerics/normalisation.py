@@ -114,6 +114,29 @@ def _moments(inputs: Tensor) -> tuple[Tensor, Tensor]:
     return inputs.mean(others), inputs.var(others, unbiased=False)
 
 
+class GroupNorm(nn.GroupNorm):
+    """Group normalisation (Wu & He, ECCV 2018) with a learned shift and perhaps a
+    learned scale: each input by its own statistics, whatever else is in the batch."""
+
+    def __init__(self, groups: int, channels: int, *, scale: bool = True) -> None:
+        super().__init__(groups, channels, affine=scale)
+        if not scale:
+            self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(n, channels, *size) -> the same."""
+        each = (-1,) + (1,) * (inputs.ndim - 2)
+        # Said in full: torch's call has no `vmap` for maps that lie channels last.
+        groups = inputs.reshape(len(inputs), self.num_groups, -1)
+        moved = groups - groups.mean(-1, keepdim=True)
+        found = moved * torch.rsqrt(moved.square().mean(-1, keepdim=True) + self.eps)
+        found = found.reshape(inputs.shape)
+        shift = self.bias.view(each)
+        if not self.affine:
+            return found + shift
+        return torch.addcmul(shift, found, self.weight.view(each))
+
+
 class LayerNorm(nn.LayerNorm):
     """Layer normalisation with a learned scale and shift."""
 

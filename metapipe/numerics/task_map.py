@@ -9,6 +9,7 @@ not depend on it beyond rounding.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -49,10 +50,9 @@ class LocalTaskMap:
         Raises UnsupportedError for another text, from a file or a database.
         """
         mode, _, size = text.partition(":")
-        sized = mode in ("chunks", "threads")
-        if mode not in get_args(Mode) or sized != (size.isdecimal() and int(size) > 0):
+        if not is_task_map(text):
             raise UnsupportedError(
-                f"'{text}' is no way to map tasks: loop, vmap, chunks:N, ..."
+                f"{text!r:.80} is no way to map tasks: loop, vmap, chunks:N, ..."
             )
         return cls(cast(Mode, mode), int(size or 1))
 
@@ -123,6 +123,14 @@ class LocalTaskMap:
             return list(pool.map(lambda group: within(function, *group), groups))
         size = self.size if self.mode == "chunks" else tasks
         return [function(*group) for group in _groups(episodes, size)]
+
+
+def is_task_map(text: str) -> bool:
+    """Whether it is the name of one."""
+    mode, colon, size = text.partition(":")
+    if mode not in ("chunks", "threads"):
+        return mode in get_args(Mode) and not colon
+    return re.fullmatch("[1-9][0-9]{0,5}", size) is not None
 
 
 @lru_cache(maxsize=4)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import UnsupportedError
 from ..store import TaskStore
-from ..store.columns import pick
+from ..store.listing import pick
 from ..store.records import EvaluationRow, MetricRow, RunRow
 from ..store.student import half_width
 

@@ -11,8 +11,9 @@ from ..data.inspection import items_in_two_splits
 from ..data.sampling import tasks
 from ..dataset import Dataset, Source
 from ..errors import DataError
+from ..experiment.given import COMMAND_LINE
 from ..experiment.options import Pairs, by_table
-from ..experiment.resolve import COMMAND_LINE, plugin_settings
+from ..experiment.resolve import plugin_settings
 from ..problem import Split
 from .workspace import Workspace, logger
 
@@ -60,7 +61,7 @@ def report(
     """
     by_table(settings, ("dataset",), "this command")
     values, origins = plugin_settings(
-        workspace.project, "dataset", name, settings, source
+        workspace.project, workspace.registry, "dataset", name, settings, source
     )
     dataset: Dataset = workspace.registry.create("dataset", name, values, origins)
     sources = _opened(dataset)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingError
+from ..experiment.given import ARGUMENT
 from ..experiment.options import (
     EVALUATION,
     TRAINING,
@@ -18,8 +19,8 @@ from ..experiment.options import (
     Sections,
     from_options,
     from_settings,
+    hinting,
 )
-from ..experiment.resolve import ARGUMENT
 from ..store.records import EvaluationRow
 from . import comparison, requests
 from .comparison import Comparison
@@ -71,6 +72,7 @@ def train(
         )
 
 
+@hinting
 def resume(
     run: int | str = "latest",
     *,

@@ -28,10 +28,10 @@ from .labels import UNLABELLED, Labels
 from .mapping import mapping_for, mapping_of
 from .patience import Patience
 from .preparation import Prepared, check_dropout, check_trainable
-from .provenance import environment, git_state, host, new_directory
+from .provenance import environment, git_state, host
 from .reporter import Reporter
 from .resumption import Resumption, resumption
-from .run_files import tidy
+from .run_files import new_directory, tidy
 from .session import TrainingSession
 from .signals import interruptible
 from .start import Start, prepared_from, start_of
@@ -82,8 +82,8 @@ def train(
     prepared = prepared_from(reading.experiment, start)
     labels.check()
     check_dropout(experiment, prepared.learner.network)
-    check_trainable(prepared)
     reading.tell(["model"])
+    check_trainable(prepared)
     directory = new_directory(project)
     commit, dirty = git_state(project)
     run_id = store.begin_run(

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-import secrets
 import socket
 import subprocess
 from contextlib import suppress
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,12 +40,6 @@ def processor() -> str:
             if name.strip() == "model name":
                 return value.strip()
     return platform.processor() or platform.machine()
-
-
-def new_directory(project: Path) -> Path:
-    """Where the files of a new run of the project will be."""
-    moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    return project / ".metapipe" / "runs" / f"{moment}-{secrets.token_hex(3)}"
 
 
 def host() -> str:

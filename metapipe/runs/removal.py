@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
-from .run_files import DIRECTORY, tidy
+from .run_files import DIRECTORY, is_here, is_ours, our_files
 
 if TYPE_CHECKING:
     from ..store import TaskStore
@@ -61,24 +61,63 @@ def remove_runs(
     removal = Removal(tuple(Doomed(r.id, r.name) for r in found.values()), size)
     if not agreed(removal):
         return Removal((), 0)
-    left = [
-        line for run in found for line in remove_run(store, run, idle_only=True) or ()
-    ]
+    left = [line for run in found for line in remove_run(store, run, idle_only=True)]
     return replace(removal, left=tuple(left))
 
 
 def remove_run(store: TaskStore, run_id: int, *, idle_only: bool = False) -> list[str]:
     """Remove a run with its episodes, evaluations and checkpoints; the folder too, if
-    nothing else is in it. Returns what was left alone.
+    nothing else is in it. Returns what was left alone, and why, in a line each.
 
     Raises UsageError if it is running and only an idle one is to be removed.
     """
-    directory = Path(store.delete_run(run_id, idle_only=idle_only).directory)
-    tidy(directory, needed=())
-    if DIRECTORY.fullmatch(directory.name):
-        with suppress(OSError):  # it is not there, or something else is in it
+    named = {Path(each.path) for each in store.checkpoints(run_id)}
+    row = store.delete_run(run_id, idle_only=idle_only)
+    directory = Path(row.directory)
+    left = remove_files(store, row, sorted({*named, *our_files(directory)}))
+    if not left and directory.is_dir():
+        with suppress(OSError):  # something else is in it
             directory.rmdir()
-    return []
+        if directory.is_dir():
+            left.append(f"{directory}: other files are in it")
+    return left
+
+
+def remove_files(store: TaskStore, row: RunRow, paths: list[Path]) -> list[str]:
+    """Remove files of a run; returns what was left alone, and why, in a line each.
+
+    A store's rows may name any folder: only in a run's own one, below those of the
+    store, is anything removed.
+    """
+    directory = Path(row.directory)
+    if not directory.is_dir():
+        if not is_here(row):
+            return [f"{row.host}:{directory}: on another machine"]
+        return [f"{directory}: not there any more"] if paths else []
+    if (why := _foreign(store, directory)) is not None:
+        return [f"{directory}: {why}"]
+    left = []
+    for path in paths:
+        try:
+            if not is_ours(path, directory):
+                left.append(f"{path}: no file of the run")
+                continue
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            left.append(f"{path}: {error.strerror}")
+    return left
+
+
+def _foreign(store: TaskStore, directory: Path) -> str | None:
+    """Why a directory is not one of the store's; None if it is."""
+    if not DIRECTORY.fullmatch(directory.name):
+        return "no folder of a run"
+    if directory.is_symlink():
+        return "a link"
+    if directory.parent.resolve() not in store.folders:
+        known = " or ".join(map(str, store.folders))
+        return f"not below {known or 'a folder of this store'}"
+    return None
 
 
 def _asked(

@@ -11,9 +11,11 @@ from pydantic import ValidationError
 
 from ..errors import SettingError, UsageError
 from ..experiment.experiment import Experiment
+from ..experiment.given import COMMAND_LINE
 from ..experiment.options import Pairs, by_table
-from ..experiment.resolve import COMMAND_LINE, Resolved, plugin_settings, resolve
+from ..experiment.resolve import Resolved, plugin_settings, resolve
 from ..experiment.setting_errors import first_error
+from ..experiment.written import typed
 from ..settings import EvaluationSettings
 from ..store.records import EvaluationRow, RunRow
 from . import examination, pipeline, verification
@@ -139,15 +141,21 @@ def evaluate(
     row = trained_run(store, run)
     experiment = Experiment.from_dict(row.config, registry)
     changes = by_table(settings, ("dataset", "algorithm"), "an evaluation")
-    name, of_data = dataset or experiment.run.dataset, changes["dataset"]
+    own, name = experiment.run, dataset or experiment.run.dataset
+    of_data = typed("dataset", changes["dataset"], registry.entry("dataset", name).cls)
+    of_algorithm = typed(
+        "algorithm",
+        changes["algorithm"],
+        registry.entry("algorithm", own.algorithm).cls,
+    )
     kept: dict[str, Any] = {}
     origins = {f"dataset.{field}": source for field in of_data}
-    if name == experiment.run.dataset:
+    if name == own.dataset:
         kept = experiment.dataset.model_dump()
     else:
         asked = [(f"dataset.{field}", value) for field, value in of_data.items()]
         of_data, origins = plugin_settings(
-            workspace.project, "dataset", name, asked, source
+            workspace.project, registry, "dataset", name, asked, source
         )
     return examination.evaluate(
         row.id,
@@ -158,7 +166,7 @@ def evaluate(
             dataset=registry.create("dataset", name, {**kept, **of_data}, origins),
             dataset_name=name,
             dataset_settings=of_data,
-            algorithm=changes["algorithm"],
+            algorithm=of_algorithm,
         ),
     )
 

@@ -13,7 +13,14 @@ from ..store import StoreReader
 from ..store.records import RunRow
 from ..training.checkpoint import Checkpoint, load
 from .preparation import logger
-from .run_files import DIRECTORY, is_ours, our_checkpoints, step_of
+from .run_files import (
+    DIRECTORY,
+    is_ours,
+    our_checkpoints,
+    require_there,
+    step_of,
+)
+from .stored_run import require_unpruned
 from .stretch import Stretch
 
 CHECKSUMS = 2
@@ -55,6 +62,7 @@ def resumption(store: StoreReader, row: RunRow) -> Resumption | None:
     faults = []
     for path in _newest_first(directory, known):
         try:
+            require_there(path, row)
             found = _opened(path, known.get(path), directory)
         except CheckpointError as error:
             faults.append(error)
@@ -69,6 +77,7 @@ def resumption(store: StoreReader, row: RunRow) -> Resumption | None:
             f"{faults[0]}; no other checkpoint of run {row.id} is left: repeat it with "
             f"metapipe train --from-run {row.id}"
         )
+    require_unpruned(store, row)
     return None
 
 

@@ -7,13 +7,23 @@ which has one of our names itself.
 
 from __future__ import annotations
 
+import os
 import re
+import secrets
+import socket
 from collections.abc import Collection, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import CheckpointError
+
+if TYPE_CHECKING:
+    from ..store.records import RunRow
 
 DIRECTORY = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
-"""What `provenance.new_directory` makes."""
+"""What `new_directory` makes."""
 
 CHECKPOINT = re.compile(r"(latest|best)-(\d{8,})(-[0-9a-f]+)?\.safetensors")
 """Which of the two, the step, and whose: a name is never used again."""
@@ -23,6 +33,17 @@ ERROR = "error.txt"
 
 PART = re.compile(r"\.\w+\.part")
 """What is added while a file is written: left behind by a process that was killed."""
+
+
+def runs_folder(project: Path) -> Path:
+    """Where the runs of a project have their directories."""
+    return project / ".metapipe" / "runs"
+
+
+def new_directory(project: Path) -> Path:
+    """Where the files of a new run of the project will be."""
+    moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    return runs_folder(project) / f"{moment}-{secrets.token_hex(3)}"
 
 
 def checkpoint_file(directory: Path, which: str, step: int, writer: str) -> Path:
@@ -38,6 +59,26 @@ def is_ours(path: Path, directory: Path) -> bool:
         return False
     whole = PART.sub("", path.name) if path.suffix == ".part" else path.name
     return whole == ERROR or bool(CHECKPOINT.fullmatch(whole))
+
+
+def is_here(row: RunRow) -> bool:
+    """Whether the process that last worked at a run was one of this machine."""
+    return row.host == socket.gethostname()
+
+
+def require_there(path: Path, row: RunRow) -> None:
+    """Raise CheckpointError, which says where to look, for a file that is not there."""
+    if os.path.lexists(path):
+        return
+    if not is_here(row):
+        raise CheckpointError(
+            f"no checkpoint at {path}: the files of run {row.id} lie on {row.host}; "
+            f"work with it there, or bring it: metapipe runs export {row.id} FILE"
+        )
+    raise CheckpointError(
+        f"no checkpoint at {path}, where run {row.id} left it: if the project was "
+        "moved, bring its folder .metapipe/runs too"
+    )
 
 
 def step_of(path: Path) -> int:

@@ -79,8 +79,8 @@ class TrainingSession:
                 step = iteration.step
                 ended: Ending | None = None
                 if self._done(clock.seconds()):
-                    self._tell_of_a_cut_schedule()
                     ended = "completed"
+                    self._tell_of_a_cut()
                 elif interruption:
                     ended = "interrupted"
                 save = bool(ended) or step % training.checkpoint_every == 0
@@ -133,19 +133,19 @@ class TrainingSession:
         late = training.minutes is not None and seconds >= 60 * training.minutes
         return late or self.state.step >= training.iterations
 
-    def _tell_of_a_cut_schedule(self) -> None:
+    def _tell_of_a_cut(self) -> None:
+        """Warn where the time was over before a schedule was."""
         training, step = self.experiment.training, self.state.step
         if training.schedule != "constant" and step < training.iterations:
             logger.warning(
                 "training.minutes = %g ended training after %d of %d iterations: the "
-                "%s schedule was cut at a step size of %.3g, and would have gone to "
-                "%.3g with --iterations %d",
+                "%s schedule was cut at a step size of %.3g; with --iterations %d it "
+                "goes to its end",
                 training.minutes,
                 step,
                 training.iterations,
                 training.schedule,
                 lr_at(training, step),
-                training.final_lr,
                 step,
             )
 

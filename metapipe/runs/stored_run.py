@@ -23,7 +23,7 @@ from ..training.device import choose_device
 from ..training.learner import Learner, fits, random_meta
 from ..training.stored_learner import open_learner
 from .preparation import logger
-from .run_files import is_ours
+from .run_files import is_ours, require_there
 from .unseen import require_unseen, shared_items, shared_names
 
 
@@ -144,6 +144,7 @@ def stored_checkpoint(store: StoreReader, row: RunRow, which: str) -> Checkpoint
             f"of its folder {row.directory}: left alone"
         )
     try:
+        require_there(path, row)
         return load(path, chosen.sha256)
     except CheckpointError as error:
         others = {c.which for c in store.checkpoints(row.id)} - {chosen.which}
@@ -158,10 +159,24 @@ def checkpoint_row(store: StoreReader, row: RunRow, which: str) -> CheckpointRow
     rows: dict[str, CheckpointRow] = {c.which: c for c in store.checkpoints(row.id)}
     chosen = rows.get(which) or rows.get("latest")
     if chosen is None:
+        others = "".join(f"; there is also --checkpoint {name}" for name in rows)
+        require_unpruned(store, row, others)
         raise NotFoundError(
             f"run {row.id} has no checkpoint yet: it stopped before the first one"
         )
     return chosen
+
+
+def require_unpruned(store: StoreReader, row: RunRow, others: str = "") -> None:
+    """Raise NotFoundError, which says why, if checkpoints of a run were pruned."""
+    gone = [each for each in store.prunings(row.id) if each.what != "episodes"]
+    if gone:
+        names = " and ".join(f"'{each.what}'" for each in gone)
+        raise NotFoundError(
+            f"run {row.id} has no checkpoint {names} any more: pruned on "
+            f"{gone[-1].created:%Y-%m-%d} ({gone[-1].rule}){others}; repeat the run "
+            f"with metapipe train --from-run {row.id}"
+        )
 
 
 def require_same_data(recorded: str | None, source: Source) -> None:

@@ -6,6 +6,7 @@ Every command and every function of Python stands in one, and so they see the sa
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from ..errors import UsageError
+from .run_files import runs_folder
 
 if TYPE_CHECKING:
     from ..experiment.catalogue import Catalogue
@@ -99,17 +101,43 @@ class Workspace:
     @property
     def url(self) -> str:
         """The store's URL: that given, METAPIPE_DB, metapipe.toml, or the default."""
-        from ..store import default_url
+        from ..store import default_url, whole_url
 
-        return self.db or self.project.store_url or default_url(self.project.directory)
+        if given := self.db or os.environ.get("METAPIPE_DB"):
+            return whole_url(given, Path.cwd())
+        folder, in_file = self.project.directory, self.project.store_url
+        return default_url(folder) if in_file is None else whole_url(in_file, folder)
 
     @property
     def store(self) -> TaskStore:
-        """The task store, for what reads: one that was named has to be there."""
-        from ..store import require_file
+        """The task store, for what reads: it is not made, but empty where there is none
+        yet. One that was named has to be there."""
+        return self.__dict__.get("new_store") or self._found_store
+
+    @cached_property
+    def _found_store(self) -> TaskStore:
+        from ..store import TaskStore, require_file
 
         if self.db is not None:
             require_file(self.db)
+        runs = runs_folder(self.project.directory)
+        found = TaskStore.find(self.url, wait=self.project.store_wait, runs=runs)
+        return found or TaskStore.empty()
+
+    @property
+    def existing_url(self) -> str:
+        """The store's URL. Raises StoreError if its file is not there."""
+        from ..store import require_file
+
+        require_file(self.url)
+        return self.url
+
+    @property
+    def existing_store(self) -> TaskStore:
+        """The task store, for what makes none. Raises StoreError if it is not there."""
+        from ..store import require_tables
+
+        require_tables(self.existing_url)
         return self.new_store
 
     @cached_property
@@ -117,13 +145,14 @@ class Workspace:
         """The task store, made if it is not there."""
         from ..store import TaskStore
 
-        return TaskStore.open(self.url, wait=self.project.store_wait)
+        runs = runs_folder(self.project.directory)
+        return TaskStore.open(self.url, wait=self.project.store_wait, runs=runs)
 
     def close(self) -> None:
         """Let go of the store, if it was opened."""
-        if "new_store" in self.__dict__:
-            self.new_store.close()
-            del self.new_store
+        for name in ("new_store", "_found_store"):
+            if name in self.__dict__:
+                self.__dict__.pop(name).close()
 
     def __enter__(self) -> Self:
         return self

@@ -1,7 +1,8 @@
 """The task store: what ran, with what, and what came of it. Never imports torch."""
 
-from .engine import default_url, mask, require_file
+from .address import default_url, mask, require_file, whole_url
 from .liveness import LOST_AFTER
+from .migrate import require_tables
 from .reader import StoreReader
 from .store import TaskStore
 
@@ -12,4 +13,6 @@ __all__ = [
     "default_url",
     "mask",
     "require_file",
+    "require_tables",
+    "whole_url",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from ..errors import StoreError, UnreachableError
-from .engine import connect, home, mask, writing
+from .address import home, mask, without_secrets
+from .engine import connect, writing
 from .waiting import BRIEF, WAIT, Result, is_passing, patiently
 
 
@@ -28,6 +31,8 @@ class Database:
         self.engine = connect(url)
         self.masked = mask(url)
         self.home = home(self.engine.url)
+        self.runs: Path | None = None
+        """Where runs are looked for that are no longer where they were."""
 
     def close(self) -> None:
         """Let go of the database."""
@@ -44,13 +49,34 @@ class Database:
         return str(path)
 
     def found(self, kept: str) -> str:
-        """Where that path is now."""
-        return kept if self.home is None else str(self.home / kept)
+        """Where that path is now: where it was kept, or if it is not there, among the
+        runs of a project that was moved. What is kept as beside the store, as in a
+        backup, is nowhere else."""
+        place = Path(kept) if self.home is None else self.home / kept
+        gone = not kept.startswith("runs/") and not os.path.exists(place)
+        if self.runs is not None and gone:
+            _, below, name = place.as_posix().rpartition("/runs/")
+            if below and os.path.exists(self.runs / name):
+                return str(self.runs / name)
+        return str(place)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """One transaction that changes nothing."""
         with Session(self.engine) as session:
+            patiently(lambda _: self._begin(session), lambda: BRIEF, tell=False)
+            with self.translated():
+                yield session
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """Questions that all see the store as it is at the first of them."""
+        engine = self.engine
+        if engine.dialect.name == "postgresql":  # SQLite does so by itself
+            engine = engine.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+        with Session(engine) as session:
             patiently(lambda _: self._begin(session), lambda: BRIEF, tell=False)
             with self.translated():
                 yield session
@@ -88,15 +114,29 @@ class Database:
         except (SQLAlchemyError, UnicodeEncodeError) as error:
             if is_passing(error):
                 raise UnreachableError(
-                    f"the store {self.masked} cannot be reached: {reason(error)}"
+                    f"the store {self.masked} cannot be reached: {self._reason(error)}"
+                ) from error
+            if _is_refused(error):
+                raise StoreError(
+                    f"the store {self.masked} is read-only: it was opened with "
+                    "mode=ro, or its file or folder is not yours to write"
                 ) from error
             raise StoreError(
-                f"the store {self.masked} failed: {reason(error)}"
+                f"the store {self.masked} failed: {self._reason(error)}"
             ) from error
 
     def _begin(self, session: Session) -> None:
         with self.translated():
             session.connection()
+
+    def _reason(self, error: Exception) -> str:
+        return without_secrets(reason(error), self.engine.url)
+
+
+def _is_refused(error: Exception) -> bool:
+    """Whether SQLite may not write."""
+    code: int = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0)
+    return code & 0xFF == sqlite3.SQLITE_READONLY
 
 
 def reason(error: Exception) -> str:

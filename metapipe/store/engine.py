@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import sqlite3
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    NullPool,
+    StaticPool,
+    create_engine,
+    event,
+)
+from sqlalchemy.exc import NoSuchModuleError
 
-from ..errors import StoreError, StoreUrlError
+from ..errors import StoreError
+from .address import NOWHERE, read
+from .schema import Base
+
+NETWORK = re.compile("nfs.?|cifs|smb.*|9p|afs|ceph|lustre|beegfs|gpfs|fuse[.]sshfs")
+"""File systems that several machines may write: SQLite's log (WAL) is for one."""
+
+logger = logging.getLogger("metapipe")
 
 BUSY_SECONDS = 30
 """How long a SQLite writer waits for another."""
@@ -31,64 +49,40 @@ ALIVE = {
 """Postgres's options to notice a server that went away without a word, within a minute;
 those of the URL hold before them."""
 
-NEEDED = "use sqlite:///FILE or postgresql://USER@HOST/DATABASE"
-
-
-def default_url(directory: Path) -> str:
-    """The store of a project: SQLite in `.metapipe/` beside its config file."""
-    return f"sqlite:///{directory.resolve() / '.metapipe' / 'metapipe.db'}"
-
-
-def mask(url: str) -> str:
-    """The URL without its password, which may also be among the options."""
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        return "(unreadable URL)"
-    secret = {name: "***" for name in parsed.query if "pass" in name.lower()}
-    masked = parsed.update_query_dict(secret).render_as_string(hide_password=True)
-    return masked.replace("%2A%2A%2A", "***")
-
-
-def require_file(url: str) -> None:
-    """Raise StoreError if `url` is a SQLite file that is not there."""
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        return  # told of when it is opened
-    if parsed.get_backend_name() != "sqlite" or not parsed.database:
-        return
-    if parsed.database != ":memory:" and not Path(parsed.database).exists():
-        raise StoreError(
-            f"there is no task store at {parsed.database}: check --db, or train a run"
-        )
-
-
-def home(url: URL) -> Path | None:
-    """The folder that a store lies in; None for one on a server."""
-    if url.get_backend_name() != "sqlite" or not url.database:
-        return None
-    return Path(url.database).resolve().parent
-
 
 def connect(url: str) -> Engine:
     """An engine for `url`; nothing is opened yet.
 
-    Raises StoreUrlError, or StoreError where a folder or a driver is missing.
+    Raises StoreUrlError, or StoreError where a driver is missing.
     """
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError) as error:
-        hint = f" (for a file: sqlite:///{url})" if set("@:").isdisjoint(url) else ""
-        raise StoreUrlError(
-            f"the store's URL cannot be read: {NEEDED}{hint}"
-        ) from error
-    family = parsed.get_backend_name()
-    if family == "sqlite":
+    if url == NOWHERE:
+        return _empty()
+    parsed = read(url)
+    if parsed.get_backend_name() == "sqlite":
         return _sqlite(parsed)
-    if family in ("postgresql", "postgres"):
-        return _postgres(parsed)
-    raise StoreUrlError(f"no store for '{family}' URLs: {NEEDED}")
+    return _postgres(parsed)
+
+
+def make_room(url: str) -> None:
+    """Make the folder of a SQLite file that will be written; tell of a disk that other
+    machines may write. Raises StoreError."""
+    parsed = read(url)
+    if parsed.get_backend_name() != "sqlite" or parsed.query.get("mode") == "ro":
+        return
+    path = Path(str(parsed.database))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"cannot create the folder of {path}: {error.strerror}"
+        ) from error
+    if _writable(path) and (kind := _network(path)):
+        logger.warning(
+            "%s is on a network disk (%s), where SQLite is safe from one machine only: "
+            "use a local disk, or Postgres",
+            path,
+            kind,
+        )
 
 
 def writing(engine: Engine, durable: bool = True) -> Engine:
@@ -113,23 +107,42 @@ def migrating(engine: Engine) -> Engine:
 
 
 def _sqlite(url: URL) -> Engine:
-    if not url.database or url.database == ":memory:":
-        raise StoreUrlError("the store has to outlive the process: use sqlite:///FILE")
-    try:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"cannot create the folder of {url.database}: {error.strerror}"
-        ) from error
-    path = Path(url.database)
-    if _writable(path):
+    path = Path(str(url.database))
+    if url.query.get("mode") != "ro" and _writable(path):
         engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
     else:  # asked anew for each question: a writer may have come or gone
-        engine = create_engine(url, poolclass=NullPool)
+        engine = create_engine(url.set(query={}), poolclass=NullPool)
         event.listen(engine, "do_connect", lambda *_: _open_to_read(path))
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _empty() -> Engine:
+    """The tables with nothing in them, in memory."""
+    engine = create_engine(
+        NOWHERE, poolclass=StaticPool, connect_args={"check_same_thread": False}
+    )
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    Base.metadata.create_all(engine)
+    return engine
+
+
+@lru_cache
+def _network(path: Path) -> str | None:
+    """The kind of file system that a file is on, if others may write there too."""
+    import psutil  # takes a while, and who reads needs none
+
+    try:
+        disks = psutil.disk_partitions(all=True)
+    except (OSError, RuntimeError):
+        return None
+    below = [disk for disk in disks if path.is_relative_to(disk.mountpoint)]
+    nearest = max(below, key=lambda disk: len(disk.mountpoint), default=None)
+    if nearest is None or not NETWORK.fullmatch(nearest.fstype.lower()):
+        return None
+    return str(nearest.fstype)
 
 
 def _writable(path: Path) -> bool:
@@ -157,6 +170,12 @@ def _prepare(connection: Any, _: object) -> None:
     # Python's driver begins no transaction for DDL, and so cannot undo it: we begin
     # all transactions ourselves.
     connection.isolation_level = None
+    # SQLite's own knows the letters of English only; for ~, which ignores case.
+    connection.create_function("lower", 1, _lower, deterministic=True)
+
+
+def _lower(text: Any) -> Any:
+    return text.lower() if isinstance(text, str) else text
 
 
 def _begin(connection: Connection) -> None:
@@ -171,10 +190,7 @@ def _begin(connection: Connection) -> None:
 
 
 def _postgres(url: URL) -> Engine:
-    if url.drivername in ("postgres", "postgresql"):
-        url = url.set(drivername="postgresql+psycopg")
-    libpq = "psycopg" in url.drivername
-    options = {k: v for k, v in ALIVE.items() if libpq and k not in url.query}
+    options = {k: v for k, v in ALIVE.items() if k not in url.query}
     try:
         return create_engine(url, pool_pre_ping=True, connect_args=options)
     except (ImportError, NoSuchModuleError) as error:

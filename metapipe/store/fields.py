@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
 from sqlalchemy import ColumnElement, String, Text, case, func
@@ -21,7 +20,7 @@ from ..settings import (
     TaskSettings,
     TrainingSettings,
 )
-from . import schema, tags
+from . import moments, schema, tags
 from .convert import recipe
 
 Value = str | float | bool | None
@@ -120,11 +119,15 @@ def compare(field: Field, operator: str, text: str, *, quoted: bool) -> Conditio
         return _compare_null(field, operator)
     if operator == "~":
         return _contains(field, text)
+    if field.type == "time":
+        return moments.compare(field.column, operator, field.name, text)
     column, typed = _typed(field, value, text)
     if isinstance(typed, bool) and operator not in ("=", "!="):
         raise FilterError(
             f"'{field.name}' compares with true and false by = and != only"
         )
+    if isinstance(typed, str) and operator not in ("=", "!="):
+        column = _by_code(column)
     return OPERATORS[operator](column, typed)
 
 
@@ -135,8 +138,9 @@ def ordered(field: Field, *, falling: bool) -> list[ColumnElement[Any]]:
     if field.type == "json":
         kinds: tuple[type, ...] = (float, bool, str)
         columns = [_setting(field.column, kind) for kind in kinds]
+        columns[-1] = _by_code(columns[-1])
     else:
-        columns = [field.column]
+        columns = [_by_code(field.column) if field.type == "text" else field.column]
     order = [column.desc() if falling else column.asc() for column in columns]
     return [column.nulls_last() for column in order]
 
@@ -149,8 +153,8 @@ def shared(field: Field) -> ColumnElement[Any]:
     if field.type == "tag":
         raise FilterError("a run has any number of tags: there is no group by them")
     if field.type == "json":
-        return func.coalesce(cast_sql(field.column, Text), "null")
-    return cast(ColumnElement[Any], field.column)
+        return _by_code(func.coalesce(cast_sql(field.column, Text), "null"))
+    return _by_code(field.column) if field.type == "text" else field.column  # type: ignore[no-any-return]  # any column
 
 
 def number(field: Field) -> ColumnElement[Any]:
@@ -204,14 +208,12 @@ def _contains(field: Field, text: str) -> Condition:
     return cast(Condition, column.icontains(text, autoescape=True))
 
 
-def _typed(field: Field, value: Value, text: str) -> tuple[Any, Value | datetime]:
+def _typed(field: Field, value: Value, text: str) -> tuple[Any, Value]:
     """The column and the value in one type; FilterError if they have none."""
     if field.type == "json":
         return _setting(field.column, type(value)), value
     if field.type == "text":
         return field.column, text
-    if field.type == "time":
-        return field.column, _time(field.name, text)
     kinds = {"number": float, "boolean": bool}
     if type(value) is not kinds[field.type]:
         raise FilterError(f"'{field.name}' is a {field.type} and cannot be '{text}'")
@@ -230,6 +232,29 @@ class _JsonKind(GenericFunction[str]):
 def _postgres_kind(function: _JsonKind, compiler: Any, **options: Any) -> str:
     document, path = (compiler.process(part, **options) for part in function.clauses)
     return f"json_typeof({document} #> {path})"
+
+
+class _ByCode(GenericFunction[str]):
+    """Text that is compared by the numbers of its characters, in every database and
+    language alike."""
+
+    type = String()
+    name = "by_code"
+    inherit_cache = True
+
+
+@compiles(_ByCode)
+def _as_it_is(function: _ByCode, compiler: Any, **options: Any) -> str:
+    return str(compiler.process(*function.clauses, **options))
+
+
+@compiles(_ByCode, "postgresql")
+def _postgres_by_code(function: _ByCode, compiler: Any, **options: Any) -> str:
+    return f'({compiler.process(*function.clauses, **options)}) COLLATE "C"'
+
+
+def _by_code(text: Any) -> ColumnElement[str]:
+    return _ByCode(text)
 
 
 def _setting(path: Any, kind: type) -> ColumnElement[Any]:
@@ -255,17 +280,6 @@ def _value(text: str) -> Value:
     except ValueError:
         return text
     return number if abs(number) < float("inf") else text
-
-
-def _time(name: str, text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError) as error:  # in UTC it may be before year 1
-        raise FilterError(
-            f"'{name}' is a time and cannot be '{text}': write 2026-11-24 or "
-            "'2026-11-24T13:00'"
-        ) from error
 
 
 def _columns(table: type[schema.Base], hidden: set[str]) -> dict[str, Field]:

@@ -23,7 +23,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, not_, or_, true
 
 from ..errors import FilterError
+from ..printable import is_text
 from .fields import Condition, Fields, compare, ordered
+
+LONGEST = 200
+"""Characters of a filter that a message quotes."""
 
 TOKEN = re.compile(
     r"\s*(?:(?P<quoted>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")"
@@ -32,6 +36,12 @@ TOKEN = re.compile(
     r"|(?P<word>[^\s()=!<>~'\"]+))",
     re.DOTALL,
 )
+LONGEST = 20_000
+"""Characters of a filter: enough for MOST comparisons."""
+
+MOST = 200
+"""Comparisons in a filter; databases have a limit of their own, and take long."""
+
 DEEPEST = 50
 """Brackets and negations inside one another; databases have limits of their own."""
 
@@ -43,6 +53,8 @@ def parse(text: str, known: Fields) -> Condition:
     """
     if not text.strip():
         return true()
+    if len(text) > LONGEST:
+        raise FilterError(f"a filter of {len(text):,} characters: {LONGEST:,} are most")
     try:
         _require_text(text)
         return _Parser(_tokens(text), known).whole()
@@ -77,6 +89,7 @@ class _Parser:
         self._known = known
         self._next = 0
         self._depth = 0
+        self._compared = 0
 
     def whole(self) -> Condition:
         condition = self._filter()
@@ -112,6 +125,9 @@ class _Parser:
         return condition
 
     def _comparison(self) -> Condition:
+        self._compared += 1
+        if self._compared > MOST:
+            raise FilterError(f"more than {MOST} comparisons")
         name = self._expect("word", "a field")
         try:
             field = self._known.find(name.text)
@@ -154,7 +170,7 @@ class _Parser:
 def _require_text(text: str) -> None:
     """Refuse what no database takes for text."""
     for position, character in enumerate(text, start=1):
-        if character == "\0" or "\ud800" <= character <= "\udfff":
+        if not is_text(character):
             raise FilterError(f"character {position} is not text")
 
 
@@ -174,5 +190,5 @@ def _tokens(text: str) -> list[_Token]:
 
 
 def _shown(text: str) -> str:
-    """The user's text on one line."""
-    return "'" + " ".join(text.split()).encode(errors="replace").decode() + "'"
+    """The user's text, or its beginning."""
+    return f"'{text}'" if len(text) <= LONGEST else f"'{text[:LONGEST]}...'"

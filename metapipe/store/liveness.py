@@ -46,7 +46,7 @@ def status(session: Session) -> ColumnElement[str]:
     return case((lost, "lost"), else_=Run.status)
 
 
-def require_idle(session: Session, run_id: int) -> tuple[str, int]:
+def require_still(session: Session, run_id: int) -> tuple[str, int]:
     """Lock the run for this transaction; returns its status and step.
 
     Raises UsageError if a process is at it, NotFoundError if there is none.
@@ -60,7 +60,7 @@ def require_idle(session: Session, run_id: int) -> tuple[str, int]:
         raise UsageError(
             f"run {run_id} is running already: process {found.pid} on {found.host}"
         )
-    return found[0], found.step
+    return str(found[0]), found.step
 
 
 def _lives(pid: int, heartbeat: datetime) -> bool:

@@ -12,6 +12,9 @@ from sqlalchemy.orm import Session
 from ..errors import FilterError, NotFoundError
 from .schema import Episode
 
+LARGEST = 2**63 - 1
+"""Numbers beyond this no database takes, and no list is as long."""
+
 
 @dataclass(frozen=True)
 class Page:
@@ -32,7 +35,8 @@ class Page:
 
     def cut(self, query: Select[Any]) -> Select[Any]:
         """The rows of this page."""
-        return query.limit(self.limit).offset(self.offset or None)
+        limit = None if self.limit is None else min(self.limit, LARGEST)
+        return query.limit(limit).offset(min(self.offset, LARGEST) or None)
 
     def behind(self, sort: str, key: Any) -> ColumnElement[bool]:
         """Whether a row comes after `after`. Raises FilterError for other orders."""
@@ -43,9 +47,9 @@ class Page:
                 f"a page after row {self.after} needs the order id, -id or hardest, "
                 f"not '{sort}'"
             )
-        rising = sort.strip() == "id"
-        after: ColumnElement[bool] = key > self.after if rising else key < self.after
-        return after
+        after, rising = min(self.after, LARGEST), sort.strip() == "id"
+        behind: ColumnElement[bool] = key > after if rising else key < after
+        return behind
 
 
 def hardest_behind(
@@ -59,7 +63,7 @@ def hardest_behind(
     if after is None:
         yield true()
         return
-    last = session.get(Episode, after)
+    last = session.get(Episode, min(after, LARGEST))
     if last is None:
         raise NotFoundError(f"no episode {after} in this store to go on after")
     same = Episode.accuracy == last.accuracy  # of no accuracy: IS NULL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,42 +12,52 @@ from sqlalchemy.exc import DataError, ProgrammingError
 from sqlalchemy.orm import Session, aliased, selectinload
 
 from ..errors import FilterError, NotFoundError, did_you_mean
+from ..printable import is_text
 from . import schema
 from .convert import episode_row, evaluation_row, record, run_row, with_recipe
 from .database import reason
 from .fields import episode_fields, run_fields
 from .filters import order_by, parse
 from .liveness import status
-from .paging import Page, hardest_behind
+from .paging import LARGEST, Page, hardest_behind
 from .records import (
     CheckpointRow,
     EpisodeRow,
     EvaluationRow,
     Met,
     MetricRow,
+    PruningRow,
     RunRow,
 )
 
-LARGEST_ID, LARGEST_EPISODE = 2**31 - 1, 2**63 - 1
+LARGEST_ID = 2**31 - 1
 """Larger ones the databases refuse to look for."""
+
+SHOWN = 200
+"""Characters of a name that a message quotes."""
+
+DIGITS = 18
+"""Longer numbers Python takes long to read, and are no run's."""
 
 
 def run(session: Session, ref: int | str) -> RunRow:
     """A run by id, by name (the newest of that name), or as "latest"."""
     newest = _runs(status(session)).order_by(schema.Run.id.desc()).limit(1)
-    text = str(ref)
+    text = unicodedata.normalize("NFC", str(ref).strip())
     if text.isdecimal():
-        chosen = newest.where(schema.Run.id == min(int(text), LARGEST_ID))
+        number = int(text[-DIGITS:]) if text[:-DIGITS].strip("0") == "" else LARGEST_ID
+        chosen = newest.where(schema.Run.id == min(number, LARGEST_ID))
     elif text == "latest":
         chosen = newest
     else:
-        chosen = newest.where(schema.Run.name == text)
+        names = filter(is_text, {text, str(ref)})
+        chosen = newest.where(schema.Run.name.in_(names))
     found = session.execute(chosen).one_or_none()
     if found is None:
-        names = session.scalars(select(schema.Run.name).distinct())
-        hint = did_you_mean(text, [name for name in names if name])
+        known = session.scalars(select(schema.Run.name).distinct())
+        hint = did_you_mean(text, [name for name in known if name])
         near = hint if hint.startswith("did") else "see 'metapipe runs list'"
-        raise NotFoundError(f"no run '{text}' in this store; {near}")
+        raise NotFoundError(f"no run '{text[:SHOWN]}' in this store; {near}")
     return run_row(*found)
 
 
@@ -100,6 +111,13 @@ def checkpoints(session: Session, run_id: int) -> list[CheckpointRow]:
     return [record(CheckpointRow, row) for row in session.scalars(query)]
 
 
+def prunings(session: Session, run_id: int) -> list[PruningRow]:
+    """What was pruned of a run, oldest first."""
+    table = schema.Pruning
+    query = select(table).where(table.run_id == run_id).order_by(table.id)
+    return [record(PruningRow, row) for row in session.scalars(query)]
+
+
 def episodes(
     session: Session, run_id: int, where: str, sort: str, page: Page
 ) -> list[EpisodeRow]:
@@ -135,7 +153,7 @@ def hardest(session: Session, run_id: int, where: str, page: Page) -> list[Episo
 
 def episode(session: Session, episode_id: int) -> EpisodeRow:
     """The episode of that id, with its recipe. Raises NotFoundError."""
-    query = with_recipe().where(schema.Episode.id == min(episode_id, LARGEST_EPISODE))
+    query = with_recipe().where(schema.Episode.id == min(episode_id, LARGEST))
     row = session.execute(query).one_or_none()
     if row is None:
         raise NotFoundError(
@@ -185,4 +203,4 @@ def understood(where: str) -> Iterator[None]:
     try:
         yield
     except (DataError, ProgrammingError) as error:
-        raise FilterError(f"cannot apply '{where}': {reason(error)}") from error
+        raise FilterError(f"cannot apply '{where[:SHOWN]}': {reason(error)}") from error

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from . import query
+from . import integrity, prunings, query, transfer
+from .backup import backing_up
 from .database import Database
 from .groups import FIGURES, Grouping, groups, listed
 from .paging import Page
@@ -15,9 +17,12 @@ from .records import (
     CheckpointRow,
     EpisodeRow,
     EvaluationRow,
+    Fault,
     GroupRow,
     Met,
     MetricRow,
+    PruningRow,
+    PruningRule,
     RunRow,
 )
 from .waiting import WAIT
@@ -48,6 +53,15 @@ class StoreReader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Where the store's runs have their directories: only there are files ever
+        removed with them."""
+        found = [] if self.home is None else [self.home / "runs"]
+        if self._database.runs is not None:
+            found.append(self._database.runs)
+        return tuple(dict.fromkeys(path.resolve() for path in found))
 
     def run(self, ref: int | str) -> RunRow:
         """A run by id, by name (the newest of that name), or as "latest".
@@ -133,6 +147,11 @@ class StoreReader:
             rows = query.checkpoints(session, run_id)
         return [replace(row, path=self._database.found(row.path)) for row in rows]
 
+    def prunings(self, run_id: int) -> list[PruningRow]:
+        """What was pruned of a run, oldest first."""
+        with self._database.reading() as session:
+            return query.prunings(session, run_id)
+
     def episodes(
         self,
         run_id: int,
@@ -164,6 +183,41 @@ class StoreReader:
         """One episode. Raises NotFoundError."""
         with self._database.reading() as session:
             return query.episode(session, episode_id)
+
+    @contextmanager
+    def departing(self, run_ids: Sequence[int]) -> Iterator[Iterator[transfer.Row]]:
+        """All rows of runs, as they are at one moment, to be written elsewhere."""
+        with self._database.snapshot() as session:
+            yield transfer.rows(session, run_ids)
+
+    def id_of(self, uid: str) -> int | None:
+        """The run that is called so in any store. Raises ValueError for no uid."""
+        with self._database.reading() as session:
+            return transfer.find(session, uid)
+
+    @contextmanager
+    def backing_up(self, path: Path, *, force: bool = False) -> Iterator[Path]:
+        """A copy of the store in a SQLite file, which is at `path` in the end."""
+        with backing_up(self._database, path, force=force) as aside:
+            yield aside
+
+    def faults(self) -> list[Fault]:
+        """What is damaged in the database, or contradicts itself."""
+        with self._database.snapshot() as session:
+            return integrity.faults(session)
+
+    def count_rows(self) -> dict[str, int]:
+        """How many rows each table has."""
+        with self._database.reading() as session:
+            return transfer.count(session)
+
+    def prunable(
+        self, run_id: int, rule: PruningRule
+    ) -> tuple[list[CheckpointRow], list[tuple[int | None, int]]]:
+        """Which checkpoints of a run a rule takes, and how many episodes of which
+        evaluations; None is training."""
+        with self._database.reading() as session:
+            return prunings.prunable(session, run_id, rule)
 
     def _placed(self, row: RunRow) -> RunRow:
         return replace(row, directory=self._database.found(row.directory))

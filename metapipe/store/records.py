@@ -232,6 +232,71 @@ class CheckpointRow:
     created: datetime
 
 
+@dataclass(frozen=True)
+class PruningRow:
+    """What was pruned of a run."""
+
+    run_id: int
+    evaluation_id: int | None
+    """Whose episodes; None for a checkpoint, and for training episodes."""
+
+    what: str
+    """episodes, or which checkpoint: latest or best."""
+
+    created: datetime
+    count: int
+    """How many episodes; 1 for a checkpoint."""
+
+    bytes: int
+    """Of files; 0 for episodes."""
+
+    rule: str
+    """Why, in the words of who pruned."""
+
+
+@dataclass(frozen=True)
+class PruningRule:
+    """What is pruned of a run."""
+
+    checkpoints_before: datetime | None = None
+    """Checkpoints written before; None for none."""
+
+    keep: str | None = None
+    """Which checkpoint stays all the same: best or latest; if there is only the other,
+    that."""
+
+    episodes_before: datetime | None = None
+    """Episodes of evaluations made before, and of trainings last heard of before."""
+
+    def __str__(self) -> str:
+        """In the words of the options."""
+        parts = {
+            "checkpoints before": self.checkpoints_before,
+            "keep": self.keep,
+            "episodes before": self.episodes_before,
+        }
+        return ", ".join(
+            f"{k} {v:%Y-%m-%d %H:%M} UTC" if isinstance(v, datetime) else f"{k} {v}"
+            for k, v in parts.items()
+            if v is not None
+        )
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something in a store, or among its files, that should not be."""
+
+    what: str
+    """What kind of fault it is, in a few words."""
+
+    where: str
+    """A run, a table or a file."""
+
+    detail: str
+    harmless: bool = False
+    """Whether nothing is lost or wrong by it."""
+
+
 def flat_settings(config: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The `config` of a run as one table: `training.lr` -> value."""
     return {

@@ -12,7 +12,7 @@ from ..errors import UsageError
 from ..events import CheckpointInfo, EpisodeRecord
 from . import deletion, recording
 from .claims import Claims, new_claim
-from .liveness import now, require_idle
+from .liveness import now, require_still
 from .reader import StoreReader
 from .recording import Ending
 from .records import NewEvaluation, NewRun
@@ -65,7 +65,7 @@ class RunWriter(StoreReader):
         def write(session: Session, again: bool) -> None:
             if again and recording.claimed(session, claim):
                 return
-            status, done = require_idle(session, run_id)
+            status, done = require_still(session, run_id)
             if status == "completed" and (config is None or done != seen):
                 raise UsageError(f"run {run_id} is completed already")
             recording.change(

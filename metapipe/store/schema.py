@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-REVISION = "0002"
+REVISION = "0003"
 """The migration these tables are at; a test holds it to Alembic's head."""
 
 BigId = BigInteger().with_variant(Integer, "sqlite")
@@ -244,3 +244,23 @@ class Checkpoint(Base):
     sha256: Mapped[str] = mapped_column(String(64))
     bytes: Mapped[int] = mapped_column(BigInteger)
     created: Mapped[datetime]
+
+
+class Pruning(Base):
+    """What was pruned of a run: a checkpoint's file, or the episodes of an evaluation
+    or, where none is named, of its training."""
+
+    __tablename__ = "prunings"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[int] = mapped_column(
+        ForeignKey("runs.id", ondelete="CASCADE"), index=True
+    )
+    evaluation_id: Mapped[int | None] = mapped_column(
+        ForeignKey("evaluations.id", ondelete="CASCADE"), index=True
+    )
+    what: Mapped[str] = mapped_column(String(20))
+    created: Mapped[datetime]
+    count: Mapped[int] = mapped_column(BigInteger)
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    rule: Mapped[str] = mapped_column(Text)

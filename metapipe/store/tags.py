@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, delete, insert, select
 from sqlalchemy.orm import Session
 
 from ..errors import FilterError, NotFoundError, UsageError
+from ..printable import is_text, printable
 from .schema import Run, Tag
 
 LONGEST = 100
@@ -35,19 +36,16 @@ def checked(tag: str) -> str:
     word = tag.strip()
     if not word or len(tag) > LONGEST:
         raise UsageError(f"a tag has 1 to {LONGEST} characters, not {len(tag)}")
-    if not word.isprintable():
-        raise UsageError(f"tag {tag!r}: a tag is one line of letters and signs")
+    if printable(word) != word:
+        raise UsageError(f"tag {tag!r}: no line breaks, controls or hidden signs")
     return word
 
 
 def checked_note(text: str) -> str | None:
-    """The note, None for an empty one. Raises UsageError for what is no text."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise UsageError(f"a note is text: {error.reason}") from error
-    if "\0" in text:
-        raise UsageError("a note is text, without the character 0")
+    """The note, None for an empty one. Raises UsageError for what no database takes
+    for text."""
+    if not is_text(text):
+        raise UsageError("a note has no NUL, and no halves of characters")
     return text.strip() or None
 
 

@@ -17,6 +17,7 @@ from ..errors import UnsupportedError
 from ..numerics.losses import task_loss
 from ..settings import TrainingSettings
 from ..training.checkpoint import load, save
+from ..training.evaluation import figures
 from ..training.learner import Learner
 from ..training.loop import initial_state, iterations
 from ..training.stored_learner import open_learner
@@ -96,6 +97,33 @@ class AlgorithmContract(MetaGradientContract):
         self.algorithm.predict(learner.network, meta, adapted, query)
         for tensor, copy in zip(watched, before, strict=True):
             assert torch.equal(tensor, copy)
+
+    def test_queries_do_not_reach_what_is_adapted(self) -> None:
+        """Not by what the method keeps either: after training on other queries with
+        other labels, what is learned from a support set has the same bits."""
+        found = []
+        for episodes in (self.episodes(), _other_queries(self.episodes())):
+            learner, meta = self.learner(episodes)
+            torch.manual_seed(0)
+            self.algorithm.meta_gradient(learner.network, meta, episodes, LOOP)
+            torch.manual_seed(0)
+            support, ways = _first(episodes.support), episodes.tasks[0].ways
+            with torch.no_grad():
+                found.append(self.algorithm.adapt(learner.network, meta, support, ways))
+        _require_equal(*found)
+
+    def test_evaluating_does_not_reach_training(self) -> None:
+        """The meta-gradient has the same bits, whatever was evaluated before it."""
+        episodes, unseen = self.episodes(), self.episodes(seed=10**6)
+        learner, meta = self.learner(episodes)
+        found = []
+        for tested in (unseen, _other_queries(unseen)):
+            with torch.no_grad():
+                figures(learner, meta, tested, "together", LOOP)
+            torch.manual_seed(0)
+            step = self.algorithm.meta_gradient(learner.network, meta, episodes, LOOP)
+            found.append({**step.gradients, **step.state})
+        _require_equal(*found)
 
     def test_predictions_have_the_asked_shape(self) -> None:
         """(m, outputs) for m inputs, adapted or not, also without a graph."""
@@ -212,6 +240,18 @@ class AlgorithmContract(MetaGradientContract):
             network, moved, adapted, episodes.query.inputs[0].to("meta")
         )
         assert out.device.type == "meta"
+
+
+def _other_queries(episodes: Episodes) -> Episodes:
+    """The same support sets with other queries, whose labels are turned around."""
+    inputs, targets = episodes.query
+    return episodes._replace(query=Samples(1 - 2 * inputs, targets.flip(1)))
+
+
+def _require_equal(first: Params, second: Params) -> None:
+    assert set(first) == set(second)
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), f"queries reach {name}"
 
 
 def _first(samples: Samples) -> Samples:

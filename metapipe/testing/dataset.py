@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import combinations
 from typing import ClassVar
 
 import torch
@@ -24,6 +26,10 @@ class DatasetContract(PluginContract):
     shots: ClassVar[int] = 2
     queries: ClassVar[int] = 3
     splits: ClassVar[Sequence[Split]] = ("train", "val", "test")
+
+    twice: ClassVar[float] = 0.0
+    """Share of a class's items that are in another split too, where the data as they
+    were published have some: say so there."""
 
     @property
     def plugin(self) -> Plugin:
@@ -106,6 +112,21 @@ class DatasetContract(PluginContract):
             self.dataset.open(split).facts.fingerprint for split in self.splits
         ]
         assert len(set(prints)) == len(prints)
+
+    def test_splits_share_nothing(self) -> None:
+        """No class, no group and no item is in two splits."""
+        sources = {split: self.dataset.open(split) for split in self.splits}
+        for (one, first), (other, second) in combinations(sources.items(), 2):
+            for names in ("classes", "groups"):
+                ours = set(getattr(first.facts, names))
+                shared = ours & set(getattr(second.facts, names))
+                assert not shared, f"{sorted(shared)[:3]} are in {one} and {other}"
+            items = {key for key, _ in first.digests()}
+            sizes = Counter(label for _, label in second.digests())
+            known = Counter(label for key, label in second.digests() if key in items)
+            for label, count in known.items():
+                told = f"{count} items of {label}, in {other}, are in {one} too"
+                assert count <= self.twice * sizes[label], told
 
     def test_too_much_is_refused(self) -> None:
         """More classes than there are is an error before anything is drawn."""

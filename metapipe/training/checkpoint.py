@@ -6,7 +6,9 @@ Tensors are named `params/NAME`, `state/NAME`, `constants/NAME` and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import reprlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,35 @@ from torch import Tensor, nn
 
 from ..algorithm import Meta
 from ..errors import CheckpointError
+from ..numerics.task_map import is_task_map
+from ..whole_file import sha256_of
 from .learner import constants_of
 from .loop import TrainingState
-from .tensor_file import TensorFile, read_tensors, sha256_of, shapes, write_tensors
+from .tensor_file import TensorFile, read_tensors, shapes, write_tensors
+
+ABSENT = object()
+"""What a header does not tell."""
+
+
+def _is_number(value: object) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value)  # type: ignore[arg-type]  # it is a number
+
+
+def _are_names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+FIELDS: Mapping[str, Callable[[Any], bool]] = {
+    "step": lambda v: type(v) is int and 0 <= v < 2**63,
+    "first_loss": lambda v: v is None or _is_number(v),
+    "best": lambda v: v in (None, ABSENT) or _is_number(v),
+    "seconds": lambda v: v is ABSENT or (_is_number(v) and v >= 0),
+    "mapping": lambda v: v is ABSENT or (isinstance(v, str) and is_task_map(v)),
+    "classes": lambda v: v is ABSENT or _are_names(v),
+    "groups": lambda v: v is ABSENT or _are_names(v),
+}
+"""What a sound header has under a name."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +104,12 @@ class Checkpoint:
             group, _, rest = path.partition("/")
             if group == "optimiser":
                 key, _, name = rest.partition("/")
+                parameter = state.meta.params.get(name)
+                if parameter is None or value.shape not in (parameter.shape, ()):
+                    raise CheckpointError(f"{self.file.path} is damaged: its {path}")
                 # torch's optimisers keep their step counters, and only these, there
                 value = value.clone().to("cpu" if key == "step" else device)
-                state.optimiser.state[state.meta.params[name]][key] = value
+                state.optimiser.state[parameter][key] = value
 
 
 def save(
@@ -108,9 +139,12 @@ def load(path: Path, sha256: str | None = None) -> Checkpoint:
             f"{sha256[:12]}..."
         )
     file = read_tensors(path, "checkpoint")
-    step, loss = file.header.get("step"), file.header.get("first_loss", "")
-    if type(step) is not int or step < 0 or not isinstance(loss, float | None):
-        raise CheckpointError(f"{path} is damaged: its header tells no step or loss")
+    for name, sound in FIELDS.items():
+        if not sound(file.header.get(name, ABSENT)):
+            raise CheckpointError(
+                f"{path} has a damaged header: {name} = "
+                f"{reprlib.repr(file.header.get(name))}"
+            )
     return Checkpoint(file, found)
 
 

@@ -4,25 +4,37 @@ from __future__ import annotations
 
 import torch
 
-from ..errors import UsageError, did_you_mean
+from ..errors import UsageError
+from ..settings import DEVICE, no_device
 
 
 def choose_device(wanted: str) -> str:
-    """The device to use: "auto" takes the first of CUDA, MPS and CPU."""
+    """The device to use: "auto" takes the first of CUDA, MPS and CPU.
+
+    Raises UsageError for one that there is none of, on this machine or anywhere.
+    """
     if wanted == "auto":
         if torch.cuda.is_available():
             return "cuda"
         return "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.empty(0, device=wanted)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UsageError(_no_device(wanted)) from error
+    if not DEVICE.fullmatch(wanted):
+        raise UsageError(f"run.device = {wanted!r}: {no_device(wanted)}")
+    if wanted.startswith("cuda"):
+        _require_cuda(wanted)
+    if wanted == "mps" and not torch.backends.mps.is_available():
+        raise UsageError("run.device = 'mps': this machine has no MPS; use 'auto'")
     return wanted
 
 
-def _no_device(wanted: str) -> str:
-    known = ["auto", "cpu", "cuda", "mps"]
-    family = wanted.partition(":")[0]
-    if family in known:
-        return f"run.device = '{wanted}': this machine has no such device; try 'auto'"
-    return f"run.device = '{wanted}' is no device; {did_you_mean(family, known)}"
+def _require_cuda(wanted: str) -> None:
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not count:
+        raise UsageError(
+            f"run.device = '{wanted}': this machine has no CUDA; use 'auto'"
+        )
+    number = wanted.partition(":")[2] or "0"
+    if int(number) >= count:
+        raise UsageError(
+            f"run.device = '{wanted}': this machine has {count}; "
+            f"use 'cuda:{count - 1}' or 'auto'"
+        )

@@ -18,10 +18,14 @@ from ..numerics.functional import vectorised
 from ..numerics.losses import before_adaptation, task_loss
 from ..numerics.precision import computing_in
 from ..numerics.task_map import LocalTaskMap
+from .activations import fitting
 from .learner import Learner
 
 BATCH = 32
 """Episodes drawn at a time."""
+
+CHUNK = 64
+"""Queries predicted alone at a time, each with the support set, or fewer."""
 
 MAIN = ("loss", "loss_before", "accuracy", "accuracy_before")
 """Figures that every store has a column for."""
@@ -95,9 +99,11 @@ def predict(
         batch = torch.cat([support.inputs, one[None]])
         return algorithm.predict(network, meta, adapted, batch)[-1]
 
+    each = len(support.inputs) + 1
     token = vectorised.set(True)
     try:
-        return torch.func.vmap(alone, chunk_size=64)(inputs)
+        chunk = fitting(network, tuple(inputs.shape[1:]), CHUNK * each) // each
+        return torch.func.vmap(alone, chunk_size=max(1, chunk))(inputs)
     finally:
         vectorised.reset(token)
 

@@ -125,9 +125,12 @@ def choose_mapping(
 
 def lr_at(settings: TrainingSettings, step: int) -> float:
     """The outer step size of the iteration that follows `step` done ones."""
-    done = step / settings.iterations
     if settings.schedule == "constant":
         return settings.lr
+    if settings.schedule == "steps":
+        passed = [factor for place, factor in settings.factors if place <= step]
+        return settings.lr * (passed[-1] if passed else 1.0)
+    done = step / settings.iterations
     left = (
         1 - done
         if settings.schedule == "linear"

@@ -29,6 +29,9 @@ GROUPS = ("params", "state", "constants")
 SLACK = 2**26
 """Bytes that building may take beside parameters and buffers."""
 
+FEW = 256
+"""Tensors that it may make beside them."""
+
 
 def open_learner(
     algorithm: Algorithm, model: Model, problem: Problem, device: str, file: TensorFile
@@ -67,6 +70,7 @@ class _Shapes(TorchFunctionMode):
         super().__init__()
         self._path = file.path
         self._left = 2 * sum(t.nbytes for t in file.tensors.values()) + SLACK
+        self._few = 4 * len(file.tensors) + FEW
 
     def __torch_function__(
         self,
@@ -83,7 +87,8 @@ class _Shapes(TorchFunctionMode):
         found = func(*args, **kwargs)
         if name in MAKES and found.is_meta:
             self._left -= found.nbytes
-            if self._left < 0:
+            self._few -= 1
+            if min(self._left, self._few) < 0:
                 raise CheckpointError(
                     f"{self._path} does not fit its network, which is larger"
                 )

@@ -44,6 +44,14 @@ BLOCK = 2**20
 """Bytes hashed at a time."""
 
 
+LARGEST_HEAD = 2**24
+"""Bytes of a header: as objects it takes some twenty times as much memory, which the
+length of the rest does not bound."""
+
+MOST_TENSORS = 2**16
+"""Of a file that is read."""
+
+
 @dataclass(frozen=True)
 class TensorFile:
     """What was read from a file that is whole."""
@@ -82,6 +90,11 @@ def write_tensors(
         {"metapipe": text, "sha256": ZEROS.decode()},
     )
     head, data = _in_order(content)
+    if len(head) > LARGEST_HEAD:
+        raise CheckpointError(
+            f"cannot write {path}: what it tells of itself (classes, a vocabulary, "
+            f"categories) takes {len(head)} bytes, and {LARGEST_HEAD} are read"
+        )
     checksum = _sha256(head, data).encode()
     head = head.replace(b'"sha256":"' + ZEROS, b'"sha256":"' + checksum)
     with whole_file(path) as file:
@@ -113,25 +126,23 @@ def open_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Metadata and tensors of any safetensors file, as they are. Raises CheckpointError
     if it is none."""
     try:
+        with path.open("rb") as raw:
+            _require_small(path, int.from_bytes(raw.read(8), "little"))
         with safe_open(path, framework="pt") as file:
+            if len(file.keys()) > MOST_TENSORS:
+                raise CheckpointError(f"{path} has more than {MOST_TENSORS} tensors")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
             return file.metadata() or {}, tensors
     except (SafetensorError, OSError, LookupError, RuntimeError, TypeError) as error:
-        reason = " ".join(str(error).split())
+        reason = str(error).partition("\n")[0]  # not the stack of C++ below it
         raise CheckpointError(
-            f"{path} is damaged, or no file of tensors: {reason}"
+            f"{path} is damaged, or no file of tensors: {reason:.200}"
         ) from error
 
 
 def is_ours(metadata: Mapping[str, str]) -> bool:
     """Whether metapipe wrote a file with that metadata."""
     return "metapipe" in metadata or OLD_ADAPTED in metadata
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file. Raises OSError."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
@@ -161,7 +172,7 @@ def _has_true_checksum(path: Path, which: Which) -> bool:
     """False if there is none; raises CheckpointError if there is another."""
     try:
         with path.open("rb") as file:
-            head = _head(file)
+            head = _head(path, file)
             found = CHECKSUM.search(head)
             if found is None:
                 return False
@@ -180,13 +191,32 @@ def _has_true_checksum(path: Path, which: Which) -> bool:
     return True
 
 
-def _head(file: BinaryIO) -> bytes:
+def _require_small(path: Path, length: int) -> None:
+    """Raise CheckpointError for a header that is longer than any of ours."""
+    if length > LARGEST_HEAD:
+        raise CheckpointError(
+            f"{path} is damaged, or no file of tensors: its header would have {length} "
+            f"bytes, and {LARGEST_HEAD} are read"
+        )
+
+
+def _head(path: Path, file: BinaryIO) -> bytes:
     """The length of the header, and the header; no more memory than the file has bytes,
     whatever length it claims."""
     start = file.read(8)
     length = int.from_bytes(start, "little")
+    _require_small(path, length)
     left = os.fstat(file.fileno()).st_size - len(start)
     return start + file.read(min(length, left))
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Raises ValueError for a name that it has twice: readers differ
+    in which they take."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name is there twice")
+    return found
 
 
 def _header(
@@ -197,9 +227,12 @@ def _header(
         raise CheckpointError(f"{path} is a foreign file: metapipe did not write it")
     old = OLD_ADAPTED in metadata
     try:
-        header = json.loads(metadata[OLD_ADAPTED if old else "metapipe"])
+        text = metadata[OLD_ADAPTED if old else "metapipe"]
+        header = json.loads(text, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is damaged: its header is no JSON") from error
+        raise CheckpointError(
+            f"{path} is damaged: its header is no sound JSON"
+        ) from error
     version = header.get("format") if isinstance(header, dict) else None
     if type(version) is not int:
         raise CheckpointError(f"{path} is damaged: its header tells no format")
@@ -211,5 +244,5 @@ def _header(
         return {**header}
     newer = ", which a newer metapipe wrote" if version > FORMAT else ""
     raise CheckpointError(
-        f"{path} has format {version}{newer}: this one reads 1 and {FORMAT}"
+        f"{path} has format {version!s:.20}{newer}: this one reads 1 and {FORMAT}"
     )

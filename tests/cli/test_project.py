@@ -167,3 +167,25 @@ def test_another_data_set_to_evaluate_on_has_the_projects_settings(
     )
     shown = metapipe_json("episodes", "show", str(rows[0]["id"]), cwd=project)
     assert shown["accuracy_now"] == pytest.approx(shown["accuracy"])
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [(("runs", "list"), 0), (("db", "current"), 0), (("runs", "show", "1"), 1)],
+)
+def test_who_only_asks_leaves_nothing_behind(
+    tmp_path: Path, command: tuple[str, ...], code: int
+) -> None:
+    metapipe(*command, cwd=tmp_path, code=code)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_store_is_relative_to_the_file_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "metapipe.toml").write_text('[store]\nurl = "sqlite:///kept/m.db"\n')
+    below = tmp_path / "below"
+    below.mkdir()
+    metapipe("db", "upgrade", cwd=below)
+    assert (tmp_path / "kept" / "m.db").is_file()
+    assert list(below.iterdir()) == []
+    metapipe("--db", "own.db", "db", "upgrade", cwd=below)
+    assert (below / "own.db").is_file()

@@ -9,8 +9,10 @@ from PIL import Image
 
 from metapipe import DataError
 from metapipe.adaptation.task_files import each_file, read_examples
-from metapipe.data.files import labelled, walk, without_pictures
-from metapipe.data.image_encoder import ImageEncoder, picture_suffixes
+from metapipe.data.files import walk
+from metapipe.data.image_encoder import ImageEncoder
+from metapipe.data.labelled import labelled
+from metapipe.data.picture_files import picture_suffixes
 from metapipe.data.table_files import read_rows
 from metapipe.errors import StoreError
 from metapipe.store import require_file
@@ -37,7 +39,7 @@ def test_folders_without_a_known_picture_are_told_of(pictures):
     (pictures / "emu").mkdir()
     (pictures / "emu" / "1.heic").write_bytes(b"?")
     (pictures / "fox").mkdir()
-    assert set(without_pictures(pictures, picture_suffixes())) == {
+    assert set(labelled(pictures, picture_suffixes()).without) == {
         "emu (1.heic)",
         "fox",
     }
@@ -129,13 +131,22 @@ def test_arrays_of_all_layouts_are_taken():
     assert np.array_equal(first, colour.pixels(np.moveaxis(stack, -1, 0)))
 
 
-def test_a_damaged_exif_is_a_damaged_picture(pictures, monkeypatch):
+def test_a_damaged_exif_is_a_sound_picture(pictures, monkeypatch):
     """Pillow raises struct.error there, and what else its readers think of."""
+    want = ENCODER.pixels(pictures / "cat" / "1.png")
 
     def broken(image):
         raise struct.error("required argument is not an integer")
 
-    monkeypatch.setattr("metapipe.data.image_encoder.ImageOps.exif_transpose", broken)
+    monkeypatch.setattr(Image.Image, "getexif", broken)
+    assert np.array_equal(ENCODER.pixels(pictures / "cat" / "1.png"), want)
+
+
+def test_whatever_pillow_raises_is_a_damaged_picture(pictures, monkeypatch):
+    def broken(image):
+        raise struct.error("required argument is not an integer")
+
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", broken)
     with pytest.raises(DataError, match=r"cannot read .*0.png: required argument"):
         ENCODER.pixels(pictures / "cat" / "0.png")
 
@@ -144,10 +155,9 @@ def test_a_damaged_exif_is_a_damaged_picture(pictures, monkeypatch):
     ("text", "message"),
     [
         ("x,x,label\n1,2,a\n", "has a column 'x' twice"),
-        ("x;y;label\n1;2;a\n", "separated by ';'"),
         ("x,label\n1,a\n2,\n", "row 2 says nothing in 'label'"),
         ("x,label\n1,a\n2,b,c\n", "line 3 has 3 values, and the header 2"),
-        ("x,label\n1\n", "line 2 has 1 values, and the header 2"),
+        ("x,label\n1\n", "line 2 has 1 value, and the header 2"),
     ],
 )
 def test_tables_say_where_they_are_wrong(tmp_path, text, message):

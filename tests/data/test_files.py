@@ -9,7 +9,8 @@ import pytest
 from pictures import write_classes
 
 from metapipe import DataError, Task, UnsupportedError
-from metapipe.data.files import prefix_of, walk
+from metapipe.data.files import walk
+from metapipe.data.labelled import folders_above
 from metapipe.experiment.registry import load
 
 REGISTRY = load()
@@ -89,7 +90,7 @@ def test_links_in_a_tar_are_passed_over(tmp_path):
 
 
 def test_a_bomb_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("metapipe.data.files.MAX_ARCHIVE", 10_000)
+    monkeypatch.setattr("metapipe.data.archive_bound.MAX_ARCHIVE", 10_000)
     bomb = zip_with(tmp_path / "x.zip", "rose/1.png", bytes(10**7))
     with pytest.raises(DataError, match="bomb"):
         list(walk(bomb, [".png"]))
@@ -115,9 +116,9 @@ def test_what_is_no_archive_is_named(tmp_path):
 
 
 def test_a_prefix_is_what_all_share_above_the_class():
-    assert prefix_of([("a", "b", "1"), ("a", "c", "2")]) == 1
-    assert prefix_of([("a", "1"), ("b", "2")]) == 0
-    assert prefix_of([("a", "1"), ("a", "2")]) == 0
+    assert folders_above([("a", "b", "1"), ("a", "c", "2")]) == 1
+    assert folders_above([("a", "1"), ("b", "2")]) == 0
+    assert folders_above([("a", "1"), ("a", "2")]) == 0
 
 
 def test_folders_called_train_val_and_test_are_the_split(tmp_path):

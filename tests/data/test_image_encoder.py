@@ -95,7 +95,7 @@ def test_what_is_broken_is_named(content, tmp_path):
 
 
 def test_a_bomb_is_refused(monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    monkeypatch.setattr("metapipe.data.picture_files.MAX_PIXELS", 100)
     buffer = io.BytesIO()
     picture(5, (12, 12)).save(buffer, "PNG")
     with pytest.raises(DataError, match="bomb"):

@@ -1,5 +1,6 @@
 """Plugins: found, shown, and never able to take the others down."""
 
+import pickle
 import re
 from pathlib import Path
 
@@ -103,6 +104,16 @@ def test_a_file_named_twice_is_loaded_once(write) -> None:
     registry = load((path, path.parent / ".." / path.parent.name / path.name))
     assert registry.failures == []
     assert "mine" in registry.names("model")
+
+
+def test_a_file_that_did_not_change_is_imported_once(write) -> None:
+    """Beside others too: objects of its classes can be pickled as before."""
+    one, two = (write(n, GOOD.format(name=n)) for n in ("one", "two"))
+    before = load((one,)).entry("model", "one").cls
+    assert load((two, one)).entry("model", "one").cls is before
+    assert type(pickle.loads(pickle.dumps(before()))) is before
+    write("one", GOOD.format(name="one") + "# changed")
+    assert load((two, one)).entry("model", "one").cls is not before
 
 
 def test_a_missing_file_is_a_failure_too(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from metapipe.errors import SettingError, UnknownNameError
 from metapipe.experiment.experiment import Experiment
 from metapipe.experiment.project import Project, find_project
 from metapipe.experiment.registry import load
-from metapipe.experiment.resolve import parse_assignment, resolve
+from metapipe.experiment.resolve import resolve
+from metapipe.experiment.written import Written, parse_assignment
 from metapipe_plugins.algorithms.cavia import CAVIA
 
 
@@ -139,11 +140,16 @@ def test_a_wrong_assignment_says_what(tmp_path: Path, name: str, message: str) -
         resolve(project(tmp_path), load(), [(name, 1)])
 
 
-def test_assignments_are_read_as_toml_or_text() -> None:
-    assert parse_assignment("a.b=0.1") == ("a.b", 0.1)
-    assert parse_assignment("a.b=[1, 2]") == ("a.b", [1, 2])
-    assert parse_assignment("a.b=true") == ("a.b", True)
-    assert parse_assignment("dataset.root=/x/y=z") == ("dataset.root", "/x/y=z")
+def asked(name: str, text: str) -> list[tuple[str, object]]:
+    return [parse_assignment(f"{name}={text}")]
+
+
+def test_an_assignment_is_split_at_its_first_equals_sign() -> None:
+    assert parse_assignment("a.b=0.1") == ("a.b", Written("0.1"))
+    assert parse_assignment("dataset.root=/x/y=z") == (
+        "dataset.root",
+        Written("/x/y=z"),
+    )
     with pytest.raises(SettingError, match="is no assignment"):
         parse_assignment("lr 3")
 
@@ -188,3 +194,8 @@ def test_our_own_config_file_is_valid() -> None:
     root = Path(__file__).parents[2]
     resolved = resolve(find_project(root / "metapipe.toml"), load())
     assert resolved.experiment.run.algorithm == "maml"
+
+
+def test_what_is_no_table_is_refused_by_name() -> None:
+    with pytest.raises(SettingError, match=r"\[task\] is no table of settings: 'x'"):
+        Experiment.from_dict({"run": {}, "task": "x"}, load())

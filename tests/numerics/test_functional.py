@@ -122,3 +122,17 @@ def test_smoothed_labels_share_the_rest_among_the_other_classes() -> None:
     want = -(0.9 * logs[2] + 0.05 * (logs[0] + logs[1]))
     assert loss.item() == pytest.approx(want.item(), abs=1e-12)
     assert metrics["loss"].item() == pytest.approx(-logs[2].item(), abs=1e-12)
+
+
+@pytest.mark.parametrize("second_order", [False, True])
+def test_a_parameter_made_from_another_is_held_still(second_order) -> None:
+    """Of a b^2 with b = 3 a at a = 2: by a it is 36 and by b 24, and not 36 + 72."""
+    a = torch.tensor(2.0, requires_grad=True)
+    params = {"a": a, "b": 3 * a}
+    grads, _ = gradient(
+        lambda p: (p["a"] * p["b"] ** 2, {}), params, second_order=second_order
+    )
+    assert (grads["a"].item(), grads["b"].item()) == (36.0, 24.0)
+    if second_order:  # they are 9 a^2 and 6 a^2
+        (again,) = torch.autograd.grad(grads["a"] + grads["b"], a)
+        assert again.item() == 18 * 2 + 12 * 2

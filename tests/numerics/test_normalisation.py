@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from metapipe import Meta, Problem
 from metapipe.numerics.functional import apply, inner_loop, normalisation_names
 from metapipe.numerics.losses import task_loss
-from metapipe.numerics.normalisation import BatchNorm, LayerNorm
+from metapipe.numerics.normalisation import BatchNorm, GroupNorm, LayerNorm
 from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.testing import blobs
 from metapipe.testing.slopes import slopes
@@ -34,6 +34,10 @@ CASES = {
     "maml, conv4 without a scale": (
         MAML(adapt_normalisation=True, inner_steps=2),
         SCALED.model_copy(update={"scale": False}),
+    ),
+    "maml, conv4 of groups": (
+        MAML(adapt_normalisation=True, inner_steps=2),
+        SCALED.model_copy(update={"norm": "layer"}),
     ),
 }
 
@@ -94,6 +98,19 @@ def test_without_a_scale_there_is_a_shift_alone_and_torchs_bits() -> None:
     assert set(Meta.of(ours).params) == {"bias"}
     assert normalisation_names(ours) == {"bias"}
     assert torch.equal(ours(inputs), theirs(inputs))
+
+
+@pytest.mark.parametrize("scale", [True, False])
+def test_group_norm_is_torchs(scale) -> None:
+    torch.manual_seed(0)
+    ours, theirs = GroupNorm(2, 6, scale=scale), nn.GroupNorm(2, 6)
+    for p in ours.parameters():
+        nn.init.normal_(p)
+    theirs.load_state_dict(ours.state_dict(), strict=False)
+    inputs = torch.randn(3, 6, 4, 5)
+    torch.testing.assert_close(ours(inputs), theirs(inputs))
+    names = {"weight", "bias"} if scale else {"bias"}
+    assert normalisation_names(ours) == names
 
 
 def test_layer_norm_is_torchs() -> None:

@@ -192,7 +192,7 @@ def test_identifiers_are_refused():
 
 def test_ragged_and_foreign_files_are_refused(tmp_path):
     (tmp_path / "x.csv").write_text("a,b\n1,2\n3\n")
-    with pytest.raises(DataError, match="line 3 has 1 values"):
+    with pytest.raises(DataError, match="line 3 has 1 value,"):
         read_rows(tmp_path / "x.csv")
     (tmp_path / "x.csv.gz").write_bytes(b"no gzip")
     with pytest.raises(DataError, match="cannot read"):
@@ -219,6 +219,7 @@ class TestBanking77(DatasetContract):
 @needs_data
 class TestCifarFS(DatasetContract):
     dataset = REGISTRY.create("dataset", "cifar-fs", {"root": DATA})
+    twice = 0.02  # CIFAR-100 has some pictures under two names
 
 
 @needs_data

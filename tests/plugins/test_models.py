@@ -7,6 +7,8 @@ from metapipe import Meta, Problem, UnsupportedError
 from metapipe.experiment.registry import load
 from metapipe.numerics.functional import apply
 from metapipe.testing import ModelContract
+from metapipe.training.learner import build_learner
+from metapipe_plugins.algorithms.maml import MAML
 from metapipe_plugins.models.conv4 import Conv4
 from metapipe_plugins.models.identity import Identity
 from metapipe_plugins.models.mlp import MLP
@@ -17,6 +19,43 @@ from metapipe_plugins.models.resnet12 import DropBlock, ResNet12
 
 class TestIdentity(ModelContract):
     model = Identity()
+
+
+class TestConv4WithGroupNorm(ModelContract):
+    model = Conv4(width=16, blocks=2, norm="group", scale=True, initial="he")
+
+
+class TestConv4WithLayerNorm(ModelContract):
+    model = Conv4(width=6, blocks=2, norm="layer", initial="torch")
+
+
+def test_groups_of_another_width_are_refused():
+    with pytest.raises(UnsupportedError, match="no multiple of the 8 channels"):
+        Conv4(width=12, norm="group").build((1, 28, 28), 5, "batch")
+
+
+@pytest.mark.parametrize("norm", ["group", "layer"])
+def test_no_image_sees_another(norm):
+    """So that what adapts by gradients is inductive with them."""
+    problem = Problem("classification", (1, 28, 28), 5)
+    model = Conv4(width=8, norm=norm)
+    learner, meta = build_learner(MAML(), model, problem, "cpu", seed=0)
+    assert not learner.transductive("together")
+    images = torch.rand(6, 1, 28, 28)
+    together = apply(learner.network, meta.params, images)
+    alone = [apply(learner.network, meta.params, image[None]) for image in images]
+    torch.testing.assert_close(together, torch.cat(alone))
+
+
+def test_weights_begin_as_they_are_asked_to():
+    """Variances of a 64-channel 3x3 convolution: 2 / (fan in + fan out) by Glorot,
+    2 / fan out by He, 1 / (3 fan in) by torch."""
+    torch.manual_seed(0)
+    fan = 64 * 9
+    for initial, want in (("xavier", 1 / fan), ("he", 2 / fan), ("torch", 1 / 3 / fan)):
+        network = Conv4(initial=initial).build((1, 28, 28), 5, "batch")
+        weight = dict(network.named_parameters())["block2.conv.weight"]
+        assert weight.var().item() == pytest.approx(want, rel=0.03)
 
 
 class TestResNet12(ModelContract):

@@ -148,7 +148,7 @@ def test_omniglot_says_what_is_wrong_with_its_root(tmp_path: Path) -> None:
     for root, message in (
         (tmp_path / "none", "does not exist"),
         (tmp_path, "has neither images_background"),
-        (Path(__file__), "is not a readable zip"),
+        (Path(__file__), "no folder, zip or tar"),
     ):
         with pytest.raises(DataError, match=message) as caught:
             Omniglot(root=root).open("train")
@@ -161,5 +161,5 @@ def test_omniglot_says_what_is_wrong_with_its_root(tmp_path: Path) -> None:
     broken = tmp_path / "broken.zip"
     with zipfile.ZipFile(broken, "w") as archive:
         archive.writestr("images_background/A/character01/0001_01.png", b"no image")
-    with pytest.raises(DataError, match="cannot read images_background/A"):
+    with pytest.raises(DataError, match=r"cannot read .*zip:images_background/A"):
         Omniglot(root=broken).open("train")

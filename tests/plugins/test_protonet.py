@@ -10,8 +10,9 @@ from metapipe.numerics.functional import apply
 from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.testing import blobs
 from metapipe.training.learner import build_learner
-from metapipe_plugins.algorithms.protonet import ProtoNet, prototypes, squared_distances
+from metapipe_plugins.algorithms.protonet import ProtoNet
 from metapipe_plugins.models.conv4 import Conv4
+from metapipe_plugins.parts.heads.prototypes import prototypes, squared_distances
 
 SHAPE = (1, 12, 12)
 

@@ -190,3 +190,19 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(
     library.train(plugin="maml", progress=False, **asked)
     quiet = capsys.readouterr()
     assert (out, *quiet) == ("", "", "")
+
+
+@pytest.mark.parametrize(
+    ("function", "slip", "meant"),
+    [
+        (library.train, "iteration", "iterations"),
+        (library.resume, "projct", "project"),
+        (library.evaluate, "episode", "episodes"),
+        (library.adapt, "suport", "support"),
+        (library.predict, "projct", "project"),
+        (library.load_adapted, "devise", "device"),
+    ],
+)
+def test_a_slip_in_an_option_is_told_of(function, slip: str, meant: str) -> None:
+    with pytest.raises(SettingError, match=f"'{slip}'; did you mean '{meant}'"):
+        function(**{slip: 1})

@@ -10,6 +10,8 @@ from store_rows import EVALUATION, RUN
 
 from metapipe.errors import FilterError
 from metapipe.store import TaskStore
+from metapipe.store.fields import episode_fields
+from metapipe.store.filters import parse
 
 
 @pytest.fixture(scope="module")
@@ -182,3 +184,10 @@ def test_hostile_text_is_data_or_an_error(store, text) -> None:
             continue
         assert len(found) in (0, 4)
     assert len(store.runs()) == 4
+
+
+def test_a_filter_of_megabytes_is_refused_at_once() -> None:
+    """It was read for a minute (found by fuzzing)."""
+    text = "not " * 900_000 + "id=1"
+    with pytest.raises(FilterError, match="a filter of 3,600,004 characters"):
+        parse(text, episode_fields())

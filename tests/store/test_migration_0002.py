@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from metapipe import Problem
-from metapipe.store import TaskStore, engine, migrate
+from metapipe.store import TaskStore, engine, migrate, schema
 
 TRAINED = Path(__file__).parents[1] / "databases" / "0001-trained.db"
 """Run 1 was trained to the end, run 2 killed, both in /tmp/real."""
@@ -122,11 +122,11 @@ def assert_whole(url: str) -> None:
 
 def test_real_runs_come_along(first: str) -> None:
     assert migrate.current(first) == "0001"
-    assert migrate.upgrade(first) == ("0001", "0002")
+    assert migrate.upgrade(first) == ("0001", schema.REVISION)
     assert_whole(first)
     assert versions(first) == [], "the old version table is gone"
     somebody_elses_version(first)
-    assert migrate.upgrade(first) == ("0002", "0002")
+    assert migrate.upgrade(first) == (schema.REVISION, schema.REVISION)
     assert versions(first) == ["v3.2.0.a"]
 
 
@@ -211,7 +211,7 @@ def test_killed_it_leaves_the_old_and_goes_through_again(first: str, at: str) ->
     )
     assert done.returncode == -signal.SIGKILL
     assert structure(first) == before
-    assert migrate.upgrade(first) == ("0001", "0002")
+    assert migrate.upgrade(first) == ("0001", schema.REVISION)
     assert_whole(first)
 
 
@@ -220,7 +220,7 @@ def test_somebody_elses_version_table_is_left_alone(store_url: str) -> None:
     somebody_elses_version(store_url, "0001")
     assert migrate.current(store_url) is None
     TaskStore.open(store_url).close()
-    assert migrate.upgrade(store_url) == ("0002", "0002")
+    assert migrate.upgrade(store_url) == (schema.REVISION, schema.REVISION)
     assert versions(store_url) == ["0001"]
 
 

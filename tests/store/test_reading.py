@@ -20,7 +20,7 @@ from metapipe.store.engine import connect
 
 READ = """
 import json, os, sys
-import sqlalchemy.dialects.sqlite  # later it may be out of reach
+import psutil, sqlalchemy.dialects.sqlite  # later it may be out of reach
 from metapipe.errors import StoreError
 from metapipe.store import TaskStore
 
@@ -79,7 +79,7 @@ def test_a_store_that_nobody_writes_can_be_read_by_all(folder: Path) -> None:
     before = files[0].read_bytes()
     said = as_nobody(url)
     assert said.startswith("[1, 1, 3, ")
-    assert "readonly database" in said
+    assert "read-only" in said
     assert (files, before) == (sorted(folder.iterdir()), files[0].read_bytes())
 
 

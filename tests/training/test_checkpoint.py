@@ -1,5 +1,6 @@
 """Checkpoints: everything comes back, and nothing foreign or damaged is taken."""
 
+import math
 from itertools import islice
 from pathlib import Path
 
@@ -9,9 +10,11 @@ from safetensors.torch import save_file
 from toy_training import draw, learner
 
 from metapipe.errors import CheckpointError
+from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.settings import TrainingSettings
 from metapipe.training.checkpoint import load, save
 from metapipe.training.loop import initial_state, iterations
+from metapipe.training.tensor_file import write_tensors
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "sgd"])
@@ -75,3 +78,43 @@ def test_another_networks_parameters_are_refused(tmp_path: Path) -> None:
     other.meta.params.popitem()
     with pytest.raises(CheckpointError, match="does not fit"):
         load(tmp_path / "c").restore(other)
+
+
+SOUND = {
+    "step": 3,
+    "first_loss": 1.5,
+    "best": None,
+    "seconds": 1.0,
+    "mapping": "chunks:2",
+    "classes": ["a"],
+    "groups": [],
+}
+ODD = (
+    *(None, True, -1, 10**30, 1e308, math.nan, math.inf, "", "x", [], [1], {}),
+    *([["a"]], "\x1b[31m", "loop:3", "threads:0", "chunks:" + "9" * 5000, 2**63),
+)
+
+
+def test_headers_with_anything_in_them_are_sound_or_refused(tmp_path: Path) -> None:
+    """What is taken is of its kind; whatever is refused is told in a line."""
+    path, refused = tmp_path / "c", list[tuple[str, str]]()
+    for name in SOUND:
+        for odd in ODD:
+            tensors = {"params/w": torch.zeros(1)}
+            write_tensors(path, "checkpoint", tensors, {**SOUND, name: odd})
+            try:
+                header = load(path).header
+            except CheckpointError as error:
+                refused.append((name, str(error)))
+                continue
+            if name == "mapping":
+                LocalTaskMap.parse(header[name])
+            elif name in ("classes", "groups"):
+                assert all(isinstance(each, str) for each in header[name])
+            else:
+                assert header[name] is None or abs(header[name]) < math.inf
+    assert len(refused) > 80
+    for name, message in refused:
+        assert message.isprintable()
+        assert len(message) < 300
+        assert f"has a damaged header: {name} = " in message

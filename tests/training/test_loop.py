@@ -40,6 +40,24 @@ def test_each_optimiser_is_torchs(optimiser: str) -> None:
         torch.testing.assert_close(p, q, rtol=0, atol=1e-12)
 
 
+def test_steps_hold_from_their_places_on() -> None:
+    settings = TrainingSettings(
+        iterations=100, lr=0.2, schedule="steps", factors=[[10, 0.5], [40, 0.1]]
+    )
+    places = [0, 9, 10, 39, 40, 99]
+    want = [0.2, 0.2, 0.1, 0.1, 0.02, 0.02]
+    assert [lr_at(settings, n) for n in places] == pytest.approx(want)
+
+
+@pytest.mark.parametrize(
+    ("factors", "told"),
+    [([], "needs factors"), ([[9, 0.5], [9, 0.1]], "not in the order")],
+)
+def test_steps_without_places_in_order_are_refused(factors, told) -> None:
+    with pytest.raises(ValueError, match=told):
+        TrainingSettings(schedule="steps", factors=factors)
+
+
 def test_schedules_end_where_they_should() -> None:
     for schedule in ("linear", "cosine"):
         settings = TrainingSettings(

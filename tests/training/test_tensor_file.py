@@ -13,7 +13,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from metapipe.errors import CheckpointError, WriteError
-from metapipe.training.tensor_file import read_tensors, sha256_of, write_tensors
+from metapipe.training.tensor_file import read_tensors, write_tensors
+from metapipe.whole_file import sha256_of
 
 TENSORS = {
     "params/w": torch.arange(3.0),
@@ -133,8 +134,8 @@ def test_the_wrong_sort_is_refused_by_name(path: Path) -> None:
         ('{"format": NaN}', "tells no format"),
         ("null", "tells no format"),
         ("[1]", "tells no format"),
-        ("{", "is no JSON"),
-        ("[" * 100_000, "is no JSON"),
+        ("{", "is no sound JSON"),
+        ("[" * 100_000, "is no sound JSON"),
     ],
 )
 def test_headers_that_mean_nothing_are_refused(tmp_path: Path, header, reason) -> None:

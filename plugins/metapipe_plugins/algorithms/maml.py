@@ -6,6 +6,7 @@ Networks", ICML 2017. Equation and algorithm numbers below are those of the pape
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import ClassVar, Literal
 
 import torch
@@ -156,6 +157,10 @@ class MAML(Algorithm):
         }
         return {**points[-1], **before_adaptation(points[0]), **curves}
 
+    def fixed(self, network: nn.Module) -> Collection[str]:
+        """Names of the parameters that the inner loop leaves as they are."""
+        return () if self.adapt_normalisation else normalisation_names(network)
+
     def _complete(
         self, network: nn.Module, adapted: Params, support: Samples
     ) -> Params:
@@ -169,9 +174,7 @@ class MAML(Algorithm):
         self, network: nn.Module, params: Params, support: Samples, steps: int
     ) -> Params:
         """theta' = theta - alpha * gradient of the support loss (eq. 1), repeatedly."""
-        fixed: Params = {}
-        if not self.adapt_normalisation:
-            fixed, params = partition(params, normalisation_names(network))
+        fixed, params = partition(params, self.fixed(network))
         adapted = inner_loop(
             support_loss(network, support, fixed, scale=self.inner_loss),
             params,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metapipe import (
@@ -26,6 +25,7 @@ from metapipe import (
 )
 from metapipe.numerics import apply, head_step
 from metapipe_plugins.parts.heads.features import FLAT_FEATURES, vector_features
+from metapipe_plugins.parts.heads.prototypes import prototypes, squared_distances
 
 
 class ProtoNet(Algorithm):
@@ -76,19 +76,6 @@ class ProtoNet(Algorithm):
             return -squared_distances(query, prototypes(support, labels, ways))
 
         return head_step(network, meta, episodes, head)
-
-
-def prototypes(features: Tensor, labels: Tensor, ways: int) -> Tensor:
-    """Mean features of each class: (..., n, d) and (..., n) -> (..., ways, d)."""
-    members = F.one_hot(labels, ways).to(features.dtype)  # (..., n, ways)
-    return (members.mT @ features) / members.sum(-2).unsqueeze(-1)
-
-
-def squared_distances(features: Tensor, means: Tensor) -> Tensor:
-    """Squared Euclidean distances: (..., m, d) and (..., ways, d) -> (..., m, ways)."""
-    cross = features @ means.mT
-    lengths = (features**2).sum(-1, keepdim=True) + (means**2).sum(-1).unsqueeze(-2)
-    return lengths - 2 * cross
 
 
 @hookimpl

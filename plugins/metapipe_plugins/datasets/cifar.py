@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from metapipe import DataError, Dataset, Register, Source, Split, hookimpl
+from metapipe import Dataset, PathError, Register, Source, Split, hookimpl
 from metapipe.data import ImageEncoder
 from metapipe_plugins.parts.data.augmented import Augment, augmented
 from metapipe_plugins.parts.data.class_folders import ClassFolders, find_roots
@@ -75,7 +75,7 @@ def _open(
     name: str, folder: str, root: Path | None, lists: Path | None, split: Split
 ) -> Source:
     if root is None:
-        raise DataError(
+        raise PathError(
             f"{name} needs the pictures of CIFAR-100 in a folder a class: "
             "-s dataset.root=PATH (docs/data.md tells how to get them)"
         )

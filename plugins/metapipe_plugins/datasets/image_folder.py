@@ -8,7 +8,16 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt
 
-from metapipe import DataError, Dataset, Register, Source, Split, hookimpl
+from metapipe import (
+    DataError,
+    Dataset,
+    PathError,
+    Register,
+    SettingError,
+    Source,
+    Split,
+    hookimpl,
+)
 from metapipe.data import Fit, ImageEncoder
 from metapipe_plugins.parts.data.augmented import Augment, augmented
 from metapipe_plugins.parts.data.class_folders import (
@@ -34,8 +43,9 @@ class ImageFolder(Dataset):
     that has only archives is read as all of them together."""
 
     split: Literal["auto", "folders", "lists", "random"] = "auto"
-    """By folders train, val and test; by lists; by chance; auto takes the first of
-    these that is there."""
+    """By lists; by folders train, val and test; by chance; auto takes the first of
+    these that is there. By lists or chance, `train/rose` and `test/rose` are one
+    class."""
 
     lists: Path | None = None
     """Folder with train.txt, val.txt and test.txt: a class a line."""
@@ -66,7 +76,7 @@ class ImageFolder(Dataset):
     def open(self, split: Split) -> Source:
         """The pictures of a split's classes."""
         if self.root is None:
-            raise DataError(
+            raise PathError(
                 "image-folder needs the folder of the pictures: -s dataset.root=PATH"
             )
         folders = ClassFolders(
@@ -80,6 +90,7 @@ class ImageFolder(Dataset):
                 invert=self.invert,
             ),
             self.unreadable,
+            by_split=self._by == "folders",
         )
         bank = folders.bank()
         names = self._lists(bank.classes)[split]
@@ -91,17 +102,32 @@ class ImageFolder(Dataset):
             )
         return augmented(folders.source(bank, names), self.augment, split)
 
+    @property
+    def _by(self) -> str:
+        """What the classes are split by; "folders" if those are there."""
+        if self.split == "auto":
+            return "folders" if self.lists is None else "lists"
+        if self.lists is not None and self.split != "lists":
+            raise SettingError(
+                f"dataset.lists is given, and dataset.split = '{self.split}' does not "
+                "use it: leave one of them out"
+            )
+        return self.split
+
     def _lists(self, classes: Sequence[str]) -> Lists:
-        if self.split in ("auto", "folders") and (lists := by_folders(classes)):
+        if self._by == "folders" and (lists := by_folders(classes)):
             return lists
-        if self.split == "lists" or (self.split == "auto" and self.lists):
+        if self.split == "folders":
+            raise DataError(
+                f"{self.root} has no folders train, val and test that have a folder a "
+                "class"
+            )
+        if self._by == "lists":
             if self.lists is None:
-                raise DataError(
+                raise PathError(
                     "dataset.split = 'lists' needs their folder: -s dataset.lists=PATH"
                 )
             return by_lists(classes, self.lists.expanduser())
-        if self.split == "folders":
-            raise DataError(f"{self.root} has no folders train, val and test")
         return by_chance(classes, self.split_seed, self.shares)
 
 

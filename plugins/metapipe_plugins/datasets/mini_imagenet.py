@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from metapipe import DataError, Dataset, Register, Source, Split, hookimpl
+from metapipe import Dataset, PathError, Register, Source, Split, hookimpl
 from metapipe.data import ImageEncoder
 from metapipe_plugins.parts.data.augmented import Augment, augmented
 from metapipe_plugins.parts.data.class_folders import ClassFolders, find_roots
@@ -43,7 +43,7 @@ class MiniImageNet(Dataset):
     def open(self, split: Split) -> Source:
         """The pictures of a split's classes."""
         if self.root is None:
-            raise DataError(
+            raise PathError(
                 "mini-imagenet needs its pictures in a folder a class: "
                 "-s dataset.root=PATH (docs/data.md tells how to get them)"
             )

@@ -8,20 +8,27 @@ alphabets (harder).
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Callable, Iterator
-from itertools import groupby
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator
+from itertools import chain, groupby
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, NonNegativeInt
 
-from metapipe import DataError, Dataset, Register, Split, hookimpl
+from metapipe import (
+    DataError,
+    Dataset,
+    PathError,
+    Register,
+    Source,
+    Split,
+    hookimpl,
+)
 from metapipe.data import (
-    UNREADABLE,
     Bank,
     Bytes,
+    File,
     ImageClass,
     ImageEncoder,
     ImageSource,
@@ -29,8 +36,11 @@ from metapipe.data import (
     download_all,
     identity,
     open_bank,
+    walk,
     with_rotations,
 )
+from metapipe_plugins.parts.data.augmented import AugmentDrawing, augmented
+from metapipe_plugins.parts.data.class_splits import read_list
 
 OFFICIAL = "https://github.com/brendenlake/omniglot/raw/master/python"
 ARCHIVES = {
@@ -43,7 +53,6 @@ OFFICIAL_VALIDATION = 5
 """Background alphabets that the official split validates on: the last, by name."""
 
 Rotations = Literal["none", "classes", "random"]
-ReadFile = Callable[[], bytes]
 
 
 class Omniglot(Dataset):
@@ -56,7 +65,7 @@ class Omniglot(Dataset):
     departures: ClassVar[str] = (
         "by default a training character is turned by chance in each episode, where "
         "MAML, ProtoNet and SNAIL take its four orientations for four classes "
-        "(rotations=classes); no augmentation"
+        "(rotations=classes); no augmentation unless augment is given"
     )
 
     root: Path | None = None
@@ -88,7 +97,9 @@ class Omniglot(Dataset):
     invert: bool = True
     """Make ink 1 and paper 0 (all but Reptile do)."""
 
-    def open(self, split: Split) -> ImageSource:
+    augment: AugmentDrawing = "none"
+
+    def open(self, split: Split) -> Source:
         """The characters of a split."""
         bank = self._bank()
         members = self._members(bank, split)
@@ -102,9 +113,10 @@ class Omniglot(Dataset):
             )
         if rotations == "classes":
             members = with_rotations(members)
-        return ImageSource(
+        source = ImageSource(
             bank, tuple(members), rotations == "random", encoder=self._encoder()
         )
+        return augmented(source, self.augment, split)
 
     def _encoder(self) -> ImageEncoder:
         return ImageEncoder(
@@ -129,20 +141,19 @@ class Omniglot(Dataset):
 
     def _build(self, archives: list[Path]) -> Iterator[tuple[str, Bytes]]:
         """Characters as `part/Alphabet/characterNN`, in order of their names."""
-        files = sorted(
-            (name, read) for path in archives for name, read in _drawings(path)
-        )
-        for character, drawings in groupby(
-            files, key=lambda file: file[0].rpartition("/")[0]
+        found = chain.from_iterable(map(_drawings, archives))
+        images = ((name, self._image(file)) for name, file in found)
+        drawings = sorted(images, key=lambda drawing: drawing[0])
+        for character, group in groupby(
+            drawings, key=lambda drawing: drawing[0].rpartition("/")[0]
         ):
-            yield character, np.stack([self._image(n, read) for n, read in drawings])
+            yield character, np.stack([image for _, image in group])
 
-    def _image(self, name: str, read: ReadFile) -> Bytes:
+    def _image(self, file: File) -> Bytes:
         try:
-            return self._encoder().pixels(read(), name)
-        except (DataError, *UNREADABLE) as error:
-            reason = str(error).removeprefix(f"cannot read {name}: ")
-            raise DataError(f"cannot read {name}: {reason}. {INSTEAD}") from error
+            return self._encoder().pixels(file.read(), file.origin)
+        except DataError as error:
+            raise DataError(f"{error}. {INSTEAD}") from error
 
     def _members(self, bank: Bank, split: Split) -> list[ImageClass]:
         if self.split == "lists":
@@ -172,17 +183,13 @@ class Omniglot(Dataset):
 
     def _listed(self, bank: Bank, split: Split) -> list[ImageClass]:
         if self.lists is None:
-            raise DataError(
+            raise PathError(
                 "dataset.split = 'lists' needs the folder of the lists: give it with "
                 "-s dataset.lists=PATH"
             )
         known = {name.partition("/")[2]: i for i, name in enumerate(bank.classes)}
-        path = self.lists / f"{split}.txt"
-        try:
-            lines = path.read_text(encoding="utf-8").split()
-        except OSError as error:
-            raise DataError(f"cannot read {path}: {error.strerror}") from error
-        return [_line(line, known, path) for line in lines]
+        path = self.lists.expanduser() / f"{split}.txt"
+        return [_line(line, known, path) for line in read_list(path)]
 
 
 def _line(line: str, known: dict[str, int], path: Path) -> ImageClass:
@@ -197,7 +204,7 @@ def _line(line: str, known: dict[str, int], path: Path) -> ImageClass:
 def _find(root: Path) -> list[Path]:
     """The archives or folders under `root`."""
     if not root.exists():
-        raise DataError(f"dataset.root = '{root}' does not exist. {INSTEAD}")
+        raise PathError(f"dataset.root = '{root}' does not exist. {INSTEAD}")
     if root.is_file():
         return [root]
     zips = [root / f"{part}.zip" for part in PARTS]
@@ -211,28 +218,19 @@ def _find(root: Path) -> list[Path]:
     )
 
 
-def _drawings(path: Path) -> Iterator[tuple[str, ReadFile]]:
-    """Names from the part on, and how to read them; nothing is unpacked."""
-    if path.is_dir():
-        for file in path.glob("*/*/*.png"):
-            yield file.relative_to(path.parent).as_posix(), file.read_bytes
-        return
-    try:
-        archive = zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is not a readable zip: {error}. {INSTEAD}") from error
+def _drawings(path: Path) -> Iterator[tuple[str, File]]:
+    """Names from the part on, and the files."""
     found = False
-    for name in archive.namelist():
-        pieces = PurePosixPath(name).parts
-        if name.endswith(".png") and len(pieces) >= 4 and pieces[-4] in PARTS:
-            found = True
-            yield "/".join(pieces[-4:]), _reader(archive, name)
+    try:
+        for file in walk(path, (".png",)):
+            pieces = (path.name, *file.parts)[-4:]
+            if len(pieces) == 4 and pieces[0] in PARTS:
+                found = True
+                yield "/".join(pieces), file
+    except DataError as error:
+        raise DataError(f"{error}. {INSTEAD}") from error
     if not found:
         raise DataError(f"{path} has no Omniglot images. {INSTEAD}")
-
-
-def _reader(archive: zipfile.ZipFile, name: str) -> ReadFile:
-    return lambda: archive.read(name)
 
 
 @hookimpl

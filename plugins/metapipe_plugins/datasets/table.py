@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import NonNegativeInt
+from pydantic import AfterValidator, NonNegativeInt
 
 from metapipe import DataError, Dataset, Register, Source, Split, hookimpl
 from metapipe.data import (
@@ -17,10 +15,16 @@ from metapipe.data import (
     GroupSource,
     Row,
     TableEncoder,
+    column_name,
     find_tables,
     read_rows,
+    read_targets,
+    require_no_counter,
 )
 from metapipe_plugins.parts.data.class_splits import Lists, Shares, by_chance, by_lists
+from metapipe_plugins.parts.data.labelled_rows import by_name
+
+Column = Annotated[str, AfterValidator(column_name)]
 
 
 class Table(Dataset):
@@ -32,15 +36,21 @@ class Table(Dataset):
     root: Path | None = None
     """CSV, TSV (both may be gzipped) or Parquet, or a folder of them."""
 
-    label: str = "label"
+    label: Column = "label"
     """Column of the classes; with `group`, of the numbers to predict."""
 
-    group: str | None = None
+    group: Column | None = None
     """Column of the groups: each is a task of regression."""
 
-    features: tuple[str, ...] | None = None
+    features: tuple[Column, ...] | None = None
     """Columns to learn from; all others if not given. A column is numbers if all its
     values are; else names, one-hot."""
+
+    without: tuple[Column, ...] = ()
+    """Columns to leave out, such as an index that was saved with the table."""
+
+    names: tuple[Column, ...] = ()
+    """Columns of names even if they look like numbers or dates, such as codes."""
 
     lists: Path | None = None
     """Folder with train.txt, val.txt and test.txt: a class or group a line; split by
@@ -58,7 +68,9 @@ class Table(Dataset):
         if self.root is None:
             raise DataError("table needs a table: -s dataset.root=PATH")
         by = self.group or self.label
-        members = self._members(self.root.expanduser(), by)
+        tables = self._tables(self.root.expanduser(), by)
+        features = self._features(tables, by)
+        members = by_name((row for rows in tables for row in rows), by)
         lists = self._lists(sorted(members))
         names = lists[split]
         if not names:
@@ -66,47 +78,50 @@ class Table(Dataset):
                 f"the split leaves none of the {len(members)} values of '{by}' for "
                 f"{split}: give other -s dataset.shares, or lists"
             )
-        encoder = self._encoder(members, lists)
+        known = [row for name in lists["train"] for row in members[name]]
+        if not known:
+            raise DataError("the split leaves nothing to train on: see dataset.shares")
+        encoder = TableEncoder.fit(known, features, self.label, self.names)
         rows = [row for name in names for row in members[name]]
         items = encoder.encode(rows).numpy()
         starts = np.cumsum([0, *(len(members[name]) for name in names)])
         if self.group is None:
             return ArraySource(items, tuple(names), starts, encoder)
-        targets = self._targets(rows)
+        targets = read_targets(rows, self.label)
         return GroupSource(items, tuple(names), starts, encoder, targets=targets)
 
-    def _members(self, root: Path, by: str) -> Mapping[str, list[Row]]:
-        columns = (*(self.features or ()), self.label, by)
-        found: dict[str, list[Row]] = defaultdict(list)
-        for table in find_tables(root):
-            for row in read_rows(table, columns, (by,)):
-                found[str(row[by])].append(row)
-        return found
+    def _tables(self, root: Path, by: str) -> list[list[Row]]:
+        columns = (*(self.features or ()), *self.without, *self.names, self.label, by)
+        tables = [read_rows(path, columns, (by,)) for path in find_tables(root)]
+        for rows in tables:
+            if others := set(rows[0]) ^ set(tables[0][0]):
+                raise DataError(
+                    f"{root} has tables of different columns: '{min(others)}' is not "
+                    "in all of them"
+                )
+        return tables
 
     def _lists(self, names: Sequence[str]) -> Lists:
         if self.lists is not None:
             return by_lists(names, self.lists.expanduser())
         return by_chance(names, self.split_seed, self.shares)
 
-    def _encoder(self, members: Mapping[str, list[Row]], lists: Lists) -> TableEncoder:
-        known = [row for name in lists["train"] for row in members[name]]
-        if not known:
-            raise DataError("the split leaves nothing to train on: see dataset.shares")
-        others = [c for c in known[0] if c not in (self.label, self.group)]
-        features = others if self.features is None else self.features
-        for name in features:
+    def _features(self, tables: Sequence[Sequence[Row]], by: str) -> Sequence[str]:
+        """The columns to learn from. Those that nobody named must not count rows."""
+        for name in self.features or ():
             if name in (self.label, self.group):
                 raise DataError(f"column '{name}' is what is to be predicted")
-        return TableEncoder.fit(known, features, self.label)
-
-    def _targets(self, rows: Sequence[Row]) -> NDArray[np.float32]:
-        try:
-            values = [[float(row[self.label])] for row in rows]
-        except ValueError as error:
-            raise DataError(
-                f"column '{self.label}' has a value that is no number: {error}"
-            ) from error
-        return np.array(values, np.float32)
+            if name in self.without:
+                raise DataError(f"column '{name}' is in both features and without")
+        if self.features is not None:
+            return self.features
+        left = (self.label, self.group, *self.without)
+        features = [name for name in tables[0][0] if name not in left]
+        for name in features:
+            if name not in self.names:
+                for rows in tables:
+                    require_no_counter(name, rows, by)
+        return features
 
 
 @hookimpl

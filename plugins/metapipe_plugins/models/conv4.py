@@ -14,21 +14,24 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from metapipe import Model, Register, Statistics, UnsupportedError, hookimpl
-from metapipe.numerics import BatchNorm
+from metapipe.numerics import BatchNorm, GroupNorm
+
+GROUP = 8
+"""Channels normalised together."""
 
 
 class Conv4(Model):
-    """Blocks of 3x3 convolution, batch normalisation and ReLU, then a linear head."""
+    """Blocks of 3x3 convolution, normalisation and ReLU, then a linear head."""
 
     paper: ClassVar[str] = (
         "Vinyals et al., NIPS 2016, https://arxiv.org/abs/1606.04080; stride-2 form: "
         "Finn et al., ICML 2017, https://arxiv.org/abs/1703.03400"
     )
     departures: ClassVar[str] = (
-        "convolutions begin by Xavier (MetaOptNet's: He, fan out; ProtoNet's: "
-        "torch's); epsilon of the normalisation is 1e-5 (MAML's code: 1e-3); strided "
-        "convolutions pad by 1 on every side (TensorFlow: on one); a learned scale "
-        "only with model.scale"
+        "convolutions begin by Xavier unless initial is given (MetaOptNet's: He, fan "
+        "out; ProtoNet's: torch's); epsilon of the normalisation is 1e-5 (MAML's code: "
+        "1e-3); strided convolutions pad by 1 on every side (TensorFlow: on one); a "
+        "learned scale only with model.scale"
     )
 
     width: PositiveInt = 64
@@ -48,13 +51,22 @@ class Conv4(Model):
     (without a head only, and without dense layers)."""
 
     normalise: bool = True
-    """Batch normalisation after each convolution."""
+    """Normalisation after each convolution."""
+
+    norm: Literal["batch", "group", "layer"] = "batch"
+    """Which: by the batch's statistics, as in the papers; or each image by its own, in
+    groups of 8 channels or over all of them, so that no image sees another and methods
+    with gradients are inductive."""
 
     dense: tuple[PositiveInt, ...] = ()
     """Widths of dense layers, with ReLU, between the last map and the head."""
 
     scale: bool = False
     """Whether normalisation has a learned scale beside its learned shift."""
+
+    initial: Literal["xavier", "he", "torch"] = "xavier"
+    """Initial weights of the convolutions: uniform by Glorot & Bengio (MAML's code),
+    normal by He et al. with the fan out (MetaOptNet's), or torch's (ProtoNet's)."""
 
     head: Literal["normal", "torch", "zero"] = "torch"
     """Initial weights of the head: N(0, 1) as MAML's Omniglot code, torch's default, or
@@ -109,14 +121,28 @@ class Conv4(Model):
         bias, whose gradient before a normalisation is exactly zero."""
         stride = 2 if self.pooling == "stride" else 1
         conv = nn.Conv2d(inside, outside, 3, stride, padding=1, bias=False)
-        nn.init.xavier_uniform_(conv.weight)
+        if self.initial == "xavier":
+            nn.init.xavier_uniform_(conv.weight)
+        elif self.initial == "he":
+            nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
         layers = OrderedDict[str, nn.Module](conv=conv, layout=ChannelsLast())
         if self.normalise:
-            layers["norm"] = BatchNorm(outside, statistics, scale=self.scale)
+            layers["norm"] = self._norm(outside, statistics)
         layers["relu"] = nn.ReLU()
         if self.pooling == "max":
             layers["pool"] = nn.MaxPool2d(2, ceil_mode=self.ceil)
         return nn.Sequential(layers)
+
+    def _norm(self, channels: int, statistics: Statistics) -> nn.Module:
+        if self.norm == "batch":
+            return BatchNorm(channels, statistics, scale=self.scale)
+        groups = 1 if self.norm == "layer" else channels // GROUP
+        if self.norm == "group" and channels % GROUP:
+            raise UnsupportedError(
+                f"model.width = {channels} is no multiple of the {GROUP} channels of a "
+                "group: use one, or -s model.norm=layer"
+            )
+        return GroupNorm(groups, channels, scale=self.scale)
 
     def _head(self, size: int, outputs: int) -> nn.Linear:
         head = nn.Linear(size, outputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,28 +12,33 @@ from typing import Literal
 
 import numpy as np
 
-from metapipe import DataError
+from metapipe import DataError, PathError
 from metapipe.data import (
     Bank,
     Bytes,
     ImageClass,
     ImageEncoder,
     ImageSource,
+    Labelled,
     digest,
     first_few,
     identity,
     is_archive,
+    is_leftover,
     labelled,
     open_bank,
     picture_suffixes,
-    without_pictures,
+    walk,
 )
 from metapipe_plugins.parts.data.class_splits import NAMED
 
-SHOWN = 5
-"""How many examples a message names."""
-
 Unreadable = Literal["error", "skip"]
+
+Place = tuple[str, str]
+"""The name of a picture in its class, and where it is."""
+
+SECONDS = 10
+"""Between two lines that tell how far the reading is."""
 
 logger = logging.getLogger("metapipe")
 
@@ -45,13 +51,16 @@ class ClassFolders:
     roots: tuple[Path, ...]
     encoder: ImageEncoder
     unreadable: Unreadable = "error"
+    by_split: bool = False
+    """Whether `train/rose` and `test/rose` are two classes, or both `rose`."""
 
     def bank(self) -> Bank:
-        """All pictures; classes are `CLASS`, or `SPLIT/CLASS` below split folders."""
+        """All pictures; classes are `CLASS`, or `SPLIT/CLASS` with `by_split`."""
         made_from = {
             "files": [identity(root) for root in self.roots],
             "encoder": self.encoder.model_dump(),
             "unreadable": self.unreadable,
+            "by_split": self.by_split,
         }
         return open_bank(self.name, made_from, self._build)
 
@@ -62,21 +71,21 @@ class ClassFolders:
         return ImageSource(bank, members, encoder=self.encoder)
 
     def _build(self) -> Iterator[tuple[str, Bytes]]:
-        classes: dict[str, dict[str, Bytes]] = defaultdict(dict)
+        classes: dict[str, dict[Place, Bytes]] = defaultdict(dict)
         broken: list[str] = []
-        for root in self.roots:
-            for label, name, file in labelled(root, picture_suffixes(), NAMED):
+        for found in [self._found(root) for root in self.roots]:
+            told = time.monotonic()
+            for number, (label, name, file) in enumerate(found):
+                if time.monotonic() > told + SECONDS:
+                    told = time.monotonic()
+                    logger.info("read %d of %d in %s", number, found.count, found.root)
                 try:
                     pixels = self.encoder.pixels(file.read(), file.origin)
                 except DataError as error:
                     broken.append(str(error).removeprefix("cannot read "))
                     continue
-                classes[label][name] = pixels
-            if others := without_pictures(root, picture_suffixes(), NAMED):
-                text = (
-                    f"folders without a picture of a known format: {first_few(others)}"
-                )
-                logger.warning("%s has %s", root, text)
+                label = label if self.by_split else label.rpartition("/")[2]
+                classes[label][name, file.origin] = pixels
         self._report(broken)
         if not classes:
             raise DataError(
@@ -86,7 +95,21 @@ class ClassFolders:
         _report_duplicates(classes)
         for label in sorted(classes):
             files = classes[label]
-            yield label, np.stack([files[name] for name in sorted(files)])
+            yield label, np.stack([files[place] for place in sorted(files)])
+
+    def _found(self, root: Path) -> Labelled:
+        found = labelled(root, picture_suffixes(), NAMED)
+        if found.beside and self.by_split:
+            raise DataError(
+                f"{root} has {first_few(found.beside)} beside folders of splits: move "
+                "it away, or take all of them for classes with -s dataset.split=random"
+            )
+        if found.unclear:
+            logger.warning("%s has one class only: %s", root, found.unclear)
+        if found.without:
+            text = "%s has folders without a picture of a known format: %s"
+            logger.warning(text, root, first_few(found.without))
+        return found
 
     def _report(self, broken: list[str]) -> None:
         if not broken:
@@ -101,27 +124,53 @@ class ClassFolders:
 
 
 def find_roots(root: Path, archives: str) -> tuple[Path, ...]:
-    """The folder or archive itself, or those of its archives that match a pattern."""
+    """The folder or archive itself, or those of its archives that match a pattern.
+
+    Raises PathError for a root that is not there, and DataError for one in which both
+    archives and folders may be the classes.
+    """
     root = root.expanduser()
     if root.is_dir():
         found = sorted(path for path in root.glob(archives) if is_archive(path))
+        if found and archives == "*":
+            _require_only(root, found)
         if found:
             return tuple(found)
     if not root.exists():
-        raise DataError(
+        raise PathError(
             f"dataset.root = '{root}' does not exist: give a folder that has a folder "
             "a class, or a zip or tar of it"
         )
     return (root,)
 
 
-def _report_duplicates(classes: Mapping[str, Mapping[str, Bytes]]) -> None:
-    """Pictures that are in more than one class, and so perhaps in two splits."""
-    owners: dict[bytes, dict[str, str]] = defaultdict(dict)
+def _require_only(root: Path, archives: Sequence[Path]) -> None:
+    """Refuse folders with pictures beside archives."""
+    for folder in sorted(root.iterdir()):
+        if folder.is_dir() and not is_leftover(folder.name):
+            for file in walk(folder, picture_suffixes()):
+                raise DataError(
+                    f"{root} has both archives ({archives[0].name}) and folders with "
+                    f"pictures ({file.origin}): move one kind away"
+                )
+
+
+def _report_duplicates(classes: Mapping[str, Mapping[Place, Bytes]]) -> None:
+    """Pictures that are there more than once: in two classes, and so perhaps in two
+    splits; or in one class, and so perhaps in both sets of an episode."""
+    owners: dict[bytes, list[tuple[str, str]]] = defaultdict(list)
     for label, files in classes.items():
-        for name, pixels in files.items():
-            owners[digest(pixels)].setdefault(label, f"{label}/{name}")
-    shared = [list(found.values()) for found in owners.values() if len(found) > 1]
-    if shared:
-        examples = "; ".join(" = ".join(names) for names in shared[:SHOWN])
-        logger.warning("%d pictures are in several classes: %s", len(shared), examples)
+        for (name, _), pixels in files.items():
+            owners[digest(pixels)].append((label, name))
+    several = [found for found in owners.values() if len(found) > 1]
+    within = [found for found in several if len({label for label, _ in found}) == 1]
+    across = [found for found in several if found not in within]
+    for found, where in (
+        (across, "in several classes"),
+        (within, "more than once in their class"),
+    ):
+        if found:
+            names = [" = ".join(map("/".join, places)) for places in found]
+            logger.warning(
+                "%d pictures are %s: %s", len(found), where, first_few(names)
+            )

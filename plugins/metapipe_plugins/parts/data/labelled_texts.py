@@ -17,12 +17,14 @@ from metapipe.data import (
     SentenceEncoder,
     TextEncoder,
     TfidfEncoder,
+    column_name,
     find_tables,
+    first_few,
     read_rows,
 )
 from metapipe_plugins.parts.data.class_splits import Lists
+from metapipe_plugins.parts.data.labelled_rows import by_name
 
-SHOWN = 3
 Texts = Mapping[str, Sequence[str]]
 """Of each class."""
 
@@ -82,7 +84,11 @@ class LabelledTexts(Dataset):
             return TfidfEncoder.fit(known, text, label)
         if self.inputs == "ngrams":
             return TextEncoder(
-                text=text, label=label, words=self.words, grams=self.grams
+                text=text,
+                label=label,
+                words=self.words,
+                grams=self.grams,
+                signs=True,
             )
         if self.sentence_model is None:
             raise DataError(
@@ -94,24 +100,40 @@ class LabelledTexts(Dataset):
 
 def read_texts(root: Path, text: str, label: str, stems: Sequence[str] = ()) -> Texts:
     """Texts of each class, in the order of the tables; of those called `stems`, if any
-    are. Texts in several classes are told of. Raises DataError."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for table in find_tables(root):
-        if not stems or table.name.split(".")[0] in stems:
-            for row in read_rows(table, (text, label), (label,)):
-                found[str(row[label])].append(str(row[text]))
-    if not found:
+    are. Texts in several classes, twice in one, and empty ones are told of. Raises
+    DataError."""
+    tables = [
+        table
+        for table in find_tables(root)
+        if not stems or table.name.split(".")[0] in stems
+    ]
+    if not tables:
         raise DataError(f"{root} has none of the tables {' and '.join(stems)}")
-    _report_duplicates(found)
-    return found
+    rows = [row for path in tables for row in read_rows(path, (text, label), (label,))]
+    column = column_name(text)
+    texts = {
+        name: [str(row[column]) for row in members]
+        for name, members in by_name(rows, column_name(label)).items()
+    }
+    if empty := [row for row in rows if not str(row[column]).strip()]:
+        first = getattr(empty[0], "origin", "")
+        logger.warning("texts that are empty: %d, the first in %s", len(empty), first)
+    _report_repeats(texts)
+    return texts
 
 
-def _report_duplicates(texts: Texts) -> None:
-    owners: dict[str, set[str]] = defaultdict(set)
+def _report_repeats(texts: Texts) -> None:
+    owners: dict[str, list[str]] = defaultdict(list)
     for label, members in texts.items():
         for text in members:
-            owners[text].add(label)
-    shared = sorted(text for text, labels in owners.items() if len(labels) > 1)
-    if shared:
-        examples = "; ".join(f"'{text[:60]}'" for text in shared[:SHOWN])
-        logger.warning("%d texts are in several classes: %s", len(shared), examples)
+            owners[text].append(label)
+    several = {text: labels for text, labels in owners.items() if len(labels) > 1}
+    across = [text for text, labels in several.items() if len(set(labels)) > 1]
+    within = [text for text in several if text not in set(across)]
+    for found, where in (
+        (across, "in several classes"),
+        (within, "more than once in their class"),
+    ):
+        if found:
+            examples = first_few([f"'{text[:60]}'" for text in sorted(found)])
+            logger.warning("%d texts are %s: %s", len(found), where, examples)

@@ -1,0 +1,105 @@
+"""Tables of one's own: which columns are learned from, and what rows are called."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from metapipe import DataError
+from metapipe.experiment.registry import load
+
+REGISTRY = load()
+SPLITS = ("train", "val", "test")
+
+
+def write_table(path, rows):
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def opened(root, split="train", **settings):
+    settings = {"root": root, **settings}
+    return REGISTRY.create("dataset", "table", settings).open(split)
+
+
+def noise(columns, classes=10, shots=12):
+    """Rows sorted by class, in which no column says anything about it."""
+    rng = np.random.default_rng(0)
+    return [
+        {**{f"x{i}": rng.normal() for i in range(columns)}, "label": f"c{label}"}
+        for label in range(classes)
+        for _ in range(shots)
+    ]
+
+
+def test_an_index_is_refused_unless_it_is_asked_for(tmp_path):
+    rows = [{"Unnamed: 0": i, **row} for i, row in enumerate(noise(2))]
+    path = write_table(tmp_path / "t.csv", rows)
+    with pytest.raises(DataError, match=r"""-s 'dataset.without=\["Unnamed: 0"\]'"""):
+        opened(path)
+    plain = opened(write_table(tmp_path / "u.csv", noise(2)))
+    without = opened(path, without=["Unnamed: 0"])
+    np.testing.assert_array_equal(without.items, plain.items)
+    taken = opened(path, features=["Unnamed: 0", "x0", "x1"])
+    assert taken.facts.shape == (3,)
+
+
+def test_each_table_of_a_folder_is_looked_at_for_its_own_index(tmp_path):
+    rows = [{"i": i, **row} for i, row in enumerate(noise(1))]
+    for name, part in (("a", rows[:60]), ("b", rows[60:])):
+        write_table(tmp_path / f"{name}.csv", part)
+    with pytest.raises(DataError, match="'i' counts the rows"):
+        opened(tmp_path)
+    write_table(tmp_path / "b.csv", noise(2))
+    with pytest.raises(DataError, match="different columns: 'i' is not in all"):
+        opened(tmp_path)
+
+
+def test_columns_that_look_like_numbers_may_be_names(tmp_path):
+    rows = [{**row, "code": i % 3} for i, row in enumerate(noise(1))]
+    path = write_table(tmp_path / "t.csv", rows)
+    assert opened(path).facts.shape == (2,)
+    assert opened(path, names=["code"]).facts.shape == (4,)
+    for table in ("without", "names"):
+        with pytest.raises(DataError, match="no column 'cod'; did you mean 'code'"):
+            opened(path, **{table: ["cod"]})
+    with pytest.raises(DataError, match="both features and without"):
+        opened(path, features=["code"], without=["code"])
+
+
+def test_a_word_among_numbers_is_told_of_with_its_row(tmp_path):
+    rows = noise(1)
+    for value in ("NA", "N/A", "?", "-", "null", ""):
+        rows[3]["x0"] = value
+        assert opened(write_table(tmp_path / "t.csv", rows)).facts.shape == (1,)
+    rows = [
+        {**row, "x0": "unknown" if n % 50 == 3 else n % 7} for n, row in enumerate(rows)
+    ]
+    with pytest.raises(DataError, match=r"'unknown' \(.*t.csv: row \d+\)"):
+        opened(write_table(tmp_path / "t.csv", rows))
+
+
+def test_classes_have_one_spelling_and_missing_ones_are_told_of(tmp_path, caplog):
+    spelled = ["cafe\u0301", "caf\u00e9 ", "NA"]
+    rows = [
+        {"x0": row["x0"], "label": spelled[i % 3] if row["label"] == "c0" else "c1"}
+        for i, row in enumerate(noise(1))
+    ]
+    path = write_table(tmp_path / "t.csv", rows)
+    with caplog.at_level("WARNING", "metapipe"):
+        splits = [opened(path, split, shares=(0.4, 0.3)) for split in SPLITS]
+    found = [name for source in splits for name in source.facts.classes]
+    assert sorted(found) == ["NA", "c1", "caf\u00e9"]
+    assert "4 rows say 'NA' in 'label'" in caplog.text
+
+
+def test_a_target_that_is_no_number_is_named_by_its_row(tmp_path):
+    rows = [{**row, "y": 1.5} for row in noise(1)]
+    for value in ("nan", "inf", "", "1e39"):
+        rows[7]["y"] = value
+        path = write_table(tmp_path / "t.csv", rows)
+        with pytest.raises(DataError, match=rf"t.csv: row 8: column 'y' has '{value}'"):
+            opened(path, label="y", group="label", shares=(1, 0))
