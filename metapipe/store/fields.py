@@ -154,7 +154,7 @@ def shared(field: Field) -> ColumnElement[Any]:
         raise FilterError("a run has any number of tags: there is no group by them")
     if field.type == "json":
         return _by_code(func.coalesce(cast_sql(field.column, Text), "null"))
-    return _by_code(field.column) if field.type == "text" else field.column  # type: ignore[no-any-return]  # any column
+    return _by_code(field.column) if field.type == "text" else field.column
 
 
 def number(field: Field) -> ColumnElement[Any]:
