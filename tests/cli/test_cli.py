@@ -200,7 +200,7 @@ def test_an_episode_of_changed_settings_is_drawn_as_it_was(project: Path) -> Non
         (["plugins", "show", "mamll"], 2, "did you mean 'maml'?"),
         (["--db", "mysql://me:secret@x/y", "runs", "list"], 2, "no store for 'mysql'"),
         (["--config", "none.toml", "train"], 2, "cannot read"),
-        (["episodes", "show", "1", "--png", "/none/x.png"], 1, "cannot write /none"),
+        (["episodes", "show", "1", "--png", "/dev/null/x.png"], 1, "cannot write /dev"),
     ],
 )
 def test_a_mistake_is_one_line_and_a_code(

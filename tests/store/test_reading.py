@@ -20,7 +20,8 @@ from metapipe.store.engine import connect
 
 READ = """
 import json, os, sys
-import psutil, sqlalchemy.dialects.sqlite  # later it may be out of reach
+import psutil  # nobody may read where it lies
+import sqlalchemy.dialects.sqlite  # later it may be out of reach
 from metapipe.errors import StoreError
 from metapipe.store import TaskStore
 
