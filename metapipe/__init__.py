@@ -1,7 +1,7 @@
 """metapipe: the pipeline for meta-learning.
 
-The commands are here as functions: `train`, `resume`, `evaluate`, `verify`,
-`adapt`, `predict`.
+The commands are here as functions: `train`, `resume`, `evaluate`, `compare`,
+`confusion`, `verify`, `delete`, `adapt`, `predict`.
 What a plugin needs is here and behind four more doors: `metapipe.numerics`,
 `metapipe.data`, `metapipe.store` and `metapipe.testing`. Files below them may move.
 Importing this module does not import torch.
@@ -33,7 +33,15 @@ from .version import __version__
 if TYPE_CHECKING:
     from .adaptation.estimators import FewShotClassifier, FewShotRegressor
     from .adaptation.notebook import adapt, load_adapted, predict
-    from .runs.notebook import evaluate, resume, train, verify
+    from .runs.notebook import (
+        compare,
+        confusion,
+        delete,
+        evaluate,
+        resume,
+        train,
+        verify,
+    )
     from .runs.workspace import load_plugins
     from .store import TaskStore
     from .training.weights import load_weights
@@ -43,6 +51,9 @@ _LATE = {
     "FewShotRegressor": "adaptation.estimators",
     "TaskStore": "store",
     "adapt": "adaptation.notebook",
+    "compare": "runs.notebook",
+    "confusion": "runs.notebook",
+    "delete": "runs.notebook",
     "evaluate": "runs.notebook",
     "load_adapted": "adaptation.notebook",
     "load_plugins": "runs.workspace",
@@ -109,6 +120,9 @@ __all__ = [
     "UsageError",
     "__version__",
     "adapt",
+    "compare",
+    "confusion",
+    "delete",
     "evaluate",
     "hookimpl",
     "load_adapted",

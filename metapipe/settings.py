@@ -78,6 +78,19 @@ class RunSettings(Section):
     seed: NonNegativeInt = 0
     """Decides initial parameters and training episodes."""
 
+    start_from: str | None = None
+    """Begin with the parameters of a run: its number or name. Everything else is this
+    run's own."""
+
+    start_checkpoint: Literal["best", "latest"] = "best"
+    """Which checkpoint of it; best is by validation, latest if there was none."""
+
+    @field_validator("start_from", mode="before")
+    @classmethod
+    def _as_text(cls, run: object) -> object:
+        """A number is a name of a run too."""
+        return str(run) if type(run) is int else run
+
     @field_validator("name")
     @classmethod
     def _findable(cls, name: str | None) -> str | None:

@@ -10,7 +10,7 @@ NAMES = {
     *("CONTRACT", "Group", "Predict", "SourceFacts", "TaskMap"),
     *("EpisodeRecord", "Episodes", "Samples", "Task", "Metrics", "Params"),
     *("Kind", "Split", "Statistics", "Register", "hookimpl", "__version__"),
-    "load_weights",
+    *("load_weights", "compare", "confusion", "delete", "verify"),
     *("CheckpointInfo", "RunInfo"),
     *("Backbone", "Form", "RegisterEncoder"),
     *("DropShare", "Encoder", "FewShotClassifier", "FewShotRegressor"),

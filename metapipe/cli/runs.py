@@ -1,34 +1,33 @@
-"""`metapipe runs list | show | compare | verify | delete | export | import`."""
+"""`metapipe runs list | show | compare | confusion | tag | note | ...`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, fields
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import UnknownNameError, did_you_mean
-from ..printable import printable
 from .carrying import export, import_
+from .compare import compare
+from .confusion import confusion
 from .context import App, pass_app
+from .delete import delete
+from .forms import Form, form_options, print_rows
+from .groups import print_groups
+from .labels import note, tag
 from .options import json_option
-from .output import (
-    accuracy_text,
-    echo,
-    heading,
-    print_csv,
-    print_facts,
-    print_json,
-    print_table,
+from .output import print_json
+from .run_facts import (
+    print_checkpoints,
+    print_evaluations,
+    print_prunings,
+    print_run,
 )
 from .verify import verify
 
 if TYPE_CHECKING:
-    from ..runs.comparison import Comparison
-    from ..runs.pictures import Axis
-    from ..store.records import CheckpointRow, EvaluationRow, PruningRow, RunRow
+    from ..store.records import RunRow
 
 COLUMNS = (
     "id",
@@ -37,12 +36,14 @@ COLUMNS = (
     "algorithm",
     "model",
     "dataset",
+    "seed",
     "step",
+    "val_accuracy",
     "accuracy",
     "loss",
+    "tags",
     "created",
 )
-COMPARED = ("status", "step", "accuracy", "validation", "loss", "training", "device")
 
 
 @click.group()
@@ -50,48 +51,61 @@ def runs() -> None:
     """Look at the runs in the task store."""
 
 
+for command in (compare, confusion, tag, note, verify, delete, export, import_):
+    runs.add_command(command)
+
+
 @runs.command(name="list")
 @click.option(
-    "--where", default="", help="For example 'algorithm=maml and accuracy>0.9'."
+    "--where", default="", help="For example 'algorithm=maml and val_accuracy>0.9'."
 )
 @click.option(
-    "--sort", default="-id", show_default=True, help="Columns; - for falling."
+    "--sort",
+    help="Columns; - for falling.  [default: -id; -val_accuracy of groups]",
 )
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
 @click.option("--offset", type=click.IntRange(0), default=0, help="Rows to pass over.")
-@click.option("--columns", help="Columns to show, separated by commas.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
-@json_option
+@click.option(
+    "--columns",
+    help="What to show, with commas between: columns, settings such as training.lr, "
+    "final figures such as metrics.val_loss; of groups, figures.",
+)
+@click.option(
+    "--group-by",
+    metavar="COLUMNS",
+    help="Means over seeds, with intervals: a row for each value of these columns or "
+    "settings, for example algorithm,dataset.",
+)
+@form_options
 @pass_app
 def list_(
     app: App,
     where: str,
-    sort: str,
+    sort: str | None,
     limit: int,
     offset: int,
     columns: str | None,
-    as_csv: bool,
-    as_json: bool,
+    group_by: str | None,
+    form: Form | None,
 ) -> None:
     """List runs, the newest first.
 
     --where compares columns, or settings by their dotted names, with = != < <= > >= and
-    ~ (contains); conditions are joined by and, or, not and parentheses.
+    ~ (contains); conditions are joined by and, or, not and parentheses. Choose by
+    val_accuracy: accuracy is that of the test, for the end.
     """
-    shown = _columns(columns)
-    found = app.store.runs(where, sort=sort, limit=limit, offset=offset)
-    rows = [asdict(row) for row in found]
-    if as_json:
-        print_json(rows if columns is None else [_pick(row, shown) for row in rows])
-    elif as_csv:
-        print_csv(rows, shown)
-    elif rows:
-        print_table(rows, shown)
-    else:
-        none = (
-            "no runs match" if where or offset else "no runs yet: try 'metapipe train'"
+    if group_by is not None:
+        groups = app.store.groups(
+            group_by, where, figures=columns, sort=sort, limit=limit, offset=offset
         )
-        echo(none)
+        print_groups(groups, form)
+        return
+    rows = app.store.runs(where, sort=sort or "-id", limit=limit, offset=offset)
+    names = COLUMNS if columns is None else tuple(map(str.strip, columns.split(",")))
+    whole = form == "json" and columns is None
+    shown = [asdict(row) for row in rows] if whole else _shown(rows, names, form)
+    none = "no runs match" if where or offset else "no runs yet: try 'metapipe train'"
+    print_rows(shown, names, form, none)
 
 
 @runs.command()
@@ -108,178 +122,20 @@ def show(app: App, run: str, as_json: bool) -> None:
         rest["prunings"] = prunings
         print_json({**asdict(row), **rest})
         return
-    _print_run(row)
-    _print_evaluations(evaluations)
-    _print_checkpoints(checkpoints)
-    _print_prunings(prunings)
+    print_run(row)
+    print_evaluations(evaluations)
+    print_checkpoints(checkpoints)
+    print_prunings(prunings)
 
 
-@runs.command(name="compare")
-@click.argument("names", metavar="RUN RUN...", nargs=-1, required=True)
-@click.option(
-    "--png",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Also draw validations over training time, with their intervals.",
-)
-@click.option(
-    "--x",
-    "axis",
-    type=click.Choice(["minutes", "iterations"]),
-    default="minutes",
-    show_default=True,
-    help="What the picture goes over.",
-)
-@json_option
-@pass_app
-def compare_(
-    app: App, names: tuple[str, ...], png: Path | None, axis: Axis, as_json: bool
-) -> None:
-    """Set runs side by side: figures, and the settings in which they differ."""
-    from ..runs.comparison import compare
+def _shown(
+    rows: Sequence[RunRow], names: Sequence[str], form: Form | None
+) -> list[dict[str, Any]]:
+    """A run a row; tags are words, but for programs."""
+    from ..store.listing import pick
 
-    found = compare(app.store, names, png, axis)
-    if png is not None:
-        echo(f"wrote {png}", err=True)
-    if as_json:
-        print_json({"runs": found.rows, "differences": found.differences})
-    else:
-        _print_comparison(found)
-
-
-runs.add_command(verify)
-
-
-@runs.command()
-@click.argument("names", metavar="RUN...", nargs=-1, required=True)
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@pass_app
-def delete(app: App, names: tuple[str, ...], yes: bool) -> None:
-    """Delete runs with their episodes and checkpoints."""
-    from ..runs.removal import remove_run
-
-    rows = {row.id: row for row in map(app.store.run, names)}
-    for row in rows.values():
-        name = f" '{printable(row.name)}'" if row.name else ""
-        label = f"run {row.id}{name}"
-        if not yes and not click.confirm(f"Delete {label} and its files?", err=True):
-            echo(f"kept {label}", err=True)
-            continue
-        for left in remove_run(app.store, row.id):
-            echo(f"not removed: {left}", err=True)
-        echo(f"deleted {label}")
-
-
-runs.add_command(export)
-runs.add_command(import_)
-
-
-def _print_run(row: RunRow) -> None:
-    print_facts(_facts(row))
-    echo()
-    for table, values in row.config.items():
-        echo(f"[{table}]  " + "  ".join(f"{k}={v}" for k, v in values.items()))
-
-
-def _print_comparison(found: Comparison) -> None:
-    names = [f"run {row.id}" for row in found.rows]
-    facts = [dict(_facts(row)) for row in found.rows]
-    figures = {name: [each.get(name) for each in facts] for name in COMPARED}
-    table = [
-        {"": name, **dict(zip(names, values, strict=True))}
-        for name, values in (*figures.items(), *found.differences.items())
-    ]
-    print_table(table, ("", *names))
-
-
-def _columns(text: str | None) -> tuple[str, ...]:
-    if text is None:
-        return COLUMNS
-    from ..store.records import RunRow
-
-    known = [f.name for f in fields(RunRow)]
-    chosen = tuple(name.strip() for name in text.split(","))
-    for name in chosen:
-        if name not in known:
-            raise UnknownNameError(f"no column '{name}'; {did_you_mean(name, known)}")
-    return chosen
-
-
-def _pick(row: Mapping[str, Any], columns: tuple[str, ...]) -> dict[str, Any]:
-    return {column: row[column] for column in columns}
-
-
-def _facts(row: RunRow) -> list[tuple[str, Any]]:
-    seconds = row.train_seconds
-    validation = row.val_accuracy
-    return [
-        ("run", f"{row.id}" + (f" '{row.name}'" if row.name else "")),
-        ("status", row.status),
-        ("reason", row.reason),
-        ("error", row.error),
-        ("tags", ", ".join(row.tags) or None),
-        ("notes", row.notes),
-        ("what", f"{row.algorithm} on {row.model}, {row.dataset}, seed {row.seed}"),
-        ("task", f"{row.ways}-way {row.shots}-shot, {row.queries} queries"),
-        ("step", f"{row.step} of {row.iterations}"),
-        ("accuracy", accuracy_text(row.accuracy, row.accuracy_ci95)),
-        ("validation", None if validation is None else f"{100 * validation:.2f} %"),
-        ("loss", row.loss),
-        ("training", None if seconds is None else f"{seconds:.1f} s"),
-        ("device", f"{row.device}, tasks mapped by {row.mapping}"),
-        ("created", row.created),
-        ("finished", row.finished),
-        ("repeats run", row.parent_id),
-        ("git", _git(row)),
-        ("plugins", ", ".join(f"{k} ({v})" for k, v in row.plugins.items())),
-        ("data", row.fingerprint),
-        ("problem", _words(row.problem or {})),
-        ("encoder", _words(row.encoder or {})),
-        ("backbone", row.backbone),
-        ("job", row.job),
-        ("study", None if row.study is None else f"{row.study}, trial {row.trial}"),
-        ("environment", _words(row.environment)),
-        ("directory", row.directory),
-    ]
-
-
-def _words(values: Mapping[str, Any]) -> str | None:
-    return ", ".join(f"{name} {value}" for name, value in values.items()) or None
-
-
-def _git(row: RunRow) -> str | None:
-    if row.git_commit is None:
-        return None
-    return row.git_commit + (" with uncommitted changes" if row.git_dirty else "")
-
-
-def _print_evaluations(evaluations: list[EvaluationRow]) -> None:
-    if not evaluations:
-        return
-    heading("evaluations")
-    rows = [
-        {
-            **asdict(e),
-            "accuracy": accuracy_text(e.accuracy, e.accuracy_ci95),
-            "task": f"{e.ways}-way {e.shots}-shot",
-            "data": f"{e.dataset}/{e.split}",
-            "changed": ", ".join(f"{k}={v}" for k, v in e.settings.items()),
-        }
-        for e in evaluations
-    ]
-    columns = ("id", "purpose", "data", "task", "episodes", "seed", "step")
-    figures = ("accuracy", "loss", "transductive", "changed")
-    print_table(rows, columns + figures)
-
-
-def _print_checkpoints(checkpoints: list[CheckpointRow]) -> None:
-    if checkpoints:
-        heading("checkpoints")
-        rows = [asdict(checkpoint) for checkpoint in checkpoints]
-        print_table(rows, ("which", "step", "sha256", "path"))
-
-
-def _print_prunings(prunings: list[PruningRow]) -> None:
-    if prunings:
-        heading("pruned")
-        rows = [asdict(row) for row in prunings]
-        print_table(rows, ("created", "what", "evaluation_id", "count", "rule"))
+    picked = pick(rows, names)
+    if form != "json":
+        for row in picked:
+            row |= {"tags": ", ".join(row["tags"])} if "tags" in row else {}
+    return picked

@@ -23,6 +23,8 @@ INTERRUPTED = 130
 @setting_options(TRAINING)
 @set_option
 @click.option("--from-run", metavar="RUN", help="Repeat the experiment of a run.")
+@click.option("--tag", "tags", multiple=True, help="A word to find it by; repeatable.")
+@click.option("--note", help="What to remember of it.")
 @click.option("--dry-run", is_flag=True, help="Show what would run, and stop.")
 @json_option
 @pass_app
@@ -31,6 +33,8 @@ def train(
     /,
     settings: Pairs,
     from_run: str | None,
+    tags: tuple[str, ...],
+    note: str | None,
     dry_run: bool,
     as_json: bool,
     **options: Any,
@@ -47,19 +51,35 @@ def train(
     if dry_run:
         _show_experiment(requests.plan(app, asked, from_run).resolved, as_json)
         return
-    _report(requests.train(app, asked, from_run, observers=[display()]), as_json)
+    outcome = requests.train(
+        app, asked, from_run, observers=[display()], tags=tags, note=note
+    )
+    _report(outcome, as_json)
 
 
 @click.command()
 @click.argument("run")
+@click.option("--iterations", type=click.IntRange(1), help="Go on to so many in all.")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0, min_open=True),
+    help="Go on until so many of training in all.",
+)
 @json_option
 @pass_app
-def resume(app: App, run: str, as_json: bool) -> None:
-    """Go on with a run that did not complete, from its last checkpoint."""
+def resume(
+    app: App, run: str, iterations: int | None, minutes: float | None, as_json: bool
+) -> None:
+    """Go on with a run from its last checkpoint.
+
+    A run that did not complete goes on to its end. With another end a completed one
+    goes on too, as if that had been asked for from the start.
+    """
     from ..runs import requests
     from ..runs.progress import display
 
-    _report(requests.resume(app, run, [display()]), as_json)
+    outcome = requests.resume(app, run, [display()], iterations, minutes)
+    _report(outcome, as_json)
 
 
 def _show_experiment(resolved: Resolved, as_json: bool) -> None:

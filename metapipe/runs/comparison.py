@@ -1,45 +1,21 @@
-"""Runs side by side: settings, and what validation said as training went on."""
+"""Runs side by side: settings, figures over seeds, and which of two is better."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ..errors import UnsupportedError
+from ..errors import UsageError
 from ..store import TaskStore
-from ..store.records import EvaluationRow, MetricRow, RunRow, flat_settings
+from ..store.groups import listed
+from ..store.records import GroupRow, RunRow, flat_settings
+from .curves import curves, seed_curves
+from .pairing import Paired, paired
 
 if TYPE_CHECKING:
     from .pictures import Axis
-
-
-@dataclass(frozen=True)
-class Point:
-    """One evaluation: a mean with its 95 % interval."""
-
-    step: int
-    minutes: float
-    """Of training until then, validations not counted."""
-
-    value: float
-    ci95: float
-
-
-@dataclass(frozen=True)
-class Curve:
-    """How good a run was when."""
-
-    name: str
-    figure: str
-    """accuracy, or loss where there are no classes."""
-
-    validations: tuple[Point, ...]
-    test: Point | None
 
 
 @dataclass(frozen=True)
@@ -50,20 +26,52 @@ class Comparison:
     differences: dict[str, list[Any]]
     """A value a run by dotted name; None where a run has no such setting."""
 
+    groups: tuple[GroupRow, ...] = ()
+    paired: Paired | None = None
+
 
 def compare(
     store: TaskStore,
     runs: Sequence[int | str],
     png: Path | None = None,
     axis: Axis = "minutes",
+    *,
+    where: str = "",
+    group_by: Sequence[str] | str | None = None,
+    pair: bool = False,
 ) -> Comparison:
-    """Put runs side by side, and draw their curves into `png`."""
-    rows = [store.run(run) for run in runs]
-    if png is not None:
-        from .pictures import draw_curves  # with matplotlib, for a picture only
+    """Put runs, or those that match a filter, side by side, and draw their curves into
+    `png`; in groups with means over seeds, or two of them on the same episodes.
 
-        draw_curves(curves(store, rows), png, axis)
-    return Comparison(tuple(rows), differences(rows))
+    Raises UsageError for what is asked together and cannot be.
+    """
+    if bool(runs) == bool(where):
+        raise UsageError("name runs to compare, or give --where FILTER: one of the two")
+    if pair and (group_by is not None or png is not None):
+        raise UsageError("--paired goes without --group-by and --png")
+    if group_by is None:
+        rows = _rows(store, runs, where)
+        if png is not None:
+            from .pictures import draw_curves  # with matplotlib, for a picture only
+
+            draw_curves(curves(store, rows), png, axis)
+        found = paired(store, rows) if pair else None
+        return Comparison(tuple(rows), differences(rows), paired=found)
+    ids = [store.run(run).id for run in runs] or None
+    groups = store.groups(group_by, where, ids=ids, limit=None)
+    if png is not None:
+        from .pictures import draw_curves
+
+        rows = _rows(store, runs, where)
+        draw_curves(seed_curves(store, rows, listed(group_by)), png, axis)
+    return Comparison((), {}, groups=tuple(groups))
+
+
+def _rows(store: TaskStore, runs: Sequence[int | str], where: str) -> list[RunRow]:
+    """Each once, in the order asked for."""
+    if where:
+        return store.runs(where, sort="id", limit=None)
+    return list({row.id: row for row in map(store.run, runs)}.values())
 
 
 def differences(rows: Sequence[RunRow]) -> dict[str, list[Any]]:
@@ -74,55 +82,3 @@ def differences(rows: Sequence[RunRow]) -> dict[str, list[Any]]:
     return {
         name: values for name, values in found.items() if len(set(map(str, values))) > 1
     }
-
-
-def curves(store: TaskStore, rows: Sequence[RunRow]) -> list[Curve]:
-    """A curve a run. Raises UnsupportedError if a run was never validated, or if some
-    are judged by accuracy and others by loss."""
-    found = [_curve(store, row) for row in rows]
-    if len({curve.figure for curve in found}) > 1:
-        kinds = ", ".join(f"{curve.name} by {curve.figure}" for curve in found)
-        raise UnsupportedError(f"these runs share no figure to draw: {kinds}")
-    return found
-
-
-def _curve(store: TaskStore, row: RunRow) -> Curve:
-    name = row.name or f"run {row.id}"
-    evaluations = sorted(store.evaluations(row.id), key=lambda e: e.id)
-    validations = [e for e in evaluations if e.purpose == "validation"]
-    if not validations:
-        raise UnsupportedError(
-            f"{name} was never validated, so there is no curve to draw: train with "
-            "--validate-every N, or leave out --png"
-        )
-    tests = [e for e in evaluations if e.purpose == "test"]
-    tasks = int(row.config["training"]["tasks"])
-    speeds = [m for m in store.metrics(row.id) if m.name == "episodes_per_second"]
-    steps, minutes = training_minutes(speeds, tasks)
-
-    def point(evaluation: EvaluationRow) -> Point:
-        step = evaluation.step
-        figure, ci95 = evaluation.accuracy, evaluation.accuracy_ci95
-        if figure is None:
-            figure, ci95 = evaluation.loss, evaluation.loss_ci95
-        return Point(step, float(np.interp(step, steps, minutes)), figure, ci95 or 0.0)
-
-    return Curve(
-        name,
-        "loss" if validations[0].accuracy is None else "accuracy",
-        tuple(point(evaluation) for evaluation in validations),
-        point(tests[0]) if tests else None,
-    )
-
-
-def training_minutes(
-    speeds: Sequence[MetricRow], tasks: int
-) -> tuple[list[int], list[float]]:
-    """Steps, and the minutes of training after each: from the recorded speeds, so that
-    pauses between a run and its resumption do not count."""
-    known = {m.step: m.value for m in speeds if m.value > 0}
-    steps, minutes = [0, *sorted(known)], [0.0]
-    for before, after in pairwise(steps):
-        seconds = (after - before) * tasks / known[after]
-        minutes.append(minutes[-1] + seconds / 60)
-    return steps, minutes

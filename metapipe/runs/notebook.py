@@ -6,8 +6,9 @@ They take the options of the commands by the same names, and stand in the same p
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingError
 from ..experiment.given import ARGUMENT
@@ -21,17 +22,26 @@ from ..experiment.options import (
     hinting,
 )
 from ..store.records import EvaluationRow
-from . import requests
+from . import comparison, requests
+from .comparison import Comparison
+from .confusion import Confusion
+from .confusion import confusion as confused
 from .pipeline import Outcome
 from .progress import display
+from .removal import Removal, remove_runs
 from .verification import Verification
 from .workspace import AnyPath, Workspace
+
+if TYPE_CHECKING:
+    from .pictures import Axis
 
 
 def train(
     *,
     settings: Mapping[str, Any] | None = None,
     from_run: int | str | None = None,
+    tags: Sequence[str] | str = (),
+    note: str | None = None,
     project: AnyPath | None = None,
     db: str | None = None,
     plugin_paths: Iterable[AnyPath] | AnyPath = (),
@@ -52,7 +62,13 @@ def train(
     asked = [*_options(options, TRAINING, train), *from_settings(settings)]
     with Workspace.at(project, db, plugin_paths) as workspace:
         return requests.train(
-            workspace, asked, from_run, ARGUMENT, _watching(observers, progress)
+            workspace,
+            asked,
+            from_run,
+            ARGUMENT,
+            _watching(observers, progress),
+            [tags] if isinstance(tags, str) else tags,
+            note,
         )
 
 
@@ -60,18 +76,24 @@ def train(
 def resume(
     run: int | str = "latest",
     *,
+    iterations: int | None = None,
+    minutes: float | None = None,
     project: AnyPath | None = None,
     db: str | None = None,
     plugin_paths: Iterable[AnyPath] | AnyPath = (),
     observers: Iterable[object] = (),
     progress: bool = True,
 ) -> Outcome:
-    """Go on with a run that did not complete: `metapipe resume`.
+    """Go on with a run that did not complete, or with any to another end, of so many
+    iterations or minutes in all: `metapipe resume`.
 
-    Raises UsageError for one that did, and NotFoundError if there is none.
+    Raises UsageError for an end that was passed already, or that the run's schedule
+    does not allow, and NotFoundError if there is no such run.
     """
     with Workspace.at(project, db, plugin_paths) as workspace:
-        return requests.resume(workspace, run, _watching(observers, progress))
+        return requests.resume(
+            workspace, run, _watching(observers, progress), iterations, minutes
+        )
 
 
 def evaluate(
@@ -112,6 +134,66 @@ def verify(
     """
     with Workspace.at(project, db, plugin_paths) as workspace:
         return requests.verify(workspace, run, iterations, evaluation)
+
+
+def compare(
+    *runs: int | str,
+    where: str = "",
+    group_by: Sequence[str] | str | None = None,
+    paired: bool = False,
+    png: AnyPath | None = None,
+    axis: Axis = "minutes",
+    project: AnyPath | None = None,
+    db: str | None = None,
+) -> Comparison:
+    """Runs side by side, with means over seeds by groups, or two of them on the same
+    episodes: `metapipe runs compare`.
+
+    Raises UsageError for what cannot be compared, with what to do, NotFoundError.
+    """
+    with Workspace.at(project, db) as workspace:
+        return comparison.compare(
+            workspace.store,
+            runs,
+            None if png is None else Path(png),
+            axis,
+            where=where,
+            group_by=group_by,
+            pair=paired,
+        )
+
+
+def confusion(
+    run: int | str = "latest",
+    *,
+    evaluation: int | None = None,
+    project: AnyPath | None = None,
+    db: str | None = None,
+    plugin_paths: Iterable[AnyPath] | AnyPath = (),
+) -> Confusion:
+    """Which classes a run takes for which others, in its newest test or in the
+    evaluation of a number: `metapipe runs confusion`.
+
+    Raises UnsupportedError where there are no classes, CheckpointError if the
+    parameters that were judged are kept no more, NotFoundError.
+    """
+    with Workspace.at(project, db, plugin_paths) as workspace:
+        return confused(workspace.store, workspace.registry, run, evaluation)
+
+
+def delete(
+    *runs: int | str,
+    where: str | None = None,
+    project: AnyPath | None = None,
+    db: str | None = None,
+) -> Removal:
+    """Delete runs, or those that match a filter, with their episodes and checkpoints,
+    without asking: `metapipe runs delete --yes`; returns which were deleted.
+
+    Raises UsageError if one of them is running, NotFoundError.
+    """
+    with Workspace.at(project, db) as workspace:
+        return remove_runs(workspace.store, runs, where)
 
 
 def _options(

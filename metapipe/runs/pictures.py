@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ..dataset import Source
     from ..episode import Episodes, Samples
-    from .comparison import Curve, Point
+    from .curves import Curve, Point
     from .replay import Replay
 
 Axis = Literal["minutes", "iterations"]
@@ -106,7 +106,7 @@ def draw_curves(curves: Sequence[Curve], path: Path, axis: Axis) -> None:
             axes.errorbar(at, value, spread, color=colour, marker="D", capsize=4)
     unit = "accuracy in %" if percent == 100 else "loss"
     axes.set_xlabel("minutes of training" if axis == "minutes" else "iterations")
-    axes.set_ylabel(f"validation {unit}, 95 % interval")
+    axes.set_ylabel(f"validation {unit}, 95 % interval over {curves[0].over}")
     axes.set_title("lines: validation; diamonds: test", fontsize=10)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)

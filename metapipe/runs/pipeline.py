@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import StoreError, UsageError
+from ..errors import NotFoundError, StoreError, UsageError
 from ..events import RunInfo
 from ..experiment.experiment import Experiment
 from ..experiment.reading import Reading
@@ -21,17 +21,20 @@ from ..store.records import EvaluationRow, NewEvaluation, NewRun, RunRow
 from ..training.exactness import require_exact
 from ..training.learner import Learner
 from ..training.loop import initial_state
+from .continuation import longer, tell_of_former_end
 from .examination import judge
 from .heartbeat import heartbeat
+from .labels import UNLABELLED, Labels
 from .mapping import mapping_for, mapping_of
 from .patience import Patience
-from .preparation import Prepared, check_dropout, check_trainable, prepare
+from .preparation import Prepared, check_dropout, check_trainable
 from .provenance import environment, git_state, host
 from .reporter import Reporter
 from .resumption import Resumption, resumption
 from .run_files import new_directory, tidy
 from .session import TrainingSession
 from .signals import interruptible
+from .start import Start, prepared_from, start_of
 from .stored_run import require_same_data
 
 NOWHERE: Mapping[str, str] = {}
@@ -64,7 +67,9 @@ def train(
     *,
     origins: Mapping[str, str] = NOWHERE,
     parent: int | None = None,
+    start: Start | None = None,
     observers: Sequence[object] = (),
+    labels: Labels = UNLABELLED,
 ) -> Outcome:
     """Run an experiment: train, then evaluate on the split its settings name.
 
@@ -74,7 +79,8 @@ def train(
     entered in the store.
     """
     reading = Reading.of(experiment, origins)
-    prepared = prepare(reading.experiment)
+    prepared = prepared_from(reading.experiment, start)
+    labels.check()
     check_dropout(experiment, prepared.learner.network)
     reading.tell(["model"])
     check_trainable(prepared)
@@ -93,18 +99,19 @@ def train(
             iterations=experiment.training.iterations,
             config=experiment.to_dict(),
             plugins=registry.versions(experiment.chosen),
-            environment=environment(),
+            environment=environment() | ({"start": start.to_json()} if start else {}),
             git_commit=commit,
             git_dirty=dirty,
             device=prepared.learner.device,
             mapping=None,
-            parent_id=parent,
+            parent_id=start.run.id if start and parent is None else parent,
             directory=str(directory),
             host=host(),
             pid=os.getpid(),
             **_facts_of_data(prepared),
         )
     )
+    labels.put(store, run_id)
     outcome = _run(run_id, prepared, None, registry, store, observers)
     reading.tell(["task", "training", "algorithm", "dataset"])
     return outcome
@@ -116,26 +123,39 @@ def resume(
     store: TaskStore,
     *,
     observers: Sequence[object] = (),
+    iterations: int | None = None,
+    minutes: float | None = None,
 ) -> Outcome:
     """Go on with a run from its newest whole checkpoint, or from the start if it has
-    none."""
+    none; to another end, if one is given, as if that had been asked for from the
+    start."""
     row = store.run(run_id)
     if row.backbone is not None:
         raise UsageError(
             f"run {run_id} is a task that {row.backbone} learned: there is nothing to "
             "resume; adapt anew with metapipe adapt --backbone"
         )
-    if row.status in ("completed", "running"):
+    if row.status == "running":
         raise UsageError(
-            f"run {run_id} is {row.status} and cannot be resumed; repeat it with "
-            f"metapipe train --from-run {run_id}"
+            f"run {run_id} is running, process {row.pid} on {row.host}, and cannot be "
+            f"resumed; repeat it with metapipe train --from-run {run_id}"
         )
+    recorded = Experiment.from_dict(row.config, registry)
+    experiment = longer(row, recorded, iterations, minutes)
     found = resumption(store, row)
     checkpoint = None if found is None else found.checkpoint
-    prepared = prepare(Experiment.from_dict(row.config, registry), checkpoint)
+    if found is None and row.status == "completed":
+        raise NotFoundError(f"run {run_id} has no checkpoint to go on from")
+    start = None if found else start_of(store, experiment, row)
+    prepared = prepared_from(experiment, start, checkpoint)
     require_same_data(row.fingerprint, prepared.sources["train"])
     step = found.recorded if found else 0
-    store.reopen_run(run_id, host=host(), pid=os.getpid(), step=step)
+    other_end = experiment.to_dict() if experiment != recorded else None
+    store.reopen_run(
+        run_id, host=host(), pid=os.getpid(), step=step, config=other_end, seen=row.step
+    )
+    if row.status == "completed":
+        tell_of_former_end(row, experiment)
     if found and not found.known and not found.unrecorded:
         store.save_checkpoint(run_id, found.info)
     _tidy(store, row, found)

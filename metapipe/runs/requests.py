@@ -4,7 +4,7 @@ dotted names and values, and `source` tells where they were said."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,9 +17,11 @@ from ..experiment.resolve import Resolved, plugin_settings, resolve
 from ..experiment.setting_errors import first_error
 from ..experiment.written import typed
 from ..settings import EvaluationSettings
-from ..store.records import EvaluationRow
+from ..store.records import EvaluationRow, RunRow
 from . import examination, pipeline, verification
+from .labels import Labels
 from .pipeline import Outcome
+from .start import Start, by_number, start_of
 from .stored_run import trained_run
 from .verification import Verification
 from .workspace import Workspace
@@ -27,10 +29,11 @@ from .workspace import Workspace
 
 @dataclass(frozen=True)
 class Plan:
-    """What would be trained, and which run it repeats."""
+    """What would be trained, which run it repeats, and what it begins with."""
 
     resolved: Resolved
     parent: int | None
+    start: Start | None = None
 
 
 def plan(
@@ -48,7 +51,20 @@ def plan(
         )
     base = None if parent is None else parent.config
     resolved = resolve(workspace.project, workspace.registry, asked, base, source)
-    return Plan(resolved, None if parent is None else parent.id)
+    repeated = None if parent is None else parent.id
+    experiment = resolved.experiment
+    if experiment.run.start_from is None:
+        return Plan(resolved, repeated)
+    experiment = by_number(workspace.store, experiment)
+    # What is repeated with another start than its own begins anew.
+    same = parent is not None and _start(parent) == experiment.run.start_from
+    start = start_of(workspace.store, experiment, parent if same else None)
+    return Plan(replace(resolved, experiment=experiment), repeated, start)
+
+
+def _start(row: RunRow) -> str | None:
+    begun = row.config["run"].get("start_from")
+    return None if begun is None else str(begun)
 
 
 def train(
@@ -57,6 +73,8 @@ def train(
     from_run: int | str | None = None,
     source: str = COMMAND_LINE,
     observers: Sequence[object] = (),
+    tags: Sequence[str] = (),
+    note: str | None = None,
 ) -> Outcome:
     """Train by that plan, then evaluate; see `metapipe.runs.pipeline.train`."""
     planned = plan(workspace, asked, from_run, source)
@@ -67,17 +85,28 @@ def train(
         workspace.project.directory,
         origins=planned.resolved.origins,
         parent=planned.parent,
+        start=planned.start,
         observers=observers,
+        labels=Labels(tuple(tags), note),
     )
 
 
 def resume(
-    workspace: Workspace, run: int | str, observers: Sequence[object] = ()
+    workspace: Workspace,
+    run: int | str,
+    observers: Sequence[object] = (),
+    iterations: int | None = None,
+    minutes: float | None = None,
 ) -> Outcome:
-    """Go on with a run that did not complete."""
+    """Go on with a run that did not complete, or with any run to another end."""
     store = workspace.store
     return pipeline.resume(
-        store.run(run).id, workspace.registry, store, observers=observers
+        store.run(run).id,
+        workspace.registry,
+        store,
+        observers=observers,
+        iterations=iterations,
+        minutes=minutes,
     )
 
 

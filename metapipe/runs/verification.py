@@ -26,10 +26,11 @@ from ..training.evaluation import QueryMode, evaluate
 from ..training.intervals import summarise
 from ..training.learner import Learner
 from ..training.loop import Iteration, initial_state, iterations
-from .preparation import Prepared, prepare
+from .preparation import Prepared
 from .provenance import environment
 from .recipes import meta_batch
 from .replay import as_evaluated
+from .start import prepared_from, start_of
 from .stored_run import trained_learner
 from .stretch import Stretch
 
@@ -165,7 +166,7 @@ def _train(
     row: RunRow, experiment: Experiment, store: StoreReader, steps: int
 ) -> Iterator[Comparison]:
     """The iterations of a run, done again, beside what was recorded of them."""
-    prepared = prepare(experiment)
+    prepared = prepared_from(experiment, start_of(store, experiment, row))
     mapping = LocalTaskMap.parse(row.mapping or "loop")
     learner = replace(prepared.learner, mapping=mapping)
     if learner.device != row.device:

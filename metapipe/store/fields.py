@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from sqlalchemy import ColumnElement, String, case
+from sqlalchemy import ColumnElement, String, Text, case, func
+from sqlalchemy import cast as cast_sql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.functions import GenericFunction
@@ -82,9 +83,13 @@ class Fields:
 def run_fields(status: ColumnElement[str]) -> Fields:
     """The columns of a run, its tags and the settings of its experiment; `status` is
     that of now."""
-    more = [Field("status", status, "text"), Field("tag", None, "tag")]
+    more = [
+        Field("status", status, "text"),
+        Field("tag", None, "tag"),
+        Field("note", schema.Run.notes, "text"),
+    ]
     columns = _columns(schema.Run, HIDDEN) | {field.name: field for field in more}
-    return Fields(columns, _setting_path)
+    return Fields(columns, _run_path)
 
 
 def episode_fields() -> Fields:
@@ -138,6 +143,34 @@ def ordered(field: Field, *, falling: bool) -> list[ColumnElement[Any]]:
         columns = [_by_code(field.column) if field.type == "text" else field.column]
     order = [column.desc() if falling else column.asc() for column in columns]
     return [column.nulls_last() for column in order]
+
+
+def shared(field: Field) -> ColumnElement[Any]:
+    """What runs of one group have in common: a column, or a setting as JSON text.
+
+    Raises FilterError for what a run has any number of.
+    """
+    if field.type == "tag":
+        raise FilterError("a run has any number of tags: there is no group by them")
+    if field.type == "json":
+        return _by_code(func.coalesce(cast_sql(field.column, Text), "null"))
+    return _by_code(field.column) if field.type == "text" else field.column
+
+
+def number(field: Field) -> ColumnElement[Any]:
+    """A field as a number. Raises FilterError for one that is none."""
+    if field.type not in ("number", "json"):
+        raise FilterError(f"'{field.name}' is no number: there is no mean of it")
+    column = _setting(field.column, float) if field.type == "json" else field.column
+    return cast(ColumnElement[Any], column)
+
+
+def _run_path(name: str) -> Any:
+    """The path of a setting, or of a final figure as `metrics.NAME`."""
+    document, _, figure = name.partition(".")
+    if document == "metrics" and figure:
+        return schema.Run.metrics[(figure,)]
+    return _setting_path(name)
 
 
 def _setting_path(name: str) -> Any:

@@ -46,23 +46,13 @@ def status(session: Session) -> ColumnElement[str]:
     return case((lost, "lost"), else_=Run.status)
 
 
-def require_idle(session: Session, run_id: int) -> None:
-    """Lock the run for this transaction, to go on with it.
-
-    Raises UsageError if a process is at it or it is completed, NotFoundError if there
-    is none.
-    """
-    if require_still(session, run_id) == "completed":
-        raise UsageError(f"run {run_id} is completed already")
-
-
-def require_still(session: Session, run_id: int) -> str:
-    """Lock the run for this transaction; returns its status.
+def require_still(session: Session, run_id: int) -> tuple[str, int]:
+    """Lock the run for this transaction; returns its status and step.
 
     Raises UsageError if a process is at it, NotFoundError if there is none.
     """
     session.execute(select(Run.id).where(Run.id == run_id).with_for_update())
-    asked = select(status(session), Run.pid, Run.host).where(Run.id == run_id)
+    asked = select(status(session), Run.pid, Run.host, Run.step).where(Run.id == run_id)
     found = session.execute(asked).one_or_none()
     if found is None:
         raise NotFoundError(f"no run {run_id} in this store")
@@ -70,7 +60,7 @@ def require_still(session: Session, run_id: int) -> str:
         raise UsageError(
             f"run {run_id} is running already: process {found.pid} on {found.host}"
         )
-    return str(found[0])
+    return str(found[0]), found.step
 
 
 def _lives(pid: int, heartbeat: datetime) -> bool:

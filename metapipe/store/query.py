@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.exc import DataError, ProgrammingError
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, aliased, selectinload
 
 from ..errors import FilterError, NotFoundError, did_you_mean
 from ..printable import is_text
@@ -22,6 +24,7 @@ from .records import (
     CheckpointRow,
     EpisodeRow,
     EvaluationRow,
+    Met,
     MetricRow,
     PruningRow,
     RunRow,
@@ -159,6 +162,25 @@ def episode(session: Session, episode_id: int) -> EpisodeRow:
     return episode_row(*row)
 
 
+def pairs(session: Session, one: int, other: int) -> list[Met]:
+    """Losses and accuracies in two evaluations of the episodes that both have."""
+    a, b = aliased(schema.Episode), aliased(schema.Episode)
+    same = and_(
+        *(
+            getattr(a, name) == getattr(b, name)
+            for name in ("index", "ways", "shots", "queries")
+        ),
+        a.support.is_not_distinct_from(b.support),
+    )
+    query = select(a.loss, b.loss, a.accuracy, b.accuracy).join(b, same)
+    ours = query.where(a.evaluation_id == one, b.evaluation_id == other)
+    found = session.execute(ours.order_by(a.index))
+    return [
+        Met((first, second), None if x is None or y is None else (x, y))
+        for first, second, x, y in found
+    ]
+
+
 def _runs(current: ColumnElement[Any]) -> Select[Any]:
     """Runs with their tags, and their status of now."""
     query: Select[Any] = select(schema.Run, current)
@@ -171,7 +193,14 @@ def _episodes_of(run_id: int) -> Select[Any]:
 
 def _filtered(session: Session, query: Select[Any], where: str) -> list[Any]:
     """The rows; a comparison that the database cannot make is the filter's fault."""
-    try:
+    with understood(where):
         return list(session.execute(query))
+
+
+@contextmanager
+def understood(where: str) -> Iterator[None]:
+    """Turn what the database cannot compare into an error of the filter."""
+    try:
+        yield
     except (DataError, ProgrammingError) as error:
         raise FilterError(f"cannot apply '{where[:SHOWN]}': {reason(error)}") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +11,15 @@ from typing import Self
 from . import integrity, prunings, query, transfer
 from .backup import backing_up
 from .database import Database
+from .groups import FIGURES, Grouping, groups, listed
 from .paging import Page
 from .records import (
     CheckpointRow,
     EpisodeRow,
     EvaluationRow,
     Fault,
+    GroupRow,
+    Met,
     MetricRow,
     PruningRow,
     PruningRule,
@@ -92,6 +95,31 @@ class StoreReader:
         with self._database.reading() as session:
             return query.count_runs(session, where)
 
+    def groups(
+        self,
+        by: Sequence[str] | str,
+        where: str = "",
+        *,
+        figures: Sequence[str] | str | None = None,
+        ids: Collection[int] | None = None,
+        sort: str | None = None,
+        limit: int | None = 50,
+        offset: int = 0,
+    ) -> list[GroupRow]:
+        """Runs that match a filter, or those of `ids`, by groups that agree in the
+        fields `by`: `groups(["algorithm", "training.lr"])`.
+
+        Each of the `figures`, which are val_accuracy, accuracy and loss if not given,
+        has its mean over seeds, with Student's 95 % interval over the seeds' means; in
+        what else the runs of a group differ is told. The database reckons it. The best
+        validation comes first, if `sort` does not name others: a field of
+        `by`, a figure, runs or seeds. Raises FilterError.
+        """
+        wanted = FIGURES if figures is None else listed(figures)
+        asked = Grouping(listed(by), where, wanted, ids)
+        with self._database.reading() as session, query.understood(where):
+            return groups(session, asked, sort, Page(limit, offset))
+
     def metrics(self, run_id: int, name: str | None = None) -> list[MetricRow]:
         """Figures by step, of one name or all."""
         with self._database.reading() as session:
@@ -106,6 +134,12 @@ class StoreReader:
         """One evaluation. Raises NotFoundError."""
         with self._database.reading() as session:
             return query.evaluation(session, evaluation_id)
+
+    def pairs(self, one: int, other: int) -> list[Met]:
+        """The episodes that two evaluations both have, by the same numbers; the same
+        episodes, if data set, fingerprint, split and seed are the same too."""
+        with self._database.reading() as session:
+            return query.pairs(session, one, other)
 
     def checkpoints(self, run_id: int) -> list[CheckpointRow]:
         """The best checkpoint and the latest, as far as there are any."""

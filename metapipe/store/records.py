@@ -101,6 +101,33 @@ class RunRow(NewRun):
 
 
 @dataclass(frozen=True)
+class Fold:
+    """A figure over seeds: each seed counts once, by the mean of its runs."""
+
+    seeds: int
+    """Those whose runs have the figure."""
+
+    mean: float | None
+    ci95: float | None
+    """Half the width of Student's 95 % interval over seeds; None for one seed."""
+
+
+@dataclass(frozen=True)
+class GroupRow:
+    """Runs that agree in some fields."""
+
+    group: Mapping[str, Any]
+    """Those fields, with the values that the runs share."""
+
+    runs: int
+    seeds: int
+    figures: Mapping[str, Fold]
+    differs: tuple[str, ...]
+    """In what else than the seed the runs are not alike: settings by dotted names, and
+    status, step, data (fingerprint), device, plugins and commit."""
+
+
+@dataclass(frozen=True)
 class MetricRow:
     """One figure of one meta-iteration."""
 
@@ -180,6 +207,14 @@ class EpisodeRow:
     accuracy_before: float | None
     figures: Mapping[str, float | None] = field(default_factory=dict)
     """Further figures by name; None for one that is not a finite number."""
+
+
+@dataclass(frozen=True)
+class Met:
+    """An episode that two evaluations both have, and what became of it in each."""
+
+    losses: tuple[float, float]
+    accuracies: tuple[float, float] | None
 
 
 @dataclass(frozen=True)

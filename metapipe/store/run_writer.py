@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
+from ..errors import UsageError
 from ..events import CheckpointInfo, EpisodeRecord
 from . import deletion, recording
 from .claims import Claims, new_claim
-from .liveness import now, require_idle
+from .liveness import now, require_still
 from .reader import StoreReader
 from .recording import Ending
 from .records import NewEvaluation, NewRun
@@ -41,18 +42,32 @@ class RunWriter(StoreReader):
         self._claims.hold(run_id, claim)
         return run_id
 
-    def reopen_run(self, run_id: int, *, host: str, pid: int, step: int) -> None:
-        """Take a run over, to go on at `step`: what lies behind that is forgotten.
+    def reopen_run(
+        self,
+        run_id: int,
+        *,
+        host: str,
+        pid: int,
+        step: int,
+        config: Mapping[str, Any] | None = None,
+        seen: int | None = None,
+    ) -> None:
+        """Take a run over, to go on at `step`: what lies behind that is forgotten. With
+        a `config` that has another end, the test of the former one is the run's no
+        more; it stays among its evaluations. A completed run goes on so, if its end is
+        still that at step `seen`.
 
-        Raises UsageError if the run is running: only one of two processes that resume
-        it at once gets it.
+        Raises UsageError if the run is running, or completed and not to go on from its
+        end: only one of two processes that resume it at once gets it.
         """
         claim = new_claim()
 
         def write(session: Session, again: bool) -> None:
             if again and recording.claimed(session, claim):
                 return
-            require_idle(session, run_id)
+            status, done = require_still(session, run_id)
+            if status == "completed" and (config is None or done != seen):
+                raise UsageError(f"run {run_id} is completed already")
             recording.change(
                 session,
                 run_id,
@@ -66,6 +81,7 @@ class RunWriter(StoreReader):
                 pid=pid,
                 step=step,
                 val_accuracy=deletion.after(session, run_id, step),
+                **({} if config is None else _other_end(config)),
             )
 
         self._database.write(write)
@@ -244,3 +260,9 @@ class RunWriter(StoreReader):
             recording.change(session, run_id, **changes, heartbeat=now())
 
         self._write(run_id, write, durable=durable, wait=wait)
+
+
+def _other_end(config: Mapping[str, Any]) -> dict[str, Any]:
+    iterations = config["training"]["iterations"]
+    figures = dict.fromkeys(("accuracy", "accuracy_ci95", "loss"))
+    return {"config": dict(config), "iterations": iterations, **figures}

@@ -11,10 +11,10 @@ from typing import Self
 from sqlalchemy.orm import Session
 
 from ..errors import DataError, UsageError
-from ..printable import is_text
 from . import deletion, prunings, recording, tags, transfer
 from .address import NOWHERE
 from .engine import make_room
+from .liveness import require_still
 from .migrate import is_begun, require_current
 from .records import CheckpointRow, PruningRule, RunRow
 from .run_writer import RunWriter
@@ -113,19 +113,26 @@ class TaskStore(RunWriter):
         )
 
     def note(self, run_id: int, text: str | None) -> None:
-        """Write down something about a run, in place of what was. Raises UsageError for
-        what no database takes for text, NotFoundError."""
-        notes = text or None
-        if notes is not None and not is_text(notes):
-            raise UsageError("a note has no NUL, and no halves of characters")
+        """Write down something about a run, in place of what was. Raises UsageError
+        for what is no text, NotFoundError."""
+        notes = tags.checked_note(text or "")
         self._database.write(
             lambda session, _: recording.change(session, run_id, notes=notes)
         )
 
-    def delete_run(self, run_id: int) -> RunRow:
-        """Remove a run with all its rows; its files are the caller's to remove."""
+    def delete_run(self, run_id: int, *, idle_only: bool = False) -> RunRow:
+        """Remove a run with all its rows; its files are the caller's to remove.
+
+        Raises UsageError if it is running and only an idle one is to be removed.
+        """
         row = self.run(run_id)
-        self._database.write(lambda session, _: deletion.run(session, row.id))
+
+        def write(session: Session, again: bool) -> None:
+            if idle_only and not again:
+                require_still(session, row.id)
+            deletion.run(session, row.id)
+
+        self._database.write(write)
         return row
 
     def receive(

@@ -62,6 +62,22 @@ def evaluate(
             yield record
 
 
+def labels(
+    learner: Learner, meta: Meta, episodes: Episodes, prediction: QueryMode = "together"
+) -> Tensor:
+    """The label that each query is given: (T, n), int64; for a batch as `evaluate`
+    draws it, and after its seed, those that it judged."""
+
+    def given(support: Samples, query: Samples) -> Metrics:
+        ways = episodes.tasks[0].ways
+        adapted = learner.algorithm.adapt(learner.network, meta, support, ways)
+        outputs = predict(learner, meta, adapted, support, query.inputs, prediction)
+        return {"labels": outputs.argmax(-1)}
+
+    with torch.no_grad(), computing_in(learner.precision):
+        return learner.mapping(given, episodes)["labels"]
+
+
 def predict(
     learner: Learner,
     meta: Meta,

@@ -7,7 +7,7 @@ from commands import TINY, error_line, metapipe
 from PIL import Image
 
 from metapipe.errors import UnsupportedError
-from metapipe.runs.comparison import curves, training_minutes
+from metapipe.runs.curves import curves, training_minutes
 from metapipe.store import TaskStore, default_url
 from metapipe.store.records import MetricRow
 
@@ -61,7 +61,7 @@ def test_a_picture_is_drawn(project: Path, axis: str) -> None:
 def test_what_cannot_be_drawn_says_why(project: Path) -> None:
     wrong = ("runs", "compare", "one", "blind", "--png", "x.png")
     assert "blind was never validated" in error_line(*wrong, cwd=project, code=2)
-    nowhere = ("runs", "compare", "one", "--png", "no/where/x.png")
+    nowhere = ("runs", "compare", "one", "--png", "/dev/null/x.png")
     assert "cannot write" in error_line(*nowhere, cwd=project, code=1)
     with TaskStore.open(default_url(project)) as store, pytest.raises(UnsupportedError):
         curves(store, [store.run("blind")])

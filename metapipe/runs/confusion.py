@@ -1,0 +1,211 @@
+"""Which classes a run takes for which others.
+
+The store keeps no predictions. The episodes of an evaluation are drawn again from their
+integers, and predicted by the checkpoint that was judged.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+import torch
+
+from ..data.resized_source import fitted
+from ..episode import Episodes, Task
+from ..errors import CheckpointError, NotFoundError, UnsupportedError, UsageError
+from ..experiment.registry import Registry
+from ..problem import Split
+from ..store import StoreReader, TaskStore
+from ..store.records import EvaluationRow, RunRow
+from ..training.checkpoint import Checkpoint
+from ..training.evaluation import BATCH, QueryMode, labels
+from ..training.intervals import wilson
+from .replay import as_evaluated
+from .stored_run import require_same_data, stored_checkpoint, trained_learner
+
+PAGE = 8 * BATCH
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A class that is taken for another."""
+
+    true: str
+    predicted: str
+    wrong: int
+    """Queries of the one that were taken for the other."""
+
+    of: int
+    """Queries of the one in episodes that had both."""
+
+    share: float
+
+
+@dataclass(frozen=True)
+class OfClass:
+    """How a class fares."""
+
+    name: str
+    queries: int
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """What became of the queries of an evaluation, by classes."""
+
+    run_id: int
+    evaluation: EvaluationRow
+    checkpoint: str
+    """Which of the run's checkpoints predicted: best or latest."""
+
+    episodes: int
+    accuracy: float
+    """Of the predictions made now; the evaluation has its own."""
+
+    pairs: tuple[Pair, ...]
+    """Those that were confused, the worst first: by the lower end of the interval of
+    their share, so that a pair that was hardly met does not lead."""
+
+    classes: tuple[OfClass, ...]
+    """All that were met, the worst first."""
+
+
+@dataclass
+class _Counts:
+    """Queries by class, by pairs that met, and by pairs that were confused."""
+
+    queries: Counter[int] = field(default_factory=Counter)
+    met: Counter[tuple[int, int]] = field(default_factory=Counter)
+    given: Counter[tuple[int, int]] = field(default_factory=Counter)
+
+    def add(self, classes: list[int], true: list[int], predicted: list[int]) -> None:
+        """An episode's queries, as classes of the data set."""
+        here = Counter(true)
+        self.queries.update(here)
+        self.given.update(zip(true, predicted, strict=True))
+        for one, count in here.items():
+            for other in classes:
+                self.met[one, other] += count
+
+
+def confusion(
+    store: TaskStore,
+    registry: Registry,
+    run: int | str,
+    evaluation: int | None = None,
+) -> Confusion:
+    """The classes that a run confuses in an evaluation, its newest test if none is
+    named.
+
+    Raises UnsupportedError where there are no classes, or the data were files,
+    CheckpointError if the checkpoint that was judged is gone, DataError for other data.
+    """
+    row = store.run(run)
+    judged = _judged(store, row, evaluation)
+    which, checkpoint = _checkpoint(store, row, judged)
+    experiment = as_evaluated(row, judged, judged.dataset, registry)
+    opened = experiment.dataset.open(cast(Split, judged.split))
+    require_same_data(judged.fingerprint, opened)
+    learner, meta = trained_learner(experiment, checkpoint, row)
+    source = fitted(opened, learner.problem, judged.dataset)
+    counts, episodes = _Counts(), 0
+    for tasks in _tasks(store, judged):
+        torch.manual_seed(tasks[0].seed)  # as the evaluation did
+        drawn = source.draw(tasks)
+        how = cast(QueryMode, judged.prediction)
+        _count(counts, drawn, labels(learner, meta, drawn.to(learner.device), how))
+        episodes += len(tasks)
+    if not episodes:
+        raise NotFoundError(f"evaluation {judged.id} has no episodes in the store")
+    names = source.facts.classes
+    right = sum(n for (one, other), n in counts.given.items() if one == other)
+    return Confusion(
+        row.id,
+        judged,
+        which,
+        episodes,
+        right / counts.queries.total(),
+        tuple(sorted(_pairs(counts, names), key=_badness, reverse=True)),
+        tuple(sorted(_classes(counts, names), key=lambda c: (c.accuracy, c.name))),
+    )
+
+
+def _judged(store: StoreReader, row: RunRow, number: int | None) -> EvaluationRow:
+    """The evaluation that is meant."""
+    known = store.evaluations(row.id)
+    wanted = [
+        e for e in known if (e.purpose == "test" if number is None else e.id == number)
+    ]
+    if not wanted:
+        what = "test" if number is None else f"evaluation {number}"
+        has = ", ".join(str(e.id) for e in known[-10:]) or "none"
+        raise UsageError(
+            f"run {row.id} has no {what} (evaluations: {has}): make one with metapipe "
+            f"evaluate {row.id}"
+        )
+    judged = wanted[-1]
+    if judged.split == "new":
+        raise UnsupportedError(
+            f"evaluation {judged.id} is of files that were handed in: metapipe adapt "
+            "shows the confusions of such"
+        )
+    if judged.accuracy is None:
+        raise UnsupportedError(
+            f"evaluation {judged.id} is of a regression: there are no classes"
+        )
+    return judged
+
+
+def _checkpoint(
+    store: TaskStore, row: RunRow, judged: EvaluationRow
+) -> tuple[str, Checkpoint]:
+    """The one that was judged: validations tell its step, tests its hash."""
+    for kept in store.checkpoints(row.id):
+        same_step = judged.checkpoint is None and kept.step == judged.step
+        if same_step or kept.sha256 == judged.checkpoint:
+            return kept.which, stored_checkpoint(store, row, kept.which)
+    raise CheckpointError(
+        f"the parameters of step {judged.step}, of which evaluation {judged.id} is, "
+        f"are kept no more: make another with metapipe evaluate {row.id}"
+    )
+
+
+def _tasks(store: StoreReader, judged: EvaluationRow) -> Iterator[Sequence[Task]]:
+    """In the batches in which they were judged."""
+    last: int | None = None
+    where = f"evaluation_id={judged.id}"
+    while page := store.episodes(judged.run_id, where=where, limit=PAGE, after=last):
+        last = page[-1].id
+        for start in range(0, len(page), BATCH):
+            yield [episode.task for episode in page[start : start + BATCH]]
+
+
+def _count(counts: _Counts, drawn: Episodes, predicted: torch.Tensor) -> None:
+    if drawn.class_indices is None:
+        raise UnsupportedError("these episodes have no classes")
+    classes = drawn.class_indices.cpu()
+    true = classes.gather(1, drawn.query.targets.cpu())
+    taken_for = classes.gather(1, predicted.cpu())
+    for number in range(len(drawn.tasks)):
+        rows = (each[number].tolist() for each in (classes, true, taken_for))
+        counts.add(*rows)
+
+
+def _pairs(counts: _Counts, names: Sequence[str]) -> Iterator[Pair]:
+    for (one, other), wrong in counts.given.items():
+        if one != other:
+            of = counts.met[one, other]
+            yield Pair(names[one], names[other], wrong, of, wrong / of)
+
+
+def _badness(pair: Pair) -> tuple[float, int, str, str]:
+    return wilson(pair.wrong, pair.of)[0], pair.wrong, pair.true, pair.predicted
+
+
+def _classes(counts: _Counts, names: Sequence[str]) -> Iterator[OfClass]:
+    for one, queries in counts.queries.items():
+        yield OfClass(names[one], queries, counts.given[one, one] / queries)

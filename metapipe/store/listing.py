@@ -1,0 +1,31 @@
+"""Columns of a list of runs: their fields, settings by dotted names, final figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from ..errors import UnknownNameError, did_you_mean
+from .records import RunRow, flat_settings
+
+FIELDS = tuple(field.name for field in fields(RunRow))
+
+
+def pick(rows: Sequence[RunRow], names: Sequence[str]) -> list[dict[str, Any]]:
+    """A dictionary a run, of these columns in their order.
+
+    A setting that a run has not is None. Raises UnknownNameError for a name that is no
+    field and no setting of any of the runs, with the nearest one.
+    """
+    dotted = [flat_settings({**row.config, "metrics": row.metrics}) for row in rows]
+    known = {name for settings in dotted for name in settings}
+    for name in names:
+        if name not in FIELDS and name not in known and (rows or "." not in name):
+            hint = did_you_mean(name, (*FIELDS, *known))
+            near = hint if hint.startswith("did") else f"known: {', '.join(FIELDS)}"
+            raise UnknownNameError(f"no column '{name}'; {near}")
+    return [
+        {n: getattr(row, n) if n in FIELDS else settings.get(n) for n in names}
+        for row, settings in zip(rows, dotted, strict=True)
+    ]
