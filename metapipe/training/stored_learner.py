@@ -20,7 +20,7 @@ from ..numerics.attention import has_attention, plain_attention
 from ..numerics.memory import keep_freed_memory
 from ..numerics.task_map import LocalTaskMap
 from ..problem import Problem
-from .learner import Learner, constants_of, held_by, in_order, require_no_plain_tensors
+from .learner import Learner, constants_of, held_by, require_no_plain_tensors
 from .tensor_file import TensorFile
 
 GROUPS = ("params", "state", "constants")
@@ -51,7 +51,12 @@ def open_learner(
     params, state, constants = (file.group(name, device) for name in GROUPS)
     _fill(network, {**params, **state, **constants})
     learner = Learner(algorithm, network, problem, device, LocalTaskMap("loop"))
-    return learner, in_order(Meta(params, state))
+    # In the network's order, not the file's: sums over all, such as the norm of the
+    # meta-gradient, are rounded alike then.
+    return learner, Meta(
+        {name: params[name] for name in wanted.params},
+        {name: state[name] for name in wanted.state},
+    )
 
 
 FILLS = ("normal_", "uniform_", "kaiming_uniform_", "constant_", "fill_", "zero_")
