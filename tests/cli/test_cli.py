@@ -183,7 +183,7 @@ def test_an_episode_of_changed_settings_is_drawn_as_it_was(project: Path) -> Non
         (["train", "--dataset", "sinusoid", "--model", "conv4"], 2, "--model mlp"),
         (
             ["train", "--dataset", "omniglot", "-s", "dataset.root=/none"],
-            1,
+            2,
             "dataset.root = '/none' does not exist",
         ),
         (["train", "--from-run", "77"], 1, "no run '77'"),
