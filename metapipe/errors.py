@@ -123,6 +123,8 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     """A sentence that offers the nearest of `names`, or lists them all."""
     known = sorted(names)
     near = get_close_matches(name, known, n=1, cutoff=0.6)
+    if not near and len(name) > 2:  # cut short, as acc for accuracy
+        near = sorted((n for n in known if n.startswith(name)), key=len)[:1]
     if near:
         return f"did you mean '{near[0]}'?"
     return f"known: {', '.join(known)}" if known else "there are none"

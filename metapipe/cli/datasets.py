@@ -1,4 +1,4 @@
-"""`metapipe datasets show`."""
+"""`metapipe datasets list | show`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,22 @@ SHOWN = 5
 @click.group()
 def datasets() -> None:
     """See what data there are."""
+
+
+@datasets.command(name="list")
+@json_option
+@pass_app
+def list_(app: App, as_json: bool) -> None:
+    """List the data sets that can be used."""
+    rows = [
+        {name: plugin[name] for name in ("name", "distribution", "what")}
+        for plugin in app.catalogue.plugins
+        if plugin["kind"] == "dataset"
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    print_table(rows, ("name", "distribution", "what"))
 
 
 @datasets.command()

@@ -15,6 +15,7 @@ import click
 from ..errors import MetapipeError
 from ..runs.workspace import Workspace
 from ..version import __version__
+from .meanings import command_hint, usage_hint
 from .output import echo
 from .streams import ReaderGoneError, leave_stdout, log_to_stderr, prepare
 
@@ -58,8 +59,9 @@ class LazyGroup(click.Group):
         """The command, or a usage error with the nearest one."""
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
-            near = get_close_matches(name, COMMANDS, n=1)
+            near = get_close_matches(name, COMMANDS, n=1, cutoff=0.75)
             hint = f"did you mean '{near[0]}'?" if near else "see 'metapipe --help'"
+            hint = command_hint(name) or hint
             raise click.UsageError(f"no command '{name}'; {hint}", ctx)
         return super().resolve_command(ctx, args)
 
@@ -151,6 +153,8 @@ def _fail(message: str, code: int = 1) -> int:
 
 def _usage(error: click.ClickException) -> str:
     """click's message, and where to read on."""
+    if hint := usage_hint(error):
+        return hint
     message = " ".join(error.format_message().split())
     if "did you mean" in message.lower() or "--help" in message:
         return message

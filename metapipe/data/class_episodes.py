@@ -68,15 +68,18 @@ def require_items(names: Sequence[str], sizes: Sequence[int], task: Task) -> Non
     """Raise UnsupportedError if classes with these numbers of items are too few or too
     small for such an episode."""
     if task.ways > len(names):
+        count = len(names)
         raise UnsupportedError(
-            f"this split has {len(names)} classes and cannot give {task.ways} ways: "
-            f"use --ways {len(names)} or fewer"
+            f"the {task.split} split has {count} classes and cannot give {task.ways} "
+            f"ways: use --ways {count} or fewer, or more classes; with few of your "
+            "own, train on another data set and then adapt to yours"
         )
     smallest = min(range(len(sizes)), key=lambda number: sizes[number])
     if task.shots + task.queries > sizes[smallest]:
         raise UnsupportedError(
-            f"class '{names[smallest]}' has {sizes[smallest]} items and cannot give "
-            f"{task.shots} shots and {task.queries} queries: use fewer"
+            f"class '{names[smallest]}' of the {task.split} split has "
+            f"{sizes[smallest]} items and cannot give {task.shots} shots and "
+            f"{task.queries} queries: use fewer"
         )
     require_support(task)
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from ..errors import SettingError
+from .options import TRAINING, option_names
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,13 @@ def parse_assignment(text: str) -> tuple[str, Written]:
     """`training.lr=0.1` as name and value. Raises SettingError."""
     name, separator, value = text.partition("=")
     if not separator or "." not in name:
-        raise SettingError(
-            f"--set '{text}' is no assignment: write TABLE.NAME=VALUE, for example "
-            "algorithm.inner_lr=0.1"
+        meant = option_names(TRAINING).get(name.strip()) if separator else None
+        remedy = (
+            f"write {meant}={value}"
+            if meant
+            else "write TABLE.NAME=VALUE, for example algorithm.inner_lr=0.1"
         )
+        raise SettingError(f"--set '{text}' is no assignment: {remedy}")
     return name.strip(), Written(value.strip())
 
 

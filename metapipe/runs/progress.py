@@ -15,7 +15,6 @@ from rich.progress import (
     ProgressColumn,
     Task,
     TextColumn,
-    TimeRemainingColumn,
 )
 from rich.table import Column
 from rich.text import Text
@@ -78,8 +77,7 @@ class Lines:
         now = time.monotonic()
         if "val_loss" in metrics or now - self._shown >= QUIET_SECONDS:
             self._shown = now
-            left = (now - self._begun) * (run.iterations - step)
-            left /= max(step - self._first, 1)
+            left = _left(run, now - self._begun, step, self._first)
             _say(
                 f"{step}/{run.iterations}  {describe(self._latest)}  "
                 f"{_duration(left)} left"
@@ -111,7 +109,7 @@ class Bar:
             BarColumn(bar_width=16),
             MofNCompleteColumn(),
             Figures(),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]}"),
             console=Console(stderr=True),
         )
         self._latest: dict[str, float] = {}
@@ -119,8 +117,9 @@ class Bar:
     @hookimpl
     def run_started(self, run: RunInfo) -> None:
         """Show the bar."""
+        self._begun, self._first = time.monotonic(), run.step
         self._task = self._progress.add_task(
-            f"run {run.id}", total=run.iterations, completed=run.step
+            f"run {run.id}", total=run.iterations, completed=run.step, left=""
         )
         self._progress.start()
 
@@ -130,8 +129,10 @@ class Bar:
     ) -> None:
         """Move it."""
         self._latest.update(metrics)
+        seconds = time.monotonic() - self._begun
+        left = f"{_duration(_left(run, seconds, step, self._first))} left"
         figures = describe(self._latest)
-        self._progress.update(self._task, completed=step, figures=figures)
+        self._progress.update(self._task, completed=step, figures=figures, left=left)
 
     @hookimpl
     def checkpoint_saved(self, run: RunInfo, checkpoint: CheckpointInfo) -> None:
@@ -152,6 +153,14 @@ class Bar:
     def run_failed(self, run: RunInfo) -> None:
         """The error's line comes next."""
         self._progress.stop()
+
+
+def _left(run: RunInfo, seconds: float, step: int, first: int) -> float:
+    """Seconds that are left to the end of the iterations, or of the minutes, if that
+    comes first, after some of them."""
+    left = seconds * (run.iterations - step) / max(step - first, 1)
+    minutes = run.experiment.get("training", {}).get("minutes")
+    return left if minutes is None else max(min(left, 60 * minutes - seconds), 0.0)
 
 
 def _say(line: str) -> None:

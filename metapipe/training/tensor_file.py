@@ -35,6 +35,9 @@ Which = Literal["checkpoint", "adapted"]
 
 WHICH = {"checkpoint": "a checkpoint of a run", "adapted": "an adapted model"}
 
+MAKE = "make one with metapipe adapt RUN --support DIR --out FILE"
+"""What to do without an adapted model."""
+
 ZEROS = b"0" * 64
 CHECKSUM = re.compile(rb'"sha256":"([0-9a-f]{64})"')
 """In the raw bytes; inside the JSON of `metapipe` quotes are escaped."""
@@ -112,11 +115,8 @@ def read_tensors(path: Path, which: Which) -> TensorFile:
     header = _header(path, metadata, checked)
     if header["which"] != which:
         found = WHICH.get(str(header["which"]), "something else")
-        remedy = ": make one with metapipe adapt RUN --support DIR --out FILE"
-        raise CheckpointError(
-            f"{path} is {found}, not {WHICH[which]}"
-            f"{remedy if which == 'adapted' else ''}"
-        )
+        remedy = f": {MAKE}" if which == "adapted" else ""
+        raise CheckpointError(f"{path} is {found}, not {WHICH[which]}{remedy}")
     return TensorFile(path, header, tensors)
 
 
@@ -181,7 +181,9 @@ def _has_true_checksum(path: Path, which: Which) -> bool:
                 digest.update(block)
     except OSError as error:
         name = WHICH[which].removeprefix("a ").removeprefix("an ")
-        raise CheckpointError(f"no {name} at {path}: {error.strerror}") from error
+        remedy = f"; {MAKE}" if which == "adapted" else ""
+        text = f"no {name} at {path}: {error.strerror}{remedy}"
+        raise CheckpointError(text) from error
     if digest.hexdigest().encode() != found[1]:
         raise CheckpointError(
             f"{path} is damaged: its content is not that of its checksum"
