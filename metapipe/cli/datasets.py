@@ -105,7 +105,9 @@ def _print(found: DatasetReport) -> None:
     rows = [_facts(split, source) for split, source in found.sources.items()]
     print_table(rows, ("split", "problem", "classes", "items", "each", "shape", "MiB"))
     if found.shared:
-        heading(f"{len(found.shared)} items are in more than one split")
+        count = len(found.shared)
+        are = "1 item is" if count == 1 else f"{count} items are"
+        heading(f"{are} in more than one split")
         for members in found.shared[:SHOWN]:
             echo("  " + " = ".join(members))
     elif any(source.facts.sizes for source in found.sources.values()):

@@ -23,7 +23,7 @@ from .image_encoder import Fit, ImageEncoder, unit_floats
 from .image_source import ImageClass, ImageSource, with_rotations
 from .labelled import Labelled, labelled
 from .leftovers import is_leftover
-from .names import normal_name, readable_name
+from .names import nearly_one, normal_name, readable_name
 from .passed_over import first_few
 from .picture_files import picture_suffixes
 from .resized_source import ResizedSource, resize
@@ -73,6 +73,7 @@ __all__ = [
     "keys",
     "labelled",
     "labels_of",
+    "nearly_one",
     "normal_name",
     "open_bank",
     "picture_suffixes",

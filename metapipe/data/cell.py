@@ -34,6 +34,11 @@ MONEY = "$\u20ac\u00a3\u00a5"
 WRITTEN = re.compile(
     rf"[-+(]?\s*[{MONEY}]?\s*[-+]?\d[\d\s.,'\u2019_]*[%\u2030{MONEY}]?\)?", re.ASCII
 )
+OTHERWISE = re.compile(
+    r"0x[0-9a-f]+|[-+]?\d*\.?\d+d[-+]?\d+|\d+:\d\d(:\d\d)?(\.\d+)?", re.I | re.ASCII
+)
+"""As C, Fortran and clocks write them."""
+
 DATE = re.compile(r"(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3\d{2,4})\b.*")
 
 
@@ -51,11 +56,13 @@ def kind_of(value: Any) -> Kind:
     if isinstance(value, Mapping | list | tuple | set | bytes) or _is_array(value):
         return "nested"
     text = str(value).strip().replace("\xa0", " ").replace("\u202f", " ")
+    text = text.replace("\u2212", "-").replace("\u2010", "-").replace("\u2011", "-")
     if len(text) > LONGEST:
         return "name"
     if DATE.fullmatch(text):
         return "date"
-    return "written" if WRITTEN.fullmatch(text) else "name"
+    written = WRITTEN.fullmatch(text) or OTHERWISE.fullmatch(text)
+    return "written" if written else "name"
 
 
 def is_missing(value: Any) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .file import File, NoFile, Parts
 from .files import entries, is_of
-from .names import normal_name, readable_name
+from .names import nearly_one, normal_name, readable_name
 from .passed_over import OTHER, SHOWN, STRAY, PassedOver, first_few
 
 logger = logging.getLogger("metapipe")
@@ -158,13 +158,11 @@ def _tell_passed(
 def _tell_names(root: Path, folders: set[Parts]) -> None:
     """Folders that are one class by name, and classes that nearly are."""
     same: dict[str, list[str]] = defaultdict(list)
-    near: dict[str, set[str]] = defaultdict(set)
     for folder in sorted(folders):
         name = class_of(folder)
         same[name].append(ascii("/".join(folder)))
-        near[name.casefold()].add(name)
     for found in [names for names in same.values() if len(names) > 1][:SHOWN]:
         logger.warning("%s: %s are one class by name", root, " and ".join(found))
-    for found in [sorted(names) for names in near.values() if len(names) > 1][:SHOWN]:
-        text = "%s: classes that differ in capital letters only: %s"
-        logger.warning(text, root, " and ".join(found))
+    for found in nearly_one(same)[:SHOWN]:
+        text = "%s: classes that may be one, written in two ways: %s"
+        logger.warning(text, root, " and ".join(map(ascii, found)))

@@ -48,6 +48,8 @@ def read_rows(
         if column_name(column) not in rows[0]:
             raise DataError(f"{name} has no column '{column}'; {_hint(column, rows)}")
     for row in rows:
+        if all(str(value).strip() == name for name, value in row.items()):
+            raise DataError(f"{row.origin} is the header again: leave it out")
         for column in filled:
             if not normal_name(row[column_name(column)]):
                 raise DataError(f"{row.origin} says nothing in '{column}'")

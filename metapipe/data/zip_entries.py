@@ -19,6 +19,7 @@ MAX_DIRECTORY = 24 * 2**20
 """Bytes of the list of members, or an eighth of the file."""
 
 UTF8 = 0x800
+ENCRYPTED = 0x1
 """The flag of a member that its name is in UTF-8."""
 
 PIECE = 64
@@ -99,6 +100,8 @@ def _names(root: Path, members: Sequence[zipfile.ZipInfo]) -> Mapping[str, str]:
 
 def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     """No more than the member says of itself is unpacked, which may be a lie."""
+    if info.flag_bits & ENCRYPTED:
+        raise OSError("it is encrypted: unpack the zip with its password")
     with archive.open(info) as file:
         if info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             return file.read(info.file_size)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from ..errors import DataError
@@ -140,7 +141,11 @@ class _Arrival:
     def flush(self) -> None:
         """Write what waits."""
         if self.waiting:
-            self.session.execute(insert(self.table.__table__), self.waiting)  # type: ignore[arg-type]  # a Table
+            try:
+                self.session.execute(insert(self.table.__table__), self.waiting)  # type: ignore[arg-type]  # a Table
+            except IntegrityError as error:
+                name = self.table.__tablename__
+                raise DataError(f"rows of {name} contradict each other") from error
             self.waiting = []
 
     def _take_run(self, values: dict[str, Any], parent: Any) -> None:

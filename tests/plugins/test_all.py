@@ -22,8 +22,16 @@ SPECIAL = {("metanet", "conv4"): {"normalise": False}}
 GENTLE = {
     ("anil", "r2d2net"): {"inner_lr": 0.01},
     ("imaml", "conv4"): {"inner_lr": 0.02},
+    ("imaml", "ngrams"): {"inner_lr": 0.02},
 }
 """Where the default step of the inner loop is too long for the toy problem."""
+
+LONGER = {("protomaml", "ngrams")}
+"""Where the toy problem takes more than a moment to learn."""
+
+SATURATED = {("protomaml", "r2d2net"), ("protomaml", "resnet12")}
+"""Where prototypes of large features classify the support set so well that hardly any
+second derivative is left: first order is exact, as far as differences can tell."""
 
 INEXACT = {
     "imaml": "it is that of the inner problem's end, not of a number of steps",
@@ -101,9 +109,14 @@ def contract(
         "shape": shape_of(model),
         "regression": regression,
         "exact_gradient": algorithm not in INEXACT,
-        "inexact": {"first_order": True, **INEXACT_WITH.get(algorithm, {})},
+        "inexact": {
+            **({} if (algorithm, model) in SATURATED else {"first_order": True}),
+            **INEXACT_WITH.get(algorithm, {}),
+        },
         "reports_adapted": algorithm not in OTHER_PROBLEM,
     }
+    if (algorithm, model) in LONGER:
+        members["learning"] = TrainingSettings(iterations=60, tasks=4, lr=0.01)
     if model != "conv4":  # with it, and in each algorithm's own file, once is enough
         members |= dict.fromkeys(LEAKS)
     name = f"Test_{algorithm}_{model}{'_regression' if regression else ''}"

@@ -38,6 +38,5 @@ def test_a_step_is_mamls_below_the_head_and_none_in_it() -> None:
 
 
 def test_a_model_that_is_a_head_alone_is_refused() -> None:
-    network = BOIL().build(Identity(), PROBLEM)
     with pytest.raises(UnsupportedError, match="below the model's head"):
-        BOIL().fixed(network)
+        BOIL().build(Identity(), PROBLEM)

@@ -1,9 +1,12 @@
 """Tables of one's own: which columns are learned from, and what rows are called."""
 
 import csv
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import error_line, metapipe
 
 from metapipe import DataError
 from metapipe.experiment.registry import load
@@ -103,3 +106,37 @@ def test_a_target_that_is_no_number_is_named_by_its_row(tmp_path):
         path = write_table(tmp_path / "t.csv", rows)
         with pytest.raises(DataError, match=rf"t.csv: row 8: column 'y' has '{value}'"):
             opened(path, label="y", group="label", shares=(1, 0))
+
+
+@pytest.mark.parametrize(
+    ("extra", "told"),
+    [
+        (["0.5,K1"] * 2, "'label' has names that may be one, written in two ways"),
+        (["0.5,k\u200b1"], r"'k1' and 'k\\u200b1'"),
+        (["0.25,k1"] * 3, "2 rows are there twice, most of them where 'label' is 'k1'"),
+    ],
+)
+def test_what_is_perhaps_one_is_told_of_once(extra, told, tmp_path: Path) -> None:
+    rows = [f"{n * n % 83 / 7},k{n % 8}" for n in range(80)]
+    (tmp_path / "t.csv").write_text("\n".join(["x,label", *rows, *extra]))
+    table = ("datasets", "show", "table", "-s", "dataset.root=t.csv")
+    _, lines = metapipe(*table, cwd=tmp_path)
+    assert len(re.findall(told, lines)) == 1
+
+
+def test_a_header_in_the_middle_is_refused(tmp_path: Path) -> None:
+    """As `cat` makes one of two tables."""
+    rows = [f"{n * n % 83 / 7},k{n % 8}" for n in range(80)]
+    (tmp_path / "t.csv").write_text("\n".join(["x,label", *rows, "x,label", *rows]))
+    table = ("datasets", "show", "table", "-s", "dataset.root=t.csv")
+    line = error_line(*table, cwd=tmp_path, code=1)
+    assert "row 81 is the header again" in line
+
+
+@pytest.mark.parametrize("written", ["\u22121.5", "0x1f", "1.5D+02", "3:07"])
+def test_a_number_in_another_spelling_is_no_name(written, tmp_path: Path) -> None:
+    rows = [f"{written if n % 2 else n * n % 83 / 7},k{n % 8}" for n in range(80)]
+    (tmp_path / "t.csv").write_text("\n".join(["x,label", *rows]))
+    table = ("datasets", "show", "table", "-s", "dataset.root=t.csv")
+    line = error_line(*table, cwd=tmp_path, code=1)
+    assert "which is read as no number" in line

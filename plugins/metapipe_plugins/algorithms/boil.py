@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from metapipe import Register, UnsupportedError, hookimpl
+from metapipe import Model, Problem, Register, UnsupportedError, hookimpl
 from metapipe_plugins.algorithms.maml import MAML
 
 
@@ -27,18 +27,23 @@ class BOIL(MAML):
         "adapted with adapt_normalisation only, where the authors' code adapts them"
     )
 
-    def fixed(self, network: nn.Module) -> Collection[str]:
-        """The head, and normalisation layers as in MAML. Raises UnsupportedError for a
-        network that has nothing else."""
+    def build(self, model: Model, problem: Problem) -> nn.Module:
+        """The model with its head. Raises UnsupportedError for one that has nothing
+        below it that could adapt."""
+        network = super().build(model, problem)
         names = {name for name, _ in network.named_parameters()}
-        head = {name for name in names if name.startswith("head.")}
-        left = head | set(super().fixed(network))
-        if not head or left >= names:
+        if names <= set(self.fixed(network)):
             raise UnsupportedError(
                 "boil adapts what is below the model's head, and this model has "
-                "nothing there or no head: choose another, for example --model conv4"
+                "nothing there: choose another, for example --model conv4"
             )
-        return left
+        return network
+
+    def fixed(self, network: nn.Module) -> Collection[str]:
+        """The head, and normalisation layers as in MAML."""
+        names = {name for name, _ in network.named_parameters()}
+        head = {name for name in names if name.startswith("head.")}
+        return head | set(super().fixed(network))
 
 
 @hookimpl

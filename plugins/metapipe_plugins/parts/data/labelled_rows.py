@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from operator import itemgetter
 
-from metapipe.data import Row, is_missing, normal_name
+from metapipe.data import Row, is_missing, nearly_one, normal_name
 
 logger = logging.getLogger("metapipe")
 
@@ -25,4 +26,26 @@ def by_name(rows: Iterable[Row], column: str) -> Mapping[str, list[Row]]:
             name,
             column,
         )
+    _tell_of_doubles(found, column)
+    for names in nearly_one(found):
+        logger.warning(
+            "'%s' has names that may be one, written in two ways: %s",
+            column,
+            " and ".join(map(ascii, names)),
+        )
     return found
+
+
+def _tell_of_doubles(found: Mapping[str, list[Row]], column: str) -> None:
+    """Rows that are there twice: support and query then share them."""
+    doubles = {
+        name: len(rows) - len({tuple(map(str, row.values())) for row in rows})
+        for name, rows in found.items()
+    }
+    count, (name, _) = sum(doubles.values()), max(doubles.items(), key=itemgetter(1))
+    if count:
+        logger.warning(
+            "%d rows are there twice, most of them where '%s' is '%s': support and "
+            "query may share them",
+            *(count, column, name),
+        )
