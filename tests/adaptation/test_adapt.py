@@ -250,7 +250,7 @@ def test_what_cannot_be_done_is_one_line(project, task, tmp_path):
     shutil.copytree(task / "support" / "class 1", one / "only")
     for arguments, message, code in (
         (("--support", str(one)), "one class", 2),
-        (("--support", str(tmp_path / "none")), "does not exist", 1),
+        (("--support", str(tmp_path / "none")), "does not exist", 2),
         (
             ("--support", str(task / "query"), "--query", str(one)),
             "no class of the support set",

@@ -193,7 +193,7 @@ def test_mistakes_are_one_line(project, tmp_path):
         (("latest", "--backbone", "gradients", *shots), "give either a run or", 2),
         (shots, "RUN, or --backbone NAME", 2),
         (("--backbone", "gradients", "--support", str(one)), "one class only", 2),
-        (("--backbone", "gradients", "--support", "none"), "does not exist", 1),
+        (("--backbone", "gradients", "--support", "none"), "does not exist", 2),
         (("--backbone", "gradients", *shots, "--head", "maml"), "not (logistic)", 2),
         (("--backbone", "gradients", *shots, "--head", "x"), "no algorithm", 2),
         (("latest", *shots, "--head", "logistic"), "a head goes with", 2),

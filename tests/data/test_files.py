@@ -184,7 +184,7 @@ def test_pictures_in_two_classes_are_told(tmp_path, caplog):
 
 def test_a_class_with_too_few_is_named(tmp_path):
     root = write_classes(tmp_path, {"a": 5, "b": 2})
-    with pytest.raises(UnsupportedError, match="class 'b' has 2"):
+    with pytest.raises(UnsupportedError, match="class 'b' of the train split has 2"):
         folder_source(root, shares=(1.0, 0.0)).check(Task("x", "train", 0, 0, 2, 1, 3))
 
 

@@ -99,7 +99,7 @@ def test_what_cannot_be_drawn_is_refused_with_what_can(bank) -> None:
     drawn.check(Task("x", "val", 0, 0, 6, 3, 4))
     with pytest.raises(UnsupportedError, match="6 classes and cannot give 7 ways"):
         drawn.check(Task("x", "val", 0, 0, 7, 1, 1))
-    with pytest.raises(UnsupportedError, match="'class1' has 7 items"):
+    with pytest.raises(UnsupportedError, match="'class1' of the val split has 7 items"):
         drawn.check(Task("x", "val", 0, 0, 5, 4, 4))
 
 

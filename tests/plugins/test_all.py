@@ -53,9 +53,12 @@ OTHER_PROBLEM = {
 }
 """Why the loss in training is not that of adapting and predicting."""
 
-UNSUPPORTED = [("metanet", "ngrams"), ("metanet", "r2d2net"), ("metanet", "resnet12")]
-"""MetaNet augments layers that follow one another; residual blocks and embeddings are
-more."""
+UNSUPPORTED = [
+    ("boil", "identity"),
+    *(("metanet", model) for model in ("ngrams", "r2d2net", "resnet12")),
+]
+"""BOIL adapts what is below the head. MetaNet augments layers that follow one another;
+residual blocks and embeddings are more."""
 
 REGISTRY = load()
 ALGORITHMS = [

@@ -40,6 +40,7 @@ THEIRS = (
 @contextmanager
 def begun(url: str) -> Iterator[Connection]:
     """A transaction in a database of any revision."""
+    engine.make_room(url)
     opened = engine.connect(url)
     with opened.begin() as connection:
         yield connection
