@@ -82,6 +82,8 @@ class Experiment:
                 "repeat it with metapipe adapt --backbone NAME, or name a trained run"
             )
         origins = origins or {}
+        if not isinstance(tables, Mapping):
+            raise SettingError(f"{tables!r} is no experiment, which is tables by name")
         for name, values in tables.items():
             if not isinstance(values, Mapping):
                 raise SettingError(f"[{name}] is no table of settings: {values!r}")

@@ -16,7 +16,7 @@ from .target import Target
 from .values import damaged
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "TGA", "ICO", "PCX")
-FORMATS += ("JPEG2000", "DDS", "SGI", "MPO", "ICNS", "IM", "DIB")
+FORMATS += ("JPEG2000", "DDS", "SGI", "MPO", "ICNS", "DIB")
 MODES = ("L", "RGB", "RGBA", "P", "1", "I;16", "I", "F", "CMYK", "LA", "YCbCr")
 SIZES = ((1, 1), (7, 5), (32, 32), (100, 1), (64, 200))
 ENCODERS = tuple(
