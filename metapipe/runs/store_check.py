@@ -115,6 +115,9 @@ def _without_run(store: StoreReader, known: set[Path]) -> Iterator[Fault]:
             if DIRECTORY.fullmatch(path.name) and path.resolve() not in known
         ]
         if names:
-            detail = f"{len(names)} directories of runs not in this store: {names[0]}"
+            detail = (
+                f"{len(names)} directories of runs not in this store, perhaps another "
+                f"store's: {names[0]}"
+            )
             more = " ..." if len(names) > 1 else ""
             yield Fault("files without a run", str(folder), detail + more, True)
