@@ -62,7 +62,7 @@ OPTIONS: Mapping[str, str] = {
 NEAR = 0.75
 """How alike two options are at least, if one is offered for the other."""
 
-EXTRA = re.compile(r"unexpected extra arguments? \((\S+)")
+EXTRA = re.compile(r"unexpected extra arguments? \(([^\s)]+)")
 
 
 def usage_hint(error: click.ClickException) -> str | None:

@@ -133,7 +133,7 @@ def test_a_data_set_is_shown(tmp_path):
     assert found["shared"] == [[f"test/{test}", f"train/{train}"]]
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
     out, _ = metapipe(*command, "--classes", cwd=tmp_path)
-    assert "1 items are in more than one split" in out
+    assert "1 item is in more than one split" in out
     assert f"  test/{test} = train/{train}" in out
     line = error_line(*command, "--png", "x.png", "--ways", "9", cwd=tmp_path, code=2)
     assert "use --ways 6 or fewer" in line

@@ -6,7 +6,7 @@ import pytest
 from commands import error_line, metapipe
 
 MISTAKES = {
-    "train maml": "use --plugin maml",
+    "train maml": "train takes no argument 'maml': use --plugin maml",
     "list": "use 'metapipe runs list'",
     "show latest": "use 'metapipe runs show RUN'",
     "test latest": "use 'metapipe evaluate RUN'",

@@ -43,7 +43,8 @@ class Target:
         Raises Fault for anything else, for a message of several lines, and for what
         took too long or too much.
         """
-        made = self.make(Random(f"{self.name} {seed}"))
+        with warnings.catch_warnings(action="ignore"):  # of what writes odd files
+            made = self.make(Random(f"{self.name} {seed}"))
         held, began = peak(), time.process_time()
         try:
             with warnings.catch_warnings(action="error"):  # they would be printed
