@@ -76,14 +76,14 @@ class Experiment:
         SettingError and UnknownNameError. Raises UsageError for the tables of a head
         on a backbone, which is no experiment.
         """
+        if not isinstance(tables, Mapping):
+            raise SettingError(f"{tables!r} is no experiment, which is tables by name")
         if "backbone" in tables:
             raise UsageError(
                 "this run trained nothing, it is a head on the vectors of a backbone: "
                 "repeat it with metapipe adapt --backbone NAME, or name a trained run"
             )
         origins = origins or {}
-        if not isinstance(tables, Mapping):
-            raise SettingError(f"{tables!r} is no experiment, which is tables by name")
         for name, values in tables.items():
             if not isinstance(values, Mapping):
                 raise SettingError(f"[{name}] is no table of settings: {values!r}")

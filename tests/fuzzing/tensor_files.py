@@ -42,7 +42,7 @@ def checkpoints(registry: Registry, whole: bytes) -> Target:
         path = folder / "latest.safetensors"
         path.write_bytes(made)
         checkpoint = load_checkpoint(path)
-        settings = Experiment.from_dict(checkpoint.header["experiment"], registry)
+        settings = Experiment.from_dict(checkpoint.header.get("experiment"), registry)
         prepared = prepare(settings, checkpoint)
         groups = settings.algorithm.groups()
         checkpoint.restore(initial_state(prepared.meta, settings.training, groups))
