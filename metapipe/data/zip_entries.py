@@ -40,7 +40,7 @@ def zip_entries(root: Path) -> Iterator[File | NoFile]:
         for info in members:
             name = names.get(info.filename, info.filename)
             kind = stat.S_IFMT(info.external_attr >> 16)
-            if info.is_dir():
+            if info.filename.endswith("/"):
                 bound.folder(name)
             elif kind in (0, stat.S_IFREG):
                 read = partial(_content, archive, info)

@@ -6,8 +6,8 @@ Tensors are named `params/NAME`, `state/NAME`, `constants/NAME` and
 
 from __future__ import annotations
 
-import math
 import reprlib
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +29,9 @@ ABSENT = object()
 
 
 def _is_number(value: object) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value)  # type: ignore[arg-type]  # it is a number
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= sys.float_info.max  # nor so large that no float is as large
 
 
 def _are_names(value: object) -> bool:

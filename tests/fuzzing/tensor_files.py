@@ -78,7 +78,7 @@ def _other_table(random: Random, head: dict[str, Any]) -> dict[str, Any]:
     """Another shape, type, place or name of a tensor."""
     names = [name for name in head if name != "__metadata__"]
     name = random.choice(names)
-    entry = head[name]
+    entry = head[name] if isinstance(head[name], dict) else {}
     match random.randrange(5):
         case 0:
             return {k: v for k, v in head.items() if k != name}

@@ -85,7 +85,7 @@ def changed(random: Random, known: Any) -> Any:
         case 2 if isinstance(known, list):
             return known * random.choice((0, 2, 3, 1000))
         case 3 if isinstance(known, int | float) and not isinstance(known, bool):
-            return random.choice((known + 1, -known, known * 1000, known / 3))
+            return random.choice((known + 1, -known, known * 1000, known // 3))
         case _:
             return value(random)
 
