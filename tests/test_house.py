@@ -122,6 +122,19 @@ def test_nobody_imports_what_another_file_keeps_to_itself() -> None:
                 assert not private, f"{path.name}:{node.lineno}: {private}"
 
 
+def test_a_name_is_given_once_in_a_file() -> None:
+    """A second value for a constant is a slip: whoever reads the first is deceived."""
+    for path in [*PACKAGE.rglob("*.py"), *PLUGINS]:
+        given = [
+            target.id
+            for node in ast.parse(path.read_text()).body
+            if isinstance(node, ast.Assign)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        ]
+        assert sorted(given) == sorted(set(given)), path.name
+
+
 def test_tests_use_nothing_private() -> None:
     """An attribute with an underscore is its own file's; `_replace` is Python's."""
     for path in (ROOT / "tests").rglob("*.py"):

@@ -26,7 +26,7 @@ from ..errors import FilterError
 from ..printable import is_text
 from .fields import Condition, Fields, compare, ordered
 
-LONGEST = 200
+QUOTED = 200
 """Characters of a filter that a message quotes."""
 
 TOKEN = re.compile(
@@ -191,4 +191,4 @@ def _tokens(text: str) -> list[_Token]:
 
 def _shown(text: str) -> str:
     """The user's text, or its beginning."""
-    return f"'{text}'" if len(text) <= LONGEST else f"'{text[:LONGEST]}...'"
+    return f"'{text}'" if len(text) <= QUOTED else f"'{text[:QUOTED]}...'"

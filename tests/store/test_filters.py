@@ -191,3 +191,10 @@ def test_a_filter_of_megabytes_is_refused_at_once() -> None:
     text = "not " * 900_000 + "id=1"
     with pytest.raises(FilterError, match="a filter of 3,600,004 characters"):
         parse(text, episode_fields())
+
+
+def test_a_message_quotes_the_beginning_of_a_long_filter() -> None:
+    with pytest.raises(FilterError) as raised:
+        parse("accurracy>0 or " * 30 + "id=1", episode_fields())
+    assert "'accurracy>0 or " in str(raised.value)
+    assert str(raised.value).count("accurracy") < 20
