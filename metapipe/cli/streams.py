@@ -35,25 +35,8 @@ def log_to_stderr() -> None:
     if not logger.handlers:
         handler = logging.StreamHandler()
         handler.setFormatter(_Line("%(message)s"))
-        handler.addFilter(_Once())
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
-
-
-class _Once(logging.Filter):
-    """Lets a warning through once: data are read again for each split."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._told: set[str] = set()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Whether it is news."""
-        text = record.getMessage()
-        if record.levelno < logging.WARNING or text not in self._told:
-            self._told.add(text)
-            return True
-        return False
 
 
 def leave_stdout() -> None:

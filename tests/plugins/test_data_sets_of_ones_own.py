@@ -1,8 +1,5 @@
 """Texts and tables of one's own, and the named readers, on real data where there is."""
 
-import csv
-import gzip
-
 import numpy as np
 import pytest
 import torch
@@ -12,6 +9,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from tables import write_table
 
 from metapipe import DataError, Task, UnsupportedError
 from metapipe.data.encoders import encoder_from
@@ -24,15 +22,6 @@ from metapipe.testing import DatasetContract
 
 REGISTRY = load()
 SPLITS = ("train", "val", "test")
-
-
-def write_table(path, rows):
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "wt", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
 
 
 @pytest.fixture

@@ -1,26 +1,18 @@
 """Tables of one's own: which columns are learned from, and what rows are called."""
 
-import csv
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from commands import error_line, metapipe
+from tables import write_table
 
 from metapipe import DataError
 from metapipe.experiment.registry import load
 
 REGISTRY = load()
 SPLITS = ("train", "val", "test")
-
-
-def write_table(path, rows):
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
 
 
 def opened(root, split="train", **settings):

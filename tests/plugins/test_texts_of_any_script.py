@@ -1,11 +1,10 @@
 """Texts of any script, as data sets and as what a new task is made of."""
 
-import csv
-
 import numpy as np
 import pytest
 import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
+from tables import write_table
 
 from metapipe import DataError
 from metapipe.data.encoders import encoder_from
@@ -13,14 +12,6 @@ from metapipe.data.text_encoders import TextEncoder, TfidfEncoder
 from metapipe.experiment.registry import load
 
 REGISTRY = load()
-
-
-def write_table(path, rows):
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
 
 
 def opened(root, **settings):

@@ -22,7 +22,11 @@ from metapipe.data import (
     require_no_counter,
 )
 from metapipe_plugins.parts.data.class_splits import Lists, Shares, by_chance, by_lists
-from metapipe_plugins.parts.data.labelled_rows import by_name
+from metapipe_plugins.parts.data.labelled_rows import (
+    by_name,
+    tell_of_doubles,
+    tell_of_names,
+)
 
 Column = Annotated[str, AfterValidator(column_name)]
 
@@ -71,6 +75,9 @@ class Table(Dataset):
         tables = self._tables(self.root.expanduser(), by)
         features = self._features(tables, by)
         members = by_name((row for rows in tables for row in rows), by)
+        if split == "train":  # all splits are of the same rows: once is enough
+            tell_of_names(members, by)
+            tell_of_doubles(members, by)
         lists = self._lists(sorted(members))
         names = lists[split]
         if not names:

@@ -13,11 +13,16 @@ logger = logging.getLogger("metapipe")
 
 
 def by_name(rows: Iterable[Row], column: str) -> Mapping[str, list[Row]]:
-    """The rows of each class or group that a column names, in their order. A name that
-    is a usual word for what is missing is told of."""
+    """The rows of each class or group that a column names, in their order."""
     found: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         found[normal_name(row[column])].append(row)
+    return found
+
+
+def tell_of_names(found: Mapping[str, list[Row]], column: str) -> None:
+    """Of names that are a usual word for what is missing, and of two that may be one,
+    written in two ways."""
     for name in sorted(filter(is_missing, found)):
         logger.warning(
             "%d rows say '%s' in '%s', and are taken for a class of that name: if it "
@@ -26,18 +31,16 @@ def by_name(rows: Iterable[Row], column: str) -> Mapping[str, list[Row]]:
             name,
             column,
         )
-    _tell_of_doubles(found, column)
     for names in nearly_one(found):
         logger.warning(
             "'%s' has names that may be one, written in two ways: %s",
             column,
             " and ".join(map(ascii, names)),
         )
-    return found
 
 
-def _tell_of_doubles(found: Mapping[str, list[Row]], column: str) -> None:
-    """Rows that are there twice: support and query then share them."""
+def tell_of_doubles(found: Mapping[str, list[Row]], column: str) -> None:
+    """Of rows that are there twice: support and query then share them."""
     doubles = {
         name: len(rows) - len({tuple(map(str, row.values())) for row in rows})
         for name, rows in found.items()

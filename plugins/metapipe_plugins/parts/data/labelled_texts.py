@@ -23,7 +23,7 @@ from metapipe.data import (
     read_rows,
 )
 from metapipe_plugins.parts.data.class_splits import Lists
-from metapipe_plugins.parts.data.labelled_rows import by_name
+from metapipe_plugins.parts.data.labelled_rows import by_name, tell_of_names
 
 Texts = Mapping[str, Sequence[str]]
 """Of each class."""
@@ -111,9 +111,11 @@ def read_texts(root: Path, text: str, label: str, stems: Sequence[str] = ()) -> 
         raise DataError(f"{root} has none of the tables {' and '.join(stems)}")
     rows = [row for path in tables for row in read_rows(path, (text, label), (label,))]
     column = column_name(text)
+    labelled = by_name(rows, column_name(label))
+    tell_of_names(labelled, column_name(label))
     texts = {
         name: [str(row[column]) for row in members]
-        for name, members in by_name(rows, column_name(label)).items()
+        for name, members in labelled.items()
     }
     if empty := [row for row in rows if not str(row[column]).strip()]:
         first = getattr(empty[0], "origin", "")
