@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
@@ -59,9 +58,7 @@ class LazyGroup(click.Group):
         """The command, or a usage error with the nearest one."""
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
-            near = get_close_matches(name, COMMANDS, n=1, cutoff=0.75)
-            hint = f"did you mean '{near[0]}'?" if near else "see 'metapipe --help'"
-            hint = command_hint(name) or hint
+            hint = command_hint(name, COMMANDS)
             raise click.UsageError(f"no command '{name}'; {hint}", ctx)
         return super().resolve_command(ctx, args)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from difflib import SequenceMatcher
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 
 import click
 
@@ -60,7 +60,7 @@ OPTIONS: Mapping[str, str] = {
 """Options that are not there, and what is."""
 
 NEAR = 0.75
-"""How alike two options are at least, if one is offered for the other."""
+"""How alike two names are at least, if one is offered for the other."""
 
 EXTRA = re.compile(r"unexpected extra arguments? \(([^\s)]+)")
 
@@ -89,10 +89,17 @@ def usage_hint(error: click.ClickException) -> str | None:
     return None
 
 
-def command_hint(name: str) -> str | None:
-    """The command that is meant by one that is not there."""
-    meant = COMMANDS.get(name.lower())
-    return f"use '{meant}'" if meant else None
+def command_hint(name: str, known: Iterable[str]) -> str:
+    """What to type instead of a command that is not there."""
+    if meant := COMMANDS.get(name.lower()):
+        return f"use '{meant}'"
+    return nearest(name, known, "metapipe")
+
+
+def nearest(name: str, known: Iterable[str], command: str) -> str:
+    """The one that is hardly misspelt, or where to look: no far-fetched guess."""
+    near = get_close_matches(name, list(known), n=1, cutoff=NEAR)
+    return f"did you mean '{near[0]}'?" if near else f"see '{command} --help'"
 
 
 def _option(error: click.NoSuchOption, command: str) -> str:
@@ -101,10 +108,5 @@ def _option(error: click.NoSuchOption, command: str) -> str:
         return error.format_message()
     if name in OPTIONS:
         return f"no option '{name}': use {OPTIONS[name]}"
-    near = [
-        other
-        for other in error.possibilities or ()
-        if SequenceMatcher(None, name, other).ratio() >= NEAR
-    ]
-    hint = f"did you mean '{near[0]}'?" if near else f"see 'metapipe {command} --help'"
+    hint = nearest(name, error.possibilities or (), f"metapipe {command}")
     return f"no option '{name}'; {hint}"

@@ -5,7 +5,6 @@ What was made from plugins is as good as new while all of this is the same.
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..version import __version__
+from ..whole_file import sha256_of
 from .registry import GROUP, distribution, installed
 
 Stamps = dict[str, Any]
@@ -91,6 +91,6 @@ def _files(package: str) -> Iterator[Path]:
 
 def _sha256(path: Path) -> str | None:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return sha256_of(path)
     except OSError:
         return None

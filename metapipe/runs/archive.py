@@ -205,12 +205,10 @@ class Unpacker:
             if grown or (name != ROWS and not stored):
                 raise self._damaged(f"{name} would grow without measure")
             with self.archive.open(info) as file:
-                digest = hashlib.sha256()
-                for block in _blocks(file):
-                    digest.update(block)
+                found = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # it has readinto
         except UNREADABLE as error:
             raise self._damaged(error) from error
-        if digest.hexdigest() != member.sha256:
+        if found != member.sha256:
             raise self._damaged(f"the content of {name} is not that of its checksum")
 
     def _damaged(self, why: object) -> DataError:

@@ -6,9 +6,8 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ..errors import NotFoundError, StoreError, UsageError
 from ..events import RunInfo
@@ -17,21 +16,22 @@ from ..experiment.reading import Reading
 from ..experiment.registry import Registry
 from ..numerics.task_map import LocalTaskMap
 from ..store import TaskStore
-from ..store.records import EvaluationRow, NewEvaluation, NewRun, RunRow
+from ..store.records import EvaluationRow, NewEvaluation, RunRow
 from ..training.exactness import require_exact
 from ..training.learner import Learner
 from ..training.loop import initial_state
 from .continuation import longer, tell_of_former_end
+from .entry import new_run
 from .examination import judge
 from .heartbeat import heartbeat
 from .labels import UNLABELLED, Labels
 from .mapping import mapping_for, mapping_of
 from .patience import Patience
 from .preparation import Prepared, check_dropout, check_trainable
-from .provenance import environment, git_state, host
+from .provenance import host
 from .reporter import Reporter
 from .resumption import Resumption, resumption
-from .run_files import new_directory, tidy
+from .run_files import tidy
 from .session import TrainingSession
 from .signals import interruptible
 from .start import Start, prepared_from, start_of
@@ -84,33 +84,8 @@ def train(
     check_dropout(experiment, prepared.learner.network)
     reading.tell(["model"])
     check_trainable(prepared)
-    directory = new_directory(project)
-    commit, dirty = git_state(project)
-    run_id = store.begin_run(
-        NewRun(
-            name=experiment.run.name,
-            algorithm=experiment.run.algorithm,
-            model=experiment.run.model,
-            dataset=experiment.run.dataset,
-            seed=experiment.run.seed,
-            ways=experiment.task.ways,
-            shots=experiment.task.shots,
-            queries=experiment.task.queries,
-            iterations=experiment.training.iterations,
-            config=experiment.to_dict(),
-            plugins=registry.versions(experiment.chosen),
-            environment=environment() | ({"start": start.to_json()} if start else {}),
-            git_commit=commit,
-            git_dirty=dirty,
-            device=prepared.learner.device,
-            mapping=None,
-            parent_id=start.run.id if start and parent is None else parent,
-            directory=str(directory),
-            host=host(),
-            pid=os.getpid(),
-            **_facts_of_data(prepared),
-        )
-    )
+    entry = new_run(experiment, prepared, registry, project, start, parent)
+    run_id = store.begin_run(entry)
     labels.put(store, run_id)
     outcome = _run(run_id, prepared, None, registry, store, observers)
     reading.tell(["task", "training", "algorithm", "dataset"])
@@ -280,18 +255,6 @@ def _outcome(
         device=session.learner.device,
         mapping=str(session.learner.mapping),
     )
-
-
-def _facts_of_data(prepared: Prepared) -> dict[str, Any]:
-    """What a run needs of its data ever after: to be adapted, the data need not be
-    there."""
-    source = prepared.sources["train"]
-    encoder = source.facts.encoder
-    return {
-        "fingerprint": source.facts.fingerprint,
-        "problem": asdict(prepared.learner.problem),
-        "encoder": None if encoder is None else encoder.model_dump(mode="json"),
-    }
 
 
 def _known_mapping(

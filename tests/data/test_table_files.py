@@ -14,7 +14,6 @@ from metapipe import DataError, PathError
 from metapipe.data.table_files import find_tables, read_rows
 
 WANTED = [{"text": "one, two", "label": "a"}, {"text": "drei\nvier", "label": "é"}]
-PLAIN = 'text,label\n"one, two",a\n"drei\nvier",é\n'
 
 
 def written(tmp_path, content, name="t.csv"):

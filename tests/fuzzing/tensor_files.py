@@ -20,8 +20,6 @@ from metapipe.training.loop import initial_state
 from .target import Target
 from .values import changed, damaged, value
 
-OURS = ("metapipe", "metapipe-adapted")
-
 
 def adapted_models(registry: Registry, whole: bytes) -> Target:
     """Made from one that is whole, opened, and asked for a prediction."""

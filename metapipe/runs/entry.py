@@ -1,0 +1,64 @@
+"""What is entered in the store of a run that begins."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..experiment.experiment import Experiment
+from ..experiment.registry import Registry
+from ..store.records import NewRun
+from .preparation import Prepared
+from .provenance import environment, git_state, host
+from .run_files import new_directory
+from .start import Start
+
+
+def new_run(
+    experiment: Experiment,
+    prepared: Prepared,
+    registry: Registry,
+    project: Path,
+    start: Start | None,
+    parent: int | None,
+) -> NewRun:
+    """The row of a run of this process, which repeats `parent` or begins at `start`, if
+    it does either; its directory is chosen, and not made."""
+    commit, dirty = git_state(project)
+    return NewRun(
+        name=experiment.run.name,
+        algorithm=experiment.run.algorithm,
+        model=experiment.run.model,
+        dataset=experiment.run.dataset,
+        seed=experiment.run.seed,
+        ways=experiment.task.ways,
+        shots=experiment.task.shots,
+        queries=experiment.task.queries,
+        iterations=experiment.training.iterations,
+        config=experiment.to_dict(),
+        plugins=registry.versions(experiment.chosen),
+        environment=environment() | ({"start": start.to_json()} if start else {}),
+        git_commit=commit,
+        git_dirty=dirty,
+        device=prepared.learner.device,
+        mapping=None,
+        parent_id=start.run.id if start and parent is None else parent,
+        directory=str(new_directory(project)),
+        host=host(),
+        pid=os.getpid(),
+        **_facts_of_data(prepared),
+    )
+
+
+def _facts_of_data(prepared: Prepared) -> dict[str, Any]:
+    """What a run needs of its data ever after: to be adapted, the data need not be
+    there."""
+    source = prepared.sources["train"]
+    encoder = source.facts.encoder
+    return {
+        "fingerprint": source.facts.fingerprint,
+        "problem": asdict(prepared.learner.problem),
+        "encoder": None if encoder is None else encoder.model_dump(mode="json"),
+    }
