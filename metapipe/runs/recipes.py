@@ -7,7 +7,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 from ..data.sampling import integers, keys
-from ..episode import Task
+from ..dataset import Source
+from ..episode import Episodes, Task
 from ..experiment.experiment import Experiment
 
 
@@ -19,6 +20,14 @@ def meta_batch(experiment: Experiment, iteration: int) -> list[list[Task]]:
     recipes = [replace(shape, index=first + n) for n in range(training.tasks)]
     ends = [n * training.tasks // training.shards for n in range(training.shards + 1)]
     return [recipes[start:end] for start, end in pairwise(ends)]
+
+
+def draw_meta_batch(
+    experiment: Experiment, source: Source, iteration: int, device: str
+) -> list[Episodes]:
+    """That meta-batch drawn, on the device: an element a part."""
+    parts = meta_batch(experiment, iteration)
+    return [source.draw(part).to(device) for part in parts]
 
 
 def extremes(experiment: Experiment) -> Iterator[Task]:

@@ -27,7 +27,7 @@ from ..training.learner import Learner
 from ..training.loop import Iteration, TrainingState, iterations, lr_at
 from .clock import Clock
 from .evaluations import evaluation_row, evaluation_tasks
-from .recipes import meta_batch
+from .recipes import draw_meta_batch
 from .reporter import Reporter
 from .signals import Interruption
 from .stretch import Stretch
@@ -60,8 +60,7 @@ class TrainingSession:
         """The training meta-batch of an iteration, counted from 0, on the device, in
         the parts whose gradients are computed one after the other."""
         source, device = self.sources["train"], self.learner.device
-        parts = meta_batch(self.experiment, iteration)
-        return [source.draw(part).to(device) for part in parts]
+        return draw_meta_batch(self.experiment, source, iteration, device)
 
     def train(self, interruption: Interruption) -> Ending:
         """Train to the end, or until interrupted or stopped by an observer; a

@@ -28,7 +28,7 @@ from ..training.learner import Learner
 from ..training.loop import Iteration, initial_state, iterations
 from .preparation import Prepared
 from .provenance import environment
-from .recipes import meta_batch
+from .recipes import draw_meta_batch
 from .replay import as_evaluated
 from .start import prepared_from, start_of
 from .stored_run import trained_learner
@@ -180,8 +180,8 @@ def _train(
     recorded = {metric.step for metric in metrics if metric.name == "grad_norm"}
 
     def draw(iteration: int) -> list[Episodes]:
-        parts = meta_batch(experiment, iteration)
-        return [prepared.sources["train"].draw(p).to(learner.device) for p in parts]
+        source = prepared.sources["train"]
+        return draw_meta_batch(experiment, source, iteration, learner.device)
 
     window: list[Iteration] = []
     loop = iterations(learner, state, experiment.training, draw, experiment.run.seed)
