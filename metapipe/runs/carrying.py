@@ -51,10 +51,7 @@ def export_runs(
     `force`; NotFoundError; WriteError; CheckpointError for a checkpoint that is missing
     or damaged.
     """
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder: name a file for the export")
-    if path.exists() and not force:
-        raise UsageError(f"there is a file {path} already: --force replaces it")
+    store.require_place(path, "export", force=force)
     rows = {row.id: row for row in map(store.run, refs)}
     for row in rows.values():
         if row.status == "running":

@@ -35,7 +35,7 @@ def backing_up(database: Database, path: Path, *, force: bool) -> Iterator[Path]
     so never those of the store. Raises UsageError if there is a file already, unless
     by `force`; WriteError, StoreError.
     """
-    require_place(database, path, force=force)
+    require_place(database, path, "backup", force=force)
     with whole_file(path) as file:
         aside = Path(file.name)
         try:
@@ -49,15 +49,15 @@ def backing_up(database: Database, path: Path, *, force: bool) -> Iterator[Path]
         yield aside
 
 
-def require_place(database: Database, path: Path, *, force: bool) -> None:
-    """Raise UsageError where no backup should be written."""
+def require_place(database: Database, path: Path, what: str, *, force: bool) -> None:
+    """Raise UsageError where no `what`, a backup or an export, should be written."""
     if path.is_dir():
-        raise UsageError(f"{path} is a folder: name a file for the backup")
+        raise UsageError(f"{path} is a folder: name a file for the {what}")
     store = database.engine.url.database
     if database.home and store and path.exists() and path.samefile(store):
         raise UsageError(f"{path} is the store itself: name another file")
     if path.exists() and not path.is_file():
-        raise UsageError(f"{path} is no regular file: name another for the backup")
+        raise UsageError(f"{path} is no regular file: name another for the {what}")
     if path.exists() and not force:
         raise UsageError(f"there is a file {path} already: --force replaces it")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from . import integrity, prunings, query, transfer
-from .backup import backing_up
+from .backup import backing_up, require_place
 from .database import Database
 from .groups import FIGURES, Grouping, groups, listed
 from .paging import Page
@@ -194,6 +194,11 @@ class StoreReader:
         """The run that is called so in any store. Raises ValueError for no uid."""
         with self._database.reading() as session:
             return transfer.find(session, uid)
+
+    def require_place(self, path: Path, what: str, *, force: bool) -> None:
+        """Raise UsageError where no `what` of this store should be written: a folder,
+        the store itself, and what is there, unless by `force`."""
+        require_place(self._database, path, what, force=force)
 
     @contextmanager
     def backing_up(self, path: Path, *, force: bool = False) -> Iterator[Path]:

@@ -89,6 +89,8 @@ def test_a_run_is_not_exported_half(source, tmp_path) -> None:
     with opened(url, tmp_path) as store:
         with pytest.raises(UsageError, match="is a folder"):
             export_runs(store, [1], tmp_path)
+        with pytest.raises(UsageError, match="is the store itself"):
+            export_runs(store, [1], tmp_path / ".metapipe/metapipe.db", force=True)
         gone = Path(store.checkpoints(1)[0].path)
         gone.write_bytes(b"x" * gone.stat().st_size)
         with pytest.raises(CheckpointError, match="is damaged: its content"):
