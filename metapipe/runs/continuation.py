@@ -14,6 +14,7 @@ from ..experiment.experiment import Experiment
 from ..experiment.setting_errors import first_error
 from ..settings import TrainingSettings
 from ..store.records import RunRow
+from ..training.loop import same_rates
 from .preparation import logger
 
 
@@ -35,7 +36,7 @@ def longer(
     if row.status == "completed" or asked:
         _require_longer(row, after, bool(asked))
     moved = after.iterations != before.iterations
-    if moved and before.schedule != "constant" and before.lr != before.final_lr:
+    if moved and not same_rates(before, after, row.step):
         raise UsageError(
             f"run {row.id} has a {before.schedule} schedule to iteration "
             f"{before.iterations}: with another end its step sizes would have been "

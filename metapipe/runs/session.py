@@ -24,7 +24,7 @@ from ..store.records import NewEvaluation
 from ..training.evaluation import evaluate
 from ..training.intervals import Summary, summarise
 from ..training.learner import Learner
-from ..training.loop import Iteration, TrainingState, iterations, lr_at
+from ..training.loop import Iteration, TrainingState, iterations, lr_at, same_rates
 from .clock import Clock
 from .evaluations import evaluation_row, evaluation_tasks
 from .recipes import draw_meta_batch
@@ -135,7 +135,8 @@ class TrainingSession:
     def _tell_of_a_cut(self) -> None:
         """Warn where the time was over before a schedule was."""
         training, step = self.experiment.training, self.state.step
-        if training.schedule != "constant" and step < training.iterations:
+        ended = training.model_copy(update={"iterations": step})
+        if step < training.iterations and not same_rates(training, ended, step + 1):
             logger.warning(
                 "training.minutes = %g ended training after %d of %d iterations: the "
                 "%s schedule was cut at a step size of %.3g; with --iterations %d it "

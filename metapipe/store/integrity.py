@@ -75,7 +75,8 @@ def _of_runs(session: Session) -> Iterator[Fault]:
         "an end before its begin": Run.finished < Run.created,
         "a step that cannot be": (Run.step < 0) | (Run.step > Run.iterations),
         "completed before its last step": (Run.status == "completed")
-        & (Run.step < Run.iterations),
+        & (Run.step < Run.iterations)
+        & Run.config["training", "minutes"].as_string().is_(None),
         "completed without an evaluation": (Run.status == "completed")
         & ~exists().where(Evaluation.run_id == Run.id),
     }

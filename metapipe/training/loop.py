@@ -139,6 +139,11 @@ def lr_at(settings: TrainingSettings, step: int) -> float:
     return settings.final_lr + (settings.lr - settings.final_lr) * left
 
 
+def same_rates(one: TrainingSettings, other: TrainingSettings, steps: int) -> bool:
+    """Whether both have the same outer step sizes in the first so many iterations."""
+    return all(lr_at(one, step) == lr_at(other, step) for step in range(steps))
+
+
 class _Pass(NamedTuple):
     """What one pass over a meta-batch saw, before it moved anything."""
 

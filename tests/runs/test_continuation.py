@@ -118,6 +118,14 @@ def test_a_schedule_keeps_its_end(project: Path) -> None:
     assert done.step == 8, "from lr to the same lr is no schedule"
 
 
+def test_steps_at_their_places_do_not_depend_on_the_end(project: Path) -> None:
+    steps = {"schedule": "steps", "factors": [[3, 0.5], [7, 0.1]]}
+    short, whole = (train(project, iterations=n, **steps) for n in (6, 9))
+    assert metapipe.resume(short, iterations=9, project=project, progress=False)
+    want, got = (tensors(project, run, "latest") for run in (whole, short))
+    assert all(torch.equal(got[name], value) for name, value in want.items())
+
+
 def test_a_run_that_time_ended_goes_on_for_longer(project: Path) -> None:
     short = train(project, iterations=60, minutes=1e-9, schedule="cosine")
     with TaskStore.open(default_url(project)) as store:

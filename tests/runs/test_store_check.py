@@ -163,3 +163,14 @@ def test_a_damaged_file_is_told(project) -> None:
     found = checked(project)
     assert not found.whole
     assert {fault.what for fault in found.faults} == {"damaged database"}
+
+
+def test_a_run_whose_time_was_over_is_whole(project) -> None:
+    """It is completed before the last of its iterations, as it was asked to be."""
+    change(
+        url_of(project),
+        "UPDATE runs SET iterations = 101, "
+        "config = json_set(config, '$.training', json_object('minutes', 0.5)) "
+        "WHERE status = 'completed'",
+    )
+    assert checked(project).whole

@@ -10,7 +10,7 @@ from toy_training import draw, learner
 from metapipe import Group, Meta
 from metapipe.errors import DivergedError
 from metapipe.settings import TrainingSettings
-from metapipe.training.loop import initial_state, iterations, lr_at
+from metapipe.training.loop import initial_state, iterations, lr_at, same_rates
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "adamw", "sgd"])
@@ -47,6 +47,21 @@ def test_steps_hold_from_their_places_on() -> None:
     places = [0, 9, 10, 39, 40, 99]
     want = [0.2, 0.2, 0.1, 0.1, 0.02, 0.02]
     assert [lr_at(settings, n) for n in places] == pytest.approx(want)
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({}, True),
+        ({"schedule": "steps", "factors": [[5, 0.5]]}, True),
+        ({"schedule": "cosine"}, False),
+        ({"schedule": "linear"}, False),
+        ({"schedule": "linear", "final_lr": 0.1}, True),
+    ],
+)
+def test_only_some_schedules_depend_on_the_end(changes, same) -> None:
+    short, long = (TrainingSettings(iterations=n, lr=0.1, **changes) for n in (10, 20))
+    assert same_rates(short, long, 10) == same
 
 
 @pytest.mark.parametrize(
