@@ -55,9 +55,8 @@ def groups(
     _require_present(session, keys, rows, chosen)
     found = [tuple(row[f"k{i}"] for i in range(len(keys))) for row in rows]
     runs = {key: int(row["runs"]) for key, row in zip(found, rows, strict=True)}
-    many = {key: count for key, count in runs.items() if count > 1}
-    cut = page.offset or (page.limit is not None and len(rows) >= page.limit)
-    differs = differences(session, keys, many, known, chosen, whole=not cut)
+    many = [group for group, count in runs.items() if count > 1]
+    differs = differences(session, keys, many, known, chosen) if many else {}
     return [
         GroupRow(
             {key.name: _value(key, v) for key, v in zip(keys, values, strict=True)},
