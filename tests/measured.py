@@ -1,16 +1,15 @@
 """What something takes in a fresh process."""
 
-import multiprocessing
 import resource
 import sys
 import time
 
+from commands import FORKS
+
 
 def peak_growth(function, argument):
     """What a function says in a fresh process, the MiB it takes there, and seconds."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["metapipe.data"])
-    with context.Pool(1) as pool:
+    with FORKS.Pool(1) as pool:
         return pool.apply(_measured, (function, argument))
 
 

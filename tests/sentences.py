@@ -3,15 +3,17 @@
 from pathlib import Path
 
 import torch
-from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
-from transformers import BertConfig, BertModel, BertTokenizer
 
 WORDS = ["card", "refund", "pin", "transfer", "fee", "limit", "cash", "please"]
 
 
 def write_model(root: Path) -> Path:
     """A folder with two layers, 16 numbers, and the mean of the words."""
+    # Here: it takes seconds, which each worker would spend that collects these tests.
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from transformers import BertConfig, BertModel, BertTokenizer
+
     folder, saved = root / "bert", root / "sentences"
     folder.mkdir()
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]

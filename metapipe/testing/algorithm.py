@@ -182,14 +182,14 @@ class AlgorithmContract(MetaGradientContract):
         """Accuracy 1/N on fresh episodes before the support set is seen."""
         if "classification" not in self.algorithm.kinds:
             return
+        learner, meta = self.learner(blobs(shape=self.shape))
+        unadapted = self.algorithm.unadapted(learner.network, meta)
+        if unadapted is None:
+            return
         figures = []
         for seed in range(60):
-            episodes = blobs(shape=self.shape, seed=seed)
-            learner, meta = self.learner(episodes)
-            unadapted = self.algorithm.unadapted(learner.network, meta)
-            if unadapted is None:
-                return
-            for inputs, labels in zip(*episodes.query, strict=True):
+            query = blobs(shape=self.shape, seed=seed).query
+            for inputs, labels in zip(*query, strict=True):
                 out = self.algorithm.predict(learner.network, meta, unadapted, inputs)
                 figures.append(float((out.argmax(-1) == labels).double().mean()))
         mean = sum(figures) / len(figures)

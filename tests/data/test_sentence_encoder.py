@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from sentences import WORDS, write_model
-from transformers import AutoModel, AutoTokenizer
 
 from metapipe import DataError, UnsupportedError
 from metapipe.data.encoders import encoder_from
@@ -44,6 +43,8 @@ def opened(table, model, **settings):
 
 def test_vectors_are_the_mean_of_the_words(model):
     texts = ["card please", "my refund of cash limit please"]
+    from transformers import AutoModel, AutoTokenizer  # slow: see sentences.py
+
     tokens = AutoTokenizer.from_pretrained(model)(
         texts, padding=True, return_tensors="pt"
     )

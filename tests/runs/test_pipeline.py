@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import PATIENCE, TINY, error_line, metapipe, metapipe_json, start
+from commands import PATIENCE, TINY, Command, error_line, metapipe, metapipe_json
 
 from metapipe.store import TaskStore, default_url
 from metapipe.training.checkpoint import load
@@ -80,7 +80,7 @@ def test_a_run_killed_at_random_moments_ends_the_same(
     whole: Path, tmp_path: Path, seed: int
 ) -> None:
     chance = random.Random(seed)
-    process = start(*LONG, cwd=tmp_path)
+    process = Command(*LONG, cwd=tmp_path)
     for _ in range(2):
         begun = 0
         with TaskStore.open(default_url(tmp_path)) as store:
@@ -89,12 +89,12 @@ def test_a_run_killed_at_random_moments_ends_the_same(
         wait_for_step(tmp_path, begun + chance.randint(8, 40))
         time.sleep(chance.random() * 0.1)
         process.send_signal(signal.SIGKILL)
-        process.communicate()
+        process.ended()
         with TaskStore.open(default_url(tmp_path)) as store:
             assert store.run(1).status == "lost"
-        process = start("resume", "1", cwd=tmp_path)
-    out, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, err
+        process = Command("resume", "1", cwd=tmp_path)
+    code, out, err = process.ended()
+    assert code == 0, err
     assert "completed after 150 iterations" in out
     assert_same_run(whole, tmp_path)
     files = sorted(p.name for p in tmp_path.rglob("*.safetensors"))
@@ -105,11 +105,11 @@ def test_a_run_killed_at_random_moments_ends_the_same(
 def test_an_interrupted_run_leaves_a_checkpoint_and_goes_on(
     whole: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
-    process = start(*LONG, cwd=tmp_path)
+    process = Command(*LONG, cwd=tmp_path)
     wait_for_step(tmp_path, 10)
     process.send_signal(number)
-    out, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 130
+    code, out, err = process.ended()
+    assert code == 130
     assert "metapipe resume 1" in out
     assert "Traceback" not in err
     row = metapipe_json("runs", "show", "1", cwd=tmp_path)
@@ -124,10 +124,10 @@ def test_an_interrupted_run_leaves_a_checkpoint_and_goes_on(
 def test_an_evaluation_half_way_does_not_give_the_run_its_figures(
     tmp_path: Path,
 ) -> None:
-    process = start(*LONG, cwd=tmp_path)
+    process = Command(*LONG, cwd=tmp_path)
     wait_for_step(tmp_path, 10)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=PATIENCE)
+    process.ended()
     metapipe("evaluate", "1", cwd=tmp_path)
     assert metapipe_json("runs", "show", "1", cwd=tmp_path)["loss"] is None
     metapipe("resume", "1", cwd=tmp_path)
@@ -138,12 +138,12 @@ def test_an_evaluation_half_way_does_not_give_the_run_its_figures(
 
 
 def test_a_running_run_is_not_resumed_by_another(tmp_path: Path) -> None:
-    process = start(*LONG[:-2], "--iterations", "100000", cwd=tmp_path)
+    process = Command(*LONG[:-2], "--iterations", "100000", cwd=tmp_path)
     wait_for_step(tmp_path, 5)
     line = error_line("resume", "1", cwd=tmp_path, code=2)
     assert "run 1 is running" in line
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=PATIENCE)
+    process.ended()
 
 
 def test_a_damaged_checkpoint_is_refused(whole: Path) -> None:

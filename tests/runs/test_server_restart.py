@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import PATIENCE, metapipe, start
+from commands import PATIENCE, Command, metapipe
 from crashes import TRAINING, assert_same, ended
 from servers import Server, server
 from sqlalchemy import Engine, event, text
@@ -136,14 +136,14 @@ def test_a_server_that_restarts_is_waited_for(
     postgres_server: Server, whole: dict[str, Any], tmp_path: Path
 ) -> None:
     url = postgres_server.create()
-    process = start("--db", url, *TRAINING, cwd=tmp_path)
+    process = Command("--db", url, *TRAINING, cwd=tmp_path)
     wait_for_step(url, 5)
     postgres_server.stop("immediate")
     time.sleep(0.5)
     postgres_server.start()
     postgres_server.cut()
-    out, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, err
+    code, out, err = process.ended()
+    assert code == 0, err
     assert "cannot be reached: " in err
     assert "the store is back after" in err
     assert "completed after" in out
@@ -155,14 +155,14 @@ def test_past_the_limit_the_run_ends_with_all_it_knows(
 ) -> None:
     (tmp_path / "metapipe.toml").write_text("[store]\nwait = 0.2\n")
     url = postgres_server.create()
-    process = start("--db", url, *TRAINING, cwd=tmp_path)
+    process = Command("--db", url, *TRAINING, cwd=tmp_path)
     wait_for_step(url, 5)
     postgres_server.stop()
-    _, err = process.communicate(timeout=PATIENCE)
+    code, _, err = process.ended()
     (told,) = tmp_path.glob(".metapipe/runs/*/error.txt")
     reason = err.splitlines()[-1].removeprefix("Error: ")
     postgres_server.start()
-    assert process.returncode == 1
+    assert code == 1
     assert "cannot be reached" in reason
     assert told.read_text().strip().endswith(reason)
     assert "'metapipe resume 1' goes on from there" in err
