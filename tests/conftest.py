@@ -14,6 +14,11 @@ os.environ.setdefault("METAPIPE_CACHE", str(Path.home() / ".cache" / "metapipe-t
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins first."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """The developer's own METAPIPE_* variables do not reach the tests."""

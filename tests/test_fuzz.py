@@ -11,6 +11,8 @@ from fuzzing.target import Target
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.long
+
 EXAMPLES = {
     "filters": 2500,
     "assignments": 2500,

@@ -21,6 +21,8 @@ import pytest
 from commands import run_metapipe
 from project import ROOT, make_project
 
+pytestmark = pytest.mark.long
+
 APART = {"architecture", "changelog", "contributing", "index"}
 """Pages that give a user nothing to type, or repeat the README."""
 

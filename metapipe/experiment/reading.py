@@ -72,6 +72,8 @@ def watched(settings: Settings) -> tuple[Settings, set[str]]:
         namespace["__getattribute__"] = getattribute
         namespace["__module__"] = cls.__module__
 
-    watcher = cast(type[Settings], types.new_class(cls.__name__, (cls,), {}, add))
+    # It has no docstrings of its own, and looking for them would read source files.
+    options = {"use_attribute_docstrings": False}
+    watcher = cast(type[Settings], types.new_class(cls.__name__, (cls,), options, add))
     values = {name: settings.__dict__[name] for name in fields}
     return watcher.model_construct(**values), read

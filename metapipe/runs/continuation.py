@@ -3,6 +3,7 @@ start."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,8 @@ from ..experiment.setting_errors import first_error
 from ..settings import TrainingSettings
 from ..store.records import RunRow
 from ..training.loop import same_rates
-from .preparation import logger
+
+logger = logging.getLogger("metapipe")
 
 
 def longer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,9 @@ from ..experiment.given import COMMAND_LINE
 from ..experiment.options import Pairs, by_table
 from ..experiment.resolve import plugin_settings
 from ..problem import Split
-from .workspace import Workspace, logger
+from .workspace import Workspace
+
+logger = logging.getLogger("metapipe")
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 

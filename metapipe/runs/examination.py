@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..data.resized_source import fitted
-from ..dataset import Dataset
+from ..dataset import Dataset, Source
 from ..events import EpisodeRecord
 from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
@@ -69,8 +69,10 @@ def judge(
     store: TaskStore,
     settings: EvaluationSettings,
     changes: Changes | None = None,
+    opened: Source | None = None,
 ) -> tuple[NewEvaluation, list[EpisodeRecord]]:
-    """That evaluation with its episodes, not stored yet."""
+    """That evaluation with its episodes, not stored yet; on the split that somebody has
+    `opened`, if it is."""
     changes = changes or Changes()
     experiment = Experiment.from_dict(row.config, registry)
     checkpoint = stored_checkpoint(store, row, settings.checkpoint)
@@ -78,7 +80,7 @@ def judge(
     learner, meta = trained_learner(experiment, checkpoint, row)
     name = changes.dataset_name or experiment.run.dataset
     chosen = changes.dataset or experiment.dataset
-    opened = chosen.open(settings.split)
+    opened = chosen.open(settings.split) if opened is None else opened
     source = fitted(opened, learner.problem, name)
     tasks = evaluation_tasks(experiment, settings, name)
     check_asked(learner, source, tasks[0])

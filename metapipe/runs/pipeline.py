@@ -141,7 +141,8 @@ def resume(
 def _tidy(store: TaskStore, row: RunRow, found: Resumption | None) -> None:
     """Remove what killed processes left of a run that goes on."""
     needed = [Path(checkpoint.path) for checkpoint in store.checkpoints(row.id)]
-    tidy(Path(row.directory), [*needed, *([found.info.path] if found else [])])
+    needed += [found.info.path] if found else []
+    tidy(Path(row.directory), needed, store.folders)
 
 
 def _validations(store: TaskStore, run_id: int) -> list[float]:
@@ -222,12 +223,10 @@ def _work(session: TrainingSession, registry: Registry) -> Outcome:
         reporter.finished(status, session.latest, session.seconds)
         return _outcome(session, status)
     try:
-        new, records = judge(
-            store.run(reporter.run.id),
-            registry,
-            store,
-            session.experiment.evaluation,
-        )
+        settings = session.experiment.evaluation
+        opened = session.sources[settings.split]
+        row = store.run(reporter.run.id)
+        new, records = judge(row, registry, store, settings, opened=opened)
     except KeyboardInterrupt:  # resuming has only this left to do
         store.hurry()
         reporter.finished("interrupted", session.latest, session.seconds)

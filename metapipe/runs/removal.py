@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
-from .run_files import DIRECTORY, is_here, is_ours, our_files
+from .run_files import is_here, is_ours, our_files, why_foreign
 
 if TYPE_CHECKING:
     from ..store import TaskStore
@@ -84,17 +84,13 @@ def remove_run(store: TaskStore, run_id: int, *, idle_only: bool = False) -> lis
 
 
 def remove_files(store: TaskStore, row: RunRow, paths: list[Path]) -> list[str]:
-    """Remove files of a run; returns what was left alone, and why, in a line each.
-
-    A store's rows may name any folder: only in a run's own one, below those of the
-    store, is anything removed.
-    """
+    """Remove files of a run; returns what was left alone, and why, in a line each."""
     directory = Path(row.directory)
     if not directory.is_dir():
         if not is_here(row):
             return [f"{row.host}:{directory}: on another machine"]
         return [f"{directory}: not there any more"] if paths else []
-    if (why := _foreign(store, directory)) is not None:
+    if (why := why_foreign(directory, store.folders)) is not None:
         return [f"{directory}: {why}"]
     left = []
     for path in paths:
@@ -106,18 +102,6 @@ def remove_files(store: TaskStore, row: RunRow, paths: list[Path]) -> list[str]:
         except OSError as error:
             left.append(f"{path}: {error.strerror}")
     return left
-
-
-def _foreign(store: TaskStore, directory: Path) -> str | None:
-    """Why a directory is not one of the store's; None if it is."""
-    if not DIRECTORY.fullmatch(directory.name):
-        return "no folder of a run"
-    if directory.is_symlink():
-        return "a link"
-    if directory.parent.resolve() not in store.folders:
-        known = " or ".join(map(str, store.folders))
-        return f"not below {known or 'a folder of this store'}"
-    return None
 
 
 def _asked(

@@ -160,8 +160,8 @@ class Reporter:
     def _ended(self, status: str, metrics: Mapping[str, float]) -> None:
         """Nothing is to be done but to clean up and tell."""
         with suppress(StoreError):  # it is recorded: somebody else may clean up
-            rows = self.store.checkpoints(self.run.id)
-            tidy(self.run.directory, [Path(row.path) for row in rows])
+            needed = [Path(row.path) for row in self.store.checkpoints(self.run.id)]
+            tidy(self.run.directory, needed, self.store.folders)
         self._tell("run_finished", status=status, metrics=metrics)
 
     def _tell(self, hook: str, **what: Any) -> Any:

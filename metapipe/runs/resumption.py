@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,6 @@ from ..events import CheckpointInfo
 from ..store import StoreReader
 from ..store.records import RunRow
 from ..training.checkpoint import Checkpoint, load
-from .preparation import logger
 from .run_files import (
     DIRECTORY,
     is_ours,
@@ -22,6 +22,8 @@ from .run_files import (
 )
 from .stored_run import require_unpruned
 from .stretch import Stretch
+
+logger = logging.getLogger("metapipe")
 
 CHECKSUMS = 2
 """Of this format on, files tell by themselves whether they are whole."""

@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 import socket
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,6 +87,21 @@ def step_of(path: Path) -> int:
     return int(found[2]) if found else -1
 
 
+def why_foreign(directory: Path, folders: Sequence[Path]) -> str | None:
+    """Why a directory is none of a run below the `folders` of a store; None if it is.
+
+    A store's rows may name any folder: in a foreign one nothing is ever removed.
+    """
+    if not DIRECTORY.fullmatch(directory.name):
+        return "no folder of a run"
+    if directory.is_symlink():
+        return "a link"
+    if directory.parent.resolve() not in folders:
+        known = " or ".join(map(str, folders))
+        return f"not below {known or 'a folder of this store'}"
+    return None
+
+
 def our_files(directory: Path) -> Iterator[Path]:
     """All files of a run that are there."""
     with suppress(OSError):
@@ -98,8 +113,11 @@ def our_checkpoints(directory: Path) -> list[Path]:
     return [path for path in our_files(directory) if CHECKPOINT.fullmatch(path.name)]
 
 
-def tidy(directory: Path, needed: Collection[Path]) -> None:
-    """Remove those that are not `needed`: what killed processes left behind."""
+def tidy(directory: Path, needed: Collection[Path], folders: Sequence[Path]) -> None:
+    """Remove those that are not `needed`: what killed processes left behind. In a
+    directory that is foreign to the `folders` of the store all is left alone."""
+    if why_foreign(directory, folders) is not None:
+        return
     kept = {path.resolve() for path in needed}
     for path in list(our_files(directory)):
         if path.resolve() not in kept:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,9 +23,10 @@ from ..training.checkpoint import Checkpoint, load
 from ..training.device import choose_device
 from ..training.learner import Learner, fits, random_meta
 from ..training.stored_learner import open_learner
-from .preparation import logger
 from .run_files import is_ours, require_there
 from .unseen import require_unseen, shared_items, shared_names
+
+logger = logging.getLogger("metapipe")
 
 
 def trained_run(store: StoreReader, run: str | int) -> RunRow:

@@ -31,6 +31,7 @@ def trained(algorithm):
     settings = {
         "model.layers": [6], "training.chunk": 2, "training.log_every": 1,
         "evaluation.episodes": 2,
+        "training.mapping": "auto" if algorithm == "maml" else "threads",
     }
     where = {"project": folder, "progress": False}
     outcome = metapipe.train(
@@ -68,8 +69,8 @@ def in_a_process(folder: Path, stop: int = 0) -> dict[str, list]:
 
 @pytest.fixture(scope="module")
 def trainings(tmp_path_factory) -> tuple[dict[str, list], dict[str, list]]:
-    """The same trainings in two processes: the first chooses how tasks are mapped, the
-    second takes what was chosen, stops half way and resumes."""
+    """The same trainings in two processes: the first chooses how MAML's tasks are
+    mapped, the second takes what was chosen, stops half way and resumes."""
     folder = tmp_path_factory.mktemp("determinism")
     return in_a_process(folder / "once"), in_a_process(folder / "again", stop=1)
 

@@ -11,6 +11,7 @@ import metapipe
 from metapipe.errors import FilterError, NotFoundError, UsageError
 from metapipe.events import CheckpointInfo
 from metapipe.runs.removal import Removal, remove_runs
+from metapipe.runs.run_files import tidy
 from metapipe.store import TaskStore
 
 
@@ -80,3 +81,20 @@ def test_what_must_not_be_deleted_is_one_line_and_nothing_is(
         with pytest.raises(UsageError, match="run 4 is running"):
             store.delete_run(4, idle_only=True)
         assert store.count_runs() == 4
+
+
+@pytest.mark.parametrize(("where", "left"), [("runs", 1), ("elsewhere", 2)])
+def test_only_below_the_stores_folders_is_cleaned_up(
+    where: str, left: int, tmp_path: Path
+) -> None:
+    """After a run that goes on, too: its row may be a stranger's."""
+    directory = tmp_path / where / "20260101-000001-abcdef"
+    directory.mkdir(parents=True)
+    best, latest = (
+        directory / f"{name}-00000001-ab.safetensors" for name in ("best", "latest")
+    )
+    for path in (best, latest):
+        path.write_text("mine")
+    tidy(directory, [latest], [tmp_path / "runs"])
+    assert latest.exists()
+    assert len(list(directory.iterdir())) == left
