@@ -6,9 +6,7 @@ file, the docs and the run record come from here.
 
 from __future__ import annotations
 
-import re
 import unicodedata
-from difflib import get_close_matches
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -21,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from .device_name import DEVICE, no_device
 from .printable import printable
 
 LARGEST = 2**31 - 1
@@ -32,9 +31,6 @@ NonNegativeInt = Annotated[int, Field(ge=0, le=LARGEST)]
 LONGEST_NAME = 200
 """Characters in the name of a run: what every database has room for."""
 
-DEVICE = re.compile("auto|cpu|cuda(:[0-9]{1,3})?|mps")
-"""What may be asked for; whether there is such a one is seen when it is needed."""
-
 
 class Section(BaseModel):
     """One table of `metapipe.toml`."""
@@ -45,19 +41,6 @@ class Section(BaseModel):
         use_attribute_docstrings=True,
         allow_inf_nan=False,  # JSON, which the store keeps, has no infinity
     )
-
-
-def no_device(name: str) -> str:
-    """What to say of a device that is none: the nearest that may be asked for."""
-    family = name.lower().partition(":")[0]
-    known = ["auto", "cpu", "cuda", "mps"]
-    if family in ("gpu", "nvidia"):
-        family = "cuda"
-    near = get_close_matches(family, known, n=1)
-    hint = (
-        f"did you mean '{near[0]}'?" if near else "use auto, cpu, cuda, cuda:N or mps"
-    )
-    return f"no device that metapipe computes on; {hint}"
 
 
 class RunSettings(Section):

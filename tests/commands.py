@@ -3,9 +3,11 @@
 import json
 import multiprocessing
 import os
+import runpy
 import sys
 import tempfile
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, cast
@@ -32,18 +34,37 @@ TINY = (
 )
 """Options that make a training take a second."""
 
+Program = Callable[..., None]
+
 PATIENCE = 300
 """Seconds that a command may take: of a busy machine, not of a free one."""
 
 
-class Command:
-    """A `metapipe` process that was started, and is not waited for."""
+def entry_point(*arguments: str) -> None:
+    """What `metapipe` calls."""
+    from metapipe.cli.main import main
 
-    def __init__(self, *arguments: str, cwd: Path) -> None:
+    sys.argv = ["metapipe", *arguments]
+    main()
+
+
+def script(path: str) -> None:
+    """What `python -W error` does."""
+    warnings.simplefilter("error")
+    runpy.run_path(path, run_name="__main__")
+
+
+class Command:
+    """A process that was started, of `metapipe` if not of another program, and is not
+    waited for."""
+
+    def __init__(
+        self, *arguments: str, cwd: Path, program: Program = entry_point
+    ) -> None:
         self._folder = tempfile.TemporaryDirectory()
         self._streams = {n: Path(self._folder.name, str(n)) for n in (1, 2)}
-        command = (arguments, cwd, dict(os.environ), self._streams)
-        self._process = FORKS.Process(target=_command, args=command)
+        place = (cwd, dict(os.environ), self._streams)
+        self._process = FORKS.Process(target=_run, args=(program, arguments, *place))
         self._process.start()
 
     def send_signal(self, number: int) -> None:
@@ -74,22 +95,20 @@ def run_metapipe(*arguments: str, cwd: Path) -> tuple[int | None, str, str]:
     return Command(*arguments, cwd=cwd).ended()
 
 
-def _command(
+def _run(
+    program: Program,
     arguments: tuple[str, ...],
     cwd: Path,
     environment: Mapping[str, str],
     streams: Mapping[int, Path],
 ) -> None:
-    """In the process itself: what a shell does, then the entry point."""
+    """In the process itself: what a shell does, then the program."""
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)
     for number, path in streams.items():
         os.dup2(os.open(path, os.O_CREAT | os.O_WRONLY), number)
-    from metapipe.cli.main import main
-
-    sys.argv = ["metapipe", *arguments]
-    main()
+    program(*arguments)
 
 
 def metapipe_json(*arguments: str, cwd: Path, code: int = 0) -> Any:

@@ -11,14 +11,12 @@ in `...` is the beginning of one. Trainings and evaluations are shortened.
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from commands import run_metapipe
+from commands import Command, run_metapipe, script
 from project import ROOT, make_project
 
 pytestmark = pytest.mark.long
@@ -120,13 +118,14 @@ def save(step: Step) -> None:
 
 
 def run_program(step: Step) -> None:
-    """A program, in a process of its own."""
-    run([sys.executable, "-W", "error", "-c", step.text])
+    """A program, as a file of its own."""
+    Path("program.py").write_text(step.text)
+    run("program.py")
 
 
-def run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+def run(path: str) -> None:
+    code, out, err = Command(path, cwd=Path.cwd(), program=script).ended()
+    assert code == 0, f"{path}\n{out}\n{err}"
 
 
 def type_in(step: Step) -> None:
@@ -134,7 +133,7 @@ def type_in(step: Step) -> None:
     line, _, target = step.text.partition(" > ")
     program, *arguments = shlex.split(line, comments=True)
     if program == "python":
-        return run([sys.executable, *arguments])
+        return run(*arguments)
     assert program == "metapipe", f"{step.page.name}: mark it as not run: {step.text}"
     for option, value in SHORT.items():
         if option in arguments:

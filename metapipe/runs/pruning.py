@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 from ..store import TaskStore
-from ..store.records import PruningRule
+from ..store.pruning_rule import PruningRule
 from .removal import remove_files
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from ..errors import UsageError
 from .liveness import now
-from .records import PruningRule
+from .pruning_rule import PruningRule
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 AGE = re.compile(rf"(\d{{1,6}})\s*([{''.join(UNITS)}])")

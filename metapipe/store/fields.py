@@ -6,11 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from sqlalchemy import ColumnElement, String, Text, case, func
+from sqlalchemy import ColumnElement, Text, case, func
 from sqlalchemy import cast as cast_sql
-from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import InstrumentedAttribute
-from sqlalchemy.sql.functions import GenericFunction
 
 from ..errors import FilterError, did_you_mean
 from ..settings import (
@@ -22,6 +20,7 @@ from ..settings import (
 )
 from . import moments, schema, tags
 from .convert import recipe
+from .dialects import ByCode, JsonKind
 
 Value = str | float | bool | None
 FieldType = Literal["text", "number", "boolean", "time", "json", "tag"]
@@ -127,7 +126,7 @@ def compare(field: Field, operator: str, text: str, *, quoted: bool) -> Conditio
             f"'{field.name}' compares with true and false by = and != only"
         )
     if isinstance(typed, str) and operator not in ("=", "!="):
-        column = _by_code(column)
+        column = ByCode(column)
     return OPERATORS[operator](column, typed)
 
 
@@ -138,9 +137,9 @@ def ordered(field: Field, *, falling: bool) -> list[ColumnElement[Any]]:
     if field.type == "json":
         kinds: tuple[type, ...] = (float, bool, str)
         columns = [_setting(field.column, kind) for kind in kinds]
-        columns[-1] = _by_code(columns[-1])
+        columns[-1] = ByCode(columns[-1])
     else:
-        columns = [_by_code(field.column) if field.type == "text" else field.column]
+        columns = [ByCode(field.column) if field.type == "text" else field.column]
     order = [column.desc() if falling else column.asc() for column in columns]
     return [column.nulls_last() for column in order]
 
@@ -153,8 +152,8 @@ def shared(field: Field) -> ColumnElement[Any]:
     if field.type == "tag":
         raise FilterError("a run has any number of tags: there is no group by them")
     if field.type == "json":
-        return _by_code(func.coalesce(cast_sql(field.column, Text), "null"))
-    return _by_code(field.column) if field.type == "text" else field.column
+        return ByCode(func.coalesce(cast_sql(field.column, Text), "null"))
+    return ByCode(field.column) if field.type == "text" else field.column
 
 
 def number(field: Field) -> ColumnElement[Any]:
@@ -220,43 +219,6 @@ def _typed(field: Field, value: Value, text: str) -> tuple[Any, Value]:
     return field.column, value
 
 
-class _JsonKind(GenericFunction[str]):
-    """What a JSON document has at a path, as the database calls it."""
-
-    type = String()
-    name = "json_type"
-    inherit_cache = True
-
-
-@compiles(_JsonKind, "postgresql")
-def _postgres_kind(function: _JsonKind, compiler: Any, **options: Any) -> str:
-    document, path = (compiler.process(part, **options) for part in function.clauses)
-    return f"json_typeof({document} #> {path})"
-
-
-class _ByCode(GenericFunction[str]):
-    """Text that is compared by the numbers of its characters, in every database and
-    language alike."""
-
-    type = String()
-    name = "by_code"
-    inherit_cache = True
-
-
-@compiles(_ByCode)
-def _as_it_is(function: _ByCode, compiler: Any, **options: Any) -> str:
-    return str(compiler.process(*function.clauses, **options))
-
-
-@compiles(_ByCode, "postgresql")
-def _postgres_by_code(function: _ByCode, compiler: Any, **options: Any) -> str:
-    return f'({compiler.process(*function.clauses, **options)}) COLLATE "C"'
-
-
-def _by_code(text: Any) -> ColumnElement[str]:
-    return _ByCode(text)
-
-
 def _setting(path: Any, kind: type) -> ColumnElement[Any]:
     """A setting as text, number or boolean; NULL if it is none of that type.
 
@@ -267,7 +229,7 @@ def _setting(path: Any, kind: type) -> ColumnElement[Any]:
         float: (path.as_float, ("integer", "real", "number")),
         bool: (path.as_boolean, ("true", "false", "boolean")),
     }[kind]
-    return case((_JsonKind(path.left, path.right).in_(kinds), read()))
+    return case((JsonKind(path.left, path.right).in_(kinds), read()))
 
 
 def _value(text: str) -> Value:

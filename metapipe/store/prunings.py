@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 from . import schema
 from .convert import record
 from .liveness import now, require_still
-from .records import CheckpointRow, PruningRow, PruningRule
+from .pruning_rule import PruningRule
+from .records import CheckpointRow, PruningRow
 from .schema import Checkpoint, Episode, Evaluation, Run
 
 Episodes = list[tuple[int | None, int]]

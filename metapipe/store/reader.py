@@ -13,6 +13,7 @@ from .backup import backing_up, require_place
 from .database import Database
 from .groups import FIGURES, Grouping, groups, listed
 from .paging import Page
+from .pruning_rule import PruningRule
 from .records import (
     CheckpointRow,
     EpisodeRow,
@@ -22,7 +23,6 @@ from .records import (
     Met,
     MetricRow,
     PruningRow,
-    PruningRule,
     RunRow,
 )
 from .waiting import WAIT

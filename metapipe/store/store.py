@@ -16,7 +16,8 @@ from .address import NOWHERE
 from .engine import make_room
 from .liveness import require_still
 from .migrate import is_begun, require_current
-from .records import CheckpointRow, PruningRule, RunRow
+from .pruning_rule import PruningRule
+from .records import CheckpointRow, RunRow
 from .run_writer import RunWriter
 from .transfer import Row
 from .waiting import WAIT

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from ..device_name import DEVICE, no_device
 from ..errors import UsageError
-from ..settings import DEVICE, no_device
 
 
 def choose_device(wanted: str) -> str:

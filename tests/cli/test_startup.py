@@ -3,12 +3,12 @@
 Seconds are measured by `benchmarks/startup.py`.
 """
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from commands import metapipe
 
 HEAVY = {"torch", "sqlalchemy", "alembic", "matplotlib", "sklearn", "rich", "requests"}
 PROGRAM = """
@@ -38,13 +38,10 @@ TRAIN = (
 )
 
 
-def run(*arguments: str, cwd: Path, cache: Path | None = None) -> tuple[str, set[str]]:
-    """What a command prints, and the modules that it imported."""
-    environment = {**os.environ, **({"METAPIPE_CACHE": str(cache)} if cache else {})}
+def run(*arguments: str, cwd: Path) -> tuple[str, set[str]]:
+    """What a command prints in a fresh process, and the modules that it imported."""
     command = [sys.executable, "-c", PROGRAM, *arguments]
-    done = subprocess.run(
-        command, cwd=cwd, env=environment, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True)
     return done.stdout, set(done.stderr.splitlines()[-1].split())
 
 
@@ -58,7 +55,7 @@ def run(*arguments: str, cwd: Path, cache: Path | None = None) -> tuple[str, set
     ids=" ".join,
 )
 def test_looking_imports_nothing_heavy(tmp_path: Path, arguments, needed) -> None:
-    run(*arguments, cwd=tmp_path)  # makes a store, if it looks at one
+    metapipe(*arguments, cwd=tmp_path)  # makes a store, if it looks at one
     out, modules = run(*arguments, cwd=tmp_path)
     assert out
     assert HEAVY & modules == needed
@@ -68,24 +65,32 @@ def test_looking_imports_nothing_heavy(tmp_path: Path, arguments, needed) -> Non
     "arguments", [("list",), ("list", "--json"), ("show", "maml")], ids=" ".join
 )
 def test_plugins_are_shown_alike_and_none_is_imported_the_second_time(
-    tmp_path: Path, arguments
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments
 ) -> None:
-    first, modules = run("plugins", *arguments, cwd=tmp_path, cache=tmp_path)
-    assert "torch" in modules
-    second, modules = run("plugins", *arguments, cwd=tmp_path, cache=tmp_path)
+    monkeypatch.setenv("METAPIPE_CACHE", str(tmp_path))
+    first, _ = metapipe("plugins", *arguments, cwd=tmp_path)
+    second, modules = run("plugins", *arguments, cwd=tmp_path)
     assert not modules & {*HEAVY, "metapipe_plugins"}
     assert first == second
     assert "maml" in first
 
 
-def test_the_config_file_decides_which_plugins_are_shown(tmp_path: Path) -> None:
+def test_the_config_file_decides_which_plugins_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("METAPIPE_CACHE", str(tmp_path / "cache"))
     (tmp_path / "mine.py").write_text(MINE)
     config = tmp_path / "metapipe.toml"
-    for text, expected in (("", False), ("[plugins]\npaths = ['mine.py']", True)) * 2:
+    texts = {"": False, "[plugins]\npaths = ['mine.py']": True}
+    for text, expected in texts.items():
         config.write_text(text)
-        out, modules = run("plugins", "list", cwd=tmp_path, cache=tmp_path / "cache")
+        out, _ = metapipe("plugins", "list", cwd=tmp_path)
         assert ("My own model." in out) == expected
-    assert "torch" not in modules, "both are kept"
+    for text, expected in texts.items():
+        config.write_text(text)
+        out, modules = run("plugins", "list", cwd=tmp_path)
+        assert ("My own model." in out) == expected
+        assert "torch" not in modules, "both are kept"
 
 
 def test_a_training_does_not_import_torchs_compiler(tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import FORKS
 
 from metapipe.experiment.catalogue import open_catalogue
 from metapipe.experiment.plugin_facts import facts
@@ -38,8 +40,20 @@ def register_models(register):
 """
 
 
+def told(cache: Path, *paths: Path) -> Any:
+    """The catalogue in a process that has imported our own plugins already."""
+    with FORKS.Pool(1) as pool:
+        return pool.apply(_told, (cache, paths))
+
+
+def _told(cache: Path, paths: tuple[Path, ...]) -> Any:
+    os.environ["METAPIPE_CACHE"] = str(cache)
+    sys.path[:0] = {str(path.parent) for path in paths}
+    return json.loads(json.dumps(asdict(open_catalogue(paths))))
+
+
 def ask(cache: Path, *paths: Path) -> Any:
-    """The catalogue in a process of its own, and what that had to import."""
+    """The catalogue in a fresh process, and what that had to import."""
     environment = {**os.environ, "METAPIPE_CACHE": str(cache)}
     command = [sys.executable, "-c", PROGRAM, *map(str, paths)]
     done = subprocess.run(
@@ -66,7 +80,7 @@ def test_it_is_kept_whole_and_made_anew_if_broken(tmp_path: Path) -> None:
     whole = kept.read_bytes()
     for broken in (whole[: len(whole) // 2], b"[]"):
         kept.write_bytes(broken)
-        assert ask(tmp_path)["plugins"] == first["plugins"]
+        assert told(tmp_path)["plugins"] == first["plugins"]
         assert was_quick(ask(tmp_path)), "it was mended"
     assert [kept] == list((tmp_path / "catalogues").iterdir()), "nothing lies about"
 
@@ -75,14 +89,14 @@ def test_a_plugin_file_its_helper_and_its_faults_are_followed(tmp_path: Path) ->
     cache, mine, helper = (tmp_path / n for n in ("cache", "mine.py", "helper.py"))
 
     def model() -> Any:
-        found = ask(cache, mine)
+        found = told(cache, mine)
         return next((p for p in found["plugins"] if p["name"] == "mine"), None)
 
     with pytest.MonkeyPatch.context() as patch:
         paths = [str(tmp_path), os.environ.get("PYTHONPATH", "")]
         patch.setenv("PYTHONPATH", os.pathsep.join(paths))
         mine.write_text(MINE.format(depth=1))
-        failed = ask(cache, mine)
+        failed = told(cache, mine)
         assert "No module named 'helper'" in failed["failures"][0]["reason"]
         helper.write_text("SUMMARY = 'One.'")
         assert model()["what"] == "One."
@@ -96,7 +110,7 @@ def test_a_plugin_file_its_helper_and_its_faults_are_followed(tmp_path: Path) ->
 
 def test_without_a_cache_it_works(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file where a folder should be")
-    found = ask(tmp_path / "cache")
+    found = told(tmp_path / "cache")
     assert found["failures"] == []
     assert found["plugins"]
 

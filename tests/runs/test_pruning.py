@@ -16,7 +16,7 @@ from metapipe.runs.store_check import check
 from metapipe.runs.stored_run import checkpoint_row, stored_checkpoint
 from metapipe.store import TaskStore
 from metapipe.store.ages import moment, pruning_rule
-from metapipe.store.records import PruningRule
+from metapipe.store.pruning_rule import PruningRule
 
 
 @pytest.fixture

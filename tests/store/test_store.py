@@ -1,6 +1,5 @@
 """The task store, on SQLite and on a real Postgres."""
 
-import multiprocessing
 import os
 import signal
 import time
@@ -9,8 +8,8 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pandas as pd
 import pytest
+from commands import FORKS
 from store_rows import EVALUATION, RUN, episodes
 
 from metapipe import CheckpointInfo, EpisodeRecord, Task
@@ -238,6 +237,8 @@ def test_listing_sorts_with_missing_values_last_and_limits(store: TaskStore) -> 
 
 
 def test_records_are_ready_for_pandas(store: TaskStore) -> None:
+    import pandas as pd  # here: the processes below import this file
+
     store.begin_run(RUN)
     frame = pd.DataFrame(map(asdict, store.runs()))
     assert frame.loc[0, "algorithm"] == "maml"
@@ -245,7 +246,7 @@ def test_records_are_ready_for_pandas(store: TaskStore) -> None:
 
 
 def test_processes_that_open_a_new_store_at_once_all_succeed(store_url: str) -> None:
-    with multiprocessing.get_context("spawn").Pool(3) as pool:
+    with FORKS.Pool(3) as pool:
         ids = pool.map(_enter_a_run, [store_url] * 3)
     assert sorted(ids) == [1, 2, 3]
 
@@ -257,7 +258,7 @@ def _enter_a_run(url: str) -> int:
 
 def test_two_processes_write_at_once(store_url: str) -> None:
     with TaskStore.open(store_url) as store:
-        with multiprocessing.get_context("spawn").Pool(2) as pool:
+        with FORKS.Pool(2) as pool:
             ids = pool.map(_write_much, [store_url] * 2)
         assert sorted(ids) == [1, 2]
         for run_id in ids:
@@ -276,12 +277,11 @@ def _write_much(url: str) -> int:
 
 def test_a_killed_writer_leaves_no_half_batch(store_url: str) -> None:
     with TaskStore.open(store_url) as store:
-        context = multiprocessing.get_context("spawn")
-        process = context.Process(target=_write_forever, args=(store_url,))
+        process = FORKS.Process(target=_write_forever, args=(store_url,))
         process.start()
         deadline = time.monotonic() + 30
         while not store.episodes(1, limit=1) and time.monotonic() < deadline:
-            time.sleep(0.05)
+            time.sleep(0.01)
         assert process.pid is not None
         os.kill(process.pid, signal.SIGKILL)
         process.join()

@@ -21,15 +21,12 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from matplotlib import get_data_path
-from matplotlib.ft2font import FT2Font
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter, ImageFont, features
+from PIL import Image, ImageFilter, features
 from PIL import __version__ as pillow_version
 from pydantic import Field
 
@@ -44,8 +41,17 @@ from metapipe.data import (
     uniform,
     with_rotations,
 )
+from metapipe_plugins.parts.data.letters import (
+    BOX,
+    FINE,
+    SIZE,
+    centred,
+    drawn,
+    face_of,
+    fonts_with,
+    text_fonts,
+)
 
-SIZE = 28
 SCRIPTS: dict[Split, dict[str, tuple[tuple[int, int], ...]]] = {
     "train": {
         "Latin": ((0x41, 0x24F), (0x250, 0x2AF), (0x1D00, 0x1D7F), (0x2C60, 0x2C7F)),
@@ -80,12 +86,6 @@ STROKE = 0.4
 
 UPRIGHT = ("DejaVuSans.ttf", "DejaVuSerif.ttf", "DejaVuSansMono.ttf")
 """Fonts that letters are compared in."""
-
-BOX = 20
-"""A letter is scaled to fit a square of so many pixels before it is jittered."""
-
-FINE = 4
-"""Letters are drawn so many times finer than the image, then reduced."""
 
 Grey = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -124,7 +124,7 @@ class Glyphs(Dataset):
     def open(self, split: Split) -> ImageSource:
         """The scripts of a split."""
         facts = {
-            "fonts": [[path.name, path.stat().st_size] for path in _fonts()],
+            "fonts": [[path.name, path.stat().st_size] for path in text_fonts()],
             "renderer": [pillow_version, features.version("freetype2")],
             "drawings": self.drawings,
             "jitter": self.jitter,
@@ -153,7 +153,7 @@ class Glyphs(Dataset):
 
     def draw(self, letter: str) -> Bytes:
         """(drawings, SIZE, SIZE): one letter by every drawer in turn."""
-        fonts = _fonts_with(letter)
+        fonts = fonts_with(letter)
         key = np.array([ord(letter)], np.uint64)
         numbers = 2 * uniform(key, "jitter", self.drawings, 6)[0] - 1
         maps = _affine(self.jitter * numbers)
@@ -204,14 +204,14 @@ def _candidates(blocks: tuple[tuple[int, int], ...]) -> Iterator[str]:
         for letter in map(chr, range(first, last + 1)):
             is_letter = unicodedata.category(letter) in ("Lu", "Ll", "Lo")
             is_base = is_letter and not unicodedata.decomposition(letter)
-            fonts = _fonts_with(letter)
+            fonts = fonts_with(letter)
             if is_base and len(fonts) >= FONTS_WANTED and not _is_dot(fonts[0], letter):
                 yield letter
 
 
 def _is_dot(font: Path, letter: str) -> bool:
     """Whether so little is drawn that scaled to the box it would be a blot."""
-    left, top, right, bottom = _face(font).getmask(letter).getbbox() or (0, 0, 0, 0)
+    left, top, right, bottom = face_of(font).getmask(letter).getbbox() or (0, 0, 0, 0)
     return max(right - left, bottom - top) < DOT * BOX * FINE
 
 
@@ -225,18 +225,18 @@ def _coarse(letter: str) -> Grey:
 
     Where such a font lacks it, in the first that has it.
     """
-    fonts = _fonts_with(letter)
+    fonts = fonts_with(letter)
     named = {font.name: font for font in fonts}
     return np.stack([_stretched(named.get(n, fonts[0]), letter) for n in UPRIGHT])
 
 
 def _stretched(font: Path, letter: str) -> Grey:
     """(COARSE^2,): the letter stretched to its box, unless it is a mere stroke."""
-    fine = _fine(font, letter)
+    fine = drawn(font, letter)
     tight = fine.crop(fine.getbbox())
     if min(tight.size) > STROKE * max(tight.size):
         tight = tight.resize((BOX * FINE, BOX * FINE), Image.Resampling.BILINEAR)
-    blurred = _centred(tight).filter(ImageFilter.GaussianBlur(FINE))
+    blurred = centred(tight).filter(ImageFilter.GaussianBlur(FINE))
     small = blurred.resize((COARSE, COARSE), Image.Resampling.BOX)
     return np.asarray(small, np.float32).reshape(-1)
 
@@ -262,59 +262,11 @@ def _matrices(a: Floats, b: Floats, c: Floats, d: Floats) -> Floats:
 
 def _moved(font: Path, letter: str, affine: Floats) -> Bytes:
     """(SIZE, SIZE): the letter moved by an affine map."""
-    fine = _fine(font, letter)
+    fine = drawn(font, letter)
     moved = fine.transform(
         fine.size, Image.Transform.AFFINE, affine.tolist(), Image.Resampling.BILINEAR
     )
     return np.asarray(moved.resize((SIZE, SIZE), Image.Resampling.BOX))
-
-
-@lru_cache(maxsize=64)
-def _fine(font: Path, letter: str) -> Image.Image:
-    """The letter scaled to its box and centred, FINE times finer than the image."""
-    face = _face(font)
-    left, top, right, bottom = face.getbbox(letter)
-    raw = Image.new("L", (int(right - left) + 16, int(bottom - top) + 16))
-    ImageDraw.Draw(raw).text((8 - left, 8 - top), letter, font=face, fill=255)
-    raw = raw.crop(raw.getbbox())
-    scale = BOX * FINE / max(raw.size)
-    size = (max(1, round(raw.width * scale)), max(1, round(raw.height * scale)))
-    return _centred(raw.resize(size, Image.Resampling.BILINEAR))
-
-
-def _centred(image: Image.Image) -> Image.Image:
-    """`image` in the middle of an empty one of SIZE * FINE a side."""
-    side = SIZE * FINE
-    canvas = Image.new("L", (side, side))
-    canvas.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
-    return canvas
-
-
-@lru_cache(maxsize=16)
-def _face(font: Path) -> ImageFont.FreeTypeFont:
-    """The font, laid out without Raqm, which not every machine has."""
-    basic = ImageFont.Layout.BASIC
-    return ImageFont.truetype(str(font), BOX * FINE, layout_engine=basic)
-
-
-@lru_cache(maxsize=1)
-def _fonts() -> tuple[Path, ...]:
-    """The twelve DejaVu text fonts, the plain sans-serif first."""
-    folder = Path(get_data_path()) / "fonts" / "ttf"
-    paths = [p for p in folder.glob("DejaVu*.ttf") if "Display" not in p.name]
-    plain = folder / "DejaVuSans.ttf"
-    return (plain, *sorted(path for path in paths if path != plain))
-
-
-def _fonts_with(letter: str) -> list[Path]:
-    """The fonts that have it."""
-    return [font for font in _fonts() if ord(letter) in _letters_of(font)]
-
-
-@lru_cache(maxsize=16)
-def _letters_of(font: Path) -> frozenset[int]:
-    """Code points the font has."""
-    return frozenset(FT2Font(str(font)).get_charmap())
 
 
 @hookimpl

@@ -1,0 +1,42 @@
+"""What databases call by other names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import String
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import GenericFunction
+
+
+class JsonKind(GenericFunction[str]):
+    """What a JSON document has at a path, as the database calls it."""
+
+    type = String()
+    name = "json_type"
+    inherit_cache = True
+
+
+@compiles(JsonKind, "postgresql")
+def _postgres_kind(function: JsonKind, compiler: Any, **options: Any) -> str:
+    document, path = (compiler.process(part, **options) for part in function.clauses)
+    return f"json_typeof({document} #> {path})"
+
+
+class ByCode(GenericFunction[str]):
+    """Text that is compared by the numbers of its characters, in every database and
+    language alike."""
+
+    type = String()
+    name = "by_code"
+    inherit_cache = True
+
+
+@compiles(ByCode)
+def _as_it_is(function: ByCode, compiler: Any, **options: Any) -> str:
+    return str(compiler.process(*function.clauses, **options))
+
+
+@compiles(ByCode, "postgresql")
+def _postgres_by_code(function: ByCode, compiler: Any, **options: Any) -> str:
+    return f'({compiler.process(*function.clauses, **options)}) COLLATE "C"'
