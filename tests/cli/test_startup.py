@@ -61,14 +61,26 @@ def test_looking_imports_nothing_heavy(tmp_path: Path, arguments, needed) -> Non
     assert HEAVY & modules == needed
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache in which plugins have been shown once."""
+    folder = tmp_path_factory.mktemp("kept")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("METAPIPE_CACHE", str(folder))
+        _, modules = run("plugins", "list", cwd=folder)
+    assert "torch" in modules
+    return folder
+
+
 @pytest.mark.parametrize(
     "arguments", [("list",), ("list", "--json"), ("show", "maml")], ids=" ".join
 )
 def test_plugins_are_shown_alike_and_none_is_imported_the_second_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments
+    kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments
 ) -> None:
     monkeypatch.setenv("METAPIPE_CACHE", str(tmp_path))
     first, _ = metapipe("plugins", *arguments, cwd=tmp_path)
+    monkeypatch.setenv("METAPIPE_CACHE", str(kept))
     second, modules = run("plugins", *arguments, cwd=tmp_path)
     assert not modules & {*HEAVY, "metapipe_plugins"}
     assert first == second
@@ -76,21 +88,16 @@ def test_plugins_are_shown_alike_and_none_is_imported_the_second_time(
 
 
 def test_the_config_file_decides_which_plugins_are_shown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("METAPIPE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("METAPIPE_CACHE", str(kept))
     (tmp_path / "mine.py").write_text(MINE)
     config = tmp_path / "metapipe.toml"
-    texts = {"": False, "[plugins]\npaths = ['mine.py']": True}
-    for text, expected in texts.items():
-        config.write_text(text)
-        out, _ = metapipe("plugins", "list", cwd=tmp_path)
-        assert ("My own model." in out) == expected
-    for text, expected in texts.items():
-        config.write_text(text)
+    for paths, imported in (("'mine.py'", True), ("", False), ("'mine.py'", False)):
+        config.write_text(f"[plugins]\npaths = [{paths}]")
         out, modules = run("plugins", "list", cwd=tmp_path)
-        assert ("My own model." in out) == expected
-        assert "torch" not in modules, "both are kept"
+        assert ("My own model." in out) == bool(paths)
+        assert ("torch" in modules) == imported, "both are kept"
 
 
 def test_a_training_does_not_import_torchs_compiler(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ MODELS = {
     "mlp": {"layers": (8,)},
     "ngrams": {"buckets": 16, "width": 4},
     "r2d2net": {"widths": (4, 4)},
-    "resnet12": {"widths": (4,), "block_size": 2},
+    "resnet12": {"widths": (4, 4), "block_size": 2},
 }
 """Cheap settings of each model; a model that is not here has to be added."""
 
