@@ -18,6 +18,7 @@ TINY = (
     *("--validate-every", "10", "--validation-episodes", "10"),
     *("-s", "evaluation.episodes=20", "--json"),
 )
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 
 
 @pytest.fixture(scope="module")
@@ -29,15 +30,19 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ".git", ".venv", ".metapipe", "build", "dist", ".*cache", "__pycache__"
     )
     shutil.copytree(ROOT, source, ignore=kept)
-    run(sys.executable, "-m", "venv", str(folder / "venv"))
-    binaries = folder / "venv" / "bin"
-    pip = (str(binaries / "pip"), "--disable-pip-version-check", "--quiet")
-    run(*pip, "wheel", "--no-deps", "-w", str(folder), str(source))
+    run(sys.executable, "-m", "venv", "--without-pip", str(folder / "venv"))
+    run(*PIP, "wheel", "--no-deps", "-w", str(folder), str(source))
     (wheel,) = folder.glob("metapipe-*.whl")
-    pinned = ("-c", str(ROOT / "constraints.txt"))
-    run(*pip, "install", *pinned, str(wheel), "pytest")
+    binaries = folder / "venv" / "bin"
+    install(binaries, "-c", str(ROOT / "constraints.txt"), str(wheel), "pytest")
     shutil.rmtree(source)
     return binaries
+
+
+def install(binaries: Path, *what: str) -> None:
+    """Into that environment. Most of it is never imported, and needs not be compiled."""
+    python = ("--python", str(binaries / "python"))
+    run(*PIP, *python, "install", "--no-compile", *what)
 
 
 def run(*command: str, cwd: Path | None = None) -> str:
@@ -71,8 +76,7 @@ def test_the_wheel_works_alone(environment: Path, tmp_path: Path) -> None:
 def test_a_third_partys_plugin_is_an_equal(environment: Path, tmp_path: Path) -> None:
     project = tmp_path / "metapipe-nearest"
     shutil.copytree(ROOT / "tests" / "distribution", project)
-    pip = str(environment / "pip")
-    run(pip, "install", "--quiet", "--no-deps", str(project))
+    install(environment, "--no-deps", str(project))
     metapipe = str(environment / "metapipe")
     listed = json.loads(run(metapipe, "plugins", "list", "--json", cwd=tmp_path))
     (mine,) = [p for p in listed["plugins"] if p["name"] == "nearest"]
