@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -9,10 +10,16 @@ PACKAGE = ROOT / "metapipe"
 Graph = dict[str, set[str]]
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    """A file of Python, read once."""
+    return ast.parse(path.read_text())
+
+
 def imports(path: Path) -> Iterator[str]:
     """The dotted modules of ours that a file imports when it is imported or called;
     what only type checkers read does not count."""
-    tree = ast.parse(path.read_text())
+    tree = parsed(path)
     typing_only = {
         inner
         for node in ast.walk(tree)
@@ -31,6 +38,7 @@ def imports(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
 
 
+@cache
 def modules() -> Graph:
     """Every module of the package, and the modules it imports."""
     graph = {}

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 pytestmark = pytest.mark.long
 
 EXAMPLES = {
-    "filters": 2500,
-    "assignments": 2500,
+    "filters": 1000,
+    "assignments": 4000,
     "projects": 1000,
     "adapted models": 1000,
     "checkpoints": 500,

@@ -9,7 +9,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
-from house import PACKAGE, ROOT, floors, imports, modules, room, rooms
+from house import PACKAGE, ROOT, floors, imports, modules, parsed, room, rooms
 
 # Any room may import the vocabulary, which is the files at the door, and beside it:
 LAW = {
@@ -87,12 +87,12 @@ def test_every_file_that_a_walk_goes_through_is_there() -> None:
 def test_a_room_without_a_door_imports_nothing_for_being_entered(name: str) -> None:
     path = PACKAGE / name / "__init__.py"
     assert not list(imports(path))
-    assert ast.get_docstring(ast.parse(path.read_text()))
+    assert ast.get_docstring(parsed(path))
 
 
 @pytest.mark.parametrize("path", OUTSIDE, ids=lambda p: p.stem)
 def test_plugins_use_the_doors_only(path: Path) -> None:
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports in plugins are absolute"
             if (node.module or "").split(".")[0] == "metapipe":
@@ -116,7 +116,7 @@ def test_the_docs_name_the_doors_and_nothing_below_them() -> None:
 def test_nobody_imports_what_another_file_keeps_to_itself() -> None:
     tests = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").glob("*.py")]
     for path in [*PACKAGE.rglob("*.py"), *PLUGINS, *tests]:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.ImportFrom) and "metapipe" in (node.module or "."):
                 private = [a.name for a in node.names if re.match("_[a-z]", a.name)]
                 assert not private, f"{path.name}:{node.lineno}: {private}"
@@ -127,7 +127,7 @@ def test_a_name_is_given_once_in_a_file() -> None:
     for path in [*PACKAGE.rglob("*.py"), *PLUGINS]:
         given = [
             target.id
-            for node in ast.parse(path.read_text()).body
+            for node in parsed(path).body
             if isinstance(node, ast.Assign)
             for target in node.targets
             if isinstance(target, ast.Name)
@@ -138,7 +138,7 @@ def test_a_name_is_given_once_in_a_file() -> None:
 def test_tests_use_nothing_private() -> None:
     """An attribute with an underscore is its own file's; `_replace` is Python's."""
     for path in (ROOT / "tests").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.Attribute) and re.match("_[a-z]", node.attr):
                 own = isinstance(node.value, ast.Name) and node.value.id == "self"
                 assert own or node.attr == "_replace", f"{path.name}:{node.lineno}"
@@ -155,7 +155,7 @@ def test_every_part_is_part_of_something() -> None:
     used = {
         node.module
         for path in PLUGINS
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.ImportFrom)
     }
     assert parts <= used

@@ -18,6 +18,8 @@ TINY = (
     *("--validate-every", "10", "--validation-episodes", "10"),
     *("-s", "evaluation.episodes=20", "--json"),
 )
+"""Options of a training of a second."""
+
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 
 
@@ -40,7 +42,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def install(binaries: Path, *what: str) -> None:
-    """Into that environment. Most of it is never imported, and needs not be compiled."""
+    """Into that environment; not compiled, for most of it is never imported."""
     python = ("--python", str(binaries / "python"))
     run(*PIP, *python, "install", "--no-compile", *what)
 
