@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ..runs.sweep import TrialEnd
     from ..runs.sweep_report import SweepReport, TrialRow
 
-INTERRUPTED = 130
 SHOWN = 20
 """Trials that are listed unless more are asked for."""
 
@@ -110,6 +109,9 @@ def run(
     Each trial is a run like any other, with the options of 'metapipe train'. A search
     that was begun is taken part in, and trials whose worker died are resumed.
     """
+    from ..runs.progress import display
+    from ..runs.sweep import search
+
     named = {
         "trials": trials,
         "metric": metric,
@@ -119,17 +121,19 @@ def run(
         "space": space or None,
     }
     changes = {key: value for key, value in named.items() if value is not None}
-    asked = [*from_options(options, TRAINING), *settings]
-    if workers > 1:
-        from ..runs.sweep_workers import together
-
-        context = click.get_current_context()
-        code = together(workers, _command(app, context.meta[GIVEN]))
-    else:
-        code = _work(app, study, asked, changes, quiet)
-    if code in (0, INTERRUPTED) and not quiet:
-        _show(app, study, None, SHOWN, form)
-    click.get_current_context().exit(code)
+    context = click.get_current_context()
+    done = search(
+        app,
+        study,
+        [*from_options(options, TRAINING), *settings],
+        changes,
+        observers=() if quiet else (display,),
+        tell=_tell,
+        apart=(workers, _command(app, context.meta[GIVEN])) if workers > 1 else None,
+    )
+    if done.report is not None and not quiet:
+        _print(done.report, SHOWN, form)
+    context.exit(done.code)
 
 
 @sweep.command()
@@ -150,7 +154,9 @@ def run(
 @pass_app
 def show(app: App, name: str, png: Path | None, limit: int, form: Form | None) -> None:
     """Show a search: the best settings, how much each mattered, the trials."""
-    _show(app, name, png, limit, form)
+    from ..runs.study_reports import report
+
+    _print(report(name, app.store, app.url, png), limit, form)
 
 
 @sweep.command(name="list")
@@ -158,9 +164,8 @@ def show(app: App, name: str, png: Path | None, limit: int, form: Form | None) -
 @pass_app
 def list_(app: App, form: Form | None) -> None:
     """List the searches of the store."""
-    from ..runs.sweep_report import names, report
+    from ..runs.study_reports import reports
 
-    found = [report(name, app.store, app.url) for name in names(app.store, app.url)]
     rows = [
         {
             "name": one.name,
@@ -169,23 +174,10 @@ def list_(app: App, form: Form | None) -> None:
             "run": one.best.run if one.best else None,
             "trials": _counts(one),
         }
-        for one in found
+        for one in reports(app.store, app.url)
     ]
     columns = ("name", "metric", "best", "run", "trials")
     print_rows(rows, columns, form, "no sweeps yet: try 'metapipe sweep NAME'")
-
-
-def _work(
-    app: App, name: str, asked: Pairs, changes: dict[str, Any], quiet: bool
-) -> int:
-    from ..runs.progress import display
-    from ..runs.sweep import work
-
-    def observers() -> Sequence[object]:
-        return () if quiet else (display(),)
-
-    done = work(app, name, asked, changes, observers=observers, tell=_tell)
-    return INTERRUPTED if done.interrupted else 0
 
 
 def _command(app: App, given: Sequence[str]) -> list[str]:
@@ -219,14 +211,7 @@ def _tell(end: TrialEnd) -> None:
     echo(f"trial {end.number}{where} {end.state}{value}  {tried}{error}", err=True)
 
 
-def _show(app: App, name: str, png: Path | None, limit: int, form: Form | None) -> None:
-    from ..runs.sweep_report import report
-
-    found = report(name, app.store, app.url)
-    if png is not None:
-        from ..runs.sweep_picture import draw
-
-        draw(found, png)
+def _print(found: SweepReport, limit: int, form: Form | None) -> None:
     if form == "json":
         print_json({**vars(found), "best": found.best, "counts": found.counts})
         return

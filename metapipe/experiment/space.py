@@ -178,13 +178,23 @@ def _auto(name: str, field: Field) -> Domain:
         )
     low, high = _ends(schema)
     if low is None or high is None or high >= LARGEST:
-        start = "anything" if low is None else f"{low:g}"
-        end = "anything" if high is None or high >= LARGEST else f"{high:g}"
         raise SettingError(
-            f"sweep.space.{name}: a number from {start} to {end}: say low and high, "
-            "for example {low = 0.001, high = 1.0, log = true}"
+            f"sweep.space.{name}: {_bounds(schema)} has no end: say low and high, for "
+            "example {low = 0.001, high = 1.0, log = true}"
         )
     return Range(low, high, whole=schema["type"] == "integer")
+
+
+def _bounds(schema: Mapping[str, Any]) -> str:
+    """What a number may be, in words."""
+    words = {
+        "minimum": "from {:g} on",
+        "exclusiveMinimum": "above {:g}",
+        "maximum": "up to {:g}",
+        "exclusiveMaximum": "below {:g}",
+    }
+    known = [key for key in words if key in schema and abs(schema[key]) < LARGEST]
+    return " ".join(["a number", *(words[key].format(schema[key]) for key in known)])
 
 
 def _ends(schema: Mapping[str, Any]) -> tuple[float | None, float | None]:
@@ -229,7 +239,7 @@ def _range(name: str, written: Mapping[str, Any], field: Field) -> Range:
     if log and (low <= 0 or step is not None):
         fault = f"low = {low}" if low <= 0 else f"step = {step}"
         raise SettingError(
-            f"{path}: with log, low is above 0 and there is no step ({fault})"
+            f"{path}: {fault}; with log, low is above 0, and there is no step"
         )
     whole = schema["type"] == "integer"
     _require_step(path, step, whole=whole)

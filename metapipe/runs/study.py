@@ -20,13 +20,13 @@ from ..store import TaskStore
 from ..store.liveness import LOST_AFTER, lives
 from .parameters import distributions, parameters, pruner, sampler, values
 from .provenance import host
-from .study_storage import LOCK, require_optuna, storage, understood
+from .study_storage import LOCK, PLAN, require_optuna, storage, understood
 
 if TYPE_CHECKING:
     import optuna
 
-PLAN, WORKER = "metapipe", "worker"
-"""What we keep with a study, and with a trial."""
+WORKER = "worker"
+"""What we keep with a trial."""
 
 UNENTERED = timedelta(hours=1)
 """After so long a trial of another machine that has no run is taken for abandoned."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 LOCK = "sweep"
 SCHEMA = "optuna"
 """Where its tables are on Postgres; in SQLite they stand beside ours."""
+
+PLAN = "metapipe"
+"""What we keep with a study of ours."""
 
 BUSY_SECONDS = 60
 
@@ -48,17 +52,39 @@ def storage(url: str) -> Any:
     return RDBStorage(url, {"connect_args": options, "pool_pre_ping": True})
 
 
-def load(name: str, store: TaskStore, url: str) -> optuna.Study:
-    """A study to look at. Raises NotFoundError with the nearest name."""
+def names(url: str) -> list[str]:
+    """The searches of a database, without other studies that are in it; nothing is made
+    in one that has none."""
     library = require_optuna()
-    with understood(store), store.turn(LOCK):
-        kept = storage(url)
-        names = library.get_all_study_names(kept)
-        if name not in names:
-            known = did_you_mean(name, names)
-            raise NotFoundError(f"no sweep '{name}' in this store; {known}")
-        study: optuna.Study = library.load_study(study_name=name, storage=kept)
+    if not _is_begun(url):
+        return []
+    found = library.get_all_study_summaries(storage(url), include_best_trial=False)
+    return sorted(study.study_name for study in found if PLAN in study.user_attrs)
+
+
+def load(name: str, store: TaskStore, url: str) -> optuna.Study:
+    """A search to look at. Raises NotFoundError with the nearest name."""
+    library = require_optuna()
+    with understood(store):
+        known = names(url)
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise NotFoundError(f"no sweep '{name}' in this store; {hint}")
+        study: optuna.Study = library.load_study(study_name=name, storage=storage(url))
         return study
+
+
+def _is_begun(url: str) -> bool:
+    """Whether its tables are there."""
+    parsed = make_url(url)
+    server = parsed.get_backend_name() != "sqlite"
+    if not server and not Path(str(parsed.database)).exists():
+        return False
+    engine = create_engine(url)
+    try:
+        return inspect(engine).has_table("studies", SCHEMA if server else None)
+    finally:
+        engine.dispose()
 
 
 @contextmanager

@@ -24,8 +24,12 @@ from ..printable import printable
 from ..store import TaskStore
 from . import pipeline
 from .study import Plan, State, Study, Trial
+from .study_reports import report
+from .sweep_report import SweepReport
+from .sweep_workers import together
 from .workspace import Workspace
 
+INTERRUPTED = 130
 LONGEST_NAME = 100
 PRUNED = "pruned: "
 """How the reason begins for which a trial is stopped early."""
@@ -111,18 +115,51 @@ def plan(
     return Plan(base, space, metric, settings), resolved
 
 
+@dataclass(frozen=True)
+class Search:
+    """What came of working at a search."""
+
+    report: SweepReport | None
+    """How it stands now; None if workers failed."""
+
+    code: int
+    """0, 130 if it was interrupted, or with which exit code a worker failed."""
+
+
+def search(
+    workspace: Workspace,
+    name: str,
+    asked: Pairs,
+    changes: Mapping[str, Any],
+    source: str = COMMAND_LINE,
+    observers: Sequence[Callable[[], object]] = (),
+    tell: Callable[[TrialEnd], None] = lambda _: None,
+    apart: tuple[int, Sequence[str]] | None = None,
+) -> Search:
+    """Work at a search to its end, and see how it stands; see `work`. With `apart`, so
+    many processes do, each by that command."""
+    if apart is None:
+        done = work(workspace, name, asked, changes, source, observers, tell)
+        code = INTERRUPTED if done.interrupted else 0
+    else:
+        code = together(*apart)
+    if code not in (0, INTERRUPTED):
+        return Search(None, code)
+    return Search(report(name, workspace.store, workspace.url), code)
+
+
 def work(
     workspace: Workspace,
     name: str,
     asked: Pairs,
     changes: Mapping[str, Any],
     source: str = COMMAND_LINE,
-    observers: Callable[[], Sequence[object]] = tuple,
+    observers: Sequence[Callable[[], object]] = (),
     tell: Callable[[TrialEnd], None] = lambda _: None,
 ) -> Work:
     """Work at the search of that name until it has its trials.
 
-    `observers` makes those of a run, and `tell` hears of each trial that ended. Raises
+    `observers` make those of a run, and `tell` hears of each trial that ended. Raises
     UsageError if the search was begun with other settings, and the error of a trial if
     three failed one after the other.
     """
@@ -134,7 +171,7 @@ def work(
     failures = 0
     while (trial := study.next()) is not None:
         try:
-            end = worker.tried(trial, observers())
+            end = worker.tried(trial, [make() for make in observers])
         except (StoreError, KeyboardInterrupt):
             raise  # the trial is another's to finish
         except Exception as error:  # also of anybody's plugins

@@ -1,32 +1,11 @@
-"""What came of a search: its trials, the best of them, and which settings mattered."""
+"""A search, as it stands: its trials, the best of them, and which settings mattered."""
 
 from __future__ import annotations
 
-import json
-import warnings
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from ..store import TaskStore
-from .study import PLAN
-from .study_storage import load, require_optuna, storage, understood
-
-if TYPE_CHECKING:
-    import optuna
-
-STATES = {
-    "COMPLETE": "completed",
-    "PRUNED": "stopped",
-    "FAIL": "failed",
-    "RUNNING": "running",
-    "WAITING": "waiting",
-}
-"""Optuna's words for the state of a trial, and ours."""
-
-ENOUGH = 4
-"""Completed trials from which the importance of settings is reckoned."""
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -80,54 +59,3 @@ class SweepReport:
         done = [t for t in self.trials if t.status == "completed"]
         sign = 1 if self.direction == "minimize" else -1
         return sorted(done, key=lambda trial: (sign * (trial.value or 0), trial.number))
-
-
-def report(name: str, store: TaskStore, url: str) -> SweepReport:
-    """A search, as it stands. Raises NotFoundError if there is none of that name."""
-    study = load(name, store, url)
-    with understood(store):
-        kept = json.loads(study.user_attrs[PLAN])
-        runs = store.trials(name)
-        found = study.get_trials(deepcopy=False)
-        trials = tuple(_row(trial, runs.get(trial.number)) for trial in found)
-        importance = _importance(study, trials)
-    return SweepReport(
-        name=name,
-        metric=kept["metric"],
-        direction=study.direction.name.lower(),
-        trials=trials,
-        importance=importance,
-    )
-
-
-def names(store: TaskStore, url: str) -> list[str]:
-    """The searches of a store."""
-    optuna = require_optuna()
-    with understood(store):
-        return sorted(optuna.get_all_study_names(storage(url)))
-
-
-def _row(trial: optuna.trial.FrozenTrial, run: tuple[int, str] | None) -> TrialRow:
-    status = STATES[trial.state.name]
-    if status == "running" and run is not None and run[1] != "running":
-        status = run[1]  # lost, or interrupted: another worker takes it up
-    step = max(trial.intermediate_values, default=None)
-    latest = None if step is None else trial.intermediate_values[step]
-    return TrialRow(
-        number=trial.number,
-        status=status,
-        run=None if run is None else run[0],
-        value=trial.value if status == "completed" else latest,
-        step=step,
-        settings=trial.params,
-    )
-
-
-def _importance(study: optuna.Study, trials: tuple[TrialRow, ...]) -> dict[str, float]:
-    from optuna.importance import get_param_importances
-
-    done = [t for t in trials if t.status == "completed"]
-    if len(done) < ENOUGH or len({t.value for t in done}) == 1:
-        return {}
-    with warnings.catch_warnings(action="ignore"):
-        return get_param_importances(study)
