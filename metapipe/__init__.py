@@ -1,6 +1,6 @@
 """metapipe: the pipeline for meta-learning.
 
-The commands are here as functions: `train`, `resume`, `evaluate`, `compare`,
+The commands are here as functions: `train`, `resume`, `sweep`, `evaluate`, `compare`,
 `confusion`, `verify`, `delete`, `adapt`, `predict`.
 What a plugin needs is here and behind four more doors: `metapipe.numerics`,
 `metapipe.data`, `metapipe.store` and `metapipe.testing`. Files below them may move.
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         delete,
         evaluate,
         resume,
+        sweep,
         train,
         verify,
     )
@@ -60,6 +61,7 @@ _LATE = {
     "load_weights": "training.weights",
     "predict": "adaptation.notebook",
     "resume": "runs.notebook",
+    "sweep": "runs.notebook",
     "train": "runs.notebook",
     "verify": "runs.notebook",
 }
@@ -130,6 +132,7 @@ __all__ = [
     "load_weights",
     "predict",
     "resume",
+    "sweep",
     "train",
     "verify",
 ]

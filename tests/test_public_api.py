@@ -17,7 +17,7 @@ NAMES = {
     *("Group", "Predict", "SourceFacts", "TaskMap", "TaskStore"),
     *("adapt", "evaluate", "load_adapted", "load_plugins", "predict", "resume"),
     *("train", "DataError", "MetapipeError", "UnsupportedError", "UsageError"),
-    *("PathError", "SettingError"),
+    *("PathError", "SettingError", "sweep"),
     "verify",
 }
 

@@ -18,6 +18,7 @@ from ..settings import PluginSettings, Section, StoreSettings
 from .experiment import SECTIONS
 from .registry import RUN_TYPES
 from .setting_errors import first_error
+from .sweep_settings import SweepSettings
 from .written import whole_path
 
 FILE = "metapipe.toml"
@@ -26,6 +27,7 @@ FILE = "metapipe.toml"
 PROJECT: Mapping[str, type[Section]] = {
     "store": StoreSettings,
     "plugins": PluginSettings,
+    "sweep": SweepSettings,
 }
 """Tables that belong to the project and to no run."""
 
@@ -63,6 +65,12 @@ class Project:
     def store_wait(self) -> float:
         """Seconds that a run waits for a store that cannot be reached."""
         return float(self._table("store").wait)
+
+    @property
+    def sweep(self) -> SweepSettings:
+        """What a search over settings tries, as the config file has it."""
+        settings: SweepSettings = self._table("sweep")
+        return settings
 
     def _table(self, name: str) -> Any:
         try:

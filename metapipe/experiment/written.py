@@ -34,7 +34,7 @@ class Written:
         return found["value"] if found.keys() == {"value"} else self.text
 
 
-def parse_assignment(text: str) -> tuple[str, Written]:
+def parse_assignment(text: str, option: str = "--set") -> tuple[str, Written]:
     """`training.lr=0.1` as name and value. Raises SettingError."""
     name, separator, value = text.partition("=")
     if not separator or "." not in name:
@@ -44,7 +44,7 @@ def parse_assignment(text: str) -> tuple[str, Written]:
             if meant
             else "write TABLE.NAME=VALUE, for example algorithm.inner_lr=0.1"
         )
-        raise SettingError(f"--set '{text}' is no assignment: {remedy}")
+        raise SettingError(f"{option} '{text}' is no assignment: {remedy}")
     return name.strip(), Written(value.strip())
 
 

@@ -23,9 +23,11 @@ def new_run(
     project: Path,
     start: Start | None,
     parent: int | None,
+    trial: tuple[str, int] | None = None,
 ) -> NewRun:
-    """The row of a run of this process, which repeats `parent` or begins at `start`, if
-    it does either; its directory is chosen, and not made."""
+    """The row of a run of this process, which repeats `parent`, begins at `start` or is
+    a `trial` of a search, if it is any of these; its directory is chosen, and not
+    made."""
     commit, dirty = git_state(project)
     return NewRun(
         name=experiment.run.name,
@@ -48,6 +50,8 @@ def new_run(
         directory=str(new_directory(project)),
         host=host(),
         pid=os.getpid(),
+        study=trial[0] if trial else None,
+        trial=trial[1] if trial else None,
         **_facts_of_data(prepared),
     )
 

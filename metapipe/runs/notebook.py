@@ -29,6 +29,9 @@ from .confusion import confusion as confused
 from .pipeline import Outcome
 from .progress import display
 from .removal import Removal, remove_runs
+from .study_reports import report
+from .sweep import search
+from .sweep_report import SweepReport
 from .verification import Verification
 from .workspace import AnyPath, Workspace
 
@@ -70,6 +73,47 @@ def train(
             [tags] if isinstance(tags, str) else tags,
             note,
         )
+
+
+def sweep(
+    name: str,
+    space: Mapping[str, Any] | None = None,
+    *,
+    trials: int | None = None,
+    metric: str | None = None,
+    sampler: str | None = None,
+    pruner: str | None = None,
+    sweep_seed: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    project: AnyPath | None = None,
+    db: str | None = None,
+    plugin_paths: Iterable[AnyPath] | AnyPath = (),
+    progress: bool = True,
+    **options: Any,
+) -> SweepReport:
+    """Search over settings, by validation, until there are so many trials: `metapipe
+    sweep`.
+
+    `space` says what to try, by dotted names: `{"training.lr": {"low": 1e-4, "high":
+    0.1, "log": True}, "task.tasks": [4, 8]}`, beside what metapipe.toml says under
+    [sweep]; `options` and `settings` are those of `train`. Other processes may work at
+    the same search. Raises SettingError for what cannot be searched, and UsageError if
+    a search of that name was begun with other settings, or without Optuna.
+    """
+    asked = [*_options(options, TRAINING, sweep), *from_settings(settings)]
+    named = {
+        "trials": trials,
+        "metric": metric,
+        "sampler": sampler,
+        "pruner": pruner,
+        "seed": sweep_seed,
+        "space": space,
+    }
+    changes = {key: value for key, value in named.items() if value is not None}
+    with Workspace.at(project, db, plugin_paths) as workspace:
+        watching = [display] if progress else []
+        search(workspace, name, asked, changes, ARGUMENT, watching)
+        return report(name, workspace.store, workspace.url)
 
 
 @hinting

@@ -43,7 +43,7 @@ def draw_episode(replay: Replay, path: Path) -> None:
         figure = _curve(replay)
     else:
         raise UnsupportedError(f"cannot draw inputs of shape {shape}: leave out --png")
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_samples(source: Source, episodes: Episodes, path: Path) -> None:
@@ -78,7 +78,7 @@ def draw_samples(source: Source, episodes: Episodes, path: Path) -> None:
         fontsize=9,
     )
     figure.tight_layout()
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_curves(curves: Sequence[Curve], path: Path, axis: Axis) -> None:
@@ -110,14 +110,18 @@ def draw_curves(curves: Sequence[Curve], path: Path, axis: Axis) -> None:
     axes.set_title("lines: validation; diamonds: test", fontsize=10)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _position(point: Point, axis: Axis) -> float:
     return point.minutes if axis == "minutes" else point.step
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as the kind of file that its name says, PNG without one.
+
+    Raises DataError for a kind that is none, WriteError.
+    """
     kind = path.suffix.removeprefix(".") or "png"
     try:
         with whole_file(path) as file:

@@ -70,10 +70,12 @@ def train(
     start: Start | None = None,
     observers: Sequence[object] = (),
     labels: Labels = UNLABELLED,
+    trial: tuple[str, int] | None = None,
 ) -> Outcome:
     """Run an experiment: train, then evaluate on the split its settings name.
 
     `observers` are objects with hook implementations, told beside the plugins.
+    `trial` is the search that the run belongs to, and its number there.
     `origins` tell where settings came from: of what a user gave and nothing reads, a
     warning is logged. Everything that can be refused is refused before the run is
     entered in the store.
@@ -84,7 +86,7 @@ def train(
     check_dropout(experiment, prepared.learner.network)
     reading.tell(["model"])
     check_trainable(prepared)
-    entry = new_run(experiment, prepared, registry, project, start, parent)
+    entry = new_run(experiment, prepared, registry, project, start, parent, trial)
     run_id = store.begin_run(entry)
     labels.put(store, run_id)
     outcome = _run(run_id, prepared, None, registry, store, observers)

@@ -37,7 +37,7 @@ def status(session: Session) -> ColumnElement[str]:
     living = [
         run_id
         for run_id, pid, heartbeat in session.execute(own)
-        if _lives(pid, heartbeat)
+        if lives(pid, heartbeat)
     ]
     # One that was heard since we asked is no longer what we saw.
     dead = (Run.host == here) & (Run.heartbeat <= asked) & Run.id.not_in(living)
@@ -63,7 +63,7 @@ def require_still(session: Session, run_id: int) -> tuple[str, int]:
     return str(found[0]), found.step
 
 
-def _lives(pid: int, heartbeat: datetime) -> bool:
+def lives(pid: int, heartbeat: datetime) -> bool:
     """Whether a process of this machine is the one that sent the heartbeat: another may
     have got a dead one's number, and in a container that starts anew at once."""
     import psutil  # only where a run of this machine runs: it takes a while to import

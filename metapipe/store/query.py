@@ -70,6 +70,14 @@ def runs(session: Session, where: str, sort: str, page: Page) -> list[RunRow]:
     return [run_row(*row) for row in _filtered(session, query, where)]
 
 
+def trials(session: Session, study: str) -> dict[int, tuple[int, str]]:
+    """Id and status of the newest run of each trial of a search."""
+    table = schema.Run
+    asked = select(table.trial, table.id, status(session)).where(table.study == study)
+    rows = session.execute(asked.order_by(table.id)).all()
+    return {trial: (run_id, now) for trial, run_id, now in rows if trial is not None}
+
+
 def count_runs(session: Session, where: str) -> int:
     """How many runs match a filter."""
     condition = parse(where, run_fields(status(session)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -25,6 +25,7 @@ from .records import (
     PruningRow,
     RunRow,
 )
+from .turns import turn
 from .waiting import WAIT
 
 
@@ -89,6 +90,16 @@ class StoreReader:
         page = Page(limit, offset, after)
         with self._database.reading() as session:
             return [self._placed(row) for row in query.runs(session, where, sort, page)]
+
+    def trials(self, study: str) -> dict[int, tuple[int, str]]:
+        """Id and status of the run of each trial of a search, by the trial's number."""
+        with self._database.reading() as session:
+            return query.trials(session, study)
+
+    def turn(self, name: str) -> AbstractContextManager[None]:
+        """Hold the lock `name` of this store, while others who want it wait. Raises
+        UnreachableError if somebody holds it for too long."""
+        return turn(self._database, name)
 
     def count_runs(self, where: str = "") -> int:
         """How many runs match a filter. Raises FilterError."""
