@@ -71,10 +71,12 @@ def adapt(
     with --backbone, as a run of its own.
     """
     from ..adaptation.adapt_run import NewTask, adapt_run, tables_of
+    from ..runs.gauge import working
 
     chosen = tables_of(settings, backbone)
     task = NewTask(support, query, checkpoint, prediction, chosen, backbone, head)
-    found = adapt_run(app, run, task, out)
+    with working(f"adapting to {support}", not as_json):
+        found = adapt_run(app, run, task, out)
     if as_json:
         print_json(_facts(found))
     else:

@@ -36,9 +36,11 @@ def evaluate(
     this evaluation only, for example -s algorithm.test_steps=3.
     """
     from ..runs import requests
+    from ..runs.gauge import counting
 
     asked = from_options(options, EVALUATION)
-    found = requests.evaluate(app, run, asked, settings, dataset)
+    with counting(not as_json) as advanced:
+        found = requests.evaluate(app, run, asked, settings, dataset, advanced=advanced)
     if as_json:
         print_json(found)
     else:

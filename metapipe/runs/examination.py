@@ -17,7 +17,7 @@ from ..store import TaskStore
 from ..store.records import EvaluationRow, NewEvaluation, RunRow
 from ..training.evaluation import evaluate as evaluate_tasks
 from ..training.intervals import summarise
-from .evaluations import evaluation_row, evaluation_tasks
+from .evaluations import Advanced, evaluation_row, evaluation_tasks, judged, untold
 from .preparation import check_asked
 from .stored_run import (
     changed_after_training,
@@ -53,12 +53,13 @@ def evaluate(
     store: TaskStore,
     settings: EvaluationSettings,
     changes: Changes | None = None,
+    advanced: Advanced = untold,
 ) -> EvaluationRow:
     """Evaluate a run on unseen episodes and store the result, with what was changed and
     what the run may know of the data. Raises DataError for classes that it was trained
     on."""
     row = store.run(run_id)
-    new, records = judge(row, registry, store, settings, changes)
+    new, records = judge(row, registry, store, settings, changes, advanced)
     added = store.record_evaluation(run_id, new, records, of_the_run=False)
     return store.evaluation(added)
 
@@ -69,6 +70,7 @@ def judge(
     store: TaskStore,
     settings: EvaluationSettings,
     changes: Changes | None = None,
+    advanced: Advanced = untold,
 ) -> tuple[NewEvaluation, list[EpisodeRecord]]:
     """That evaluation with its episodes, not stored yet."""
     changes = changes or Changes()
@@ -89,7 +91,7 @@ def judge(
     begun, step = time.perf_counter(), checkpoint.step
     how = settings.prediction
     met = evaluate_tasks(learner, meta, source, tasks, step=step, prediction=how)
-    records = list(met)
+    records = judged(met, settings.split, len(tasks), advanced)
     new = evaluation_row(
         experiment,
         settings,

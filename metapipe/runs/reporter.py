@@ -66,6 +66,10 @@ class Reporter:
             self.store.record_episodes(self.run.id, records)
             self._tell("episodes_recorded", episodes=records)
 
+    def advanced(self, split: str, done: int, episodes: int) -> None:
+        """So many episodes of an evaluation are judged."""
+        self._tell("evaluation_advanced", split=split, done=done, episodes=episodes)
+
     def evaluated(
         self, evaluation: NewEvaluation, records: Sequence[EpisodeRecord]
     ) -> int:

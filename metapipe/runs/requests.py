@@ -19,6 +19,7 @@ from ..experiment.written import typed
 from ..settings import EvaluationSettings
 from ..store.records import EvaluationRow, RunRow
 from . import examination, pipeline, verification
+from .evaluations import Advanced, untold
 from .labels import Labels
 from .pipeline import Outcome
 from .start import Start, by_number, start_of
@@ -131,11 +132,13 @@ def evaluate(
     settings: Pairs,
     dataset: str | None = None,
     source: str = COMMAND_LINE,
+    advanced: Advanced = untold,
 ) -> EvaluationRow:
     """Evaluate a run; what `options` do not say is as in its own experiment.
 
     `settings` change its algorithm or the data set for this evaluation. Another
-    `dataset` than the run's own has the settings that the project gives it.
+    `dataset` than the run's own has the settings that the project gives it. `advanced`
+    is told how far it is.
     """
     store, registry = workspace.store, workspace.registry
     row = trained_run(store, run)
@@ -168,6 +171,7 @@ def evaluate(
             dataset_settings=of_data,
             algorithm=of_algorithm,
         ),
+        advanced,
     )
 
 
