@@ -33,7 +33,11 @@ file_type = click.Path(path_type=Path)
 @click.command()
 @click.argument("run", required=False)
 @click.option("--backbone", help="Adapt a frozen network of others instead of a run.")
-@click.option("--head", help="What learns from its vectors.  [default: logistic]")
+@click.option(
+    "--head",
+    help="What learns from its vectors: auto, discriminant, nearest, ridge, logistic, "
+    "or one of your own.  [default: auto]",
+)
 @click.option("--support", type=file_type, help="A folder a class.")
 @click.option("--add", type=file_type, help="More examples for an adapted model.")
 @click.option(
