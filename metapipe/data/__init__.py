@@ -17,6 +17,7 @@ from .class_episodes import (
 )
 from .column import require_no_counter
 from .download import download, download_all
+from .feature_encoder import FeatureEncoder, Features
 from .file import UNREADABLE, File, read_file
 from .files import is_archive, walk
 from .image_encoder import Fit, ImageEncoder, unit_floats
@@ -42,6 +43,8 @@ __all__ = [
     "AugmentedSource",
     "Bank",
     "Bytes",
+    "FeatureEncoder",
+    "Features",
     "File",
     "Fit",
     "GroupSource",
