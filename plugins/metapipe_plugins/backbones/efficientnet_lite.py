@@ -201,7 +201,7 @@ class EfficientNetLiteEncoder(FeatureEncoder):
 
     def digest(self) -> str:
         """SHA-256 of weights, transform and version."""
-        return self._digest(_installed().sha256)
+        return self._digest(installed().sha256)
 
     def network(self) -> EfficientNetLite:
         """That whose weights are here, or were carried by a file."""
@@ -224,7 +224,7 @@ class EfficientNetLiteEncoder(FeatureEncoder):
         return self
 
     def _opened(self) -> Opened:
-        return CARRIED.get(self.sha256) or _installed()
+        return CARRIED.get(self.sha256) or installed()
 
     def _digest(self, weights: str) -> str:
         settings = self.model_dump_json(exclude={"sha256"})
@@ -262,7 +262,7 @@ class EfficientNetLite0(Backbone):
 
 
 @lru_cache(1)
-def _installed() -> Opened:
+def installed() -> Opened:
     """What the distribution with the weights has."""
     return Opened.of(_read())
 
