@@ -17,6 +17,7 @@ from .class_episodes import (
 )
 from .column import require_no_counter
 from .download import download, download_all
+from .feature_encoder import FeatureEncoder, Features
 from .feature_source import FeatureSource, feature_item
 from .file import UNREADABLE, File, read_file
 from .files import is_archive, walk
@@ -43,7 +44,9 @@ __all__ = [
     "AugmentedSource",
     "Bank",
     "Bytes",
+    "FeatureEncoder",
     "FeatureSource",
+    "Features",
     "File",
     "Fit",
     "GroupSource",
