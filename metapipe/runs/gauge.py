@@ -15,7 +15,6 @@ from rich.progress import (
     Progress,
     TaskID,
     TextColumn,
-    TimeElapsedColumn,
 )
 
 from .evaluations import Advanced, untold
@@ -78,18 +77,6 @@ def counting(shown: bool = True) -> Iterator[Advanced]:
     )
     with Gauge(*columns, console=Console(stderr=True), transient=True) as gauge:
         yield EvaluationGauge(gauge).advance
-
-
-@contextmanager
-def working(what: str, shown: bool = True) -> Iterator[None]:
-    """A display of the time that something takes, likewise."""
-    if not (shown and is_live()):
-        yield
-        return
-    columns = TextColumn("{task.description}"), BarColumn(16), TimeElapsedColumn()
-    with Gauge(*columns, console=Console(stderr=True), transient=True) as gauge:
-        gauge.add_task(what, total=None)
-        yield
 
 
 def left_of(seconds: float, done: int, total: int) -> str:

@@ -66,6 +66,26 @@ class BackboneContract(PluginContract):
         for vectors in (alone, backwards):
             torch.testing.assert_close(vectors, together, rtol=1e-4, atol=1e-5)
 
+    def test_weights_in_a_file_are_as_good_as_those_installed(self) -> None:
+        """If a file can carry them: the record with the tensors makes the same vectors,
+        and other tensors are refused."""
+        encoder = self.backbone.encoder()
+        weights = encoder.weights()
+        if weights is None:
+            return
+        record = type(encoder).model_validate_json(encoder.model_dump_json())
+        again = record.with_weights({k: t.clone() for k, t in weights.items()})
+        again.check()
+        assert again == encoder
+        assert torch.equal(again.encode(self.items), encoder.encode(self.items))
+        if weights:
+            others = {name: torch.zeros_like(t) for name, t in weights.items()}
+            try:
+                record.with_weights(others)
+            except DataError:
+                return
+            raise AssertionError("weights of another hash were accepted")
+
     def test_its_hash_is_stable_and_tells_settings_apart(self) -> None:
         """Equal settings, equal hash or record; other settings, another."""
         first, again = (self.backbone.encoder() for _ in range(2))

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from metapipe.runs import gauge, progress
 from metapipe.runs.evaluations import judged, untold
-from metapipe.runs.gauge import EvaluationGauge, Gauge, counting, left_of, working
+from metapipe.runs.gauge import EvaluationGauge, Gauge, counting, left_of
 
 
 def test_an_evaluation_tells_how_far_it_is_from_none_to_all() -> None:
@@ -41,7 +41,7 @@ def test_where_there_is_no_terminal_or_it_is_not_wanted_nothing_is_shown(
     for terminal, wanted in ((False, True), (True, False)):
         monkeypatch.setattr(sys.stderr, "isatty", lambda t=terminal: t)
         monkeypatch.setattr(gauge, "MOMENT", 0.0)
-        with counting(wanted) as advanced, working("adapting", wanted):
+        with counting(wanted) as advanced:
             assert advanced is untold
             advanced("test", 1, 2)
     assert capsys.readouterr() == ("", "")
