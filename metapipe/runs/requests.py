@@ -43,7 +43,10 @@ def plan(
     from_run: int | str | None = None,
     source: str = COMMAND_LINE,
 ) -> Plan:
-    """The experiment that all settings together make, or that of a run with changes."""
+    """The experiment that all settings together make, or that of a run with changes.
+
+    Raises DataError if files or lists that the data set needs are not there.
+    """
     parent = None if from_run is None else workspace.store.run(from_run)
     if parent is not None and parent.backbone is not None:
         raise UsageError(
@@ -54,6 +57,7 @@ def plan(
     resolved = resolve(workspace.project, workspace.registry, asked, base, source)
     repeated = None if parent is None else parent.id
     experiment = resolved.experiment
+    experiment.dataset.check()
     if experiment.run.start_from is None:
         return Plan(resolved, repeated)
     experiment = by_number(workspace.store, experiment)

@@ -128,6 +128,10 @@ class DatasetContract(PluginContract):
                 told = f"{count} items of {label}, in {other}, are in {one} too"
                 assert count <= self.twice * sizes[label], told
 
+    def test_what_it_needs_is_there(self) -> None:
+        """`check` says nothing where `open` finds all."""
+        self.dataset.check()
+
     def test_too_much_is_refused(self) -> None:
         """More classes than there are is an error before anything is drawn."""
         source = self.dataset.open("train")

@@ -42,7 +42,11 @@ from metapipe.data import (
     with_rotations,
 )
 from metapipe_plugins.parts.data.augmented import AugmentDrawing, augmented
-from metapipe_plugins.parts.data.class_splits import read_list
+from metapipe_plugins.parts.data.class_splits import (
+    published,
+    read_list,
+    read_lists,
+)
 from metapipe_plugins.parts.data.features import PictureInputs
 
 OFFICIAL = "https://github.com/brendenlake/omniglot/raw/master/python"
@@ -80,20 +84,22 @@ class Omniglot(PictureInputs):
     """Folder or zip that has `images_background` and `images_evaluation`, or folder
     with the two official zips; downloaded if not given."""
 
-    split: Literal["maml", "official", "lists"] = "maml"
-    """maml: 1,100 / 100 / 423 random characters; official: background alphabets (the
-    last five validate) and evaluation; lists: the files in `lists`."""
+    split: Literal["maml", "vinyals", "official", "lists"] = "maml"
+    """maml: 1,100 / 100 / 423 random characters; vinyals: 1,028 / 172 / 423 of Vinyals
+    et al., four orientations as four classes (ProtoNet); official: background alphabets
+    (the last five validate) and evaluation; lists: the files in `lists`."""
 
     split_seed: NonNegativeInt = 1
     """Seed of the maml split."""
 
     lists: Path | None = None
     """Folder with train.txt, val.txt and test.txt: a line `Alphabet/characterNN` each,
-    with `/rot090` for a turned character, as the Vinyals split."""
+    with `/rot090` for a turned character."""
 
     rotations: Rotations = "random"
     """Training characters: as drawn; each turned by a random quarter in each episode
-    (MAML); or four orientations as four classes (ProtoNet). Lists say it themselves."""
+    (MAML); or four orientations as four classes (ProtoNet). Lists, and vinyals, say it
+    themselves."""
 
     test_rotations: Rotations = "random"
     """The same for validation and test; MAML and ProtoNet turn there too, Reptile and
@@ -107,13 +113,25 @@ class Omniglot(PictureInputs):
 
     augment: AugmentDrawing = "none"
 
+    def check(self) -> None:
+        """Root and lists are there."""
+        if self.root is not None:
+            _find(self.root.expanduser())
+        if self.split == "lists":
+            if self.lists is None:
+                raise PathError(
+                    "dataset.split = 'lists' needs their folder: -s dataset.lists=PATH"
+                )
+            read_lists(self.lists.expanduser())
+
     def open(self, split: Split) -> Source:
         """The characters of a split."""
+        self.check()
         encoder = self.features()
         bank = self._bank(encoder)
         members = self._members(bank, split)
         rotations = self.rotations if split == "train" else self.test_rotations
-        if self.split == "lists":
+        if self.split in ("lists", "vinyals"):
             rotations = "none"
         if not members:
             raise DataError(
@@ -179,8 +197,10 @@ class Omniglot(PictureInputs):
             raise DataError(f"{error}. {INSTEAD}") from error
 
     def _members(self, bank: Bank, split: Split) -> list[ImageClass]:
-        if self.split == "lists":
-            return self._listed(bank, split)
+        if self.split == "vinyals":
+            return with_rotations(_listed(published("omniglot_vinyals"), bank, split))
+        if self.lists is not None and self.split == "lists":
+            return _listed(self.lists.expanduser(), bank, split)
         names = bank.classes
         if self.split == "maml":
             return [ImageClass(i) for i in self._shuffled(len(names), split)]
@@ -204,15 +224,12 @@ class Omniglot(PictureInputs):
         parts = {"train": order[:1100], "val": order[1100:1200], "test": order[1200:]}
         return parts[split]
 
-    def _listed(self, bank: Bank, split: Split) -> list[ImageClass]:
-        if self.lists is None:
-            raise PathError(
-                "dataset.split = 'lists' needs the folder of the lists: give it with "
-                "-s dataset.lists=PATH"
-            )
-        known = {name.partition("/")[2]: i for i, name in enumerate(bank.classes)}
-        path = self.lists.expanduser() / f"{split}.txt"
-        return [_line(line, known, path) for line in read_list(path)]
+
+def _listed(folder: Path, bank: Bank, split: Split) -> list[ImageClass]:
+    """The characters of a list, turned as it says."""
+    known = {name.partition("/")[2]: i for i, name in enumerate(bank.classes)}
+    path = folder / f"{split}.txt"
+    return [_line(line, known, path) for line in read_list(path)]
 
 
 def _line(line: str, known: dict[str, int], path: Path) -> ImageClass:

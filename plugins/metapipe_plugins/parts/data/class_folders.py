@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -60,8 +60,9 @@ class ClassFolders:
     by_split: bool = False
     """Whether `train/rose` and `test/rose` are two classes, or both `rose`."""
 
-    def bank(self) -> Bank:
-        """All pictures; classes are `CLASS`, or `SPLIT/CLASS` with `by_split`."""
+    def bank(self, check: Callable[[Sequence[str]], object] | None = None) -> Bank:
+        """All pictures; classes are `CLASS`, or `SPLIT/CLASS` with `by_split`. Before
+        any picture is read, `check` is asked whether these classes will do."""
         made_from = {
             "files": [identity(root) for root in self.roots],
             "encoder": self.encoder.model_dump(),
@@ -71,7 +72,7 @@ class ClassFolders:
         if self.features is not None:
             self.features.check()
             made_from["encoder"] = self.features.model_dump(mode="json")
-        return open_bank(self.name, made_from, self._build)
+        return open_bank(self.name, made_from, lambda: self._build(check))
 
     def source(self, bank: Bank, names: Sequence[str]) -> Source:
         """Episodes of the classes with these names."""
@@ -92,10 +93,16 @@ class ClassFolders:
             text = str(error).replace("the image", file.origin)
             raise DataError(text) from error
 
-    def _build(self) -> Iterator[tuple[str, Bytes]]:
+    def _build(
+        self, check: Callable[[Sequence[str]], object] | None
+    ) -> Iterator[tuple[str, Bytes]]:
         classes: dict[str, dict[Place, Bytes]] = defaultdict(dict)
         broken: list[str] = []
-        for found in [self._found(root) for root in self.roots]:
+        roots = [self._found(root) for root in self.roots]
+        names = {self._class(label) for found in roots for label, _, _ in found}
+        if check and names:
+            check(sorted(names))
+        for found in roots:
             told = time.monotonic()
             for number, (label, name, file) in enumerate(found):
                 if time.monotonic() > told + SECONDS:
@@ -106,8 +113,7 @@ class ClassFolders:
                 except DataError as error:
                     broken.append(str(error).removeprefix("cannot read "))
                     continue
-                label = label if self.by_split else label.rpartition("/")[2]
-                classes[label][name, file.origin] = item
+                classes[self._class(label)][name, file.origin] = item
         self._report(broken)
         if not classes:
             raise DataError(
@@ -118,6 +124,9 @@ class ClassFolders:
         for label in sorted(classes):
             files = classes[label]
             yield label, np.stack([files[place] for place in sorted(files)])
+
+    def _class(self, label: str) -> str:
+        return label if self.by_split else label.rpartition("/")[2]
 
     def _found(self, root: Path) -> Labelled:
         found = labelled(root, picture_suffixes(), NAMED)
