@@ -9,6 +9,7 @@ from typing import Any
 
 from ..data.resized_source import fitted
 from ..dataset import Dataset
+from ..errors import CheckpointError
 from ..events import EpisodeRecord
 from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
@@ -18,7 +19,7 @@ from ..store.records import EvaluationRow, NewEvaluation, RunRow
 from ..training.evaluation import evaluate as evaluate_tasks
 from ..training.intervals import summarise
 from .evaluations import Advanced, evaluation_row, evaluation_tasks, judged, untold
-from .preparation import check_asked
+from .preparation import check_asked, logger
 from .stored_run import (
     changed_after_training,
     look_for_trained,
@@ -62,6 +63,26 @@ def evaluate(
     new, records = judge(row, registry, store, settings, changes, advanced)
     added = store.record_evaluation(run_id, new, records, of_the_run=False)
     return store.evaluation(added)
+
+
+def final_test(
+    row: RunRow,
+    registry: Registry,
+    store: TaskStore,
+    settings: EvaluationSettings,
+    advanced: Advanced,
+) -> tuple[NewEvaluation, list[EpisodeRecord]]:
+    """The test that ends a training: of the latest checkpoint if the best is lost,
+    which is told."""
+    try:
+        return judge(row, registry, store, settings, advanced=advanced)
+    except CheckpointError as error:
+        if settings.checkpoint == "latest":
+            raise
+        reason = str(error).partition("; there is also")[0]
+        logger.warning("the test is of the latest checkpoint: %s", reason)
+        settings = settings.model_copy(update={"checkpoint": "latest"})
+        return judge(row, registry, store, settings, advanced=advanced)
 
 
 def judge(

@@ -22,7 +22,7 @@ from ..training.learner import Learner
 from ..training.loop import initial_state
 from .continuation import longer, tell_of_former_end
 from .entry import new_run
-from .examination import judge
+from .examination import final_test
 from .heartbeat import heartbeat
 from .labels import UNLABELLED, Labels
 from .mapping import mapping_for, mapping_of
@@ -225,9 +225,7 @@ def _work(
     row, settings = store.run(reporter.run.id), session.experiment.evaluation
     try:
         with interruption.at_once():
-            new, records = judge(
-                row, registry, store, settings, advanced=reporter.advanced
-            )
+            new, records = final_test(row, registry, store, settings, reporter.advanced)
     except KeyboardInterrupt:
         logger.warning("only the test is left to do: metapipe resume %d", row.id)
         reporter.finished("interrupted", session.latest, session.seconds)

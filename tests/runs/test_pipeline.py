@@ -153,13 +153,21 @@ def test_a_run_that_is_interrupted_in_its_test_has_only_that_left(
     (latest,) = [c["step"] for c in left["checkpoints"] if c["which"] == "latest"]
     assert latest == left["step"] > 0
     monkeypatch.delenv("HELD")
-    metapipe("resume", "1", cwd=tmp_path)
+    which: tuple[str, ...] = ()
+    if held == "val":  # and its best checkpoint is lost, too
+        which = ("--checkpoint", "latest")
+        next(tmp_path.rglob("best-*.safetensors")).unlink()
+    _, err = metapipe("resume", "1", cwd=tmp_path)
+    assert ("the test is of the latest checkpoint: no checkpoint" in err) == (
+        held == "val"
+    )
     done = metapipe_json("runs", "show", "1", cwd=tmp_path)
     assert done["status"] == "completed"
     for name in ("step", "checkpoints", "val_accuracy"):
         assert done[name] == left[name], name
     assert done["train_seconds"] == pytest.approx(left["train_seconds"], abs=0.01)
-    assert done["loss"] == metapipe_json("evaluate", "1", cwd=tmp_path)["loss"]
+    again = metapipe_json("evaluate", "1", *which, cwd=tmp_path)
+    assert done["loss"] == again["loss"]
 
 
 def test_an_evaluation_half_way_does_not_give_the_run_its_figures(

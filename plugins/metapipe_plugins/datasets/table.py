@@ -43,6 +43,7 @@ class Table(Dataset):
     group."""
 
     recommended: ClassVar[dict[str, object]] = {"run.model": "mlp"}
+    recommended_if: ClassVar[dict[str, dict[str, object]]] = {"group": {"task.ways": 1}}
 
     root: Path | None = None
     """CSV, TSV (both may be gzipped) or Parquet, or a folder of them."""
