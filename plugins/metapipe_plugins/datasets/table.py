@@ -34,6 +34,7 @@ from metapipe_plugins.parts.data.labelled_rows import (
     tell_of_names,
 )
 from metapipe_plugins.parts.data.required import require_root
+from metapipe_plugins.parts.data.stand_ins import tell_of_stand_ins
 
 Column = Annotated[str, AfterValidator(column_name)]
 
@@ -92,6 +93,7 @@ class Table(Dataset):
         if split == "train":  # all splits are of the same rows: once is enough
             tell_of_names(members, by)
             tell_of_doubles(members, by)
+            tell_of_stand_ins([row for rows in tables for row in rows], features)
         lists = self._lists(sorted(members))
         names = lists[split]
         if not names:
