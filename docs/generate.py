@@ -214,13 +214,15 @@ def plugin_page(entry: Entry, figures: Mapping[str, Any]) -> str:
         "settings",
         "recommended",
         "recommended_with",
+        "recommended_if",
     }
     told = [(name, _linked(facts[name])) for name in facts if name not in apart]
     lines = [f"# `{entry.name}`", "", facts["what"], ""]
     lines += _table(("", ""), [(name, value) for name, value in told if value])
     lines += ["", about, "", "## Settings", ""]
     lines += _settings_table(facts["settings"], entry.plugin_type) or ["None."]
-    beside = {"": facts["recommended"], **facts["recommended_with"]}
+    own = {f"{facts['kind']}.{k}": v for k, v in facts["recommended_if"].items()}
+    beside = {"": facts["recommended"], **facts["recommended_with"], **own}
     if any(beside.values()):
         lines += ["", "## Recommends", "", "Where you say nothing else.", ""]
         rows = [

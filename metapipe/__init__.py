@@ -1,7 +1,7 @@
 """metapipe: the pipeline for meta-learning.
 
 The commands are here as functions: `train`, `resume`, `sweep`, `evaluate`, `compare`,
-`confusion`, `verify`, `delete`, `adapt`, `predict`.
+`confusion`, `verify`, `delete`, `adapt`, `amend`, `predict`.
 What a plugin needs is here and behind four more doors: `metapipe.numerics`,
 `metapipe.data`, `metapipe.store` and `metapipe.testing`. Files below them may move.
 Importing this module does not import torch.
@@ -32,7 +32,7 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .adaptation.estimators import FewShotClassifier, FewShotRegressor
-    from .adaptation.notebook import adapt, load_adapted, predict
+    from .adaptation.notebook import adapt, amend, load_adapted, predict
     from .runs.notebook import (
         compare,
         confusion,
@@ -52,6 +52,7 @@ _LATE = {
     "FewShotRegressor": "adaptation.estimators",
     "TaskStore": "store",
     "adapt": "adaptation.notebook",
+    "amend": "adaptation.notebook",
     "compare": "runs.notebook",
     "confusion": "runs.notebook",
     "delete": "runs.notebook",
@@ -122,6 +123,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "adapt",
+    "amend",
     "compare",
     "confusion",
     "delete",

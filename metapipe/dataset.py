@@ -71,6 +71,13 @@ class Source(ABC):
 class Dataset(Plugin):
     """Where tasks come from."""
 
+    def check(self) -> None:
+        """Raise DataError, with the name of the setting, if a file or a folder that the
+        settings name is not there, or one that is needed is not named.
+
+        Quick: nothing is decoded. Asked before a run is resolved; `open` asks it again.
+        """
+
     @abstractmethod
     def open(self, split: Split) -> Source:
         """The split, ready to draw from. May build and cache a bank at first use.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -46,6 +46,18 @@ class Encoder(BaseModel, ABC):
 
         Raises DataError for an item that cannot be read.
         """
+
+    def weights(self) -> Mapping[str, Tensor] | None:
+        """What encoding needs beside this record, as tensors by name: with them, a file
+        needs nothing else. None if a file cannot carry it, as here if the record has a
+        hash of something. Raises DataError if it is not here.
+        """
+        return None if "sha256" in type(self).model_fields else {}
+
+    def with_weights(self, weights: Mapping[str, Tensor]) -> Self:
+        """This encoder with the weights that a file carried, for those installed, which
+        need not be there. Raises DataError if they are not those of its hash."""
+        return self
 
     def examples(self, count: int, seed: int = 0) -> Tensor:
         """(count, *shape): inputs such as `encode` gives, to check an exported model

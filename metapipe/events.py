@@ -20,7 +20,8 @@ class RunInfo:
     """The resolved experiment, as the store keeps it."""
 
     directory: Path
-    """Where checkpoints are written."""
+    """Where checkpoints are written, and observers may write: it is there when the run
+    starts. `metapipe runs delete` leaves files of others in it, and says so."""
 
     step: int
     """Meta-iterations already done when the run started or was resumed."""

@@ -59,6 +59,12 @@ def episodes_recorded(run: RunInfo, episodes: Sequence[EpisodeRecord]) -> None:
     """Episodes of training or of an evaluation were written to the task store."""
 
 
+@hookspec
+def evaluation_advanced(run: RunInfo, split: str, done: int, episodes: int) -> None:
+    """So many episodes of a validation or of the test are judged: none when it begins,
+    then some at a time."""
+
+
 @hookspec(firstresult=True)
 def stop_run(run: RunInfo, step: int, metrics: Mapping[str, float]) -> str | None:
     """Say in a line why the run should stop now, or nothing; asked after each

@@ -50,6 +50,10 @@ class Plugin(BaseModel, ABC):
     """The same beside a certain other plugin, by its name: on this data set that
     algorithm wants another step size. Stronger than what either recommends alone."""
 
+    recommended_if: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """The same where a certain setting of its own is given, by its name. Stronger
+    still."""
+
 
 def stochastic_settings(cls: type[Plugin]) -> list[str]:
     """Names of the settings that are a DropShare."""

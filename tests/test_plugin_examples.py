@@ -5,6 +5,7 @@ import csv
 import re
 import runpy
 from collections import defaultdict
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from project import ROOT
 
 from metapipe import TaskStore
 from metapipe.store import default_url
-from metapipe.testing import DatasetContract, ModelContract
+from metapipe.testing import DatasetContract, ModelContract, ObserverContract
 
 FOLDER = ROOT / "docs" / "examples" / "plugins"
 PAGE = (ROOT / "docs" / "plugins.md").read_text()
@@ -29,6 +30,10 @@ class TestResidual(ModelContract):
 
 class TestBlobs(DatasetContract):
     dataset = example("blobs")["Blobs"]()
+
+
+class TestRecord(ObserverContract):
+    observer = SimpleNamespace(**example("record"))
 
 
 @pytest.mark.parametrize("name", ["residual", "blobs", "record"])

@@ -69,6 +69,12 @@ def test_the_wheel_works_alone(environment: Path, tmp_path: Path) -> None:
     )
     assert outcome["status"] == "completed"
     assert (tmp_path / ".metapipe" / "metapipe.db").is_file()
+    licences = "import importlib.metadata as m; print(*m.files('metapipe'), sep='\\n')"
+    held = run(str(environment / "python"), "-c", licences, cwd=tmp_path).split()
+    for name in ("cifar_fs", "fc100", "mini_imagenet", "omniglot_vinyals"):
+        assert f"metapipe_plugins/splits/{name}/train.txt" in held
+        licence = f"licenses/plugins/metapipe_plugins/splits/{name}/LICENSE.txt"
+        assert any(path.endswith(licence) for path in held)
     program = "import metapipe; print(metapipe.__file__)"
     where = run(str(environment / "python"), "-c", program, cwd=tmp_path)
     assert str(ROOT) not in where

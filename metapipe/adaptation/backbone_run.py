@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ..algorithm import Algorithm
 from ..backbone import Backbone
-from ..encoder import Encoder
+from ..encoder import Encoder, Form
 from ..episode import Samples
 from ..errors import UsageError
 from ..events import EpisodeRecord
@@ -24,12 +24,19 @@ from ..store.records import NewEvaluation, NewRun
 from ..training.device import choose_device
 from ..training.learner import build_learner
 from .adapted_model import AdaptedModel, ModelOrigin, adapt
+from .examples import Item
 
 Tables = Mapping[str, Mapping[str, Any]]
 """Settings by table and name."""
 
-HEAD, MODEL = "logistic", "identity"
-"""What learns from the vectors unless told otherwise, and what is between them."""
+AUTO = "auto"
+"""The head that does best on vectors of a backbone's kind."""
+
+BEST: Mapping[Form, str] = {"file": "discriminant", "row": "logistic"}
+"""Of pictures and of texts: by measurement, see docs/choosing.md."""
+
+MODEL = "identity"
+"""What is between the vectors and the head."""
 
 LEAST = 2
 """Classes of a task; how many there will be is known when it is learned."""
@@ -71,7 +78,9 @@ class BackboneRun:
         """The backbone's."""
         return self.encoder
 
-    def adapt(self, support: Samples, classes: Sequence[str]) -> AdaptedModel:
+    def adapt(
+        self, support: Samples, classes: Sequence[str], items: Sequence[Item] = ()
+    ) -> AdaptedModel:
         """Learn a task; see `metapipe.adaptation.adapted_model.adapt`."""
         problem = replace(self.problem, outputs=len(classes))
         device = choose_device("auto")
@@ -84,7 +93,7 @@ class BackboneRun:
             plugins=self.plugins,
             backbone=self.identity,
         )
-        return adapt(learner, meta, support, classes, self.encoder, origin)
+        return adapt(learner, meta, support, classes, self.encoder, origin, items)
 
     def record(
         self,
@@ -145,7 +154,7 @@ class BackboneRun:
 def open_backbone(
     registry: Registry,
     name: str,
-    head: str = HEAD,
+    head: str = AUTO,
     settings: Tables | None = None,
 ) -> BackboneRun:
     """A backbone with a head, ready to adapt; `settings` are tables `backbone` and
@@ -155,6 +164,7 @@ def open_backbone(
     trained, and DataError if the backbone lacks something.
     """
     given = {"backbone": {}, "algorithm": {}, **(settings or {})}
+    head = head_of(registry, name, head)
     backbone: Backbone = registry.create("backbone", name, given["backbone"])
     algorithm: Algorithm = registry.create("algorithm", head, given["algorithm"])
     if algorithm.needs_training:
@@ -178,6 +188,46 @@ def open_backbone(
         settings={kind: part.model_dump(mode="json") for kind, part in parts.items()},
         plugins=registry.versions(names),
     )
+
+
+def name_of(model: AdaptedModel) -> str:
+    """The name of the backbone that an adapted model was learned by."""
+    return (model.origin.backbone or "").partition("@")[0]
+
+
+def reopened(registry: Registry, model: AdaptedModel) -> BackboneRun:
+    """The head and the backbone that an adapted model was learned by, as the file of it
+    tells. Raises UsageError for a model that was learned by a run."""
+    origin = model.origin
+    if origin.backbone is None or model.encoder is None:
+        raise UsageError(
+            f"it was learned by {origin.run}, and keeps no vectors to be learned from "
+            "again: adapt the run to all examples"
+        )
+    name = name_of(model)
+    names: dict[PluginType, str] = {
+        "backbone": name,
+        "algorithm": origin.algorithm,
+        "model": origin.model,
+    }
+    return BackboneRun(
+        backbone=name,
+        head=origin.algorithm,
+        algorithm=model.learner.algorithm,
+        model=registry.create("model", origin.model, origin.settings["model"]),
+        encoder=model.encoder,
+        settings=origin.settings,
+        plugins=registry.versions(names),
+    )
+
+
+def head_of(registry: Registry, backbone: str, head: str) -> str:
+    """The name of the head that is meant. Raises UnknownNameError for a backbone that
+    is not there."""
+    if head != AUTO:
+        return head
+    chosen = cast("type[Backbone]", registry.entry("backbone", backbone).cls)
+    return BEST[chosen.form]
 
 
 def heads(registry: Registry) -> list[str]:

@@ -56,7 +56,7 @@ def import_(app: App, path: Path, skip_known: bool, as_json: bool) -> None:
     from ..runs.carrying import import_runs
 
     project = app.project.directory
-    done = import_runs(app.new_store, path, project, skip_known=skip_known)
+    done = import_runs(lambda: app.new_store, path, project, skip_known=skip_known)
     if as_json:
         print_json(done)
         return

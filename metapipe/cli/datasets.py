@@ -9,7 +9,7 @@ import click
 
 from ..experiment.options import Pairs
 from .context import App, pass_app
-from .options import json_option, set_option
+from .options import json_option, set_option_like
 from .output import echo, heading, print_facts, print_json, print_table
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def list_(app: App, as_json: bool) -> None:
 
 @datasets.command()
 @click.argument("name")
-@set_option
+@set_option_like("dataset.root=PATH")
 @click.option(
     "--png",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -9,14 +9,16 @@ import click
 from ..experiment.options import EVALUATION, Pairs, from_options
 from .context import App, pass_app
 from .facts import evaluation_facts
-from .options import json_option, set_option, setting_options
+from .options import PluginOption, json_option, set_option, setting_options
 from .output import echo, print_facts, print_json
 
 
 @click.command()
 @click.argument("run")
 @setting_options(EVALUATION)
-@click.option("--dataset", help="Another data set than the run's own.")
+@click.option(
+    "--dataset", cls=PluginOption, help="Another data set than the run's own."
+)
 @set_option
 @json_option
 @pass_app
@@ -36,9 +38,11 @@ def evaluate(
     this evaluation only, for example -s algorithm.test_steps=3.
     """
     from ..runs import requests
+    from ..runs.gauge import counting
 
     asked = from_options(options, EVALUATION)
-    found = requests.evaluate(app, run, asked, settings, dataset)
+    with counting(not as_json) as advanced:
+        found = requests.evaluate(app, run, asked, settings, dataset, advanced=advanced)
     if as_json:
         print_json(found)
     else:

@@ -154,7 +154,7 @@ def _usage(error: click.ClickException) -> str:
     if hint := usage_hint(error):
         return hint
     message = " ".join(error.format_message().split())
-    if "did you mean" in message.lower() or "--help" in message:
+    if any(word in message.lower() for word in ("did you mean", "--help", "; use '")):
         return message
     context = getattr(error, "ctx", None)
     path = "metapipe" if context is None else context.command_path

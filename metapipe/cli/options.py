@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 import click
 from pydantic.fields import FieldInfo
 
+from ..errors import MetapipeError
 from ..experiment.options import ALIASES, Pairs, Sections
+from .context import App
+
+PLUGINS = ("algorithm", "model", "dataset")
+"""Options that name a plugin of that kind."""
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class PluginOption(click.Option):
+    """An option that names a plugin; its help has the names that there are."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """With the names, unless the plugins cannot be looked at."""
+        record = super().get_help_record(ctx)
+        try:
+            names = ", ".join(self._names(ctx.find_object(App)))
+        except (MetapipeError, OSError):  # help is given whatever the project is like
+            return record
+        return (record[0], f"{record[1]}  [{names}]") if record and names else record
+
+    def _names(self, app: App | None) -> Iterator[str]:
+        """Those of its kind; of algorithms those that can be trained."""
+        for plugin in app.catalogue.plugins if app else ():
+            if plugin["kind"] == self.name and not plugin["training"]:
+                yield plugin["name"]
 
 
 def setting_options(sections: Sections) -> Decorator:
@@ -32,6 +56,7 @@ def _option(name: str, field: FieldInfo) -> Decorator:
     return click.option(
         *(f"--{each.replace('_', '-')}" for each in (name, *ALIASES.get(name, ()))),
         name,
+        cls=PluginOption if name in PLUGINS else click.Option,
         type=_type(field),
         help=f"{text}{default}",
     )
@@ -62,15 +87,20 @@ def _parsed(_: object, __: object, texts: tuple[str, ...]) -> Pairs:
     return [parse_assignment(text) for text in texts]
 
 
-set_option = click.option(
-    "--set",
-    "-s",
-    "settings",
-    multiple=True,
-    callback=_parsed,
-    metavar="TABLE.NAME=VALUE",
-    help="Any setting, for example -s algorithm.inner_lr=0.1; may be repeated.",
-)
+def set_option_like(example: str) -> Decorator:
+    """--set, with an example that the command has a use for."""
+    return click.option(
+        "--set",
+        "-s",
+        "settings",
+        multiple=True,
+        callback=_parsed,
+        metavar="TABLE.NAME=VALUE",
+        help=f"Any setting, for example -s {example}; may be repeated.",
+    )
+
+
+set_option = set_option_like("algorithm.inner_lr=0.1")
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document for programs."
 )

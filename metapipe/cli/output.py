@@ -21,6 +21,9 @@ from typing import Any, TextIO
 from ..printable import ACTING, printable
 
 Rows = Sequence[Mapping[str, Any]]
+FORMULA = ("=", "+", "-", "@")
+"""With what text begins that a spreadsheet calculates, and may act on."""
+
 WORD = 24
 """Words up to this length are not broken in a table."""
 
@@ -55,11 +58,27 @@ def print_csv(rows: Rows, columns: Sequence[str]) -> None:
 
 
 def print_csv_rows(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """CSV that is written as it grows; a cell is on one line, and `None` is empty."""
+    """CSV that is written as it grows; a cell is on one line, and `None` is empty. What
+    a spreadsheet would take for a formula has an apostrophe before it."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     for row in chain([header], rows):
-        cells = map(_plain, row)
-        writer.writerow(printable("" if cell is None else str(cell)) for cell in cells)
+        writer.writerow(map(_csv_cell, row))
+
+
+def _csv_cell(value: Any) -> str:
+    """Text; numbers, and text that is one, stay as they are."""
+    value = _plain(value)
+    text = printable("" if value is None else str(value))
+    if isinstance(value, str) and text.startswith(FORMULA) and not _is_numeric(text):
+        return f"'{text}"
+    return text
+
+
+def _is_numeric(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def print_table(rows: Rows, columns: Sequence[str]) -> None:

@@ -64,7 +64,10 @@ def show(app: App, name: str, as_json: bool) -> None:
 
 
 def _print(plugin: Mapping[str, Any]) -> None:
-    apart = ("distribution", "version", "settings", "recommended", "recommended_with")
+    apart = (
+        *("distribution", "version", "settings"),
+        *("recommended", "recommended_with", "recommended_if"),
+    )
     print_facts((k, v) for k, v in plugin.items() if v and k not in apart)
     heading(f"settings: give them as -s {plugin['kind']}.NAME=VALUE")
     print_table(plugin["settings"], ("name", "type", "default", "bounds", "help"))
@@ -73,6 +76,9 @@ def _print(plugin: Mapping[str, Any]) -> None:
         _print_assignments(plugin["recommended"])
     for other, values in plugin["recommended_with"].items():
         heading(f"and with {other}")
+        _print_assignments(values)
+    for setting, values in plugin["recommended_if"].items():
+        heading(f"and with {plugin['kind']}.{setting}")
         _print_assignments(values)
     echo()
 

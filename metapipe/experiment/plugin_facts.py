@@ -34,6 +34,7 @@ def facts(entry: Entry) -> dict[str, Any]:
         "settings": settings_of(cls),
         "recommended": dict(cls.recommended),
         "recommended_with": {k: dict(v) for k, v in cls.recommended_with.items()},
+        "recommended_if": {k: dict(v) for k, v in cls.recommended_if.items()},
     }
 
 

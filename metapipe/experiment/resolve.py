@@ -73,12 +73,12 @@ def resolve(
         given = [*from_file(project), *from_environment(), *given]
     tables, _ = _merge(given, {})
     names = {kind: _chosen(kind, tables) for kind in RUN_TYPES}
-    recommended = _recommended(registry, names)
+    recommended = _recommended(registry, names, _merge(given, names)[0])
     tables, origins = _merge([*recommended, *given], names)
     # What is recommended may choose a model, whose recommendations then count too.
     chosen = {kind: _chosen(kind, tables) for kind in RUN_TYPES}
     if chosen != names:
-        recommended = _recommended(registry, chosen)
+        recommended = _recommended(registry, chosen, _merge(given, chosen)[0])
         tables, origins = _merge([*recommended, *given], chosen)
     _tell_of_unused(given, registry, chosen)
     classes: dict[str, type[BaseModel]] = dict(SECTIONS)
@@ -151,9 +151,13 @@ def _chosen(kind: PluginType, tables: Mapping[str, Mapping[str, Any]]) -> str:
     return str(typed("run", given, SECTIONS["run"])[kind])
 
 
-def _recommended(registry: Registry, names: Mapping[PluginType, str]) -> list[Given]:
+def _recommended(
+    registry: Registry,
+    names: Mapping[PluginType, str],
+    given: Mapping[str, Mapping[str, Any]],
+) -> list[Given]:
     """What the chosen plugins recommend: data set, then model, then algorithm; then
-    what each recommends beside one of the others."""
+    what each recommends beside one of the others; then with a setting that is given."""
     kinds: tuple[PluginType, ...] = ("dataset", "model", "algorithm")
     chosen = [(names[kind], registry.entry(kind, names[kind]).cls) for kind in kinds]
     told = [(f"{RECOMMENDED} by {name}", cls.recommended) for name, cls in chosen]
@@ -161,6 +165,12 @@ def _recommended(registry: Registry, names: Mapping[PluginType, str]) -> list[Gi
         (f"{RECOMMENDED} by {name} with {other}", cls.recommended_with.get(other, {}))
         for name, cls in chosen
         for other, _ in chosen
+    ]
+    told += [
+        (f"{RECOMMENDED} by {name} with {setting}", values)
+        for kind, (name, cls) in zip(kinds, chosen, strict=True)
+        for setting, values in cls.recommended_if.items()
+        if given.get(kind, {}).get(setting) is not None
     ]
     return [
         Given(checked(name.split("."), f"{name} ({source})"), value, source)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,16 +79,22 @@ def export_runs(
 
 
 def import_runs(
-    store: TaskStore, path: Path, project: Path, *, skip_known: bool = False
+    opened: Callable[[], TaskStore],
+    path: Path,
+    project: Path,
+    *,
+    skip_known: bool = False,
 ) -> Carried:
     """Read runs from a file into a store, all or none; their files into directories of
-    the project.
+    the project. The store is `opened`, and so perhaps made, when the file is known to
+    be an export.
 
     They get ids of this store. Raises UsageError if one of them is there already,
     unless those are to be skipped; DataError for a file that is damaged or none;
     WriteError, StoreError.
     """
     with unpacking(path) as archive:
+        store = opened()
         known = _known(store, archive)
         if known and not skip_known:
             run_id = next(iter(known.values()))

@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from ..dataset import Source
 from ..episode import Task
+from ..events import EpisodeRecord
 from ..experiment.experiment import Experiment
 from ..settings import EvaluationSettings
 from ..store.records import NewEvaluation
+from ..training.evaluation import BATCH
 from ..training.intervals import Summary
 from ..training.learner import Learner
+
+Advanced = Callable[[str, int, int], None]
+"""Told of the episodes of a split how many are judged, and how many there are."""
+
+
+def untold(split: str, done: int, episodes: int) -> None:
+    """Told by nobody."""
+
+
+def judged(
+    records: Iterator[EpisodeRecord], split: str, episodes: int, advanced: Advanced
+) -> list[EpisodeRecord]:
+    """All of them; `advanced` is told how many there are, from 0 to all."""
+    found: list[EpisodeRecord] = []
+    advanced(split, 0, episodes)
+    for record in records:
+        found.append(record)
+        if len(found) % BATCH == 0 or len(found) == episodes:
+            advanced(split, len(found), episodes)
+    return found
 
 
 def evaluation_tasks(

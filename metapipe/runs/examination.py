@@ -9,6 +9,7 @@ from typing import Any
 
 from ..data.resized_source import fitted
 from ..dataset import Dataset, Source
+from ..errors import CheckpointError
 from ..events import EpisodeRecord
 from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
@@ -17,8 +18,8 @@ from ..store import TaskStore
 from ..store.records import EvaluationRow, NewEvaluation, RunRow
 from ..training.evaluation import evaluate as evaluate_tasks
 from ..training.intervals import summarise
-from .evaluations import evaluation_row, evaluation_tasks
-from .preparation import check_asked
+from .evaluations import Advanced, evaluation_row, evaluation_tasks, judged, untold
+from .preparation import check_asked, logger
 from .stored_run import (
     changed_after_training,
     look_for_trained,
@@ -53,14 +54,36 @@ def evaluate(
     store: TaskStore,
     settings: EvaluationSettings,
     changes: Changes | None = None,
+    advanced: Advanced = untold,
 ) -> EvaluationRow:
     """Evaluate a run on unseen episodes and store the result, with what was changed and
     what the run may know of the data. Raises DataError for classes that it was trained
     on."""
     row = store.run(run_id)
-    new, records = judge(row, registry, store, settings, changes)
+    new, records = judge(row, registry, store, settings, changes, advanced)
     added = store.record_evaluation(run_id, new, records, of_the_run=False)
     return store.evaluation(added)
+
+
+def final_test(
+    row: RunRow,
+    registry: Registry,
+    store: TaskStore,
+    settings: EvaluationSettings,
+    advanced: Advanced,
+    opened: Source,
+) -> tuple[NewEvaluation, list[EpisodeRecord]]:
+    """The test that ends a training, on the split that it has opened: of the latest
+    checkpoint if the best is lost, which is told."""
+    try:
+        return judge(row, registry, store, settings, None, advanced, opened)
+    except CheckpointError as error:
+        if settings.checkpoint == "latest":
+            raise
+        reason = str(error).partition("; there is also")[0]
+        logger.warning("the test is of the latest checkpoint: %s", reason)
+        settings = settings.model_copy(update={"checkpoint": "latest"})
+        return judge(row, registry, store, settings, None, advanced, opened)
 
 
 def judge(
@@ -69,6 +92,7 @@ def judge(
     store: TaskStore,
     settings: EvaluationSettings,
     changes: Changes | None = None,
+    advanced: Advanced = untold,
     opened: Source | None = None,
 ) -> tuple[NewEvaluation, list[EpisodeRecord]]:
     """That evaluation with its episodes, not stored yet; on the split that somebody has
@@ -91,7 +115,7 @@ def judge(
     begun, step = time.perf_counter(), checkpoint.step
     how = settings.prediction
     met = evaluate_tasks(learner, meta, source, tasks, step=step, prediction=how)
-    records = list(met)
+    records = judged(met, settings.split, len(tasks), advanced)
     new = evaluation_row(
         experiment,
         settings,

@@ -26,6 +26,7 @@ from . import comparison, requests
 from .comparison import Comparison
 from .confusion import Confusion
 from .confusion import confusion as confused
+from .gauge import counting
 from .pipeline import Outcome
 from .progress import display
 from .removal import Removal, remove_runs
@@ -148,6 +149,7 @@ def evaluate(
     project: AnyPath | None = None,
     db: str | None = None,
     plugin_paths: Iterable[AnyPath] | AnyPath = (),
+    progress: bool = True,
     **options: Any,
 ) -> EvaluationRow:
     """Evaluate a run on episodes of unseen classes, and store it: `metapipe evaluate`.
@@ -158,8 +160,13 @@ def evaluate(
     """
     asked = _options(options, EVALUATION, evaluate)
     changes = from_settings(settings)
-    with Workspace.at(project, db, plugin_paths) as workspace:
-        return requests.evaluate(workspace, run, asked, changes, dataset, ARGUMENT)
+    with (
+        Workspace.at(project, db, plugin_paths) as workspace,
+        counting(progress) as advanced,
+    ):
+        return requests.evaluate(
+            workspace, run, asked, changes, dataset, ARGUMENT, advanced
+        )
 
 
 def verify(

@@ -22,7 +22,7 @@ from ..training.learner import Learner
 from ..training.loop import initial_state
 from .continuation import longer, tell_of_former_end
 from .entry import new_run
-from .examination import judge
+from .examination import final_test
 from .heartbeat import heartbeat
 from .labels import UNLABELLED, Labels
 from .mapping import mapping_for, mapping_of
@@ -33,7 +33,7 @@ from .reporter import Reporter
 from .resumption import Resumption, resumption
 from .run_files import tidy
 from .session import TrainingSession
-from .signals import interruptible
+from .signals import Interruption, interruptible
 from .start import Start, prepared_from, start_of
 from .stored_run import require_same_data
 
@@ -183,12 +183,12 @@ def _run(
     session = TrainingSession(
         experiment, prepared.learner, state, prepared.sources, reporter
     )
-    with heartbeat(store, run_id):
+    with heartbeat(store, run_id), interruptible(store.hurry) as interruption:
         try:
             reporter.started()
             _begin(session, row, found)
-            return _work(session, registry)
-        except KeyboardInterrupt:  # a second one, or where no signal was waited for
+            return _work(session, registry, interruption)
+        except KeyboardInterrupt:  # a second one
             store.hurry()
             with suppress(StoreError):
                 reporter.finished("interrupted", session.latest, session.seconds)
@@ -216,21 +216,24 @@ def _begin(session: TrainingSession, row: RunRow, found: Resumption | None) -> N
         session.catch_up(found.unrecorded)
 
 
-def _work(session: TrainingSession, registry: Registry) -> Outcome:
+def _work(
+    session: TrainingSession, registry: Registry, interruption: Interruption
+) -> Outcome:
     """Train, and evaluate what was completed."""
     reporter, store = session.reporter, session.reporter.store
-    with interruptible(store.hurry) as interruption:
-        status = session.train(interruption)
+    status = session.train(interruption)
     if status != "completed":
         reporter.finished(status, session.latest, session.seconds)
         return _outcome(session, status)
+    row, settings = store.run(reporter.run.id), session.experiment.evaluation
     try:
-        settings = session.experiment.evaluation
         opened = session.sources[settings.split]
-        row = store.run(reporter.run.id)
-        new, records = judge(row, registry, store, settings, opened=opened)
-    except KeyboardInterrupt:  # resuming has only this left to do
-        store.hurry()
+        with interruption.at_once():
+            new, records = final_test(
+                row, registry, store, settings, reporter.advanced, opened
+            )
+    except KeyboardInterrupt:
+        logger.warning("only the test is left to do: metapipe resume %d", row.id)
         reporter.finished("interrupted", session.latest, session.seconds)
         return _outcome(session, "interrupted")
     figures = session.latest | _figures(new)

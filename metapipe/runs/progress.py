@@ -5,13 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
-from importlib.util import find_spec
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     ProgressColumn,
     Task,
     TextColumn,
@@ -21,6 +19,7 @@ from rich.text import Text
 
 from ..events import CheckpointInfo, RunInfo
 from ..hookspecs import hookimpl
+from .gauge import NAMES, EvaluationGauge, Gauge, duration, is_live, left_of
 
 QUIET_SECONDS = 10.0
 """Between two plain lines where stderr is no terminal."""
@@ -28,12 +27,7 @@ QUIET_SECONDS = 10.0
 
 def display() -> Lines | Bar:
     """A bar on a terminal and in a notebook, plain lines elsewhere."""
-    return Bar() if sys.stderr.isatty() or _is_notebook() else Lines()
-
-
-def _is_notebook() -> bool:
-    """A notebook that can draw a bar: rich does it by a widget."""
-    return Console().is_jupyter and find_spec("ipywidgets") is not None
+    return Bar() if is_live() else Lines()
 
 
 def describe(metrics: Mapping[str, float]) -> str:
@@ -58,7 +52,7 @@ class Lines:
     def __init__(self) -> None:
         self._latest: dict[str, float] = {}
         self._begun = time.monotonic()
-        self._shown = self._begun
+        self._shown = self._judging = self._begun
         self._first = 0
 
     @hookimpl
@@ -80,8 +74,19 @@ class Lines:
             left = _left(run, now - self._begun, step, self._first)
             _say(
                 f"{step}/{run.iterations}  {describe(self._latest)}  "
-                f"{_duration(left)} left"
+                f"{duration(left)} left"
             )
+
+    @hookimpl
+    def evaluation_advanced(self, split: str, done: int, episodes: int) -> None:
+        """A line, if the last is long enough ago."""
+        now = time.monotonic()
+        if not done:
+            self._judging = now
+        elif done < episodes and now - self._shown >= QUIET_SECONDS:
+            self._shown = now
+            left = left_of(now - self._judging, done, episodes)
+            _say(f"{NAMES[split]} {done}/{episodes} episodes  {left}")
 
     @hookimpl
     def run_finished(self, run: RunInfo, status: str) -> None:
@@ -101,10 +106,10 @@ class Figures(ProgressColumn):
 
 
 class Bar:
-    """A live line: bar, iterations, figures, time left."""
+    """A live line: bar, iterations, figures, time left; and one of an evaluation."""
 
     def __init__(self) -> None:
-        self._progress = Progress(
+        self._progress = Gauge(
             TextColumn("{task.description}"),
             BarColumn(bar_width=16),
             MofNCompleteColumn(),
@@ -112,6 +117,7 @@ class Bar:
             TextColumn("{task.fields[left]}"),
             console=Console(stderr=True),
         )
+        self._evaluation = EvaluationGauge(self._progress)
         self._latest: dict[str, float] = {}
 
     @hookimpl
@@ -130,9 +136,14 @@ class Bar:
         """Move it."""
         self._latest.update(metrics)
         seconds = time.monotonic() - self._begun
-        left = f"{_duration(_left(run, seconds, step, self._first))} left"
+        left = f"{duration(_left(run, seconds, step, self._first))} left"
         figures = describe(self._latest)
         self._progress.update(self._task, completed=step, figures=figures, left=left)
+
+    @hookimpl
+    def evaluation_advanced(self, split: str, done: int, episodes: int) -> None:
+        """A row below, while it takes more than a moment."""
+        self._evaluation.advance(split, done, episodes)
 
     @hookimpl
     def checkpoint_saved(self, run: RunInfo, checkpoint: CheckpointInfo) -> None:
@@ -165,8 +176,3 @@ def _left(run: RunInfo, seconds: float, step: int, first: int) -> float:
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

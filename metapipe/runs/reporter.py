@@ -50,7 +50,9 @@ class Reporter:
     _faults: set[str] = field(default_factory=set)
 
     def started(self) -> None:
-        """The run begins or goes on."""
+        """The run begins or goes on; its directory is there for whoever observes."""
+        with suppress(OSError):  # the first checkpoint tells why it cannot be written
+            self.run.directory.mkdir(parents=True, exist_ok=True)
         self._tell("run_started")
 
     def step(self, step: int, metrics: Mapping[str, float]) -> None:
@@ -65,6 +67,10 @@ class Reporter:
         if records:
             self.store.record_episodes(self.run.id, records)
             self._tell("episodes_recorded", episodes=records)
+
+    def advanced(self, split: str, done: int, episodes: int) -> None:
+        """So many episodes of an evaluation are judged."""
+        self._tell("evaluation_advanced", split=split, done=done, episodes=episodes)
 
     def evaluated(
         self, evaluation: NewEvaluation, records: Sequence[EpisodeRecord]

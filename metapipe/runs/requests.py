@@ -19,6 +19,7 @@ from ..experiment.written import typed
 from ..settings import EvaluationSettings
 from ..store.records import EvaluationRow, RunRow
 from . import examination, pipeline, verification
+from .evaluations import Advanced, untold
 from .labels import Labels
 from .pipeline import Outcome
 from .start import Start, by_number, start_of
@@ -42,7 +43,10 @@ def plan(
     from_run: int | str | None = None,
     source: str = COMMAND_LINE,
 ) -> Plan:
-    """The experiment that all settings together make, or that of a run with changes."""
+    """The experiment that all settings together make, or that of a run with changes.
+
+    Raises DataError if files or lists that the data set needs are not there.
+    """
     parent = None if from_run is None else workspace.store.run(from_run)
     if parent is not None and parent.backbone is not None:
         raise UsageError(
@@ -53,6 +57,7 @@ def plan(
     resolved = resolve(workspace.project, workspace.registry, asked, base, source)
     repeated = None if parent is None else parent.id
     experiment = resolved.experiment
+    experiment.dataset.check()
     if experiment.run.start_from is None:
         return Plan(resolved, repeated)
     experiment = by_number(workspace.store, experiment)
@@ -131,11 +136,13 @@ def evaluate(
     settings: Pairs,
     dataset: str | None = None,
     source: str = COMMAND_LINE,
+    advanced: Advanced = untold,
 ) -> EvaluationRow:
     """Evaluate a run; what `options` do not say is as in its own experiment.
 
     `settings` change its algorithm or the data set for this evaluation. Another
-    `dataset` than the run's own has the settings that the project gives it.
+    `dataset` than the run's own has the settings that the project gives it. `advanced`
+    is told how far it is.
     """
     store, registry = workspace.store, workspace.registry
     row = trained_run(store, run)
@@ -168,6 +175,7 @@ def evaluate(
             dataset_settings=of_data,
             algorithm=of_algorithm,
         ),
+        advanced,
     )
 
 

@@ -26,7 +26,7 @@ from ..training.intervals import Summary, summarise
 from ..training.learner import Learner
 from ..training.loop import Iteration, TrainingState, iterations, lr_at, same_rates
 from .clock import Clock
-from .evaluations import evaluation_row, evaluation_tasks
+from .evaluations import evaluation_row, evaluation_tasks, judged
 from .recipes import draw_meta_batch
 from .reporter import Reporter
 from .signals import Interruption
@@ -163,16 +163,15 @@ class TrainingSession:
             }
         )
         started = time.perf_counter()
-        records = list(
-            evaluate(
-                self.learner,
-                self.state.meta,
-                self.sources["val"],
-                evaluation_tasks(self.experiment, settings),
-                step=self.state.step,
-                prediction=settings.prediction,
-            )
+        met = evaluate(
+            self.learner,
+            self.state.meta,
+            self.sources["val"],
+            evaluation_tasks(self.experiment, settings),
+            step=self.state.step,
+            prediction=settings.prediction,
         )
+        records = judged(met, "val", settings.episodes, self.reporter.advanced)
         summary = summarise(records)
         self.reporter.evaluated(
             self._row(settings, summary, time.perf_counter() - started), records

@@ -17,15 +17,29 @@ class Interruption:
     def __init__(self, noticed: Callable[[], None]) -> None:
         self.requested = False
         self._noticed = noticed
+        self._at_once = False
 
     def __bool__(self) -> bool:
         return self.requested
 
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Raise KeyboardInterrupt at the first one, also if it came before: where
+        nothing is lost by that."""
+        self._at_once = True
+        try:
+            if self.requested:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._at_once = False
+
     def _notice(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+        first, self.requested = not self.requested, True
+        if first:
+            self._noticed()
+        if self._at_once or not first:
             raise KeyboardInterrupt
-        self.requested = True
-        self._noticed()
         logger.warning("stopping after this iteration, with a checkpoint")
 
 

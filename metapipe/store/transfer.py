@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,9 @@ TABLES: Mapping[str, type[schema.Base]] = {
     )
 }
 """In an order in which each refers to those before it."""
+
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+"""When a run that arrived was last heard of in this store: it is lost at once."""
 
 STATUSES = ("running", "completed", "interrupted", "stopped", "failed")
 """What is written of a run; `lost` is not."""
@@ -158,6 +161,8 @@ class _Arrival:
         if name in self.skip:
             self.runs[old] = None
             return
+        if values["status"] == "running":  # elsewhere, and here no process is at it
+            values["heartbeat"] = NEVER
         values["directory"] = self.place(name)
         run_id = self._insert(schema.Run, values)
         self.runs[old] = self.new[name] = run_id

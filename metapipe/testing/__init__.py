@@ -12,6 +12,7 @@ from .backbone import BackboneContract
 from .dataset import DatasetContract
 from .head import HeadContract
 from .model import ModelContract
+from .observer import ObserverContract
 from .plugin import PluginContract
 from .toys import TinyModel, blobs, waves
 
@@ -21,6 +22,7 @@ __all__ = [
     "DatasetContract",
     "HeadContract",
     "ModelContract",
+    "ObserverContract",
     "PluginContract",
     "TinyModel",
     "blobs",

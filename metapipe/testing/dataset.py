@@ -9,6 +9,7 @@ from itertools import combinations
 from typing import ClassVar
 
 import torch
+from torch import Tensor
 
 from ..dataset import Dataset
 from ..episode import Task
@@ -49,16 +50,21 @@ class DatasetContract(PluginContract):
             episodes = source.draw(tasks)
             sets = ((episodes.support, self.shots), (episodes.query, self.queries))
             for samples, each in sets:
-                assert samples.inputs.shape == (
-                    4,
-                    self.ways * each,
-                    *source.facts.shape,
+                inputs, targets = samples
+                wanted = (4, self.ways * each, *source.facts.shape)
+                assert inputs.shape == wanted, (
+                    f"draw gives inputs of {tuple(inputs.shape)} for {split}: (tasks, "
+                    f"ways * shots, *facts.shape) is {wanted}"
                 )
-                assert samples.inputs.dtype in (torch.float32, torch.int64)
-                assert samples.targets.shape[:2] == (4, self.ways * each)
+                assert inputs.dtype in (torch.float32, torch.int64), (
+                    f"draw gives inputs of {inputs.dtype}: float32 or int64 is wanted"
+                )
+                assert targets.shape[:2] == wanted[:2], (
+                    f"draw gives targets of {tuple(targets.shape)} for {split}: they "
+                    f"begin with {wanted[:2]}"
+                )
                 if source.facts.kind == "classification":
-                    assert samples.targets.dtype == torch.int64
-                    assert set(samples.targets[0].tolist()) == set(range(self.ways))
+                    _require_labels(targets, self.ways)
 
     def test_an_episode_depends_on_its_task_only(self) -> None:
         """Not on the other tasks of the call, their order, or a second opening."""
@@ -67,14 +73,22 @@ class DatasetContract(PluginContract):
         again = self.dataset.open("train").draw(self._tasks("train", [3, 1]))
         for mine, other in ((0, 3), (1, 1)):
             for samples, all_samples in zip(again[1:3], together[1:3], strict=True):
-                assert torch.equal(samples.inputs[mine], all_samples.inputs[other])
-                assert torch.equal(samples.targets[mine], all_samples.targets[other])
+                for name in ("inputs", "targets"):
+                    one, two = getattr(samples, name), getattr(all_samples, name)
+                    assert torch.equal(one[mine], two[other]), (
+                        f"draw gives task {other} other {name} in another call: all "
+                        "that is random is to come from the task's own numbers "
+                        "(metapipe.data.choose)"
+                    )
 
     def test_other_numbers_give_other_episodes(self) -> None:
         """Another index, another seed."""
         source = self.dataset.open("train")
         first, second = source.draw(self._tasks("train", [0, 1])).support.inputs
-        assert not torch.equal(first, second)
+        assert not torch.equal(first, second), (
+            "draw gives tasks of index 0 and 1 the same inputs: choose by the task's "
+            "index and seed"
+        )
 
     def test_support_and_query_are_disjoint(self) -> None:
         """No item of a class is in both."""
@@ -82,7 +96,9 @@ class DatasetContract(PluginContract):
         items = source.draw(self._tasks("train", range(8))).items
         if items is not None:
             for row in items.flatten(0, 1).tolist():
-                assert len(set(row)) == len(row)
+                assert len(set(row)) == len(row), (
+                    f"draw takes an item of a class twice in one episode: {row}"
+                )
 
     def test_classes_may_have_unequal_numbers(self) -> None:
         """With `support`, so many examples in all, at least one of each class and at
@@ -95,23 +111,40 @@ class DatasetContract(PluginContract):
         recipes = [replace(task, support=total) for task in equal]
         source.check(recipes[0])
         drawn, whole = source.draw(recipes), source.draw(equal)
-        assert drawn.support.targets.shape == (8, total)
-        assert torch.equal(drawn.query.inputs, whole.query.inputs)
+        shape = tuple(drawn.support.targets.shape)
+        assert shape == (8, total), (
+            f"draw gives {shape} support targets for 8 tasks of support={total}"
+        )
+        assert torch.equal(drawn.query.inputs, whole.query.inputs), (
+            "draw gives other queries where `support` is less: they are to be those of "
+            "equal numbers"
+        )
         for task in range(8):
             counts = torch.bincount(drawn.support.targets[task])
-            assert counts.min() >= 1
-            assert counts.max() <= self.shots
+            assert 1 <= counts.min() <= counts.max() <= self.shots, (
+                f"draw gives classes {counts.tolist()} examples: 1 to {self.shots} are "
+                f"wanted, {total} in all"
+            )
             inputs = drawn.support.inputs[task][:, None].flatten(2)
             known = whole.support.inputs[task][None].flatten(2)
-            assert (inputs == known).all(-1).any(-1).all()
+            assert (inputs == known).all(-1).any(-1).all(), (
+                "draw takes examples for `support` that are none of those that equal "
+                "numbers give"
+            )
 
     def test_the_fingerprint_is_stable(self) -> None:
         """Equal content, equal fingerprint; splits differ."""
-        prints = [self.dataset.open(split).facts.fingerprint for split in self.splits]
-        assert prints == [
-            self.dataset.open(split).facts.fingerprint for split in self.splits
-        ]
-        assert len(set(prints)) == len(prints)
+        prints, again = (
+            [self.dataset.open(split).facts.fingerprint for split in self.splits]
+            for _ in range(2)
+        )
+        assert prints == again, (
+            "facts.fingerprint is another after a second open: hash the content, and "
+            "nothing of the time or the process"
+        )
+        assert len(set(prints)) == len(prints), (
+            f"facts.fingerprint is the same for two of {', '.join(self.splits)}"
+        )
 
     def test_splits_share_nothing(self) -> None:
         """No class, no group and no item is in two splits."""
@@ -120,13 +153,22 @@ class DatasetContract(PluginContract):
             for names in ("classes", "groups"):
                 ours = set(getattr(first.facts, names))
                 shared = ours & set(getattr(second.facts, names))
-                assert not shared, f"{sorted(shared)[:3]} are in {one} and {other}"
+                assert not shared, (
+                    f"open gives {sorted(shared)[:3]} to {one} and to {other}: a class "
+                    "or group belongs to one split"
+                )
             items = {key for key, _ in first.digests()}
             sizes = Counter(label for _, label in second.digests())
             known = Counter(label for key, label in second.digests() if key in items)
             for label, count in known.items():
-                told = f"{count} items of {label}, in {other}, are in {one} too"
-                assert count <= self.twice * sizes[label], told
+                assert count <= self.twice * sizes[label], (
+                    f"{count} items of {label}, in {other}, are in {one} too (by "
+                    "digests): if the data were published so, say `twice`, and why"
+                )
+
+    def test_what_it_needs_is_there(self) -> None:
+        """`check` says nothing where `open` finds all."""
+        self.dataset.check()
 
     def test_too_much_is_refused(self) -> None:
         """More classes than there are is an error before anything is drawn."""
@@ -135,4 +177,19 @@ class DatasetContract(PluginContract):
             source.check(Task("contract", "train", 1, 0, 10**6, 1, 1))
         except UnsupportedError:
             return
-        raise AssertionError("a million ways were accepted")
+        raise AssertionError(
+            "check accepts a million ways: raise UnsupportedError for episodes that "
+            "cannot be drawn"
+        )
+
+
+def _require_labels(targets: Tensor, ways: int) -> None:
+    """0 to ways - 1, each there, in every task."""
+    assert targets.dtype == torch.int64, (
+        f"draw gives targets of {targets.dtype}: labels are int64"
+    )
+    for labels in targets.tolist():
+        assert set(labels) == set(range(ways)), (
+            f"draw gives a task the labels {sorted(set(labels))}: {ways} ways have 0 "
+            f"to {ways - 1}"
+        )

@@ -72,11 +72,22 @@ class MetaGradientContract(PluginContract):
         episodes = self.episodes()
         learner, meta = self.learner(episodes)
         step = self.algorithm.meta_gradient(learner.network, meta, episodes, LOOP)
-        assert shapes(step.gradients) == shapes(meta.params)
-        assert shapes(step.state) == shapes(meta.state)
+        for what, found, wanted in (
+            ("gradients", step.gradients, meta.params),
+            ("state", step.state, meta.state),
+        ):
+            assert shapes(found) == shapes(wanted), (
+                f"meta_gradient returns {what} of {shapes(found)}: names and shapes "
+                f"are to be those that init gave, {shapes(wanted)}"
+            )
         for name, grad in step.gradients.items():
-            assert torch.isfinite(grad).all(), f"the gradient of {name} is not finite"
-        assert any(bool(grad.any()) for grad in step.gradients.values())
+            assert torch.isfinite(grad).all(), (
+                f"meta_gradient gives {name} a gradient that is not finite"
+            )
+        assert any(bool(grad.any()) for grad in step.gradients.values()), (
+            "meta_gradient returns zeros for all parameters: the loss does not depend "
+            "on them (was it detached?)"
+        )
 
     def test_the_gradient_is_that_of_the_loss(self) -> None:
         """Along a random direction, against central differences: a gradient that is
@@ -85,7 +96,10 @@ class MetaGradientContract(PluginContract):
             return
         episodes = self.episodes()
         found = _slopes(*self.learner(episodes), episodes)
-        assert found.agree, str(found)
+        assert found.agree, (
+            f"meta_gradient's loss has another slope than its gradient: {found}. If it "
+            "is first order by intent, say exact_gradient = False, and why"
+        )
 
     def test_figures_are_told_task_by_task(self) -> None:
         """`loss`, and in classification `accuracy`, (T,) each, without a graph."""
@@ -95,10 +109,18 @@ class MetaGradientContract(PluginContract):
         expected = {"loss"}
         if not episodes.query.targets.is_floating_point():
             expected |= {"accuracy"}
-        assert expected <= set(step.metrics)
-        for name in expected:
-            assert step.metrics[name].shape == (len(episodes.tasks),)
-            assert not step.metrics[name].requires_grad
+        for name in sorted(expected):
+            assert name in step.metrics, (
+                f"meta_gradient tells {sorted(step.metrics)}, and no '{name}'"
+            )
+            figure, tasks = step.metrics[name], len(episodes.tasks)
+            assert figure.shape == (tasks,), (
+                f"meta_gradient tells '{name}' of shape {tuple(figure.shape)}: one "
+                f"number for each task is ({tasks},)"
+            )
+            assert not figure.requires_grad, (
+                f"meta_gradient tells '{name}' with its graph: detach it"
+            )
 
     def test_running_statistics_run(self) -> None:
         """If there are any: those of an untrained network are of no data."""
@@ -107,7 +129,10 @@ class MetaGradientContract(PluginContract):
         step = self.algorithm.meta_gradient(learner.network, meta, episodes, LOOP)
         for name, before in meta.state.items():
             if "running" in name:
-                assert not torch.equal(step.state[name], before), name
+                assert not torch.equal(step.state[name], before), (
+                    f"meta_gradient leaves the running statistics {name} as they were: "
+                    "return those that the network has after the meta-batch in state"
+                )
 
     def test_the_same_call_gives_the_same_answer(self) -> None:
         """Given the same torch seed."""
@@ -115,7 +140,10 @@ class MetaGradientContract(PluginContract):
         learner, meta = self.learner(episodes)
         first, second = (_step(learner, meta, episodes, LOOP) for _ in range(2))
         for name, grad in first.gradients.items():
-            assert torch.equal(grad, second.gradients[name])
+            assert torch.equal(grad, second.gradients[name]), (
+                f"meta_gradient gives {name} another gradient the second time, from "
+                "the same torch seed: take random numbers from torch, and keep nothing"
+            )
 
     def test_dropout_acts_as_declared(self) -> None:
         """The loss of a network with dropout is another than without, from the same

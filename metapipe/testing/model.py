@@ -17,6 +17,7 @@ from ..numerics.task_map import LocalTaskMap
 from ..plugin import Plugin, stochastic_settings
 from ..training.learner import drops, require_no_plain_tensors
 from .plugin import PluginContract
+from .saying import saying
 from .slopes import slopes
 from .toys import blobs
 
@@ -43,38 +44,78 @@ class ModelContract(PluginContract):
         """(n, outputs), with a layer named `head`; without, features (n, d)."""
         inputs = torch.rand(3, *self.shape)
         network = self.model.build(self.shape, 7, "batch")
-        assert network(inputs).shape == (3, 7)
-        assert any(name.startswith("head.") for name, _ in network.named_parameters())
-        features = self.model.build(self.shape, None, "batch")(inputs)
-        assert features.ndim == 2
-        assert features.shape[0] == 3
+        shape = tuple(network(inputs).shape)
+        assert shape == (3, 7), (
+            f"build(..., outputs=7) makes a network that gives {shape} for 3 inputs: "
+            "(3, 7) is wanted"
+        )
+        names = [name for name, _ in network.named_parameters()]
+        assert any(name.startswith("head.") for name in names), (
+            f"build(..., outputs=7) makes a network without a layer named `head` (its "
+            f"parameters: {', '.join(names)}): give the last one that name"
+        )
+        features = tuple(self.model.build(self.shape, None, "batch")(inputs).shape)
+        assert len(features) == 2, (
+            f"build(..., outputs=None) makes a network that gives {features} for 3 "
+            "inputs: features (3, d) are wanted"
+        )
+        assert features[0] == 3, (
+            f"build(..., outputs=None) makes a network that gives {features} for 3 "
+            "inputs: features (3, d) are wanted"
+        )
 
     def test_batch_statistics_leave_nothing_behind(self) -> None:
         """No buffers, and the same function in training and evaluation mode."""
         network = self.model.build(self.shape, 5, "batch")
-        assert not list(network.buffers())
+        _require_no_buffers(network, "batch")
         inputs = torch.rand(4, *self.shape)
-        assert torch.equal(network.train()(inputs), network.eval()(inputs))
+        assert torch.equal(network.train()(inputs), network.eval()(inputs)), (
+            "build(..., statistics='batch') makes a network that is another function "
+            "in evaluation mode: leave out dropout and running statistics there"
+        )
 
     def test_running_statistics_make_predictions_independent(self) -> None:
         """In evaluation mode an input's output does not depend on its neighbours."""
         network = self.model.build(self.shape, 5, "running").eval().double()
         inputs = torch.rand(4, *self.shape, dtype=torch.float64)
-        torch.testing.assert_close(network(inputs)[:1], network(inputs[:1]))
+        torch.testing.assert_close(
+            network(inputs)[:1],
+            network(inputs[:1]),
+            msg=saying(
+                "build(..., statistics='running') makes a network whose output for an "
+                "input depends on the others in the batch, in evaluation mode: hand "
+                "`statistics` to the normalisation layers"
+            ),
+        )
 
     def test_statistics_of_a_support_set_are_handed_in(self) -> None:
         """No buffers; with them an input's output does not depend on its neighbours,
         and the support set's own is that of its batch."""
         network = self.model.build(self.shape, 5, "support").double()
-        assert not list(network.buffers())
+        _require_no_buffers(network, "support")
         params = Meta.of(network).params
         inputs, queries = torch.rand(2, 4, *self.shape, dtype=torch.float64)
         state = support_statistics(network, params, inputs)
         outputs = apply(network, params, queries, state=state)
         alone = apply(network, params, queries[:1], state=state)
-        torch.testing.assert_close(outputs[:1], alone)
+        remedy = "take normalisation layers of metapipe.numerics, with `statistics`"
+        torch.testing.assert_close(
+            outputs[:1],
+            alone,
+            msg=saying(
+                "build(..., statistics='support') makes a network whose output depends "
+                f"on other queries, with the statistics handed in: {remedy}"
+            ),
+        )
         batch = apply(network, params, inputs)
-        torch.testing.assert_close(apply(network, params, inputs, state=state), batch)
+        torch.testing.assert_close(
+            apply(network, params, inputs, state=state),
+            batch,
+            msg=saying(
+                "the support set is given another output by its own statistics than "
+                f"as a batch: {remedy}"
+            ),
+        )
 
     def test_dropout_is_seen(self) -> None:
         """A network that acts at random in training says so. Where settings are a
@@ -86,8 +127,15 @@ class ModelContract(PluginContract):
             network = model.build(self.shape, 5, "running").train()
             outputs = [network(inputs) for _ in range(4)]
             same = all(torch.equal(outputs[0], other) for other in outputs)
-            assert same or drops(network), "it acts at random and does not say so"
-            assert not names or drops(network) == (share > 0)
+            assert same or drops(network), (
+                "the network acts at random in training mode and does not say so: use "
+                "torch's dropout layers, or give the module an attribute `stochastic`"
+            )
+            assert not names or drops(network) == (share > 0), (
+                f"with {' = '.join(names)} = {share} the network "
+                + ("drops nothing" if share else "drops all the same")
+                + ": in build these settings are to decide it, all together"
+            )
 
     def test_the_seed_decides_the_parameters(self) -> None:
         """The same seed, the same network."""
@@ -97,7 +145,10 @@ class ModelContract(PluginContract):
             network = self.model.build(self.shape, 5, "batch")
             parameters.append(Meta.of(network).params)
         for name, value in parameters[0].items():
-            assert torch.equal(value, parameters[1][name])
+            assert torch.equal(value, parameters[1][name]), (
+                f"build makes another {name} from the same torch seed: take random "
+                "numbers from torch's own generator"
+            )
 
     def test_it_builds_without_memory(self) -> None:
         """On torch's `meta` device, as files are opened; all its tensors are parameters
@@ -110,7 +161,10 @@ class ModelContract(PluginContract):
             dict(network.named_parameters()),
             torch.rand(2, *self.shape, device="meta"),
         )
-        assert out.shape == (2, 5)
+        assert out.shape == (2, 5), (
+            f"built on torch's meta device the network gives {tuple(out.shape)} for 2 "
+            "inputs: (2, 5) is wanted"
+        )
 
     def test_second_derivatives_do_not_depend_on_the_mapping(self) -> None:
         """Of the loss after one step of all parameters, normalisation's among them: by
@@ -126,7 +180,11 @@ class ModelContract(PluginContract):
             return float(metrics["loss"].mean())
 
         along = slopes(wanted, mean_loss, params)
-        assert along.agree, f"second derivatives are lost: {along}"
+        assert along.agree, (
+            f"second derivatives are lost in the network that build makes: {along}. "
+            "Replace what has none, such as fused kernels "
+            "(metapipe.numerics.plain_attention) and operations on values"
+        )
         try:
             found, _ = LocalTaskMap("vmap").gradient(loss, params, episodes)
         except RuntimeError:
@@ -137,6 +195,15 @@ class ModelContract(PluginContract):
             f"vmap's second-order gradient of {worst} is wrong by {errors[worst]:.1e} "
             f"where loop and differences agree: {REMEDY}"
         )
+
+
+def _require_no_buffers(network: nn.Module, statistics: str) -> None:
+    names = [name for name, _ in network.named_buffers()]
+    assert not names, (
+        f"build(..., statistics='{statistics}') makes a network with the buffers "
+        f"{', '.join(names)}: nothing may stay behind from one batch to the next "
+        "(track_running_stats=False)"
+    )
 
 
 def _one_step(network: nn.Module) -> TaskLoss:

@@ -27,7 +27,9 @@ MISTAKES = {
     "train --learning-rate 0.1": "use --lr X",
     "train --itterations 5": "did you mean '--iterations'?",
     "train --zebra": "see 'metapipe train --help'",
+    "train --device gpu": "did you mean 'cuda'?",
     "train --set lr=0.01": "write training.lr=0.01",
+    "train --set inner_lr=0.1": "for example algorithm.inner_lr=0.1",
     "runs list --sort acc": "did you mean 'accuracy'?",
     "runs list --where acc>0.5": "did you mean 'accuracy'?",
     "runs --gpu": "use --device cuda",
@@ -38,6 +40,7 @@ MISTAKES = {
 def test_the_line_names_what_to_type(typed: str, tmp_path: Path) -> None:
     line = error_line(*typed.split(), cwd=tmp_path, code=2)
     assert MISTAKES[typed] in line
+    assert line.count("see '") <= ("--zebra" in typed), "it is told what to type"
     for far in ("'--plugin'", "'--final-lr'", "'--help'?"):
         assert far not in line
 

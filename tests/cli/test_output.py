@@ -162,3 +162,27 @@ def test_a_terminal_of_ascii_shows_all_names(project: Path) -> None:
     assert "\\xe9\\u732b" in text
     found = json.loads(text[text.index("[\n") :])
     assert [row["name"] for row in found] == ["\u00e9\u732b", HOSTILE]
+
+
+def test_no_cell_of_csv_is_a_formula_and_numbers_stay(capsys) -> None:
+    row = {
+        "=a": "=cmd|' /C calc'!A0",
+        "b": "-3.5",
+        "c": -3.5,
+        "d": "@x",
+        "e": "+rose-",
+        "f": "a=b",
+        "g": "-inf",
+    }
+    print_csv([row], tuple(row))
+    header, cells = csv.reader(io.StringIO(capsys.readouterr().out))
+    assert header == ["'=a", "b", "c", "d", "e", "f", "g"]
+    assert cells == [
+        "'=cmd|' /C calc'!A0",
+        "-3.5",
+        "-3.5",
+        "'@x",
+        "'+rose-",
+        "a=b",
+        "'-inf",
+    ]

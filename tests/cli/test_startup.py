@@ -72,6 +72,22 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_the_help_of_a_training_names_the_plugins_that_there_are(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "metapipe.toml").write_text("[plugins]\npaths = ['mine.py']")
+    for _ in range(2):
+        out, modules = run("train", "--help", cwd=tmp_path, cache=tmp_path / "cache")
+    assert "torch" not in modules
+    words = set(out.replace(",", " ").replace("]", " ").replace("[", " ").split())
+    assert {"maml", "protonet", "mine", "conv4", "cifar-fs"} <= words
+    assert "logistic" not in words, "it is no algorithm that can be trained"
+    (tmp_path / "metapipe.toml").write_text("[plugins")
+    out, _ = run("train", "--help", cwd=tmp_path, cache=tmp_path / "cache")
+    assert "--algorithm" in out, "help is given whatever the project is like"
+
+
 @pytest.mark.parametrize(
     "arguments", [("list",), ("list", "--json"), ("show", "maml")], ids=" ".join
 )

@@ -59,6 +59,20 @@ def test_what_is_recommended_beside_another_plugin_is_stronger(tmp_path: Path) -
     assert resolve(project(tmp_path), load(), other).experiment.algorithm == CAVIA()
 
 
+def test_what_is_recommended_with_a_setting_needs_that_setting(tmp_path: Path) -> None:
+    """A table with groups has no classes: one way."""
+    table = [("run.dataset", "table")]
+    assert resolve(project(tmp_path), load(), table).experiment.task.ways == 5
+    grouped = [*table, ("dataset.group", "patient")]
+    found = resolve(project(tmp_path), load(), grouped)
+    assert found.experiment.task.ways == 1
+    assert found.origins["task.ways"] == "recommended by table with group"
+    said = resolve(project(tmp_path), load(), [*grouped, ("task.ways", 2)])
+    assert said.experiment.task.ways == 2
+    in_file = project(tmp_path, "[dataset.table]\ngroup = 'patient'")
+    assert resolve(in_file, load(), table).experiment.task.ways == 1
+
+
 def test_tables_of_other_plugins_do_no_harm(tmp_path: Path) -> None:
     text = "[model.mlp]\nlayers = [7]\n"
     plain = resolve(project(tmp_path, text), load())

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from tables import write_table
 
-from metapipe import DataError, Task, UnsupportedError
+from metapipe import DataError, PathError, Task, UnsupportedError
 from metapipe.data.encoders import encoder_from
 from metapipe.data.row_encoder import TableEncoder
 from metapipe.data.sampling import tasks
@@ -224,8 +224,10 @@ def test_named_splits_have_the_papers_sizes():
 
 def test_named_readers_say_what_they_need():
     for name in ("cifar-fs", "fc100", "mini-imagenet", "banking77", "text", "table"):
-        with pytest.raises(DataError, match=r"dataset\.root"):
+        with pytest.raises(PathError, match=r"dataset\.root"):
             opened(name)
+    with pytest.raises(PathError, match=r"-s dataset\.sentence_model=PATH"):
+        opened("text", inputs="sentence-embeddings")
 
 
 def test_mini_imagenet_takes_ravis_lists(tmp_path):

@@ -46,6 +46,10 @@ class TestOmniglot(DatasetContract):
         counts = [len(lists.open(s).facts.classes) for s in ("train", "val", "test")]
         assert counts == [4112, 688, 1692]
         assert not lists.open("test").random_turns
+        ours = OMNIGLOT.model_copy(update={"split": "vinyals"})
+        for split in ("val", "test"):
+            assert ours.open(split).members == lists.open(split).members
+        assert not ours.open("test").random_turns
 
     def test_every_image_is_the_file_decoded(self) -> None:
         bank = OMNIGLOT.open("train").bank
@@ -132,12 +136,15 @@ def test_lists_are_checked_line_by_line(tmp_path: Path) -> None:
     path = tmp_path / "some.zip"
     _write_zip(path, "images_background", 2)
     lists = Omniglot(root=path, split="lists", lists=tmp_path, size=8)
+    for split in ("train", "test"):
+        (tmp_path / f"{split}.txt").write_text("A0/character01\n")
     (tmp_path / "val.txt").write_text("A0/character01/rot090\nA1/character01\n")
     source = lists.open("val")
     assert [(m.index, m.turns) for m in source.members] == [(0, 1), (1, 0)]
     (tmp_path / "val.txt").write_text("A0/character01/rot045\n")
     with pytest.raises(DataError, match="names 'A0/character01/rot045'"):
         lists.open("val")
+    (tmp_path / "test.txt").unlink()
     with pytest.raises(DataError, match=r"cannot read .*test\.txt"):
         lists.open("test")
     with pytest.raises(DataError, match=r"-s dataset\.lists=PATH"):

@@ -6,6 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import error_line, metapipe
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_diabetes,
+    load_digits,
+    load_iris,
+    load_wine,
+)
 from tables import write_table
 
 from metapipe import DataError
@@ -132,3 +139,38 @@ def test_a_number_in_another_spelling_is_no_name(written, tmp_path: Path) -> Non
     table = ("datasets", "show", "table", "-s", "dataset.root=t.csv")
     line = error_line(*table, cwd=tmp_path, code=1)
     assert "which is read as no number" in line
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ("5 7 9 11 -999 -999", True),
+        ("-20 0 40 12 -99.0 -99", True),
+        ("5 7 9 11 -999 3", False),  # once: it may be so
+        ("5 7 -500 11 -999 -999", False),  # others are as far
+        ("5 7 9 11 -998 -998", False),
+        ("-99 -99 1 1 1 2", False),  # codes, perhaps
+        ("5 7 9 11 999 999", False),  # what is cut off at the top
+        ("5 7 9 x -999 -999", False),
+    ],
+)
+def test_a_number_that_stands_for_what_is_missing_is_told_of(
+    values: str, told: bool, tmp_path, caplog
+) -> None:
+    lines = [f"{v},{'aabbcc'[n]}" for n, v in enumerate(values.split())]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["x,label", *lines]))
+    try:
+        REGISTRY.create("dataset", "table", {"root": path}).open("train")
+    except DataError:  # a word among numbers is refused
+        assert "x" in values
+    assert ("if that says that nothing is known, leave" in caplog.text) == told
+
+
+def test_no_table_of_scikit_learn_seems_to_have_stand_ins(caplog) -> None:
+    from metapipe_plugins.parts.data.stand_ins import tell_of_stand_ins
+
+    for load_ in (load_iris, load_wine, load_breast_cancer, load_diabetes, load_digits):
+        rows = [dict(enumerate(row)) for row in load_().data.tolist()]
+        tell_of_stand_ins(rows, rows[0])
+    assert not caplog.records

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import zipfile
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import error_line
 from kept_runs import contents, keep_run, keep_two, opened, told
 from store_rows import RUN
 
@@ -47,7 +49,8 @@ def exported(source: tuple[str, Path], tmp_path_factory) -> Path:
 
 def arrive(url: str, project: Path, path: Path, **options: Any) -> list[int]:
     with opened(url, project) as store:
-        return list(import_runs(store, path, project, **options).runs.values())
+        done = import_runs(lambda: store, path, project, **options)
+        return list(done.runs.values())
 
 
 def test_all_arrives_and_comes_back(source, exported, store_url, tmp_path) -> None:
@@ -71,8 +74,8 @@ def test_what_arrived_is_not_taken_twice(source, exported, tmp_path) -> None:
     before = sorted((project / ".metapipe" / "runs").iterdir())
     with opened(url, project) as store:
         with pytest.raises(UsageError, match="run 1 of this store in it: nothing was"):
-            import_runs(store, exported, project)
-        done = import_runs(store, exported, project, skip_known=True)
+            import_runs(lambda: store, exported, project)
+        done = import_runs(lambda: store, exported, project, skip_known=True)
     assert (done.runs, list(done.skipped.values())) == ({}, [1, 2])
     assert sorted((project / ".metapipe" / "runs").iterdir()) == before
     one = f"sqlite:///{tmp_path / 'm.db'}"
@@ -252,6 +255,31 @@ def test_what_somebody_made_up_is_refused(what: str, exported, tmp_path) -> None
     assert said in nothing_arrives(path, tmp_path)
 
 
+def test_a_run_that_was_running_arrives_as_lost(exported, tmp_path) -> None:
+    """Whatever it says of its process: none of this store is at it."""
+    living = {
+        "status": "running",
+        "host": socket.gethostname(),
+        "pid": os.getppid(),
+        "heartbeat": "2999-01-01T00:00:00+00:00",
+    }
+    path = remade(
+        exported, tmp_path / "e.zip", lambda _, rows: of(rows, "runs").update(living)
+    )
+    url = f"sqlite:///{tmp_path / 'm.db'}"
+    assert arrive(url, tmp_path, path) == [1, 2]
+    with opened(url, tmp_path) as store:
+        assert store.run(1).status == "lost"
+        store.delete_run(1, idle_only=True)
+
+
+def test_a_file_that_is_no_export_makes_no_store(tmp_path) -> None:
+    (tmp_path / "bad.zip").write_bytes(b"hello")
+    for name, words in (("bad.zip", "no export of metapipe"), ("none", "cannot read")):
+        assert words in error_line("runs", "import", name, cwd=tmp_path, code=1)
+    assert not (tmp_path / ".metapipe").exists()
+
+
 def test_what_would_grow_without_measure_is_refused(exported, tmp_path) -> None:
     path = tmp_path / "bomb.zip"
     with zipfile.ZipFile(exported) as old, zipfile.ZipFile(path, "w") as new:
@@ -283,7 +311,7 @@ def die(connection, cursor, statement, *_):
         os.kill(os.getpid(), signal.SIGKILL)
 
 with TaskStore.open(sys.argv[1]) as store:
-    import_runs(store, Path(sys.argv[2]), Path(sys.argv[3]))
+    import_runs(lambda: store, Path(sys.argv[2]), Path(sys.argv[3]))
 """
 
 

@@ -121,6 +121,55 @@ def test_an_interrupted_run_leaves_a_checkpoint_and_goes_on(
     assert_same_run(whole, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("number", "held", "end"),
+    [
+        (signal.SIGTERM, "test", ("--minutes", "0.001", "--validate-every", "0")),
+        (signal.SIGINT, "val", ("--iterations", "10", "--validate-every", "10")),
+    ],
+)
+def test_a_run_that_is_interrupted_in_its_test_has_only_that_left(
+    tmp_path: Path, monkeypatch, number: signal.Signals, held: str, end: tuple[str, ...]
+) -> None:
+    """Also where its minutes are over, and where the signal came in its last
+    validation."""
+    monkeypatch.setenv("HELD", held)
+    plugin = ("--plugin-path", str(Path(__file__).parents[1] / "files" / "holder.py"))
+    process = start(*plugin, "train", *TINY, *end, cwd=tmp_path)
+    deadline = time.monotonic() + PATIENCE
+    while not (tmp_path / "held").exists():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(number)
+    if held == "val":  # it ends first
+        (tmp_path / "go").touch()
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert "only the test is left to do: metapipe resume 1" in err
+    assert "metapipe resume 1" in out
+    left = metapipe_json("runs", "show", "1", cwd=tmp_path)
+    assert (left["status"], left["loss"]) == ("interrupted", None)
+    (latest,) = [c["step"] for c in left["checkpoints"] if c["which"] == "latest"]
+    assert latest == left["step"] > 0
+    monkeypatch.delenv("HELD")
+    which: tuple[str, ...] = ()
+    if held == "val":  # and its best checkpoint is lost, too
+        which = ("--checkpoint", "latest")
+        next(tmp_path.rglob("best-*.safetensors")).unlink()
+    _, err = metapipe("resume", "1", cwd=tmp_path)
+    assert ("the test is of the latest checkpoint: no checkpoint" in err) == (
+        held == "val"
+    )
+    done = metapipe_json("runs", "show", "1", cwd=tmp_path)
+    assert done["status"] == "completed"
+    for name in ("step", "checkpoints", "val_accuracy"):
+        assert done[name] == left[name], name
+    assert done["train_seconds"] == pytest.approx(left["train_seconds"], abs=0.01)
+    again = metapipe_json("evaluate", "1", *which, cwd=tmp_path)
+    assert done["loss"] == again["loss"]
+
+
 def test_an_evaluation_half_way_does_not_give_the_run_its_figures(
     tmp_path: Path,
 ) -> None:

@@ -9,7 +9,6 @@ from metapipe import RunInfo, hookimpl
 @hookimpl
 def step_recorded(run: RunInfo, step: int, metrics: Mapping[str, float]) -> None:
     """Append the figures of this step."""
-    run.directory.mkdir(parents=True, exist_ok=True)  # no checkpoint made it yet
     with (run.directory / "figures.csv").open("a", newline="") as file:
         csv.writer(file).writerows((step, name, metrics[name]) for name in metrics)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import torch
@@ -82,6 +82,10 @@ class GradientEncoder(Encoder):
     def encode(self, items: Sequence[Any]) -> Tensor:
         """Whatever an image encoder takes -> (n, d)."""
         return histograms(self.image.encode(items), self.cell, self.directions)
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """There are none."""
+        return {}
 
     def examples(self, count: int, seed: int = 0) -> Tensor:
         """(count, d): of pictures of noise."""

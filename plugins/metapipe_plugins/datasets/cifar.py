@@ -1,7 +1,7 @@
 """CIFAR-FS and FC100: CIFAR-100 split for few-shot learning, from files you have.
 
-Both take a folder (or zip, or tar) with a folder a class of 32x32 pictures, and the
-lists of the split, which the papers' authors publish: docs/data.md tells where.
+Both take a folder (or zip, or tar) with a folder a class of 32x32 pictures:
+docs/data.md tells where they are. The lists of the splits are here.
 """
 
 from __future__ import annotations
@@ -9,16 +9,57 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from metapipe import Dataset, PathError, Register, Source, Split, hookimpl
+from metapipe import Register, Source, Split, hookimpl
 from metapipe.data import ImageEncoder
 from metapipe_plugins.parts.data.augmented import Augment, augmented
 from metapipe_plugins.parts.data.class_folders import ClassFolders, find_roots
-from metapipe_plugins.parts.data.class_splits import by_lists
+from metapipe_plugins.parts.data.class_splits import by_lists, published, read_lists
+from metapipe_plugins.parts.data.features import PictureInputs
+from metapipe_plugins.parts.data.required import require_root
 
 ENCODER = ImageEncoder(height=32, width=32, channels=3, fit="crop")
 
 
-class CifarFS(Dataset):
+class CifarSplit(PictureInputs):
+    """CIFAR-100, its classes split by lists."""
+
+    published: ClassVar[str]
+    """The folder of the paper's own lists."""
+
+    root: Path | None = None
+    """Folder with a folder a class of CIFAR-100, or with archives `cifar100*.zip`."""
+
+    lists: Path | None = None
+    """Folder with train.txt, val.txt and test.txt, a class a line; those of the paper
+    if not given."""
+
+    augment: Augment = "none"
+
+    def check(self) -> None:
+        """Root and lists are there."""
+        require_root(
+            self.root,
+            "the pictures of CIFAR-100 are needed, in a folder a class",
+            " (docs/data.md tells how to get them)",
+        )
+        read_lists(self._lists)
+
+    def open(self, split: Split) -> Source:
+        """The pictures of a split's classes."""
+        self.check()
+        assert self.root is not None
+        roots = find_roots(self.root, "cifar100*")
+        folders = ClassFolders("cifar100", roots, ENCODER, self.features())
+        bank = folders.bank(lambda classes: by_lists(classes, self._lists))
+        names = by_lists(bank.classes, self._lists)[split]
+        return augmented(folders.source(bank, names), self.augment, split)
+
+    @property
+    def _lists(self) -> Path:
+        return self.lists.expanduser() if self.lists else published(self.published)
+
+
+class CifarFS(CifarSplit):
     """CIFAR-100 with 64 / 16 / 20 random classes."""
 
     paper: ClassVar[str] = (
@@ -30,22 +71,10 @@ class CifarFS(Dataset):
         "baby_s_000354, is in a training class (girl) and a test class (baby), as it "
         "is in CIFAR-100"
     )
-
-    root: Path | None = None
-    """Folder with a folder a class of CIFAR-100, or with archives `cifar100*.zip`."""
-
-    lists: Path | None = None
-    """Folder with train.txt, val.txt and test.txt; ROOT/splits/cifar_fs by default."""
-
-    augment: Augment = "none"
-
-    def open(self, split: Split) -> Source:
-        """The pictures of a split's classes."""
-        source = _open("cifar-fs", "cifar_fs", self.root, self.lists, split)
-        return augmented(source, self.augment, split)
+    published: ClassVar[str] = "cifar_fs"
 
 
-class FC100(Dataset):
+class FC100(CifarSplit):
     """CIFAR-100 with 60 / 20 / 20 classes of different superclasses."""
 
     paper: ClassVar[str] = (
@@ -56,33 +85,7 @@ class FC100(Dataset):
         "deviation; no augmentation unless augment is given; all pictures in the "
         "files are used"
     )
-
-    root: Path | None = None
-    """Folder with a folder a class of CIFAR-100, or with archives `cifar100*.zip`."""
-
-    lists: Path | None = None
-    """Folder with train.txt, val.txt and test.txt; ROOT/splits/fc100 by default."""
-
-    augment: Augment = "none"
-
-    def open(self, split: Split) -> Source:
-        """The pictures of a split's classes."""
-        source = _open("fc100", "fc100", self.root, self.lists, split)
-        return augmented(source, self.augment, split)
-
-
-def _open(
-    name: str, folder: str, root: Path | None, lists: Path | None, split: Split
-) -> Source:
-    if root is None:
-        raise PathError(
-            f"{name} needs the pictures of CIFAR-100 in a folder a class: "
-            "-s dataset.root=PATH (docs/data.md tells how to get them)"
-        )
-    folders = ClassFolders("cifar100", find_roots(root, "cifar100*"), ENCODER)
-    bank = folders.bank()
-    lists = lists or root.expanduser() / "splits" / folder
-    return folders.source(bank, by_lists(bank.classes, lists.expanduser())[split])
+    published: ClassVar[str] = "fc100"
 
 
 @hookimpl

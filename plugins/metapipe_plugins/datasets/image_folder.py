@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt
 
 from metapipe import (
     DataError,
-    Dataset,
     PathError,
     Register,
     SettingError,
@@ -31,12 +30,24 @@ from metapipe_plugins.parts.data.class_splits import (
     by_chance,
     by_folders,
     by_lists,
+    read_lists,
+)
+from metapipe_plugins.parts.data.features import PictureInputs
+from metapipe_plugins.parts.data.required import require_root
+
+NEEDS = (
+    "image-folder needs the folder of the pictures, with a folder a class, or a zip or "
+    "tar of it"
 )
 
 
-class ImageFolder(Dataset):
+class ImageFolder(PictureInputs):
     """Pictures of your own: a folder a class; the classes are split by seed, by lists,
     or by folders train, val and test."""
+
+    of_pixels: ClassVar[tuple[str, ...]] = (
+        *("size", "colour", "fit", "invert", "augment"),
+    )
 
     root: Path | None = None
     """Folder with a folder a class, as ROOT/rose/1.jpg, or a zip or tar of it; a folder
@@ -73,12 +84,20 @@ class ImageFolder(Dataset):
 
     augment: Augment = "none"
 
+    def check(self) -> None:
+        """Root and lists are there."""
+        require_root(self.root, NEEDS)
+        if self._by == "lists":
+            if self.lists is None:
+                raise PathError(
+                    "dataset.split = 'lists' needs their folder: -s dataset.lists=PATH"
+                )
+            read_lists(self.lists.expanduser())
+
     def open(self, split: Split) -> Source:
         """The pictures of a split's classes."""
-        if self.root is None:
-            raise PathError(
-                "image-folder needs the folder of the pictures: -s dataset.root=PATH"
-            )
+        self.check()
+        assert self.root is not None
         folders = ClassFolders(
             "image-folder",
             find_roots(self.root, "*"),
@@ -89,10 +108,11 @@ class ImageFolder(Dataset):
                 fit=self.fit,
                 invert=self.invert,
             ),
+            self.features(),
             self.unreadable,
             by_split=self._by == "folders",
         )
-        bank = folders.bank()
+        bank = folders.bank(self._lists)
         names = self._lists(bank.classes)[split]
         if not names:
             raise DataError(
@@ -122,11 +142,7 @@ class ImageFolder(Dataset):
                 f"{self.root} has no folders train, val and test that have a folder a "
                 "class"
             )
-        if self._by == "lists":
-            if self.lists is None:
-                raise PathError(
-                    "dataset.split = 'lists' needs their folder: -s dataset.lists=PATH"
-                )
+        if self.lists is not None:
             return by_lists(classes, self.lists.expanduser())
         return by_chance(classes, self.split_seed, self.shares)
 

@@ -7,11 +7,17 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from metapipe import Dataset, PathError, Register, Source, Split, hookimpl
+from metapipe import Dataset, Register, Source, Split, hookimpl
 from metapipe.data import ImageEncoder
 from metapipe_plugins.parts.data.augmented import Augment, augmented
 from metapipe_plugins.parts.data.class_folders import ClassFolders, find_roots
-from metapipe_plugins.parts.data.class_splits import by_lists
+from metapipe_plugins.parts.data.class_splits import (
+    SPLITS,
+    by_lists,
+    published,
+    read_lists,
+)
+from metapipe_plugins.parts.data.required import require_root
 
 
 class MiniImageNet(Dataset):
@@ -33,29 +39,43 @@ class MiniImageNet(Dataset):
 
     lists: Path | None = None
     """Folder with train, val and test as .txt (a class a line) or .csv (with a column
-    `label`); ROOT if not given."""
+    `label`); if not given ROOT, if it has them, else Ravi & Larochelle's."""
 
     size: int = Field(default=84, ge=4, le=1024)
     """Height and width of an input, in pixels."""
 
     augment: Augment = "none"
 
+    def check(self) -> None:
+        """Root and lists are there."""
+        root = require_root(
+            self.root,
+            "the pictures of mini-ImageNet are needed, in a folder a class",
+            " (docs/data.md tells how to get them)",
+        )
+        read_lists(self._lists(root))
+
     def open(self, split: Split) -> Source:
         """The pictures of a split's classes."""
-        if self.root is None:
-            raise PathError(
-                "mini-imagenet needs its pictures in a folder a class: "
-                "-s dataset.root=PATH (docs/data.md tells how to get them)"
-            )
+        self.check()
+        assert self.root is not None
+        lists = self._lists(self.root.expanduser())
         encoder = ImageEncoder(
             height=self.size, width=self.size, channels=3, fit="stretch"
         )
         roots = find_roots(self.root, "*")
         folders = ClassFolders("mini-imagenet", roots, encoder)
-        bank = folders.bank()
-        lists = (self.lists or self.root).expanduser()
+        bank = folders.bank(lambda classes: by_lists(classes, lists))
         source = folders.source(bank, by_lists(bank.classes, lists)[split])
         return augmented(source, self.augment, split)
+
+    def _lists(self, root: Path) -> Path:
+        if self.lists is not None:
+            return self.lists.expanduser()
+        named = (f"{split}.{end}" for split in SPLITS for end in ("txt", "csv"))
+        if any((root / name).exists() for name in named):
+            return root
+        return published("mini_imagenet")
 
 
 @hookimpl

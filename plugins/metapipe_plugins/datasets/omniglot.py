@@ -18,7 +18,7 @@ from pydantic import Field, NonNegativeInt
 
 from metapipe import (
     DataError,
-    Dataset,
+    Encoder,
     PathError,
     Register,
     Source,
@@ -28,19 +28,26 @@ from metapipe import (
 from metapipe.data import (
     Bank,
     Bytes,
+    FeatureSource,
     File,
     ImageClass,
     ImageEncoder,
     ImageSource,
     choose,
     download_all,
+    feature_item,
     identity,
     open_bank,
     walk,
     with_rotations,
 )
 from metapipe_plugins.parts.data.augmented import AugmentDrawing, augmented
-from metapipe_plugins.parts.data.class_splits import read_list
+from metapipe_plugins.parts.data.class_splits import (
+    published,
+    read_list,
+    read_lists,
+)
+from metapipe_plugins.parts.data.features import PictureInputs
 
 OFFICIAL = "https://github.com/brendenlake/omniglot/raw/master/python"
 ARCHIVES = {
@@ -52,10 +59,13 @@ INSTEAD = "Point -s dataset.root=PATH at a folder or zip that has Omniglot"
 OFFICIAL_VALIDATION = 5
 """Background alphabets that the official split validates on: the last, by name."""
 
+ORIGINAL = ImageEncoder(height=105, width=105, channels=1, fit="stretch")
+TURNS = (0, 1, 2, 3)
+
 Rotations = Literal["none", "classes", "random"]
 
 
-class Omniglot(Dataset):
+class Omniglot(PictureInputs):
     """Handwritten characters; MAML's split and rotations unless told otherwise."""
 
     paper: ClassVar[str] = (
@@ -68,24 +78,28 @@ class Omniglot(Dataset):
         "(rotations=classes); no augmentation unless augment is given"
     )
 
+    of_pixels: ClassVar[tuple[str, ...]] = ("size", "invert", "augment")
+
     root: Path | None = None
     """Folder or zip that has `images_background` and `images_evaluation`, or folder
     with the two official zips; downloaded if not given."""
 
-    split: Literal["maml", "official", "lists"] = "maml"
-    """maml: 1,100 / 100 / 423 random characters; official: background alphabets (the
-    last five validate) and evaluation; lists: the files in `lists`."""
+    split: Literal["maml", "vinyals", "official", "lists"] = "maml"
+    """maml: 1,100 / 100 / 423 random characters; vinyals: 1,028 / 172 / 423 of Vinyals
+    et al., four orientations as four classes (ProtoNet); official: background alphabets
+    (the last five validate) and evaluation; lists: the files in `lists`."""
 
     split_seed: NonNegativeInt = 1
     """Seed of the maml split."""
 
     lists: Path | None = None
     """Folder with train.txt, val.txt and test.txt: a line `Alphabet/characterNN` each,
-    with `/rot090` for a turned character, as the Vinyals split."""
+    with `/rot090` for a turned character."""
 
     rotations: Rotations = "random"
     """Training characters: as drawn; each turned by a random quarter in each episode
-    (MAML); or four orientations as four classes (ProtoNet). Lists say it themselves."""
+    (MAML); or four orientations as four classes (ProtoNet). Lists, and vinyals, say it
+    themselves."""
 
     test_rotations: Rotations = "random"
     """The same for validation and test; MAML and ProtoNet turn there too, Reptile and
@@ -99,12 +113,25 @@ class Omniglot(Dataset):
 
     augment: AugmentDrawing = "none"
 
+    def check(self) -> None:
+        """Root and lists are there."""
+        if self.root is not None:
+            _find(self.root.expanduser())
+        if self.split == "lists":
+            if self.lists is None:
+                raise PathError(
+                    "dataset.split = 'lists' needs their folder: -s dataset.lists=PATH"
+                )
+            read_lists(self.lists.expanduser())
+
     def open(self, split: Split) -> Source:
         """The characters of a split."""
-        bank = self._bank()
+        self.check()
+        encoder = self.features()
+        bank = self._bank(encoder)
         members = self._members(bank, split)
         rotations = self.rotations if split == "train" else self.test_rotations
-        if self.split == "lists":
+        if self.split in ("lists", "vinyals"):
             rotations = "none"
         if not members:
             raise DataError(
@@ -113,9 +140,12 @@ class Omniglot(Dataset):
             )
         if rotations == "classes":
             members = with_rotations(members)
-        source = ImageSource(
-            bank, tuple(members), rotations == "random", encoder=self._encoder()
-        )
+        chosen, randomly = tuple(members), rotations == "random"
+        if encoder is not None:
+            turns = TURNS if randomly else {member.turns for member in members}
+            turned = {turn: self._bank(encoder, turn) for turn in turns if turn}
+            return FeatureSource(bank, chosen, randomly, encoder=encoder, turned=turned)
+        source = ImageSource(bank, chosen, randomly, encoder=self._encoder())
         return augmented(source, self.augment, split)
 
     def _encoder(self) -> ImageEncoder:
@@ -127,37 +157,50 @@ class Omniglot(Dataset):
             invert=self.invert,
         )
 
-    def _bank(self) -> Bank:
+    def _bank(self, features: Encoder | None, turns: int = 0) -> Bank:
+        """All drawings, or their vectors, turned by so many quarters."""
         if self.root is None:
             archives = download_all(ARCHIVES, "omniglot", INSTEAD)
         else:
             archives = _find(self.root.expanduser())
-        made_from = {
-            "files": [identity(path) for path in archives],
-            "size": self.size,
-            "invert": self.invert,
-        }
-        return open_bank("omniglot", made_from, lambda: self._build(archives))
+        files = [identity(path) for path in archives]
+        if features is None:
+            made_from = {"files": files, "size": self.size, "invert": self.invert}
+        else:
+            features.check()
+            encoder = features.model_dump(mode="json")
+            made_from = {"files": files, "encoder": encoder, "turns": turns}
+        return open_bank(
+            "omniglot", made_from, lambda: self._build(archives, features, turns)
+        )
 
-    def _build(self, archives: list[Path]) -> Iterator[tuple[str, Bytes]]:
+    def _build(
+        self, archives: list[Path], features: Encoder | None, turns: int
+    ) -> Iterator[tuple[str, Bytes]]:
         """Characters as `part/Alphabet/characterNN`, in order of their names."""
         found = chain.from_iterable(map(_drawings, archives))
-        images = ((name, self._image(file)) for name, file in found)
+        images = ((name, self._image(file, features, turns)) for name, file in found)
         drawings = sorted(images, key=lambda drawing: drawing[0])
         for character, group in groupby(
             drawings, key=lambda drawing: drawing[0].rpartition("/")[0]
         ):
             yield character, np.stack([image for _, image in group])
 
-    def _image(self, file: File) -> Bytes:
+    def _image(self, file: File, features: Encoder | None, turns: int) -> Bytes:
+        """A drawing, or the vector of its turned original."""
         try:
-            return self._encoder().pixels(file.read(), file.origin)
+            if features is None:
+                return self._encoder().pixels(file.read(), file.origin)
+            original = ORIGINAL.pixels(file.read(), file.origin)
+            return feature_item(features, np.rot90(original, turns))
         except DataError as error:
             raise DataError(f"{error}. {INSTEAD}") from error
 
     def _members(self, bank: Bank, split: Split) -> list[ImageClass]:
-        if self.split == "lists":
-            return self._listed(bank, split)
+        if self.split == "vinyals":
+            return with_rotations(_listed(published("omniglot_vinyals"), bank, split))
+        if self.lists is not None and self.split == "lists":
+            return _listed(self.lists.expanduser(), bank, split)
         names = bank.classes
         if self.split == "maml":
             return [ImageClass(i) for i in self._shuffled(len(names), split)]
@@ -181,15 +224,12 @@ class Omniglot(Dataset):
         parts = {"train": order[:1100], "val": order[1100:1200], "test": order[1200:]}
         return parts[split]
 
-    def _listed(self, bank: Bank, split: Split) -> list[ImageClass]:
-        if self.lists is None:
-            raise PathError(
-                "dataset.split = 'lists' needs the folder of the lists: give it with "
-                "-s dataset.lists=PATH"
-            )
-        known = {name.partition("/")[2]: i for i, name in enumerate(bank.classes)}
-        path = self.lists.expanduser() / f"{split}.txt"
-        return [_line(line, known, path) for line in read_list(path)]
+
+def _listed(folder: Path, bank: Bank, split: Split) -> list[ImageClass]:
+    """The characters of a list, turned as it says."""
+    known = {name.partition("/")[2]: i for i, name in enumerate(bank.classes)}
+    path = folder / f"{split}.txt"
+    return [_line(line, known, path) for line in read_list(path)]
 
 
 def _line(line: str, known: dict[str, int], path: Path) -> ImageClass:

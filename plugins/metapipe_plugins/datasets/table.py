@@ -21,12 +21,20 @@ from metapipe.data import (
     read_targets,
     require_no_counter,
 )
-from metapipe_plugins.parts.data.class_splits import Lists, Shares, by_chance, by_lists
+from metapipe_plugins.parts.data.class_splits import (
+    Lists,
+    Shares,
+    by_chance,
+    by_lists,
+    read_lists,
+)
 from metapipe_plugins.parts.data.labelled_rows import (
     by_name,
     tell_of_doubles,
     tell_of_names,
 )
+from metapipe_plugins.parts.data.required import require_root
+from metapipe_plugins.parts.data.stand_ins import tell_of_stand_ins
 
 Column = Annotated[str, AfterValidator(column_name)]
 
@@ -36,6 +44,7 @@ class Table(Dataset):
     group."""
 
     recommended: ClassVar[dict[str, object]] = {"run.model": "mlp"}
+    recommended_if: ClassVar[dict[str, dict[str, object]]] = {"group": {"task.ways": 1}}
 
     root: Path | None = None
     """CSV, TSV (both may be gzipped) or Parquet, or a folder of them."""
@@ -67,10 +76,16 @@ class Table(Dataset):
     """Shares of the classes or groups to train on and to validate on; the rest are
     tested on."""
 
+    def check(self) -> None:
+        """Root and lists are there."""
+        require_root(self.root, "table needs a table, or a folder of them")
+        if self.lists is not None:
+            read_lists(self.lists.expanduser())
+
     def open(self, split: Split) -> Source:
         """The rows of a split; preprocessing is fitted on those of training."""
-        if self.root is None:
-            raise DataError("table needs a table: -s dataset.root=PATH")
+        self.check()
+        assert self.root is not None
         by = self.group or self.label
         tables = self._tables(self.root.expanduser(), by)
         features = self._features(tables, by)
@@ -78,6 +93,7 @@ class Table(Dataset):
         if split == "train":  # all splits are of the same rows: once is enough
             tell_of_names(members, by)
             tell_of_doubles(members, by)
+            tell_of_stand_ins([row for rows in tables for row in rows], features)
         lists = self._lists(sorted(members))
         names = lists[split]
         if not names:

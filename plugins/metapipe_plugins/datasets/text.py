@@ -5,9 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from metapipe import DataError, Register, Source, Split, hookimpl
-from metapipe_plugins.parts.data.class_splits import Shares, by_chance, by_lists
+from metapipe import Register, Source, Split, hookimpl
+from metapipe_plugins.parts.data.class_splits import (
+    Shares,
+    by_chance,
+    by_lists,
+    read_lists,
+)
 from metapipe_plugins.parts.data.labelled_texts import LabelledTexts, read_texts
+from metapipe_plugins.parts.data.required import require_root
 
 
 class Text(LabelledTexts):
@@ -29,10 +35,17 @@ class Text(LabelledTexts):
     shares: Shares = (0.6, 0.15)
     """Shares of the classes to train on and to validate on; the rest are tested on."""
 
+    def check(self) -> None:
+        """Root and lists are there."""
+        super().check()
+        require_root(self.root, "text needs a table, or a folder of them")
+        if self.lists is not None:
+            read_lists(self.lists.expanduser())
+
     def open(self, split: Split) -> Source:
         """The texts of a split's classes."""
-        if self.root is None:
-            raise DataError("text needs a table: -s dataset.root=PATH")
+        self.check()
+        assert self.root is not None
         texts = read_texts(self.root.expanduser(), self.text, self.label)
         lists = (
             by_lists(sorted(texts), self.lists.expanduser())
@@ -55,14 +68,17 @@ class Banking77(LabelledTexts):
     """Folder with train.csv and test.csv, gzipped or not, of PolyAI's
     task-specific-datasets."""
 
+    def check(self) -> None:
+        """The root is there."""
+        super().check()
+        more = " (docs/data.md tells how to get them)"
+        require_root(self.root, "banking77 needs its tables", more)
+
     def open(self, split: Split) -> Source:
         """The questions of a split's intents; the origin's own split is by text, and
         both halves are used."""
-        if self.root is None:
-            raise DataError(
-                "banking77 needs its tables: -s dataset.root=PATH (docs/data.md tells "
-                "how to get them)"
-            )
+        self.check()
+        assert self.root is not None
         root = self.root.expanduser()
         texts = read_texts(root, "text", "category", ("train", "test"))
         lists = by_chance(sorted(texts), self.split_seed, (42 / 77, 10 / 77))

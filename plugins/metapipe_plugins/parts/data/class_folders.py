@@ -5,22 +5,25 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from metapipe import DataError, PathError
+from metapipe import DataError, Encoder, PathError, Source
 from metapipe.data import (
     Bank,
     Bytes,
+    FeatureSource,
+    File,
     ImageClass,
     ImageEncoder,
     ImageSource,
     Labelled,
     digest,
+    feature_item,
     first_few,
     identity,
     is_archive,
@@ -50,42 +53,67 @@ class ClassFolders:
     name: str
     roots: tuple[Path, ...]
     encoder: ImageEncoder
+    features: Encoder | None = None
+    """What makes vectors of the pictures, if they are not the inputs themselves."""
+
     unreadable: Unreadable = "error"
     by_split: bool = False
     """Whether `train/rose` and `test/rose` are two classes, or both `rose`."""
 
-    def bank(self) -> Bank:
-        """All pictures; classes are `CLASS`, or `SPLIT/CLASS` with `by_split`."""
+    def bank(self, check: Callable[[Sequence[str]], object] | None = None) -> Bank:
+        """All pictures; classes are `CLASS`, or `SPLIT/CLASS` with `by_split`. Before
+        any picture is read, `check` is asked whether these classes will do."""
         made_from = {
             "files": [identity(root) for root in self.roots],
             "encoder": self.encoder.model_dump(),
             "unreadable": self.unreadable,
             "by_split": self.by_split,
         }
-        return open_bank(self.name, made_from, self._build)
+        if self.features is not None:
+            self.features.check()
+            made_from["encoder"] = self.features.model_dump(mode="json")
+        return open_bank(self.name, made_from, lambda: self._build(check))
 
-    def source(self, bank: Bank, names: Sequence[str]) -> ImageSource:
+    def source(self, bank: Bank, names: Sequence[str]) -> Source:
         """Episodes of the classes with these names."""
         index = {name: number for number, name in enumerate(bank.classes)}
         members = tuple(ImageClass(index[name]) for name in names)
+        if self.features is not None:
+            return FeatureSource(bank, members, encoder=self.features)
         return ImageSource(bank, members, encoder=self.encoder)
 
-    def _build(self) -> Iterator[tuple[str, Bytes]]:
+    def _item(self, file: File) -> Bytes:
+        """Its pixels, or its vector. Raises DataError, with its name."""
+        if self.features is None:
+            return self.encoder.pixels(file.read(), file.origin)
+        content = file.read()
+        try:
+            return feature_item(self.features, content)
+        except DataError as error:
+            text = str(error).replace("the image", file.origin)
+            raise DataError(text) from error
+
+    def _build(
+        self, check: Callable[[Sequence[str]], object] | None
+    ) -> Iterator[tuple[str, Bytes]]:
         classes: dict[str, dict[Place, Bytes]] = defaultdict(dict)
         broken: list[str] = []
-        for found in [self._found(root) for root in self.roots]:
+        roots = [self._found(root) for root in self.roots]
+        names = {self._class(label) for found in roots for label, _, _ in found}
+        if check and names:
+            check(sorted(names))
+        for found in roots:
             told = time.monotonic()
             for number, (label, name, file) in enumerate(found):
                 if time.monotonic() > told + SECONDS:
                     told = time.monotonic()
                     logger.info("read %d of %d in %s", number, found.count, found.root)
                 try:
-                    pixels = self.encoder.pixels(file.read(), file.origin)
+                    item = self._item(file)
                 except DataError as error:
                     broken.append(str(error).removeprefix("cannot read "))
                     continue
-                label = label if self.by_split else label.rpartition("/")[2]
-                classes[label][name, file.origin] = pixels
+                classes[self._class(label)][name, file.origin] = item
         self._report(broken)
         if not classes:
             raise DataError(
@@ -96,6 +124,9 @@ class ClassFolders:
         for label in sorted(classes):
             files = classes[label]
             yield label, np.stack([files[place] for place in sorted(files)])
+
+    def _class(self, label: str) -> str:
+        return label if self.by_split else label.rpartition("/")[2]
 
     def _found(self, root: Path) -> Labelled:
         found = labelled(root, picture_suffixes(), NAMED)

@@ -60,10 +60,26 @@ def by_folders(classes: Sequence[str]) -> Lists | None:
     }
 
 
+def published(name: str) -> Path:
+    """The folder of a published split's lists, which come with the plugins."""
+    return Path(__file__).parents[2] / "splits" / name
+
+
+def read_lists(folder: Path) -> Lists:
+    """Of train.txt, val.txt and test.txt (a class a line), or .csv with `label`; the
+    folder is `dataset.lists`. Raises PathError if they are not there."""
+    if not folder.is_dir():
+        raise PathError(
+            f"dataset.lists = '{folder}' is no folder: it has train.txt, val.txt and "
+            "test.txt, with a class a line"
+        )
+    return {split: _list(folder, split) for split in SPLITS}
+
+
 def by_lists(classes: Sequence[str], folder: Path) -> Lists:
-    """Of train.txt, val.txt and test.txt (a class a line), or .csv with `label`.
-    Raises DataError for a class that is not there, or is listed twice."""
-    lists: dict[Split, list[str]] = {split: _list(folder, split) for split in SPLITS}
+    """The split that the lists in a folder make. Raises DataError for a class that is
+    not there, or is listed twice."""
+    lists = read_lists(folder)
     seen: dict[str, str] = {}
     for split, names in lists.items():
         for name in names:
@@ -127,6 +143,6 @@ def _list(folder: Path, split: str) -> list[str]:
         rows = read_rows(table, ("label",), ("label",))
         return sorted({normal_name(row["label"]) for row in rows})
     raise PathError(
-        f"cannot read the classes of {split}: {folder} needs {split}.txt with a class "
-        f"a line, or {split}.csv with a column 'label'"
+        f"cannot read the classes of {split}: dataset.lists = '{folder}' needs "
+        f"{split}.txt with a class a line, or {split}.csv with a column 'label'"
     )

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import NonNegativeInt, PositiveInt
 
-from metapipe import DataError, Dataset, Encoder, Split
+from metapipe import DataError, Dataset, Encoder, PathError, Split
 from metapipe.data import (
     ArraySource,
     SentenceEncoder,
@@ -56,6 +56,21 @@ class LabelledTexts(Dataset):
     grams: PositiveInt = 16
     """N-grams of a word that are read, for ngrams."""
 
+    def check(self) -> None:
+        """The folder of sentence-embeddings is there, if they are the inputs."""
+        if self.inputs != "sentence-embeddings":
+            return
+        if self.sentence_model is None:
+            raise PathError(
+                "sentence-embeddings need the folder of a sentence-transformers model: "
+                "-s dataset.sentence_model=PATH"
+            )
+        if not self.sentence_model.expanduser().is_dir():
+            raise PathError(
+                f"dataset.sentence_model = '{self.sentence_model}' is no folder: "
+                "sentence-embeddings need that of a sentence-transformers model"
+            )
+
     def source(
         self, texts: Texts, lists: Lists, split: Split, text: str, label: str
     ) -> ArraySource:
@@ -90,11 +105,7 @@ class LabelledTexts(Dataset):
                 grams=self.grams,
                 signs=True,
             )
-        if self.sentence_model is None:
-            raise DataError(
-                "sentence-embeddings need the folder of a sentence-transformers model: "
-                "-s dataset.sentence_model=PATH"
-            )
+        assert self.sentence_model is not None
         return SentenceEncoder.of(self.sentence_model, text, label)
 
 
