@@ -14,7 +14,7 @@ from .algorithm import Algorithm, Group, Meta, Predict, Step, TaskMap
 from .backbone import Backbone
 from .dataset import Dataset, Source, SourceFacts
 from .encoder import Encoder, Form, RegisterEncoder
-from .episode import Episodes, Metrics, Params, Samples, Task
+from .episode import Episodes, Metrics, Params, Samples, Task, Trajectories
 from .errors import (
     DataError,
     MetapipeError,
@@ -116,6 +116,7 @@ __all__ = [
     "Task",
     "TaskMap",
     "TaskStore",
+    "Trajectories",
     "UnsupportedError",
     "UsageError",
     "__version__",

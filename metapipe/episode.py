@@ -54,6 +54,30 @@ class Samples(NamedTuple):
     """int64 labels in [0, ways): (n,) or (T, n). Regression: floats, (n, outputs)."""
 
 
+class Trajectories(NamedTuple):
+    """What a policy did in one task; of T tasks with a leading axis T. Stands where
+    Samples stand. Of a support there are k rounds (k, n, H, ...), each collected by the
+    policy that adapting to the rounds before it gave; of a query one, (n, H, ...)."""
+
+    inputs: Tensor
+    """Observations before each action, (n, H, *shape)."""
+
+    targets: Tensor
+    """Actions: int64 (n, H), or floats (n, H, outputs)."""
+
+    rewards: Tensor
+    """(n, H); 0 after the end."""
+
+    real: Tensor
+    """bool (n, H): False after the trajectory has ended."""
+
+    ends: Tensor
+    """bool (n, H): an inner episode ended; the world starts anew, memory goes on."""
+
+    outputs: Tensor
+    """(n, H, o), detached: what `predict` or `act` gave."""
+
+
 Set = TypeVar("Set", bound="tuple[Tensor, ...]")
 
 

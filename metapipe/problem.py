@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["classification", "regression"]
+Kind = Literal["classification", "regression", "control"]
 
 
 Statistics = Literal["batch", "running", "support"]
@@ -33,6 +33,9 @@ class Problem:
 
     shots: int = 0
     """The most support examples a class of a task; 0 where that is not known."""
+
+    actions: Literal["", "discrete", "continuous"] = ""
+    """Of control: `outputs` actions to choose from, or numbers that an action is."""
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Problem:

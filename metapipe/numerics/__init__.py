@@ -4,6 +4,16 @@ A door for plugin authors: import from here, files below may move.
 """
 
 from .attention import plain_attention
+from .credit import (
+    Credit,
+    advantages,
+    linear_baseline,
+    mean_of,
+    returns,
+    standardised,
+    surrogate,
+    total,
+)
 from .functional import (
     Loss,
     apply,
@@ -18,6 +28,14 @@ from .functional import (
 from .heads import Head, embed, head_step
 from .losses import accuracy, batch_loss, before_adaptation, support_loss, task_loss
 from .normalisation import BatchNorm, GroupNorm, LayerNorm
+from .policy import (
+    GaussianPolicy,
+    divergence,
+    entropy,
+    fisher,
+    log_prob,
+    policy,
+)
 from .precision import Precision, computing_in
 from .steps import query_step
 from .support_statistics import require_own_layers, support_statistics
@@ -25,6 +43,8 @@ from .task_map import LocalTaskMap
 
 __all__ = [
     "BatchNorm",
+    "Credit",
+    "GaussianPolicy",
     "GroupNorm",
     "Head",
     "LayerNorm",
@@ -32,23 +52,35 @@ __all__ = [
     "Loss",
     "Precision",
     "accuracy",
+    "advantages",
     "apply",
     "batch_loss",
     "before_adaptation",
     "computing_in",
     "descend",
+    "divergence",
     "embed",
+    "entropy",
+    "fisher",
     "gradient",
     "head_step",
     "inner_loop",
+    "linear_baseline",
+    "log_prob",
+    "mean_of",
     "normalisation_names",
     "own",
     "partition",
     "plain_attention",
+    "policy",
     "query_step",
     "require_own_layers",
+    "returns",
+    "standardised",
     "support_loss",
     "support_statistics",
+    "surrogate",
     "task_loss",
+    "total",
     "within",
 ]
