@@ -13,7 +13,9 @@ from .credit import (
     standardised,
     surrogate,
     total,
+    worth,
 )
+from .curvature import curvature_loss
 from .functional import (
     Loss,
     apply,
@@ -23,6 +25,7 @@ from .functional import (
     normalisation_names,
     own,
     partition,
+    rounds,
     within,
 )
 from .heads import Head, embed, head_step
@@ -57,6 +60,7 @@ __all__ = [
     "batch_loss",
     "before_adaptation",
     "computing_in",
+    "curvature_loss",
     "descend",
     "divergence",
     "embed",
@@ -76,6 +80,7 @@ __all__ = [
     "query_step",
     "require_own_layers",
     "returns",
+    "rounds",
     "standardised",
     "support_loss",
     "support_statistics",
@@ -83,4 +88,5 @@ __all__ = [
     "task_loss",
     "total",
     "within",
+    "worth",
 ]

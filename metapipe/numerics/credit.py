@@ -96,13 +96,20 @@ def standardised(values: Tensor, real: Tensor) -> Tensor:
     return (values - mean) / (variance.sqrt() + 1e-8) * real
 
 
+def worth(drawn: Trajectories, discount: float = 0.99, decay: float = 1.0) -> Tensor:
+    """What each action was worth, (..., n, H): its advantage against the linear
+    baseline, standardised."""
+    values = linear_baseline(drawn, discount)
+    return standardised(advantages(drawn, values, discount, decay), drawn.real)
+
+
 def mean_of(values: Tensor, real: Tensor) -> Tensor:
     """Mean over the real steps of all trajectories: (..., n, H) -> (...)."""
     return (values * real).sum((-2, -1)) / real.sum((-2, -1))
 
 
 def surrogate(
-    outputs: Tensor, drawn: Trajectories, worth: Tensor, credit: Credit = "ratio"
+    outputs: Tensor, drawn: Trajectories, worths: Tensor, credit: Credit = "ratio"
 ) -> Tensor:
     """What ascends where the expected return does, of a policy with these `outputs`
     (..., n, H, o) for the observations, from what its actions were worth: (...).
@@ -126,4 +133,4 @@ def surrogate(
         so_far = likely.cumsum(-1)
         before = so_far - likely
         weight = (so_far - so_far.detach()).exp() - (before - before.detach()).exp()
-    return mean_of(weight * worth, drawn.real)
+    return mean_of(weight * worths, drawn.real)
