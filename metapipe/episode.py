@@ -77,6 +77,10 @@ class Trajectories(NamedTuple):
     outputs: Tensor
     """(n, H, o), detached: what `predict` or `act` gave."""
 
+    success: Tensor
+    """float32 (n,): 1 if the world said `success` at any step, 0 if not, NaN if the
+    world does not say."""
+
 
 Set = TypeVar("Set", bound="tuple[Tensor, ...]")
 

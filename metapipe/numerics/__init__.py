@@ -19,13 +19,13 @@ from .curvature import curvature_loss
 from .functional import (
     Loss,
     apply,
+    by_step,
     descend,
     gradient,
     inner_loop,
     normalisation_names,
     own,
     partition,
-    rounds,
     within,
 )
 from .heads import Head, embed, head_step
@@ -59,6 +59,7 @@ __all__ = [
     "apply",
     "batch_loss",
     "before_adaptation",
+    "by_step",
     "computing_in",
     "curvature_loss",
     "descend",
@@ -80,7 +81,6 @@ __all__ = [
     "query_step",
     "require_own_layers",
     "returns",
-    "rounds",
     "standardised",
     "support_loss",
     "support_statistics",

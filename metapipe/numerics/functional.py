@@ -131,7 +131,7 @@ def inner_loop(
     return params
 
 
-def rounds(support: Set, steps: int) -> Sequence[Set]:
+def by_step(support: Set, steps: int) -> Sequence[Set]:
     """What each of some steps learns from: the samples, `steps` times; of trajectories
     (k, n, H, ...) each of the k rounds, whatever `steps` says."""
     if isinstance(support, Trajectories):

@@ -18,7 +18,7 @@ from metapipe.numerics import (
 
 
 def walked(rewards: Tensor, real: Tensor | None = None, seed: int = 0) -> Trajectories:
-    """Trajectories (..., n, H) with these rewards, and two numbers seen at each step."""
+    """Trajectories (..., n, H) with these rewards; two numbers are seen each time."""
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(
         *rewards.shape, 5, generator=generator, dtype=rewards.dtype
@@ -30,6 +30,7 @@ def walked(rewards: Tensor, real: Tensor | None = None, seed: int = 0) -> Trajec
         real=torch.ones_like(rewards, dtype=torch.bool) if real is None else real,
         ends=torch.zeros_like(rewards, dtype=torch.bool),
         outputs=noise[2],
+        success=torch.full(rewards.shape[:-1], torch.nan),
     )
 
 
@@ -55,7 +56,7 @@ def padded(drawn: Trajectories) -> Trajectories:
         junk = torch.full_like(tensor[:, :3], 7)
         return torch.cat([tensor, junk], 1)
 
-    longest = Trajectories(*map(longer, drawn))
+    longest = Trajectories(*map(longer, drawn[:-1]), drawn.success)
     return longest._replace(
         real=torch.cat([drawn.real, torch.zeros_like(drawn.real[:, :3])], 1)
     )

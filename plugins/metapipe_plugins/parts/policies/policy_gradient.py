@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, cast
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from metapipe import (
@@ -26,11 +26,11 @@ from metapipe.numerics import (
     Credit,
     Loss,
     apply,
+    by_step,
     entropy,
     inner_loop,
     mean_of,
     policy,
-    rounds,
     surrogate,
     total,
     worth,
@@ -42,8 +42,8 @@ class PolicyGradient(Algorithm):
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({"control"})
 
-    inner_lr: PositiveFloat = 0.1
-    """Step size of the inner loop (alpha)."""
+    inner_lr: NonNegativeFloat = 0.1
+    """Step size of the inner loop (alpha); 0 to learn one policy for all worlds."""
 
     further_lr: PositiveFloat | None = None
     """Step size from the second step on; as in the first if not given."""
@@ -92,7 +92,7 @@ class PolicyGradient(Algorithm):
     def _ascend(self, network: nn.Module, params: Params, support: Samples) -> Params:
         """theta' = theta + alpha times the policy gradient, on each round in turn."""
         lr = self.inner_lr
-        for drawn in rounds(support, 0):
+        for drawn in by_step(support, 0):
             loss = self._inner_loss(network, drawn)
             params = inner_loop(loss, params, lr=lr, steps=1, second_order=True)
             lr = self.further_lr or self.inner_lr
@@ -122,7 +122,7 @@ def figures(outputs: Tensor, support: Trajectories, query: Trajectories) -> Metr
     """Minus the mean return before and after adaptation, and how undecided the adapted
     policy is, in nats; its `outputs` are those at the query."""
     uncertain = mean_of(entropy(outputs, query.targets), query.real)
-    first = cast(Trajectories, rounds(support, 0)[0])
+    first = cast(Trajectories, by_step(support, 0)[0])
     return {
         "loss": -total(query),
         "loss_before": -total(first),
