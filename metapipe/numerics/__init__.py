@@ -18,7 +18,9 @@ from .functional import (
 from .heads import Head, embed, head_step
 from .losses import accuracy, batch_loss, before_adaptation, support_loss, task_loss
 from .normalisation import BatchNorm, GroupNorm, LayerNorm
+from .policy import chosen
 from .precision import Precision, computing_in
+from .returns import return_figures
 from .steps import query_step
 from .support_statistics import require_own_layers, support_statistics
 from .task_map import LocalTaskMap
@@ -35,6 +37,7 @@ __all__ = [
     "apply",
     "batch_loss",
     "before_adaptation",
+    "chosen",
     "computing_in",
     "descend",
     "embed",
@@ -47,6 +50,7 @@ __all__ = [
     "plain_attention",
     "query_step",
     "require_own_layers",
+    "return_figures",
     "support_loss",
     "support_statistics",
     "task_loss",
