@@ -29,7 +29,7 @@ from .picture_files import picture_suffixes
 from .resized_source import ResizedSource, resize
 from .row import Row, column_name
 from .row_encoder import TableEncoder
-from .sampling import choose, fixed_order, integers, keys, uniform, words
+from .sampling import choose, fixed_order, integers, keys, normal, uniform, words
 from .sentence_encoder import SentenceEncoder
 from .table_files import find_tables, read_rows
 from .targets import read_targets
@@ -74,6 +74,7 @@ __all__ = [
     "labelled",
     "labels_of",
     "nearly_one",
+    "normal",
     "normal_name",
     "open_bank",
     "picture_suffixes",

@@ -12,7 +12,6 @@ from .credit import (
     returns,
     standardised,
     surrogate,
-    total,
     worth,
 )
 from .curvature import curvature_loss
@@ -33,6 +32,7 @@ from .losses import accuracy, batch_loss, before_adaptation, support_loss, task_
 from .normalisation import BatchNorm, GroupNorm, LayerNorm
 from .policy import (
     GaussianPolicy,
+    chosen,
     divergence,
     entropy,
     fisher,
@@ -40,6 +40,7 @@ from .policy import (
     policy,
 )
 from .precision import Precision, computing_in
+from .returns import return_figures
 from .steps import query_step
 from .support_statistics import require_own_layers, support_statistics
 from .task_map import LocalTaskMap
@@ -60,6 +61,7 @@ __all__ = [
     "batch_loss",
     "before_adaptation",
     "by_step",
+    "chosen",
     "computing_in",
     "curvature_loss",
     "descend",
@@ -80,13 +82,13 @@ __all__ = [
     "policy",
     "query_step",
     "require_own_layers",
+    "return_figures",
     "returns",
     "standardised",
     "support_loss",
     "support_statistics",
     "surrogate",
     "task_loss",
-    "total",
     "within",
     "worth",
 ]

@@ -41,11 +41,6 @@ def returns(drawn: Trajectories, discount: float) -> Tensor:
     return discounted(drawn.rewards * drawn.real, discount)
 
 
-def total(drawn: Trajectories) -> Tensor:
-    """Mean over trajectories of the sum of rewards: (...)."""
-    return (drawn.rewards * drawn.real).sum(-1).mean(-1)
-
-
 def advantages(
     drawn: Trajectories, values: Tensor, discount: float, decay: float
 ) -> Tensor:
@@ -121,16 +116,19 @@ def surrogate(
     - "ratio": the probability over that of the policy which drew them, as in TRPO and
       PPO; in an inner loop it is ProMP's low-variance curvature (Rothfuss et al., ICLR
       2019, eq. 10);
-    - "dice": all derivatives, of a policy that acts on what earlier actions led to
-      (Farquhar, Whiteson & Foerster, NeurIPS 2019, eq. 10, with lambda 1).
+    - "dice": all derivatives, of a policy that acts on what earlier actions led to: the
+      probability of all that was done so far, over the same (Farquhar, Whiteson &
+      Foerster, NeurIPS 2019, eq. 10, with lambda 1; at other policies than that which
+      drew, importance sampling takes the place of its magic box).
     """
     likely = log_prob(outputs, drawn.targets) * drawn.real
     if credit == "reinforce":
         weight = likely
-    elif credit == "ratio":
-        weight = (likely - log_prob(drawn.outputs, drawn.targets) * drawn.real).exp()
     else:
-        so_far = likely.cumsum(-1)
-        before = so_far - likely
-        weight = (so_far - so_far.detach()).exp() - (before - before.detach()).exp()
+        change = likely - log_prob(drawn.outputs, drawn.targets) * drawn.real
+        if credit == "ratio":
+            weight = change.exp()
+        else:
+            so_far = change.cumsum(-1)
+            weight = so_far.exp() - (so_far - change).exp()
     return mean_of(weight * worths, drawn.real)

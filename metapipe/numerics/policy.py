@@ -83,3 +83,18 @@ def fisher(outputs: Tensor, direction: Tensor, actions: Tensor) -> Tensor:
     _, log_std = outputs.chunk(2, -1)
     mean, other = direction.chunk(2, -1)
     return torch.cat([mean * (-2 * log_std).exp(), 2 * other], -1)
+
+
+def chosen(problem: Problem, outputs: Tensor, noise: Tensor) -> Tensor:
+    """The actions of a policy with these outputs (n, o), by so much noise.
+
+    Discrete: int64 (n,), by uniform noise in [0, 1), (n,), against the cumulated
+    probabilities. Continuous: (n, d), means and standard deviations times normal noise
+    (n, d). Outputs after the policy's own are passed over.
+    """
+    outputs = outputs[..., : problem.policy_outputs]
+    if problem.actions == "continuous":
+        mean, log_std = outputs.chunk(2, -1)
+        return mean + log_std.exp() * noise
+    cumulated = outputs.softmax(-1).cumsum(-1)
+    return (noise[..., None] >= cumulated[..., :-1]).sum(-1)

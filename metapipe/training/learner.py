@@ -56,7 +56,9 @@ def problem_of(source: Source, ways: int, shots: int = 0) -> Problem:
     support examples a class, pose."""
     facts = source.facts
     outputs = facts.outputs if facts.outputs is not None else ways
-    return Problem(facts.kind, facts.shape, outputs, len(facts.classes), shots)
+    return Problem(
+        facts.kind, facts.shape, outputs, len(facts.classes), shots, facts.actions
+    )
 
 
 def check_problem(algorithm: Algorithm, name: str, problem: Problem) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..algorithm import Meta
-from ..episode import Episodes, Samples, each
+from ..episode import Drawn, Episodes, Samples, each
 from ..errors import MetapipeError, PluginError
 from ..numerics.precision import computing_in
 from ..numerics.task_map import LocalTaskMap
@@ -81,7 +81,7 @@ def able(
 def few(episodes: Episodes) -> Episodes:
     """The first tasks of a meta-batch, enough to try something."""
 
-    def first(samples: Samples) -> Samples:
+    def first(samples: Drawn) -> Drawn:
         return each(samples, lambda tensor: tensor[:TRIED])
 
     support, query = first(episodes.support), first(episodes.query)

@@ -8,19 +8,19 @@ Region Policy Optimization", ICML 2015. Details are those of the authors' code.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, ClassVar, cast
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from metapipe import (
+    Drawn,
     Episodes,
     Meta,
     Metrics,
     Params,
     Register,
-    Samples,
     Step,
     TaskMap,
     Trajectories,
@@ -29,13 +29,14 @@ from metapipe import (
 from metapipe.numerics import (
     curvature_loss,
     divergence,
+    entropy,
     fisher,
     mean_of,
+    return_figures,
     surrogate,
 )
 from metapipe_plugins.parts.policies.policy_gradient import (
     PolicyGradient,
-    figures,
     spoken,
 )
 from metapipe_plugins.parts.solvers.conjugate_gradients import (
@@ -93,7 +94,7 @@ class MAMLTRPO(PolicyGradient):
         size 1 goes there; zero where no length of the step will do."""
 
         def loss(
-            params: Params, support: Samples, query: Samples
+            params: Params, support: Drawn, query: Drawn
         ) -> tuple[Tensor, Metrics]:
             return self._outer_loss(network, params, support, query)
 
@@ -102,7 +103,7 @@ class MAMLTRPO(PolicyGradient):
         step = self._full_step(product, slope)
 
         def judged(params: Params) -> tuple[Tensor, Metrics]:
-            def judge(support: Samples, query: Samples) -> Metrics:
+            def judge(support: Drawn, query: Drawn) -> Metrics:
                 return self._outer_loss(network, params, support, query)[1]
 
             with torch.no_grad():
@@ -110,19 +111,22 @@ class MAMLTRPO(PolicyGradient):
             return found["surrogate"].mean(), found
 
         step, found = self._search(meta.params, step, judged, metrics)
-        return Step(step, {**metrics, **found}, meta.state)
+        told = {**return_figures(episodes), **metrics, **found}
+        return Step(step, told, meta.state)
 
     def _outer_loss(
-        self, network: nn.Module, params: Params, support: Samples, query: Samples
+        self, network: nn.Module, params: Params, support: Drawn, query: Drawn
     ) -> tuple[Tensor, Metrics]:
         """Minus the surrogate of the adapted policy, and what it is beside."""
-        drawn = cast(Trajectories, query)
+        drawn: Trajectories = query
         adapted = self._ascend(network, params, support)
         outputs = spoken(network, adapted, drawn)
         value = -surrogate(outputs, drawn, self.worth(drawn), "ratio")
-        apart = mean_of(divergence(drawn.outputs, outputs, drawn.targets), drawn.real)
-        told = {"surrogate": value.detach(), "kl": apart.detach()}
-        return value, {**figures(outputs, cast(Trajectories, support), drawn), **told}
+        apart = divergence(drawn.outputs, outputs, drawn.targets)
+        apart = mean_of(apart, drawn.real)
+        uncertain = mean_of(entropy(outputs, drawn.targets), drawn.real)
+        told = {"surrogate": value, "kl": apart, "entropy": uncertain}
+        return value, {name: figure.detach() for name, figure in told.items()}
 
     def _fewer(self, episodes: Episodes) -> Episodes:
         """With the first share of each task's trajectories."""
@@ -142,9 +146,9 @@ class MAMLTRPO(PolicyGradient):
 
         def product(vector: Params) -> Params:
             def loss(
-                params: Params, support: Samples, query: Samples
+                params: Params, support: Drawn, query: Drawn
             ) -> tuple[Tensor, Metrics]:
-                drawn = cast(Trajectories, query)
+                drawn: Trajectories = query
                 share = drawn.real / drawn.real.sum()
 
                 def outputs(params: Params) -> Tensor:

@@ -6,20 +6,20 @@ Finn, Abbeel & Levine, ICML 2017, section 5.3 and algorithm 3.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, cast
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from metapipe import (
     Algorithm,
+    Drawn,
     Kind,
     Meta,
     Metrics,
     Model,
     Params,
     Problem,
-    Samples,
     Trajectories,
 )
 from metapipe.numerics import (
@@ -27,12 +27,9 @@ from metapipe.numerics import (
     Loss,
     apply,
     by_step,
-    entropy,
     inner_loop,
-    mean_of,
     policy,
     surrogate,
-    total,
     worth,
 )
 
@@ -74,10 +71,16 @@ class PolicyGradient(Algorithm):
         return policy(model, problem, self.statistics)
 
     def adapt(
-        self, network: nn.Module, meta: Meta, support: Samples, ways: int
+        self, network: nn.Module, meta: Meta, support: Drawn, ways: int
     ) -> Params:
         """A step on each round of trajectories."""
         return self._ascend(network, meta.params, support)
+
+    def rounds(self, *, training: bool) -> int:
+        """One for each step."""
+        if training or self.test_steps is None:
+            return self.inner_steps
+        return self.test_steps
 
     def unadapted(self, network: nn.Module, meta: Meta) -> Params:
         """The initialisation itself."""
@@ -89,7 +92,7 @@ class PolicyGradient(Algorithm):
         """What the adapted policy says of actions."""
         return apply(network, adapted, inputs)
 
-    def _ascend(self, network: nn.Module, params: Params, support: Samples) -> Params:
+    def _ascend(self, network: nn.Module, params: Params, support: Drawn) -> Params:
         """theta' = theta + alpha times the policy gradient, on each round in turn."""
         lr = self.inner_lr
         for drawn in by_step(support, 0):
@@ -116,15 +119,3 @@ def spoken(network: nn.Module, params: Params, drawn: Trajectories) -> Tensor:
     """What a policy says at each step of trajectories: (n, H, o)."""
     inputs = drawn.inputs
     return apply(network, params, inputs.flatten(0, 1)).unflatten(0, inputs.shape[:2])
-
-
-def figures(outputs: Tensor, support: Trajectories, query: Trajectories) -> Metrics:
-    """Minus the mean return before and after adaptation, and how undecided the adapted
-    policy is, in nats; its `outputs` are those at the query."""
-    uncertain = mean_of(entropy(outputs, query.targets), query.real)
-    first = cast(Trajectories, by_step(support, 0)[0])
-    return {
-        "loss": -total(query),
-        "loss_before": -total(first),
-        "entropy": uncertain.detach(),
-    }
