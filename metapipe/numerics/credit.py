@@ -36,7 +36,7 @@ def discounted(values: Tensor, discount: float) -> Tensor:
     return values @ torch.where(later >= 0, powers, 0.0)
 
 
-def returns(drawn: Trajectories, discount: float) -> Tensor:
+def rewards_to_go(drawn: Trajectories, discount: float) -> Tensor:
     """Discounted sum of the rewards from each step on: (..., n, H)."""
     return discounted(drawn.rewards * drawn.real, discount)
 
@@ -61,7 +61,7 @@ def linear_baseline(drawn: Trajectories, discount: float) -> Tensor:
     as MAML's authors use it: for each task and round anew)."""
     real = drawn.real.to(drawn.rewards.dtype)
     features = _features(drawn, real)
-    wanted = (returns(drawn, discount) * real).flatten(-2)[..., None]
+    wanted = (rewards_to_go(drawn, discount) * real).flatten(-2)[..., None]
     rows = features.flatten(-3, -2)
     # The penalty as rows of their own, and no normal equations: these would be beyond
     # single precision.
@@ -132,3 +132,14 @@ def surrogate(
             so_far = change.cumsum(-1)
             weight = so_far.exp() - (so_far - change).exp()
     return mean_of(weight * worths, drawn.real)
+
+
+def clipped_surrogate(
+    outputs: Tensor, drawn: Trajectories, worths: Tensor, clip: float
+) -> Tensor:
+    """The ratio's surrogate, of which nothing is gained where the ratio leaves 1 by
+    more than `clip` to the good (Schulman et al. 2017, PPO, eq. 7): (...)."""
+    change = log_prob(outputs, drawn.targets) - log_prob(drawn.outputs, drawn.targets)
+    ratio = (change * drawn.real).exp()
+    bounded = ratio.clamp(1 - clip, 1 + clip)
+    return mean_of(torch.minimum(ratio * worths, bounded * worths), drawn.real)

@@ -11,7 +11,7 @@ from metapipe import Trajectories
 from metapipe.numerics import (
     advantages,
     linear_baseline,
-    returns,
+    rewards_to_go,
     standardised,
     surrogate,
 )
@@ -43,10 +43,12 @@ def test_generalised_advantages_by_hand() -> None:
     found = advantages(drawn, values, 0.9, 0.5)
     assert found[0].tolist() == pytest.approx([2.76125, 3.025, 1.5], abs=1e-12)
     found = advantages(drawn, values, 0.9, 1.0)
-    wanted = returns(drawn, 0.9) - values
+    wanted = rewards_to_go(drawn, 0.9) - values
     assert found[0].tolist() == pytest.approx(wanted[0].tolist(), abs=1e-12)
-    assert returns(drawn, 0.9)[0].tolist() == pytest.approx([5.23, 4.7, 3], abs=1e-12)
-    assert returns(drawn, 0.0)[0].tolist() == [1, 2, 3]
+    assert rewards_to_go(drawn, 0.9)[0].tolist() == pytest.approx(
+        [5.23, 4.7, 3], abs=1e-12
+    )
+    assert rewards_to_go(drawn, 0.0)[0].tolist() == [1, 2, 3]
 
 
 def padded(drawn: Trajectories) -> Trajectories:
@@ -91,7 +93,7 @@ def test_the_linear_baseline_is_a_ridge_regression() -> None:
         rows = np.concatenate(
             [seen, seen**2, time, time**2, time**3, np.ones_like(time)], 1
         )
-        goal = returns(drawn, 0.9)[task].double().flatten().numpy()
+        goal = rewards_to_go(drawn, 0.9)[task].double().flatten().numpy()
         penalty = np.sqrt(1e-5) * np.eye(8)
         weights = np.linalg.lstsq(
             np.concatenate([rows, penalty]), np.concatenate([goal, np.zeros(8)])
@@ -163,7 +165,7 @@ def test_dice_knows_that_what_was_done_leads_on() -> None:
     found = {}
     for credit in ("ratio", "dice"):
         # A mean over 4 x 2 steps of what is summed over steps.
-        worth = returns(drawn, 1.0) * chance * 8
+        worth = rewards_to_go(drawn, 1.0) * chance * 8
         value = surrogate(logits.expand(4, 2, 2), drawn, worth, credit)
         (first,) = torch.autograd.grad(value, theta, create_graph=True)
         found[credit] = [first.item(), torch.autograd.grad(first, theta)[0].item()]

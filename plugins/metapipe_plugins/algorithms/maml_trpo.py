@@ -38,6 +38,7 @@ from metapipe.numerics import (
 from metapipe_plugins.parts.policies.policy_gradient import (
     PolicyGradient,
     spoken,
+    strided,
 )
 from metapipe_plugins.parts.solvers.conjugate_gradients import (
     conjugate_gradients,
@@ -128,6 +129,10 @@ class MAMLTRPO(PolicyGradient):
         told = {"surrogate": value, "kl": apart, "entropy": uncertain}
         return value, {name: figure.detach() for name, figure in told.items()}
 
+    @property
+    def _stride(self) -> int:
+        return int(__import__("os").environ.get("STRIDE","1"))
+
     def _fewer(self, episodes: Episodes) -> Episodes:
         """With the first share of each task's trajectories."""
 
@@ -144,15 +149,17 @@ class MAMLTRPO(PolicyGradient):
         """v -> (H + damping) v, where H is the Hessian at theta of the divergence of
         adapted policies from those at theta."""
 
+        stride = self._stride
+
         def product(vector: Params) -> Params:
             def loss(
                 params: Params, support: Drawn, query: Drawn
             ) -> tuple[Tensor, Metrics]:
-                drawn: Trajectories = query
+                drawn = strided(query, stride)
                 share = drawn.real / drawn.real.sum()
 
                 def outputs(params: Params) -> Tensor:
-                    adapted = self._ascend(network, params, support)
+                    adapted = self._ascend(network, params, support, stride)
                     return spoken(network, adapted, drawn)
 
                 def metric(outputs: Tensor, tangent: Tensor) -> Tensor:
