@@ -4,9 +4,21 @@ A door for plugin authors: import from here, files below may move.
 """
 
 from .attention import plain_attention
+from .credit import (
+    Credit,
+    advantages,
+    linear_baseline,
+    mean_of,
+    returns,
+    standardised,
+    surrogate,
+    worth,
+)
+from .curvature import curvature_loss
 from .functional import (
     Loss,
     apply,
+    by_step,
     descend,
     gradient,
     inner_loop,
@@ -18,7 +30,15 @@ from .functional import (
 from .heads import Head, embed, head_step
 from .losses import accuracy, batch_loss, before_adaptation, support_loss, task_loss
 from .normalisation import BatchNorm, GroupNorm, LayerNorm
-from .policy import chosen
+from .policy import (
+    GaussianPolicy,
+    chosen,
+    divergence,
+    entropy,
+    fisher,
+    log_prob,
+    policy,
+)
 from .precision import Precision, computing_in
 from .returns import return_figures
 from .steps import query_step
@@ -27,6 +47,8 @@ from .task_map import LocalTaskMap
 
 __all__ = [
     "BatchNorm",
+    "Credit",
+    "GaussianPolicy",
     "GroupNorm",
     "Head",
     "LayerNorm",
@@ -34,25 +56,39 @@ __all__ = [
     "Loss",
     "Precision",
     "accuracy",
+    "advantages",
     "apply",
     "batch_loss",
     "before_adaptation",
+    "by_step",
     "chosen",
     "computing_in",
+    "curvature_loss",
     "descend",
+    "divergence",
     "embed",
+    "entropy",
+    "fisher",
     "gradient",
     "head_step",
     "inner_loop",
+    "linear_baseline",
+    "log_prob",
+    "mean_of",
     "normalisation_names",
     "own",
     "partition",
     "plain_attention",
+    "policy",
     "query_step",
     "require_own_layers",
     "return_figures",
+    "returns",
+    "standardised",
     "support_loss",
     "support_statistics",
+    "surrogate",
     "task_loss",
     "within",
+    "worth",
 ]
