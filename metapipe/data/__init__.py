@@ -4,6 +4,7 @@ A door for plugin authors: import from here, files below may move.
 """
 
 from ..cache import cache_dir
+from .acting import Act, action_noise, mean_returns, play, random_returns
 from .array_source import ArraySource, GroupSource
 from .augmented_source import Augmentation, AugmentedSource
 from .bank import Bank, Bytes, identity, open_bank
@@ -37,6 +38,7 @@ from .text_encoders import TextEncoder, TfidfEncoder
 
 __all__ = [
     "UNREADABLE",
+    "Act",
     "ArraySource",
     "Augmentation",
     "AugmentedSource",
@@ -55,6 +57,7 @@ __all__ = [
     "TableEncoder",
     "TextEncoder",
     "TfidfEncoder",
+    "action_noise",
     "cache_dir",
     "choose",
     "choose_items",
@@ -73,11 +76,14 @@ __all__ = [
     "keys",
     "labelled",
     "labels_of",
+    "mean_returns",
     "nearly_one",
     "normal",
     "normal_name",
     "open_bank",
     "picture_suffixes",
+    "play",
+    "random_returns",
     "read_file",
     "read_rows",
     "read_targets",

@@ -22,6 +22,14 @@ def return_figures(episodes: Episodes) -> Metrics:
     return {**after, **{f"{k}_before": v for k, v in _figures(first).items()}}
 
 
+def returns_by_step(episodes: Episodes) -> Metrics:
+    """The curve `return_by_step`, (T, k + 1): mean returns of the k rounds, each of the
+    policy after as many steps, and of the query."""
+    rounds, query = episodes.support.rewards, episodes.query.rewards
+    points = [rounds.sum(-1).mean(-1), query.sum(-1).mean(-1, keepdim=True)]
+    return {"return_by_step": torch.cat(points, 1)}
+
+
 def _figures(drawn: Drawn) -> Metrics:
     """Of trajectories (T, n, ...)."""
     figures = {"loss": -drawn.rewards.sum(-1).mean(-1)}

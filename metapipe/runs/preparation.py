@@ -16,7 +16,7 @@ from ..experiment.experiment import Experiment
 from ..numerics.task_map import LocalTaskMap
 from ..numerics.tuning import candidates
 from ..plugin import silently_off, stochastic_settings
-from ..problem import Split
+from ..problem import Problem, Split
 from ..training.checkpoint import Checkpoint
 from ..training.device import choose_device
 from ..training.learner import (
@@ -27,7 +27,7 @@ from ..training.learner import (
     problem_of,
 )
 from ..training.stored_learner import open_learner
-from ..training.trial import TRIED, attempt, require_sound
+from ..training.trial import TRIED, attempt, first_episodes, require_sound
 from .evaluations import evaluation_tasks
 from .recipes import extremes, meta_batch
 
@@ -82,11 +82,11 @@ def check_trainable(prepared: Prepared) -> None:
     experiment, learner, meta = prepared.experiment, prepared.learner, prepared.meta
     run, training = experiment.run, experiment.training
     recipes = meta_batch(experiment, 0)[0][:TRIED]
-    episodes = prepared.sources["train"].draw(recipes).to(learner.device)
     prediction = experiment.evaluation.prediction
     pair = f"{run.algorithm} on the model {run.model}"
     try:
         require_sound(learner.network)
+        episodes = first_episodes(learner, meta, prepared.sources["train"], recipes)
         attempt(learner, meta, episodes, LocalTaskMap("loop"), prediction)
     except PluginError as error:
         raise PluginError(f"{pair} cannot be trained: {error}") from error
@@ -153,10 +153,24 @@ def check_asked(learner: Learner, source: Source, task: Task) -> None:
             f"run learned {trained.kind} on shape {trained.shape}: choose a data set "
             "like the one it was trained on"
         )
-    if not task.shots and learner.algorithm.needs_support:
+    if asked.kind == "control" and _actions(asked) != _actions(trained):
         raise UnsupportedError(
-            "shots = 0: this method learns a task from examples, at least one a class; "
+            f"{task.dataset} has {_actions(asked)}, and the run learned to choose "
+            f"{_actions(trained)}: choose a data set like the one it was trained on"
+        )
+    if not task.shots and learner.algorithm.needs_support:
+        what = "trajectories" if asked.kind == "control" else "examples"
+        each = "in each round" if asked.kind == "control" else "a class"
+        raise UnsupportedError(
+            f"shots = 0: this method learns a task from {what}, at least one {each}; "
             "use --shots 1 or more"
         )
     source.check(task)
     learner.algorithm.check(trained, asked)
+
+
+def _actions(problem: Problem) -> str:
+    """What there is to choose, in words."""
+    if problem.actions == "discrete":
+        return f"one of {problem.outputs} actions"
+    return f"actions of {problem.outputs} numbers"
