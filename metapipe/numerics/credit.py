@@ -71,7 +71,8 @@ def linear_baseline(drawn: Trajectories, discount: float) -> Tensor:
     q, r = torch.linalg.qr(torch.cat([rows, penalty], -2))
     target = q.mT @ torch.cat([wanted, zeros], -2)
     weights = torch.linalg.solve_triangular(r, target, upper=True)
-    return (features @ weights[..., None, :, :]).squeeze(-1)
+    values: Tensor = features @ weights[..., None, :, :]
+    return values.squeeze(-1)
 
 
 def _features(drawn: Trajectories, real: Tensor) -> Tensor:

@@ -28,10 +28,13 @@ def curvature_loss(
     """
     token = vectorised.set(True)
     try:
-        outputs, backwards = torch.func.vjp(function, params)
+        outputs, *pulled = torch.func.vjp(function, params)
+        backwards = pulled[0]
         zeros = torch.zeros_like(outputs)
-        _, forwards = torch.func.vjp(lambda weights: backwards(weights)[0], zeros)
+        forwards = torch.func.vjp(lambda weights: backwards(weights)[0], zeros)[1]
         (tangent,) = forwards(direction)
     finally:
         vectorised.reset(token)
-    return (outputs * metric(outputs.detach(), tangent.detach())).sum()
+    product = metric(outputs.detach(), tangent.detach())
+    value: Tensor = (outputs * product).sum()
+    return value

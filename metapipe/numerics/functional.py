@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from ..episode import Metrics, Params, Set, Trajectories, each
+from ..episode import Drawn, Metrics, Params, Trajectories
 from ..errors import PluginError
 from .precision import call
 
@@ -131,12 +131,11 @@ def inner_loop(
     return params
 
 
-def by_step(support: Set, steps: int) -> Sequence[Set]:
+def by_step(support: Drawn, steps: int) -> Sequence[Drawn]:
     """What each of some steps learns from: the samples, `steps` times; of trajectories
     (k, n, H, ...) each of the k rounds, whatever `steps` says."""
     if isinstance(support, Trajectories):
-        count = len(support.rewards)
-        return [each(support, lambda tensor, k=k: tensor[k]) for k in range(count)]
+        return [Trajectories(*parts) for parts in zip(*support, strict=True)]
     return [support] * steps
 
 

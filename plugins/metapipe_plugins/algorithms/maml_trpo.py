@@ -38,7 +38,6 @@ from metapipe.numerics import (
 from metapipe_plugins.parts.policies.policy_gradient import (
     PolicyGradient,
     spoken,
-    strided,
 )
 from metapipe_plugins.parts.solvers.conjugate_gradients import (
     conjugate_gradients,
@@ -62,7 +61,7 @@ class MAMLTRPO(PolicyGradient):
         "Hessian is where it is taken, and of a share of the trajectories"
     )
     recommended: ClassVar[dict[str, object]] = {
-        "model": "mlp",
+        "run.model": "mlp",
         "model.layers": [100, 100],
         "training.optimiser": "sgd",
         "training.lr": 1.0,
@@ -129,10 +128,6 @@ class MAMLTRPO(PolicyGradient):
         told = {"surrogate": value, "kl": apart, "entropy": uncertain}
         return value, {name: figure.detach() for name, figure in told.items()}
 
-    @property
-    def _stride(self) -> int:
-        return int(__import__("os").environ.get("STRIDE","1"))
-
     def _fewer(self, episodes: Episodes) -> Episodes:
         """With the first share of each task's trajectories."""
 
@@ -149,17 +144,15 @@ class MAMLTRPO(PolicyGradient):
         """v -> (H + damping) v, where H is the Hessian at theta of the divergence of
         adapted policies from those at theta."""
 
-        stride = self._stride
-
         def product(vector: Params) -> Params:
             def loss(
                 params: Params, support: Drawn, query: Drawn
             ) -> tuple[Tensor, Metrics]:
-                drawn = strided(query, stride)
+                drawn: Trajectories = query
                 share = drawn.real / drawn.real.sum()
 
                 def outputs(params: Params) -> Tensor:
-                    adapted = self._ascend(network, params, support, stride)
+                    adapted = self._ascend(network, params, support)
                     return spoken(network, adapted, drawn)
 
                 def metric(outputs: Tensor, tangent: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ class ProMP(PolicyGradient):
         "the weight of the divergence is fixed, as in the authors' runs, not adapted"
     )
     recommended: ClassVar[dict[str, object]] = {
-        "model": "mlp",
+        "run.model": "mlp",
         "model.layers": [64, 64],
         "model.activation": "tanh",
         "training.passes": 5,

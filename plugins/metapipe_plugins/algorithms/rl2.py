@@ -39,11 +39,12 @@ class RL2(ActorCritic):
     paper: ClassVar[str] = "Duan et al., 2016, https://arxiv.org/abs/1611.02779"
     equations: ClassVar[str] = (
         "section 2.2 (the policy is told the action before, its reward and whether an "
-        "episode ended, and remembers through a trial); PPO: Schulman et al. 2017, eq. 9"
+        "episode ended, and remembers through a trial); PPO: Schulman et al. 2017, eq. "
+        "9"
     )
     departures: ClassVar[str] = (
-        "the outer step is PPO's (the paper: TRPO), and the value is the same network's "
-        "(the paper: another of the same shape)"
+        "the outer step is PPO's (the paper: TRPO), and the value is the same "
+        "network's (the paper: another of the same shape)"
     )
     recommended: ClassVar[dict[str, object]] = {
         "run.model": "identity",
@@ -68,7 +69,12 @@ class RL2(ActorCritic):
         return {"hidden": some.new_zeros(count, self.width)}
 
     def act(
-        self, network: nn.Module, meta: Meta, adapted: Params, memory: Params, seen: Seen
+        self,
+        network: nn.Module,
+        meta: Meta,
+        adapted: Params,
+        memory: Params,
+        seen: Seen,
     ) -> tuple[Tensor, Params]:
         """One step of the GRU."""
         found = apply(network, meta.params, memory["hidden"], *one_step(seen))[:, 0]

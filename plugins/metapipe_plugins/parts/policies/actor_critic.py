@@ -6,7 +6,6 @@ Schulman, Wolski, Dhariwal, Radford & Klimov, "Proximal Policy Optimization Algo
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import Annotated, ClassVar, Literal
 
 import torch

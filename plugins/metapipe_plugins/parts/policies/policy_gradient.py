@@ -92,23 +92,17 @@ class PolicyGradient(Algorithm):
         """What the adapted policy says of actions."""
         return apply(network, adapted, inputs)
 
-    def _ascend(
-        self, network: nn.Module, params: Params, support: Drawn, stride: int = 1
-    ) -> Params:
-        """theta' = theta + alpha times the policy gradient, on each round in turn; by
-        each `stride`-th step of the trajectories."""
+    def _ascend(self, network: nn.Module, params: Params, support: Drawn) -> Params:
+        """theta' = theta + alpha times the policy gradient, on each round in turn."""
         lr = self.inner_lr
         for drawn in by_step(support, 0):
-            loss = self._inner_loss(network, drawn, stride)
+            loss = self._inner_loss(network, drawn)
             params = inner_loop(loss, params, lr=lr, steps=1, second_order=True)
             lr = self.further_lr or self.inner_lr
         return params
 
-    def _inner_loss(
-        self, network: nn.Module, drawn: Trajectories, stride: int
-    ) -> Loss:
-        worths = self.worth(drawn)[..., ::stride]
-        drawn = strided(drawn, stride)
+    def _inner_loss(self, network: nn.Module, drawn: Trajectories) -> Loss:
+        worths = self.worth(drawn)
 
         def loss(params: Params) -> tuple[Tensor, Metrics]:
             outputs = spoken(network, params, drawn)
@@ -124,10 +118,5 @@ class PolicyGradient(Algorithm):
 def spoken(network: nn.Module, params: Params, drawn: Trajectories) -> Tensor:
     """What a policy says at each step of trajectories: (n, H, o)."""
     inputs = drawn.inputs
-    return apply(network, params, inputs.flatten(0, 1)).unflatten(0, inputs.shape[:2])
-
-
-def strided(drawn: Trajectories, stride: int) -> Trajectories:
-    """Each `stride`-th step of trajectories (n, H, ...)."""
-    steps = (tensor[:, ::stride] for tensor in drawn[:-1])
-    return Trajectories(*steps, drawn.success)
+    outputs = apply(network, params, inputs.flatten(0, 1))
+    return outputs.reshape(*inputs.shape[:2], -1)
