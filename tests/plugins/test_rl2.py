@@ -1,0 +1,97 @@
+"""Policies that remember: RL^2 and SNAIL-RL."""
+
+import pytest
+import torch
+from toy_worlds import CHOICE, GAUSSIAN, drawn
+
+from metapipe import Episodes, Meta, Problem, Seen, Task, Trajectories
+from metapipe.numerics import LocalTaskMap
+from metapipe.testing import TinyModel
+from metapipe_plugins.algorithms.rl2 import RL2
+
+METHODS = [RL2(width=4)]
+
+
+def built(method, problem: Problem):
+    """In double precision, and not silent as at first."""
+    torch.manual_seed(0)
+    network = method.build(TinyModel(width=3), problem).double()
+    meta = Meta.of(network)
+    return network, Meta(
+        {k: p + 0.3 * torch.randn_like(p) for k, p in meta.params.items()}
+    )
+
+
+def trial(problem: Problem, tasks: int = 3) -> Trajectories:
+    """(tasks, n, H), with inner episodes that end."""
+    like = torch.nn.Linear(2, problem.policy_outputs).double()
+    found = drawn(like, (tasks,), seed=1, problem=problem)
+    ends = torch.rand(found.rewards.shape) < 0.3
+    return found._replace(ends=ends & found.real)
+
+
+def seen_at(found: Trajectories, step: int) -> Seen:
+    """What a world tells before an action, (n, ...)."""
+    begun = torch.full(found.real[:, 0].shape, step > 0)
+    if step == 0:
+        nothing = [torch.zeros_like(t[:, 0]) for t in (found.targets, found.rewards)]
+        return Seen(found.inputs[:, 0], *nothing, begun, begun)
+    before = (found.targets, found.rewards, found.ends)
+    return Seen(found.inputs[:, step], *(t[:, step - 1] for t in before), begun)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("problem", [GAUSSIAN, CHOICE], ids=lambda p: p.actions)
+def test_acting_step_by_step_is_retracing_it(method, problem) -> None:
+    network, meta = built(method, problem)
+    found = Trajectories(*(t[0] for t in trial(problem)))
+    whole = method.retrace(network, meta, {}, found)
+    assert whole.shape == (4, 5, problem.policy_outputs + 1)
+    memory = method.begin(network, meta, {}, 4)
+    for step in range(5):
+        outputs, memory = method.act(network, meta, {}, memory, seen_at(found, step))
+        torch.testing.assert_close(outputs, whole[:, step], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: type(m).__name__)
+def test_memory_keeps_to_its_trial_and_goes_on_in_it(method) -> None:
+    network, meta = built(method, CHOICE)
+    found = Trajectories(*(t[0] for t in trial(CHOICE)))
+    whole = method.retrace(network, meta, {}, found)
+    rewards = found.rewards.clone()
+    rewards[1, 1] += 1
+    other = method.retrace(network, meta, {}, found._replace(rewards=rewards))
+    same = torch.ones(4, 5, dtype=torch.bool)
+    same[1, 2:] = False  # a reward is told at the next step of its own trial
+    assert torch.equal(whole[same], other[same])
+    changed = (whole - other).abs().amax(-1)
+    assert (changed[1, 2:] > 1e-6).all()
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("problem", [GAUSSIAN, CHOICE], ids=lambda p: p.actions)
+def test_the_gradient_is_that_of_the_loss_that_is_told(method, problem) -> None:
+    """Against central differences, where the policy is not quite that which acted."""
+    network, meta = built(method, problem)
+    query = trial(problem)
+    flat = Trajectories(*(t.flatten(0, 1) for t in query))
+    said = method.retrace(network, meta, {}, flat)
+    said = (said + 0.05 * torch.randn_like(said)).unflatten(0, (3, 4))
+    query = query._replace(outputs=said)
+    recipes = tuple(Task("toy", "train", 0, i, 1, 0, 4) for i in range(3))
+    support = Trajectories(*(t[:, None][:, :0] for t in query))
+
+    episodes = Episodes(recipes, support, query)
+
+    def step(move: dict, scale: float):
+        params = {k: p + scale * move[k] for k, p in meta.params.items()}
+        return method.meta_gradient(network, Meta(params), episodes, LocalTaskMap())
+
+    direction = {k: torch.randn_like(p) for k, p in meta.params.items()}
+    h = 1e-6
+    up, down = (step(direction, s).metrics["surrogate"][0] for s in (h, -h))
+    found = step(direction, 0.0)
+    slope = sum((found.gradients[k] * direction[k]).sum() for k in direction)
+    assert slope.item() == pytest.approx(((up - down) / (2 * h)).item(), rel=1e-5)
+    returns = (query.rewards * query.real).sum(-1).mean(-1)
+    torch.testing.assert_close(found.metrics["loss"], -returns)
