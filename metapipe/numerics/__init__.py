@@ -16,7 +16,7 @@ from .credit import (
     surrogate,
     worth,
 )
-from .curvature import curvature_loss
+from .curvature import Linearised, linearised
 from .functional import (
     Loss,
     apply,
@@ -54,6 +54,7 @@ __all__ = [
     "GroupNorm",
     "Head",
     "LayerNorm",
+    "Linearised",
     "LocalTaskMap",
     "Loss",
     "Precision",
@@ -66,7 +67,6 @@ __all__ = [
     "chosen",
     "clipped_surrogate",
     "computing_in",
-    "curvature_loss",
     "descend",
     "discounted",
     "divergence",
@@ -77,6 +77,7 @@ __all__ = [
     "head_step",
     "inner_loop",
     "linear_baseline",
+    "linearised",
     "log_prob",
     "mean_of",
     "normalisation_names",

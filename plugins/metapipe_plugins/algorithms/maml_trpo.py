@@ -27,10 +27,10 @@ from metapipe import (
     hookimpl,
 )
 from metapipe.numerics import (
-    curvature_loss,
     divergence,
     entropy,
     fisher,
+    linearised,
     mean_of,
     return_figures,
     surrogate,
@@ -67,6 +67,10 @@ class MAMLTRPO(PolicyGradient):
         "training.lr": 1.0,
     }
 
+    recommended_with: ClassVar[dict[str, dict[str, object]]] = {
+        "navigation2d": {"algorithm.inner_lr": 0.5, "algorithm.further_lr": 0.25},
+    }
+
     kl: PositiveFloat = 0.01
     """Largest mean divergence of new adapted policies from those that acted (delta), in
     nats."""
@@ -99,7 +103,7 @@ class MAMLTRPO(PolicyGradient):
             return self._outer_loss(network, params, support, query)
 
         slope, metrics = over.gradient(loss, meta.params, episodes)
-        product = self._product(network, meta.params, self._fewer(episodes), over)
+        product = self._product(network, meta.params, self._fewer(episodes))
         step = self._full_step(product, slope)
 
         def judged(params: Params) -> tuple[Tensor, Metrics]:
@@ -139,30 +143,23 @@ class MAMLTRPO(PolicyGradient):
         return episodes._replace(support=first(support, 2), query=first(query, 1))
 
     def _product(
-        self, network: nn.Module, theta: Params, episodes: Episodes, over: TaskMap
+        self, network: nn.Module, theta: Params, episodes: Episodes
     ) -> Callable[[Params], Params]:
-        """v -> (H + damping) v, where H is the Hessian at theta of the divergence of
-        adapted policies from those at theta."""
+        """v -> (H + damping) v, where H is the Hessian at theta of the mean divergence
+        of adapted policies from those at theta."""
+
+        def outputs(params: Params, support: Drawn, query: Drawn) -> Tensor:
+            adapted = self._ascend(network, params, support)
+            return spoken(network, adapted, query)
+
+        near = linearised(outputs, theta, episodes)
+        drawn: Trajectories = episodes.query
+        share = drawn.real / drawn.real.sum((1, 2), keepdim=True) / len(drawn.real)
 
         def product(vector: Params) -> Params:
-            def loss(
-                params: Params, support: Drawn, query: Drawn
-            ) -> tuple[Tensor, Metrics]:
-                drawn: Trajectories = query
-                share = drawn.real / drawn.real.sum()
-
-                def outputs(params: Params) -> Tensor:
-                    adapted = self._ascend(network, params, support)
-                    return spoken(network, adapted, drawn)
-
-                def metric(outputs: Tensor, tangent: Tensor) -> Tensor:
-                    weighed = fisher(outputs, tangent, drawn.targets)
-                    return weighed * share[..., None]
-
-                value = curvature_loss(outputs, params, vector, metric)
-                return value, {"loss": value.detach()}
-
-            found, _ = over.gradient(loss, theta, episodes)
+            tangent = near.forwards(vector)
+            weighed = fisher(near.outputs.detach(), tangent, drawn.targets)
+            found = near.backwards(weighed * share[..., None])
             return {k: h + self.damping * vector[k] for k, h in found.items()}
 
         return product
