@@ -5,13 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from .encoder import Encoder
 from .episode import Episodes, Task
 from .errors import UnsupportedError
 from .plugin import Plugin
 from .problem import Actions, Kind, Split
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,15 @@ class Source(ABC):
         A pure function of the tasks: neither call order nor process matters. Labels are
         assigned to classes in random order, and support and query are disjoint.
         """
+
+    def depict(self, figure: Figure, episodes: Episodes) -> None:
+        """Draw an episode, a meta-batch of one on the CPU, into an empty figure of
+        matplotlib's, as its data would best be seen.
+
+        Raises UnsupportedError where it has no way of its own: images, regressions of
+        one number and rewards over steps are drawn without.
+        """
+        raise UnsupportedError("this data set cannot draw its episodes")
 
 
 class Worlds(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -40,7 +41,7 @@ def evaluate(
     asked = from_options(options, EVALUATION)
     found = requests.evaluate(app, run, asked, settings, dataset)
     if as_json:
-        print_json(found)
+        print_json({**asdict(found), "return": found.mean_return})
     else:
         echo(f"run {found.run_id}, step {found.step}: evaluation {found.id}")
         print_facts(evaluation_facts(found))

@@ -173,6 +173,7 @@ def _run(
         directory=Path(row.directory),
         step=found.checkpoint.step if found else 0,
         iterations=experiment.training.iterations,
+        kind=prepared.learner.problem.kind,
     )
     patience = experiment.training.patience
     own = [Patience(patience, before)] if patience else []

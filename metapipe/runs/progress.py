@@ -21,6 +21,7 @@ from rich.text import Text
 
 from ..events import CheckpointInfo, RunInfo
 from ..hookspecs import hookimpl
+from ..problem import Kind
 
 QUIET_SECONDS = 10.0
 """Between two plain lines where stderr is no terminal."""
@@ -36,17 +37,18 @@ def _is_notebook() -> bool:
     return Console().is_jupyter and find_spec("ipywidgets") is not None
 
 
-def describe(metrics: Mapping[str, float]) -> str:
-    """The figures worth a glance."""
+def describe(metrics: Mapping[str, float], kind: Kind | None = None) -> str:
+    """The figures worth a glance; of control returns, which are minus losses."""
+    name, sign = ("return", -1) if kind == "control" else ("loss", 1)
     parts = []
     if "loss" in metrics:
-        parts.append(f"loss {metrics['loss']:.3f}")
+        parts.append(f"{name} {sign * metrics['loss']:.3f}")
     if "accuracy" in metrics:
         parts.append(f"acc {100 * metrics['accuracy']:.1f} %")
     if "val_accuracy" in metrics:
         parts.append(f"val {100 * metrics['val_accuracy']:.1f} %")
     elif "val_loss" in metrics:
-        parts.append(f"val {metrics['val_loss']:.3f}")
+        parts.append(f"val {sign * metrics['val_loss']:.3f}")
     if "episodes_per_second" in metrics:
         parts.append(f"{metrics['episodes_per_second']:.0f} episodes/s")
     return "  ".join(parts)
@@ -79,7 +81,7 @@ class Lines:
             self._shown = now
             left = _left(run, now - self._begun, step, self._first)
             _say(
-                f"{step}/{run.iterations}  {describe(self._latest)}  "
+                f"{step}/{run.iterations}  {describe(self._latest, run.kind)}  "
                 f"{_duration(left)} left"
             )
 
@@ -131,7 +133,7 @@ class Bar:
         self._latest.update(metrics)
         seconds = time.monotonic() - self._begun
         left = f"{_duration(_left(run, seconds, step, self._first))} left"
-        figures = describe(self._latest)
+        figures = describe(self._latest, run.kind)
         self._progress.update(self._task, completed=step, figures=figures, left=left)
 
     @hookimpl

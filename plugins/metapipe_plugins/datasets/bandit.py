@@ -11,15 +11,27 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor
 
-from metapipe import Arena, Dataset, Register, SourceFacts, Split, Task, hookimpl
+from metapipe import (
+    Arena,
+    Dataset,
+    Episodes,
+    Register,
+    SourceFacts,
+    Split,
+    Task,
+    hookimpl,
+)
 from metapipe.data import keys, normal, uniform
 from metapipe_plugins.parts.worlds.batched import BatchedWorlds, Numbers, copied
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 EXACT = 10
 """Pulls for which the optimum is computed: a second at most."""
@@ -97,6 +109,21 @@ class Bandits(Arena):
         if self.settings.rewards == "bernoulli" and pulls <= EXACT:
             found["optimum"] = [optimum(self.settings.arms, pulls)] * len(tasks)
         return found
+
+    def depict(self, figure: Figure, episodes: Episodes) -> None:
+        """The arm of each pull, a row a trial; dark where it paid, beside the means."""
+        (means,) = self.means(episodes.tasks)
+        axes, bars = figure.subplots(1, 2, width_ratios=(4, 1), sharey=True)
+        for arms, rewards in zip(
+            episodes.query.targets[0], episodes.query.rewards[0], strict=True
+        ):
+            axes.plot(arms.tolist(), color="grey", linewidth=0.5)
+            pulls, paid = range(len(arms)), (rewards - rewards.min()).tolist()
+            axes.scatter(pulls, arms.tolist(), c=paid, cmap="Greys", edgecolors="grey")
+        axes.set_xlabel("pull")
+        axes.set_ylabel("arm")
+        bars.barh(range(len(means)), means.tolist(), color="grey")
+        bars.set_xlabel("mean reward")
 
 
 class Arms(BatchedWorlds):

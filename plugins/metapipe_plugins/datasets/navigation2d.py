@@ -9,15 +9,27 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor
 
-from metapipe import Arena, Dataset, Register, SourceFacts, Split, Task, hookimpl
+from metapipe import (
+    Arena,
+    Dataset,
+    Episodes,
+    Register,
+    SourceFacts,
+    Split,
+    Task,
+    hookimpl,
+)
 from metapipe.data import keys, random_returns, uniform
 from metapipe_plugins.parts.worlds.batched import BatchedWorlds, Numbers, copied
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NEAR = 0.01
 """A point that is nearer than this in both coordinates has arrived."""
@@ -110,6 +122,20 @@ class Plane(Arena):
             found -= left.norm(dim=-1)
         returns: list[float] = found.tolist()
         return returns
+
+    def depict(self, figure: Figure, episodes: Episodes) -> None:
+        """Paths from (0, 0), a panel a round, and the place as a cross."""
+        (goal,) = self.goals(episodes.tasks)
+        rounds = [*zip(*(t[0] for t in episodes.support[:4]), strict=True)]
+        rounds.append(tuple(t[0] for t in episodes.query[:4]))
+        row = figure.subplots(1, len(rounds), squeeze=False, sharex=True, sharey=True)
+        for steps, (axes, played) in enumerate(zip(row[0], rounds, strict=True)):
+            places, _, _, real = played
+            for path, here in zip(places[..., :2], real, strict=True):
+                axes.plot(*path[here].T.tolist(), linewidth=0.7, alpha=0.7)
+            axes.plot(*goal, "x", color="black", markersize=9)
+            axes.set_title(f"after {steps} steps", fontsize=8)
+            axes.set_aspect("equal")
 
 
 class Points(BatchedWorlds):
