@@ -79,7 +79,7 @@ def train(
     entered in the store.
     """
     reading = Reading.of(experiment, origins)
-    prepared = prepared_from(reading.experiment, start)
+    prepared = prepared_from(reading.experiment, start, registry=registry)
     labels.check()
     check_dropout(experiment, prepared.learner.network)
     reading.tell(["model"])

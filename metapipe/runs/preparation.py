@@ -13,6 +13,7 @@ from ..dataset import Source
 from ..episode import Task
 from ..errors import PluginError, UnsupportedError
 from ..experiment.experiment import Experiment
+from ..experiment.registry import Registry
 from ..numerics.task_map import LocalTaskMap
 from ..numerics.tuning import candidates
 from ..plugin import silently_off, stochastic_settings
@@ -44,14 +45,19 @@ class Prepared:
     meta: Meta
 
 
-def prepare(experiment: Experiment, checkpoint: Checkpoint | None = None) -> Prepared:
+def prepare(
+    experiment: Experiment,
+    checkpoint: Checkpoint | None = None,
+    registry: Registry | None = None,
+) -> Prepared:
     """Open the data, build the learner, or open that of a checkpoint, and refuse now
-    what cannot work."""
+    what cannot work; of `registry` what would."""
     device = choose_device(experiment.run.device)
     task, training = experiment.task, experiment.training
     sources: dict[str, Source] = {"train": experiment.dataset.open("train")}
     problem = problem_of(sources["train"], task.ways, task.most_shots)
-    check_problem(experiment.algorithm, experiment.run.algorithm, problem)
+    instead = registry.defined_for(problem.kind) if registry else ()
+    check_problem(experiment.algorithm, experiment.run.algorithm, problem, instead)
     plugins = experiment.algorithm, experiment.model
     if checkpoint is None:
         learner, meta = build_learner(*plugins, problem, device, experiment.run.seed)

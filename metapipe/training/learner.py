@@ -4,7 +4,7 @@ device.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -61,8 +61,11 @@ def problem_of(source: Source, ways: int, shots: int = 0) -> Problem:
     )
 
 
-def check_problem(algorithm: Algorithm, name: str, problem: Problem) -> None:
-    """Raise UnsupportedError if the algorithm cannot be trained for the problem."""
+def check_problem(
+    algorithm: Algorithm, name: str, problem: Problem, instead: Sequence[str] = ()
+) -> None:
+    """Raise UnsupportedError if the algorithm cannot be trained for the problem, and
+    name those that can, `instead`."""
     if not algorithm.needs_training:
         raise UnsupportedError(
             f"{name} has nothing to train: it learns a task from its examples alone, "
@@ -70,9 +73,10 @@ def check_problem(algorithm: Algorithm, name: str, problem: Problem) -> None:
         )
     if problem.kind not in algorithm.kinds:
         kinds = " and ".join(sorted(algorithm.kinds))
+        others = f", one of {', '.join(instead)}" if instead else ""
         raise UnsupportedError(
             f"{name} is defined for {kinds}, and this data set poses {problem.kind}: "
-            "choose another algorithm with --plugin"
+            f"choose another algorithm with --plugin{others}; or another data set"
         )
     algorithm.check(problem, problem)
 
