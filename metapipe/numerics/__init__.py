@@ -30,7 +30,15 @@ from .functional import (
     within,
 )
 from .heads import Head, embed, head_step
-from .losses import accuracy, batch_loss, before_adaptation, support_loss, task_loss
+from .losses import (
+    accuracy,
+    at_each_step,
+    batch_loss,
+    before_adaptation,
+    query_loss,
+    support_loss,
+    task_loss,
+)
 from .normalisation import BatchNorm, GroupNorm, LayerNorm
 from .policy import (
     GaussianPolicy,
@@ -61,6 +69,7 @@ __all__ = [
     "accuracy",
     "advantages",
     "apply",
+    "at_each_step",
     "batch_loss",
     "before_adaptation",
     "by_step",
@@ -85,6 +94,7 @@ __all__ = [
     "partition",
     "plain_attention",
     "policy",
+    "query_loss",
     "query_step",
     "require_own_layers",
     "return_figures",

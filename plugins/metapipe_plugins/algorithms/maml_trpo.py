@@ -37,7 +37,6 @@ from metapipe.numerics import (
 )
 from metapipe_plugins.parts.policies.policy_gradient import (
     PolicyGradient,
-    spoken,
 )
 from metapipe_plugins.parts.solvers.conjugate_gradients import (
     conjugate_gradients,
@@ -124,7 +123,7 @@ class MAMLTRPO(PolicyGradient):
         """Minus the surrogate of the adapted policy, and what it is beside."""
         drawn: Trajectories = query
         adapted = self._ascend(network, params, support)
-        outputs = spoken(network, adapted, drawn)
+        outputs = self.said(network, adapted, drawn)
         value = -surrogate(outputs, drawn, self.worth(drawn), "ratio")
         apart = divergence(drawn.outputs, outputs, drawn.targets)
         apart = mean_of(apart, drawn.real)
@@ -150,7 +149,7 @@ class MAMLTRPO(PolicyGradient):
 
         def outputs(params: Params, support: Drawn, query: Drawn) -> Tensor:
             adapted = self._ascend(network, params, support)
-            return spoken(network, adapted, query)
+            return self.said(network, adapted, query)
 
         near = linearised(outputs, theta, episodes)
         drawn: Trajectories = episodes.query

@@ -33,7 +33,7 @@ from metapipe.numerics import (
     mean_of,
     return_figures,
 )
-from metapipe_plugins.parts.policies.policy_gradient import PolicyGradient, spoken
+from metapipe_plugins.parts.policies.policy_gradient import PolicyGradient
 
 
 class ProMP(PolicyGradient):
@@ -90,7 +90,7 @@ class ProMP(PolicyGradient):
         query: Trajectories,
     ) -> tuple[Tensor, Metrics]:
         adapted = self._ascend(network, params, support)
-        outputs = spoken(network, adapted, query)
+        outputs = self.said(network, adapted, query)
         gain = clipped_surrogate(outputs, query, self.worth(query), self.clip)
         value = self.divergence * self._moved(network, params, support) - gain
         told = {
@@ -109,7 +109,7 @@ class ProMP(PolicyGradient):
         parts = by_step(support, 0)
         for number, drawn in enumerate(parts):
             before = type(support)(*(tensor[:number] for tensor in support))
-            outputs = spoken(network, self._ascend(network, params, before), drawn)
+            outputs = self.said(network, self._ascend(network, params, before), drawn)
             apart = divergence(drawn.outputs, outputs, drawn.targets)
             total = total + mean_of(apart, drawn.real) / len(parts)
         return total

@@ -26,6 +26,7 @@ from metapipe.numerics import (
     Credit,
     Loss,
     apply,
+    at_each_step,
     by_step,
     inner_loop,
     policy,
@@ -105,7 +106,7 @@ class PolicyGradient(Algorithm):
         worths = self.worth(drawn)
 
         def loss(params: Params) -> tuple[Tensor, Metrics]:
-            outputs = spoken(network, params, drawn)
+            outputs = self.said(network, params, drawn)
             return -surrogate(outputs, drawn, worths, self.credit), {}
 
         return loss
@@ -114,9 +115,6 @@ class PolicyGradient(Algorithm):
         """What each action was worth, in these terms."""
         return worth(drawn, self.discount, self.decay)
 
-
-def spoken(network: nn.Module, params: Params, drawn: Trajectories) -> Tensor:
-    """What a policy says at each step of trajectories: (n, H, o)."""
-    inputs = drawn.inputs
-    outputs = apply(network, params, inputs.flatten(0, 1))
-    return outputs.reshape(*inputs.shape[:2], -1)
+    def said(self, network: nn.Module, params: Params, drawn: Trajectories) -> Tensor:
+        """What a policy says at each step of trajectories, (n, H, o)."""
+        return at_each_step(lambda seen: apply(network, params, seen), drawn)

@@ -8,8 +8,9 @@ from metapipe import Episodes, Meta, Problem, Seen, Task, Trajectories
 from metapipe.numerics import LocalTaskMap
 from metapipe.testing import TinyModel
 from metapipe_plugins.algorithms.rl2 import RL2
+from metapipe_plugins.algorithms.snail_rl import SNAILRL
 
-METHODS = [RL2(width=4)]
+METHODS = [RL2(width=4), SNAILRL(embedding=5, filters=3, span=4)]
 
 
 def built(method, problem: Problem):
