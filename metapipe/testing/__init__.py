@@ -8,6 +8,7 @@ classes. Nothing here needs pytest itself: failures are plain assertions.
 """
 
 from .algorithm import AlgorithmContract
+from .arena import ArenaContract
 from .backbone import BackboneContract
 from .dataset import DatasetContract
 from .head import HeadContract
@@ -17,6 +18,7 @@ from .toys import TinyModel, blobs, waves
 
 __all__ = [
     "AlgorithmContract",
+    "ArenaContract",
     "BackboneContract",
     "DatasetContract",
     "HeadContract",
