@@ -70,11 +70,10 @@ class Trajectories(NamedTuple):
     """Actions as the policy drew them: int64 (n, H), or float32 (n, H, outputs)."""
 
     rewards: Tensor
-    """For each action, float32 (n, H); 0 after the end of a trajectory."""
+    """For each action, float32 (n, H)."""
 
     real: Tensor
-    """bool (n, H): False after the end of a trajectory. What stands there in other
-    fields is finite and means nothing."""
+    """bool (n, H): False after the end of a trajectory, where other fields are 0."""
 
     ends: Tensor
     """bool (n, H): whether an inner episode ended with that action. The world then

@@ -202,10 +202,15 @@ class _Game:
     ) -> Trajectories:
         """(T, n, H, ...), with zeros after the end."""
         missing = self.arena.horizon - len(kept)
+        alive = torch.stack([step[3] for step in kept], 1)
 
         def whole(steps: Sequence[Tensor]) -> Tensor:
-            nothing = [torch.zeros_like(steps[0])] * missing
-            stacked = torch.stack([*steps, *nothing], 1)
+            stacked = torch.stack(list(steps), 1)
+            if not alive.all():
+                after = ~alive.reshape(*alive.shape, *[1] * (stacked.ndim - 2))
+                stacked = stacked.masked_fill(after, 0)
+            nothing = stacked.new_zeros(self.count, missing, *stacked.shape[2:])
+            stacked = torch.cat([stacked, nothing], 1) if missing else stacked
             return stacked.reshape(len(self.tasks), self.copies, *stacked.shape[1:])
 
         fields = [whole(steps) for steps in zip(*kept, strict=True)]
