@@ -155,7 +155,7 @@ def _judged(store: StoreReader, row: RunRow, number: int | None) -> EvaluationRo
         )
     if row.controls:
         raise UnsupportedError(
-            f"evaluation {judged.id} is of what was done in worlds: there are no classes"
+            f"evaluation {judged.id} is of acts in worlds: there are no classes"
         )
     if judged.accuracy is None:
         raise UnsupportedError(
