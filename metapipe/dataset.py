@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol
 
 from .encoder import Encoder
 from .episode import Episodes, Task
@@ -160,6 +160,10 @@ class Arena(Source):
 
 class Dataset(Plugin):
     """Where tasks come from."""
+
+    kind: ClassVar[Kind | None] = None
+    """The kind of problem that it poses, if that is known before it is opened: data may
+    be large, or still have to be downloaded."""
 
     @abstractmethod
     def open(self, split: Split) -> Source:

@@ -17,12 +17,13 @@ from ..experiment.registry import Registry
 from ..numerics.task_map import LocalTaskMap
 from ..numerics.tuning import candidates
 from ..plugin import silently_off, stochastic_settings
-from ..problem import Problem, Split
+from ..problem import Kind, Problem, Split
 from ..training.checkpoint import Checkpoint
 from ..training.device import choose_device
 from ..training.learner import (
     Learner,
     build_learner,
+    check_kind,
     check_problem,
     drops,
     problem_of,
@@ -54,10 +55,11 @@ def prepare(
     what cannot work; of `registry` what would."""
     device = choose_device(experiment.run.device)
     task, training = experiment.task, experiment.training
+    _check_kind(experiment, experiment.dataset.kind, registry)
     sources: dict[str, Source] = {"train": experiment.dataset.open("train")}
     problem = problem_of(sources["train"], task.ways, task.most_shots)
-    instead = registry.defined_for(problem.kind) if registry else ()
-    check_problem(experiment.algorithm, experiment.run.algorithm, problem, instead)
+    _check_kind(experiment, problem.kind, registry)
+    check_problem(experiment.algorithm, experiment.run.algorithm, problem)
     plugins = experiment.algorithm, experiment.model
     if checkpoint is None:
         learner, meta = build_learner(*plugins, problem, device, experiment.run.seed)
@@ -106,6 +108,15 @@ def check_trainable(prepared: Prepared) -> None:
             f"training.mapping = '{training.mapping}': {pair} cannot be mapped so "
             f"({error}); use auto, loop or threads"
         ) from error
+
+
+def _check_kind(
+    experiment: Experiment, kind: Kind | None, registry: Registry | None
+) -> None:
+    """Refuse an algorithm that is not defined for that kind, if it is known."""
+    if kind is not None:
+        instead = registry.defined_for(kind) if registry else ()
+        check_kind(experiment.algorithm, experiment.run.algorithm, kind, instead)
 
 
 def _require_parameters(experiment: Experiment, network: nn.Module, meta: Meta) -> None:

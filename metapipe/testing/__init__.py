@@ -8,6 +8,7 @@ classes. Nothing here needs pytest itself: failures are plain assertions.
 """
 
 from .algorithm import AlgorithmContract
+from .arena import ArenaContract
 from .backbone import BackboneContract
 from .control import ControlContract
 from .dataset import DatasetContract
@@ -19,6 +20,7 @@ from .toys import TinyModel, blobs, waves
 
 __all__ = [
     "AlgorithmContract",
+    "ArenaContract",
     "BackboneContract",
     "ControlContract",
     "DatasetContract",

@@ -21,6 +21,7 @@ from metapipe import (
     Arena,
     Dataset,
     Episodes,
+    Kind,
     Register,
     SourceFacts,
     Split,
@@ -40,6 +41,7 @@ EXACT = 10
 class Bandit(Dataset):
     """Arms with rewards of their own, and so many pulls to find the best."""
 
+    kind: ClassVar[Kind | None] = "control"
     paper: ClassVar[str] = (
         "Duan et al., 2016, https://arxiv.org/abs/1611.02779, sec. 3.1; Mishra et al., "
         "ICLR 2018, https://arxiv.org/abs/1707.03141, sec. 5.2.1"

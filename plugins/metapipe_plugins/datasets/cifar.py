@@ -9,7 +9,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from metapipe import Dataset, PathError, Register, Source, Split, hookimpl
+from metapipe import (
+    Dataset,
+    Kind,
+    PathError,
+    Register,
+    Source,
+    Split,
+    hookimpl,
+)
 from metapipe.data import ImageEncoder
 from metapipe_plugins.parts.data.augmented import Augment, augmented
 from metapipe_plugins.parts.data.class_folders import ClassFolders, find_roots
@@ -21,6 +29,7 @@ ENCODER = ImageEncoder(height=32, width=32, channels=3, fit="crop")
 class CifarFS(Dataset):
     """CIFAR-100 with 64 / 16 / 20 random classes."""
 
+    kind: ClassVar[Kind | None] = "classification"
     paper: ClassVar[str] = (
         "Bertinetto et al., ICLR 2019, https://arxiv.org/abs/1805.08136"
     )
@@ -48,6 +57,7 @@ class CifarFS(Dataset):
 class FC100(Dataset):
     """CIFAR-100 with 60 / 20 / 20 classes of different superclasses."""
 
+    kind: ClassVar[Kind | None] = "classification"
     paper: ClassVar[str] = (
         "Oreshkin, Rodriguez & Lacoste, NeurIPS 2018, https://arxiv.org/abs/1805.10123"
     )

@@ -19,6 +19,7 @@ from pydantic import Field, PositiveInt
 from metapipe import (
     Arena,
     Dataset,
+    Kind,
     Register,
     SettingError,
     Split,
@@ -58,6 +59,7 @@ def require(extra: str, *packages: str) -> None:
 class Gymnasium(Dataset):
     """Any world that gymnasium makes, with settings that differ from task to task."""
 
+    kind: ClassVar[Kind | None] = "control"
     paper: ClassVar[str] = (
         "Towers et al., 2024, https://arxiv.org/abs/2407.17032 (Gymnasium)"
     )
@@ -119,6 +121,7 @@ class Gymnasium(Dataset):
 class Walker(Dataset):
     """A body of MuJoCo's that is paid for what a task says."""
 
+    kind: ClassVar[Kind | None] = "control"
     paper: ClassVar[str] = (
         "Finn, Abbeel & Levine, ICML 2017, https://arxiv.org/abs/1703.03400, sec. 5.3"
     )

@@ -19,6 +19,7 @@ from metapipe import (
     Arena,
     Dataset,
     Episodes,
+    Kind,
     Register,
     SourceFacts,
     Split,
@@ -38,6 +39,7 @@ NEAR = 0.01
 class Navigation2D(Dataset):
     """Find a place in the plane that only rewards tell of."""
 
+    kind: ClassVar[Kind | None] = "control"
     paper: ClassVar[str] = (
         "Finn, Abbeel & Levine, ICML 2017, https://arxiv.org/abs/1703.03400, sec. 5.3"
     )

@@ -19,6 +19,7 @@ from pydantic import Field, NonNegativeInt
 from metapipe import (
     DataError,
     Dataset,
+    Kind,
     PathError,
     Register,
     Source,
@@ -58,6 +59,7 @@ Rotations = Literal["none", "classes", "random"]
 class Omniglot(Dataset):
     """Handwritten characters; MAML's split and rotations unless told otherwise."""
 
+    kind: ClassVar[Kind | None] = "classification"
     paper: ClassVar[str] = (
         "Lake, Salakhutdinov & Tenenbaum, Science 2015, "
         "https://doi.org/10.1126/science.aab3050"

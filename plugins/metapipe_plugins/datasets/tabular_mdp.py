@@ -17,7 +17,16 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor
 
-from metapipe import Arena, Dataset, Register, SourceFacts, Split, Task, hookimpl
+from metapipe import (
+    Arena,
+    Dataset,
+    Kind,
+    Register,
+    SourceFacts,
+    Split,
+    Task,
+    hookimpl,
+)
 from metapipe.data import keys, normal, uniform
 from metapipe_plugins.parts.worlds.batched import BatchedWorlds, Numbers, copied
 
@@ -25,6 +34,7 @@ from metapipe_plugins.parts.worlds.batched import BatchedWorlds, Numbers, copied
 class TabularMDP(Dataset):
     """Random decision processes, with several episodes to learn each."""
 
+    kind: ClassVar[Kind | None] = "control"
     paper: ClassVar[str] = (
         "Duan et al., 2016, https://arxiv.org/abs/1611.02779, sec. 3.2; Mishra et al., "
         "ICLR 2018, https://arxiv.org/abs/1707.03141, sec. 5.2.2"
