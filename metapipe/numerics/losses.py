@@ -59,8 +59,8 @@ def query_loss(
 
 
 def at_each_step(predict: Callable[[Tensor], Tensor], drawn: Trajectories) -> Tensor:
-    """What is predicted at each step of trajectories, (n, H, o)."""
-    outputs = predict(drawn.inputs.flatten(0, 1))
+    """What is predicted at each step of trajectories, (..., n, H, o)."""
+    outputs = predict(drawn.inputs.flatten(0, drawn.rewards.dim() - 1))
     return outputs.reshape(*drawn.rewards.shape, -1)
 
 

@@ -1,14 +1,22 @@
 """Policies that remember: RL^2 and SNAIL-RL."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from toy_worlds import CHOICE, GAUSSIAN, drawn
 
 from metapipe import Episodes, Meta, Problem, Seen, Task, Trajectories
 from metapipe.numerics import LocalTaskMap
+from metapipe.settings import TrainingSettings
 from metapipe.testing import TinyModel
+from metapipe.training.learner import Learner, build_learner, problem_of
+from metapipe.training.loop import initial_state, iterations
+from metapipe.training.rollout import collect
 from metapipe_plugins.algorithms.rl2 import RL2
 from metapipe_plugins.algorithms.snail_rl import SNAILRL
+from metapipe_plugins.datasets.bandit import Bandit
+from metapipe_plugins.models.identity import Identity
 
 METHODS = [RL2(width=4), SNAILRL(embedding=5, filters=3, span=4)]
 
@@ -96,3 +104,41 @@ def test_the_gradient_is_that_of_the_loss_that_is_told(method, problem) -> None:
     assert slope.item() == pytest.approx(((up - down) / (2 * h)).item(), rel=1e-5)
     returns = (query.rewards * query.real).sum(-1).mean(-1)
     torch.testing.assert_close(found.metrics["loss"], -returns)
+
+
+class Deceived(RL2):
+    """Is told the rewards of other trials."""
+
+    def act(self, network, meta, adapted, memory, seen):
+        seen = seen._replace(rewards=seen.rewards.roll(1, 0))
+        return super().act(network, meta, adapted, memory, seen)
+
+
+def test_what_it_learns_in_a_trial_it_learns_from_rewards() -> None:
+    """Two arms whose means differ by 1.1 in the mean, six pulls: chance brings 0. Told
+    the rewards of other trials, it brings no more than that."""
+    arena = Bandit(arms=2, pulls=6, rewards="gaussian", spread=0.1).open("train")
+    problem = problem_of(arena, 1)
+    settings = TrainingSettings(iterations=40, passes=4, lr=0.01, tasks=128)
+    learner, meta = build_learner(RL2(width=16), Identity(), problem, "cpu", 0)
+    state = initial_state(meta, settings)
+
+    def tasks(seed: int, count: int) -> list[Task]:
+        return [Task("bandit", "train", seed, i, 1, 0, 1) for i in range(count)]
+
+    def played(learner: Learner, seed: int, count: int = 128) -> Episodes:
+        recipes = tasks(seed, count)
+        return collect(learner, state.meta, arena, recipes, training=True)
+
+    def draw(iteration: int) -> list[Episodes]:
+        return [played(learner, iteration)]
+
+    for _ in iterations(learner, state, settings, draw, seed=0):
+        pass
+    deceived = replace(learner, algorithm=Deceived(width=16))
+    gains = [
+        float(played(each, 10**6, 500).query.rewards.sum(-1).mean())
+        for each in (learner, deceived)
+    ]
+    assert gains[0] > 1.5
+    assert abs(gains[1]) < 0.6  # two standard errors of a mean over 500 bandits
