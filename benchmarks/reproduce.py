@@ -154,7 +154,7 @@ def facts(test: EvaluationRow) -> Figures:
     names = (
         *("split", "ways", "shots", "queries", "episodes", "prediction"),
         *("transductive", "settings", "accuracy", "accuracy_ci95", "accuracy_before"),
-        *("loss", "loss_ci95", "loss_before"),
+        *("loss", "loss_ci95", "loss_before", "controls"),
     )
     return {name: getattr(test, name) for name in names}
 
@@ -191,8 +191,7 @@ def tables(figures: Figures) -> str:
 
 def line(member: Reproduction, row: Figures, test: Test, found: Figures) -> str:
     """One evaluation as a row of the table."""
-    each = "query" if found["queries"] == 1 else "queries"
-    shape = f"{found['ways']}-way {found['shots']}-shot, {found['queries']} {each}"
+    shape = shape_of(found)
     changed = [f"{name} {value}" for name, value in found["settings"].items()]
     alone = ["each alone"] if found["prediction"] == "alone" else []
     cells = [
@@ -208,8 +207,21 @@ def line(member: Reproduction, row: Figures, test: Test, found: Figures) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def shape_of(found: Figures) -> str:
+    """What an episode was."""
+    if found.get("controls"):
+        learned = f"{found['shots']} trajectories a step, " if found["shots"] else ""
+        return f"{learned}{found['queries']} judged"
+    each = "query" if found["queries"] == 1 else "queries"
+    return f"{found['ways']}-way {found['shots']}-shot, {found['queries']} {each}"
+
+
 def result(found: Figures) -> tuple[str, str]:
     """Ours, and before adapting."""
+    if found.get("controls"):
+        before = found["loss_before"]
+        ours = f"return {-found['loss']:.2f} ± {found['loss_ci95']:.2f}"
+        return ours, "" if before is None else f"return {-before:.1f}"
     if found["accuracy"] is None:
         before = found["loss_before"]
         ours = f"MSE {found['loss']:.3f} ± {found['loss_ci95']:.3f}"
@@ -230,13 +242,20 @@ def difference(test: Test, found: Figures) -> str:
     """Ours less the published, and whether that is as near as expected."""
     if test.published is None:
         return ""
+    if found.get("controls"):
+        return verdict(-found["loss"] - test.published, test.within)
     if found["accuracy"] is None:
         return f"{found['loss'] - test.published:+.2f}"
     points = 100 * found["accuracy"] - test.published
-    if test.within is None:
-        return f"{points:+.2f}"
-    verdict = "as expected" if points >= -test.within else "**short**"
-    return f"{points:+.2f}, {verdict} (-{test.within:g})"
+    return verdict(points, test.within)
+
+
+def verdict(difference: float, within: float | None) -> str:
+    """A difference, of which more is better, and whether it is as expected."""
+    if within is None:
+        return f"{difference:+.2f}"
+    word = "as expected" if difference >= -within else "**short**"
+    return f"{difference:+.2f}, {word} (-{within:g})"
 
 
 if __name__ == "__main__":

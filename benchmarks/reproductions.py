@@ -45,10 +45,11 @@ class Test:
     """None for the evaluation that ends the training."""
 
     published: float | None = None
-    """Per cent, or mean squared error."""
+    """Per cent, or mean squared error, or a return."""
 
     within: float | None = None
-    """How near to that we expect to be: points below it, where it is an accuracy."""
+    """How near to that we expect to be: so far below it, where it is an accuracy or a
+    return."""
 
     checked: bool = True
     """Whether the published figure was read in a paper, not only remembered."""
@@ -115,6 +116,30 @@ def _banking(name: str, method: str, options: str) -> Reproduction:
     tests = (Test(), Test(("--shots", "5")))
     train = (*options.split(), *BANKING)
     return Reproduction(name, "Banking77, 25 unseen intents", method, train, tests)
+
+
+def _navigation(seed: int) -> Reproduction:
+    """The authors' recipe, whose result files have the figures after each step."""
+    train = f"--plugin maml-trpo --dataset navigation2d --seed {seed} --mapping vmap"
+    tests = (
+        Test(published=-11.7, within=2.2),
+        Test(("-s", "algorithm.test_steps=2")),
+        Test(("-s", "algorithm.test_steps=3"), -3.2, 0.6),
+    )
+    return Reproduction(
+        f"navigation2d-maml-trpo-{seed}",
+        "2D navigation, return after 1, 2 and 3 steps",
+        "MAML-TRPO",
+        tuple(train.split()),
+        tests,
+    )
+
+
+def _bandit(name: str, method: str, options: str, test: Test) -> Reproduction:
+    """Five arms, judged in 20,000 trials of the test split."""
+    train = f"{options} --dataset bandit -s dataset.arms=5 {TRIALS}"
+    group = "Bernoulli bandit, 5 arms, sum of the rewards"
+    return Reproduction(name, group, method, tuple(train.split()), (test,))
 
 
 def _head(

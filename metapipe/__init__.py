@@ -10,11 +10,28 @@ Importing this module does not import torch.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .algorithm import Algorithm, Group, Meta, Predict, Step, TaskMap
+from .algorithm import (
+    Algorithm,
+    Group,
+    Meta,
+    Predict,
+    Recurrent,
+    Seen,
+    Step,
+    TaskMap,
+)
 from .backbone import Backbone
-from .dataset import Dataset, Source, SourceFacts
+from .dataset import Arena, Dataset, Source, SourceFacts, Worlds
 from .encoder import Encoder, Form, RegisterEncoder
-from .episode import Episodes, Metrics, Params, Samples, Task
+from .episode import (
+    Drawn,
+    Episodes,
+    Metrics,
+    Params,
+    Samples,
+    Task,
+    Trajectories,
+)
 from .errors import (
     DataError,
     MetapipeError,
@@ -27,7 +44,7 @@ from .events import CheckpointInfo, EpisodeRecord, RunInfo
 from .hookspecs import hookimpl
 from .model import Model
 from .plugin import CONTRACT, DropShare, Plugin, Register
-from .problem import Kind, Problem, Split, Statistics
+from .problem import Actions, Kind, Problem, Split, Statistics
 from .version import __version__
 
 if TYPE_CHECKING:
@@ -83,11 +100,14 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "CONTRACT",
+    "Actions",
     "Algorithm",
+    "Arena",
     "Backbone",
     "CheckpointInfo",
     "DataError",
     "Dataset",
+    "Drawn",
     "DropShare",
     "Encoder",
     "EpisodeRecord",
@@ -106,10 +126,12 @@ __all__ = [
     "Plugin",
     "Predict",
     "Problem",
+    "Recurrent",
     "Register",
     "RegisterEncoder",
     "RunInfo",
     "Samples",
+    "Seen",
     "SettingError",
     "Source",
     "SourceFacts",
@@ -119,8 +141,10 @@ __all__ = [
     "Task",
     "TaskMap",
     "TaskStore",
+    "Trajectories",
     "UnsupportedError",
     "UsageError",
+    "Worlds",
     "__version__",
     "adapt",
     "amend",

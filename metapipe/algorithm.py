@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, Self, TypeAlias
 
-from .episode import Episodes, Metrics, Params, Samples
+from .episode import Drawn, Episodes, Metrics, Params, Trajectories
 from .errors import UnsupportedError
 from .model import Model
 from .plugin import Plugin
@@ -16,10 +16,10 @@ from .problem import Kind, Problem, Statistics
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-TaskFunction: TypeAlias = "Callable[[Samples, Samples], Metrics]"
+TaskFunction: TypeAlias = "Callable[[Drawn, Drawn], Metrics]"
 """Figures of one task, from its support and query set."""
 
-TaskLoss: TypeAlias = "Callable[[Params, Samples, Samples], tuple[Tensor, Metrics]]"
+TaskLoss: TypeAlias = "Callable[[Params, Drawn, Drawn], tuple[Tensor, Metrics]]"
 """A scalar loss of one task, and its figures."""
 
 Predict: TypeAlias = "Callable[[Params], Tensor]"
@@ -158,26 +158,31 @@ class Algorithm(Plugin):
 
     @abstractmethod
     def adapt(
-        self, network: nn.Module, meta: Meta, support: Samples, ways: int
+        self, network: nn.Module, meta: Meta, support: Drawn, ways: int
     ) -> Params:
         """Learn one task from its support set: inputs (n, *shape), targets (n,).
 
         `ways` is the number of classes, 1 for regression: under `vmap` it could not be
         read from the targets. Classes may differ in their number of examples.
+        Of control, the support set is `Trajectories` of k rounds, and the method takes
+        k steps, the first from the first round; so the first j rounds give the policy
+        that drew the one after them.
         Returns all that `predict` needs beyond `meta`; tensors only, so that an adapted
         learner can be written to a file. Differentiable with respect to `meta.params`
         unless the method says otherwise.
         """
 
     def unadapted(self, network: nn.Module, meta: Meta) -> Params | None:
-        """What `predict` takes before any support is seen; None if there is none."""
+        """What `predict` takes before any support is seen; None if there is none. Of
+        control there is one: the policy that acts first."""
         return None
 
     @abstractmethod
     def predict(
         self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor
     ) -> Tensor:
-        """Outputs for one task: (m, *shape) -> logits (m, ways), or (m, outputs)."""
+        """Outputs for one task: (m, *shape) -> logits (m, ways), or (m, outputs); of
+        control, at least `Problem.policy_outputs` of them."""
 
     @abstractmethod
     def meta_gradient(
@@ -189,8 +194,8 @@ class Algorithm(Plugin):
         self,
         network: nn.Module,
         meta: Meta,
-        support: Samples,
-        query: Samples,
+        support: Drawn,
+        query: Drawn,
         predict: Predict,
     ) -> Metrics | None:
         """Figures of one task, for a method that is judged otherwise than by loss and
@@ -199,5 +204,68 @@ class Algorithm(Plugin):
         At least `loss`, a scalar, the less the better. Other scalars are kept with the
         episode under their names, and vectors (k,) as curves with the evaluation.
         `predict` calls the method's own, for queries together or each alone, as asked.
+        Not asked of control, where the figure is the return of what was done.
         """
         return None
+
+    def rounds(self, *, training: bool) -> int:
+        """Of control: from how many rounds of `task.shots` trajectories `adapt` learns
+        a task, in training or after it; each is drawn by the policy that the rounds
+        before it gave. 0 for a method that learns while it acts."""
+        return 1
+
+
+class Seen(NamedTuple):
+    """What a policy that remembers is told before an action; of n trajectories."""
+
+    inputs: Tensor
+    """Observations, (n, *shape)."""
+
+    actions: Tensor
+    """The action before, int64 (n,) or float32 (n, outputs); 0 where there was none."""
+
+    rewards: Tensor
+    """The reward it had, (n,); 0 where there was none."""
+
+    ended: Tensor
+    """bool (n,): whether an inner episode ended with it."""
+
+    begun: Tensor
+    """bool (n,): whether there was an action before."""
+
+
+class Recurrent(Algorithm):
+    """A method whose policy remembers what it saw and did in a trajectory, through all
+    its inner episodes."""
+
+    @abstractmethod
+    def begin(
+        self, network: nn.Module, meta: Meta, adapted: Params, count: int
+    ) -> Params:
+        """The memory of `count` trajectories before their first action: tensors (count,
+        ...) by name."""
+
+    @abstractmethod
+    def act(
+        self,
+        network: nn.Module,
+        meta: Meta,
+        adapted: Params,
+        memory: Params,
+        seen: Seen,
+    ) -> tuple[Tensor, Params]:
+        """One step of n trajectories, of all tasks at once: outputs (n, o), and the new
+        memory."""
+
+    @abstractmethod
+    def retrace(
+        self, network: nn.Module, meta: Meta, adapted: Params, drawn: Trajectories
+    ) -> Tensor:
+        """Outputs at every step of whole trajectories, (n, H, o): what `act` said one
+        step after the other, and differentiable with respect to `meta.params`."""
+
+    def predict(
+        self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor
+    ) -> Tensor:
+        """Raises UnsupportedError: there is no output without a memory."""
+        raise UnsupportedError("a policy that remembers acts step by step: use act")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,7 +27,8 @@ class Task:
     """The recipe of one episode: the same numbers give the same episode anywhere.
 
     For regression there are no classes: `ways` is 1, and `shots` and `queries` count
-    the points.
+    the points. So for control, where they count trajectories: `shots` those of each
+    round that is learned from.
     """
 
     dataset: str
@@ -54,6 +55,42 @@ class Samples(NamedTuple):
     """int64 labels in [0, ways): (n,) or (T, n). Regression: floats, (n, outputs)."""
 
 
+class Trajectories(NamedTuple):
+    """What a policy did in one task's world, where samples stand in other problems.
+
+    n trajectories of at most H steps. Of a query (n, H, ...); of a support set k rounds
+    of them, (k, n, H, ...), each drawn by the policy that adapting to the rounds before
+    it gave. Of T tasks with a leading axis T.
+    """
+
+    inputs: Tensor
+    """Observations before each action, float32 (n, H, *shape)."""
+
+    targets: Tensor
+    """Actions as the policy drew them: int64 (n, H), or float32 (n, H, outputs)."""
+
+    rewards: Tensor
+    """For each action, float32 (n, H)."""
+
+    real: Tensor
+    """bool (n, H): False after the end of a trajectory, where other fields are 0."""
+
+    ends: Tensor
+    """bool (n, H): whether an inner episode ended with that action. The world then
+    starts anew, and memory goes on; the trajectory ends with its last inner episode."""
+
+    outputs: Tensor
+    """What `predict` or `act` said before each action, detached, (n, H, o): ratios and
+    divergences need no old network."""
+
+    success: Tensor
+    """float32 (n,): 1 if the world said `success` at any step, 0 if not, NaN if the
+    world does not say."""
+
+
+Drawn: TypeAlias = Any
+"""A support or query set: `Samples`, or `Trajectories` where the problem is control."""
+
 Set = TypeVar("Set", bound="tuple[Tensor, ...]")
 
 
@@ -64,15 +101,16 @@ def each(samples: Set, function: Callable[[Tensor], Tensor]) -> Set:
 
 
 class Episodes(NamedTuple):
-    """A meta-batch of T episodes that have the same ways, shots and queries."""
+    """A meta-batch of T episodes that have the same ways, shots and queries: sets of
+    `Samples`, or of `Trajectories`."""
 
     tasks: tuple[Task, ...]
     """The T recipes."""
 
-    support: Samples
+    support: Drawn
     """inputs (T, ways * shots, *shape), targets (T, ways * shots)."""
 
-    query: Samples
+    query: Drawn
     """inputs (T, ways * queries, *shape), targets (T, ways * queries)."""
 
     class_indices: Tensor | None = None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .episode import Task
+from .problem import Kind
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,9 @@ class RunInfo:
 
     iterations: int
     """Meta-iterations the run will have done in the end."""
+
+    kind: Kind | None = None
+    """What is asked of the learner; of control a loss is minus a return."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ NAMES = {
     *("adapt", "evaluate", "load_adapted", "load_plugins", "predict", "resume"),
     *("train", "DataError", "MetapipeError", "UnsupportedError", "UsageError"),
     *("PathError", "SettingError", "sweep"),
+    *("Actions", "Arena", "Drawn", "Recurrent", "Seen", "Trajectories", "Worlds"),
     "verify",
 }
 

@@ -11,7 +11,7 @@ from ..algorithm import Meta
 from ..data.encoders import encoder_from
 from ..encoder import Encoder
 from ..episode import Samples
-from ..errors import UsageError
+from ..errors import UnsupportedError, UsageError
 from ..events import EpisodeRecord
 from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
@@ -105,9 +105,16 @@ def open_run(
 ) -> TrainedRun:
     """A run of the store, ready to adapt; `changes` are settings of its algorithm.
 
-    The problem and the encoder are those recorded with the run: no data needed.
+    The problem and the encoder are those recorded with the run: no data needed. Raises
+    UnsupportedError for one that learned to act in worlds.
     """
     row = trained_run(store, run)
+    if row.controls:
+        raise UnsupportedError(
+            f"run {row.id} learned to act in worlds of {row.dataset}, and no files can "
+            f"be: let it adapt there by metapipe evaluate {row.id}, with --dataset or "
+            "-s dataset.NAME=VALUE for others"
+        )
     experiment = Experiment.from_dict(row.config, registry)
     experiment = changed_after_training(experiment, registry, changes or {}, row)
     checkpoint = stored_checkpoint(store, row, which)

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from ..runs.pairing import Paired
     from ..runs.pictures import Axis
 
-COMPARED = ("status", "step", "validation", "accuracy", "loss", "training", "device")
+COMPARED = (
+    *("status", "step", "validation", "accuracy", "loss", "return"),
+    *("training", "device"),
+)
 
 
 @click.command()
@@ -84,6 +87,9 @@ def _print_comparison(found: Comparison) -> None:
     names = [f"run {row.id}" for row in found.rows]
     each = [dict(facts(row)) for row in found.rows]
     figures = {name: [one.get(name) for one in each] for name in COMPARED}
+    for name in ("loss", "return"):  # one of both, but for runs of several kinds
+        if not any(value is not None for value in figures[name]):
+            del figures[name]
     table = [
         {"": name, **dict(zip(names, values, strict=True))}
         for name, values in (*figures.items(), *found.differences.items())

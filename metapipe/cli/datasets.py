@@ -103,7 +103,10 @@ def _as_dict(found: DatasetReport, png: Path | None) -> dict[str, Any]:
 
 def _print(found: DatasetReport) -> None:
     rows = [_facts(split, source) for split, source in found.sources.items()]
-    print_table(rows, ("split", "problem", "classes", "items", "each", "shape", "MiB"))
+    columns: tuple[str, ...] = ("classes", "items", "each", "shape", "MiB")
+    if rows and rows[0]["actions"]:
+        columns = ("shape", "actions", "steps")
+    print_table(rows, ("split", "problem", *columns))
     if found.shared:
         count = len(found.shared)
         are = "1 item is" if count == 1 else f"{count} items are"
@@ -133,5 +136,14 @@ def _facts(split: str, source: Source) -> dict[str, Any]:
         "each": f"{least}" if least == most else f"{least} to {most}",
         "shape": "x".join(map(str, source.facts.shape)),
         "MiB": round(source.facts.nbytes / 2**20, 1),
+        "actions": _actions(source),
+        "steps": getattr(source, "horizon", None),
         "fingerprint": source.facts.fingerprint,
     }
+
+
+def _actions(source: Source) -> str | None:
+    """Of control: one of so many, or so many numbers."""
+    count = source.facts.outputs
+    words = {"discrete": f"one of {count}", "continuous": f"{count} numbers"}
+    return words.get(source.facts.actions)

@@ -13,6 +13,7 @@ from .options import json_option
 from .output import echo, print_csv, print_facts, print_json, print_table
 
 if TYPE_CHECKING:
+    from ..runs.replay import Replay
     from ..store.records import EpisodeRow, PruningRow
 
 COLUMNS = (
@@ -85,9 +86,10 @@ def list_(
 @json_option
 @pass_app
 def show(app: App, episode: int, png: Path | None, as_json: bool) -> None:
-    """Show an episode, drawn again from its integers.
+    """Show an episode, drawn again from its integers, or played again.
 
-    The predictions are those of the run's best checkpoint.
+    The predictions are those of the checkpoint that was judged, if it is still there,
+    or of the run's best.
     """
     from ..runs.replay import replay
 
@@ -97,19 +99,24 @@ def show(app: App, episode: int, png: Path | None, as_json: bool) -> None:
         from ..runs.pictures import draw_episode
 
         draw_episode(again, png)
-    facts = {
-        **_flat(row),
-        "classes": list(again.classes),
-        "labels": again.episodes.query.targets[0].tolist(),
-        "predictions": again.predictions,
-        "accuracy_now": again.accuracy,
-        "loss_now": again.loss,
-        "png": png,
-    }
+    facts = {**_flat(row), **_again(again), "png": png}
     if as_json:
         print_json(facts)
     else:
         print_facts(facts.items())
+
+
+def _again(again: Replay) -> dict[str, Any]:
+    """What became of it now."""
+    figures = {"accuracy_now": again.accuracy, "loss_now": again.loss}
+    if again.returns:
+        return {**figures, "returns_now": list(again.returns)}
+    return {
+        "classes": list(again.classes),
+        "labels": again.episodes.query.targets[0].tolist(),
+        "predictions": again.predictions,
+        **figures,
+    }
 
 
 def _flat(row: EpisodeRow) -> dict[str, Any]:

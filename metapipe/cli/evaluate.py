@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -44,7 +45,7 @@ def evaluate(
     with counting(not as_json) as advanced:
         found = requests.evaluate(app, run, asked, settings, dataset, advanced=advanced)
     if as_json:
-        print_json(found)
+        print_json({**asdict(found), "return": found.mean_return})
     else:
         echo(f"run {found.run_id}, step {found.step}: evaluation {found.id}")
         print_facts(evaluation_facts(found))

@@ -7,36 +7,45 @@ from typing import Any
 from .output import accuracy_text
 
 
-def _loss_text(found: Any) -> str:
-    """With its interval, which one episode does not have."""
-    spread = f" ± {found.loss_ci95:.4f}" if found.episodes > 1 else ""
-    return f"{found.loss:.4f}{spread}"
-
-
 def evaluation_facts(found: Any) -> list[tuple[str, Any]]:
     """An evaluation as names and values, with all that its figure depends on."""
-    before = found.accuracy_before
+    before, acts = found.accuracy_before, found.controls
     return [
         ("accuracy", accuracy_text(found.accuracy, found.accuracy_ci95)),
         ("before adaptation", None if before is None else f"{100 * before:.2f} %"),
-        ("loss", _loss_text(found)),
+        ("return" if acts else "loss", _main_text(found)),
         (
             "episodes",
-            f"{found.episodes} of {found.dataset}/{found.split}, {found.ways}-way "
-            f"{found.shots}-shot, {found.queries} queries, seed {found.seed}",
+            f"{found.episodes} of {found.dataset}/{found.split}, {shape_text(found)}, "
+            f"{found.queries} {'to judge' if acts else 'queries'}, seed {found.seed}",
         ),
-        (
-            "predictions",
-            "transductive (batch statistics over the queries)"
-            if found.transductive
-            else "inductive (each query on its own)",
-        ),
+        ("predictions", None if acts else _mode_text(found)),
         *((name, _figure(name, *pair)) for name, pair in found.figures.items()),
         *(
             (name, "  ".join(_figure(name, *pair) for pair in curve))
             for name, curve in found.curves.items()
         ),
     ]
+
+
+def shape_text(found: Any) -> str:
+    """What a task is learned from."""
+    if not found.controls:
+        return f"{found.ways}-way {found.shots}-shot"
+    return f"{found.shots} trajectories a round"
+
+
+def _main_text(found: Any) -> str:
+    """Loss or return with its interval, which one episode does not have."""
+    value = found.mean_return if found.controls else found.loss
+    spread = f" ± {found.loss_ci95:.4f}" if found.episodes > 1 else ""
+    return f"{value:.4f}{spread}"
+
+
+def _mode_text(found: Any) -> str:
+    if found.transductive:
+        return "transductive (batch statistics over the queries)"
+    return "inductive (each query on its own)"
 
 
 def _figure(name: str, mean: float | None, ci95: float | None) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from .facts import shape_text
 from .output import accuracy_text, echo, heading, print_facts, print_table
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def facts(row: RunRow) -> list[tuple[str, Any]]:
     seconds = row.train_seconds
     environment = {k: v for k, v in row.environment.items() if k != "start"}
     validation = row.val_accuracy
+    judged = "to judge" if row.controls else "queries"
     return [
         ("run", f"{row.id}" + (f" '{row.name}'" if row.name else "")),
         ("status", row.status),
@@ -31,11 +33,12 @@ def facts(row: RunRow) -> list[tuple[str, Any]]:
         ("tags", ", ".join(row.tags) or None),
         ("notes", row.notes),
         ("what", f"{row.algorithm} on {row.model}, {row.dataset}, seed {row.seed}"),
-        ("task", f"{row.ways}-way {row.shots}-shot, {row.queries} queries"),
+        ("task", f"{shape_text(row)}, {row.queries} {judged}"),
         ("step", f"{row.step} of {row.iterations}"),
         ("accuracy", accuracy_text(row.accuracy, row.accuracy_ci95)),
         ("validation", None if validation is None else f"{100 * validation:.2f} %"),
-        ("loss", row.loss),
+        ("loss", None if row.controls else row.loss),
+        ("return", row.mean_return),
         ("training", None if seconds is None else f"{seconds:.1f} s"),
         ("device", f"{row.device}, tasks mapped by {row.mapping}"),
         ("created", row.created),
@@ -90,14 +93,16 @@ def print_evaluations(evaluations: list[EvaluationRow]) -> None:
         {
             **asdict(e),
             "accuracy": accuracy_text(e.accuracy, e.accuracy_ci95),
-            "task": f"{e.ways}-way {e.shots}-shot",
+            "task": shape_text(e),
+            "return": e.mean_return,
             "data": f"{e.dataset}/{e.split}",
             "changed": ", ".join(f"{k}={v}" for k, v in e.settings.items()),
         }
         for e in evaluations
     ]
     columns = ("id", "purpose", "data", "task", "episodes", "seed", "step")
-    figures = ("accuracy", "loss", "transductive", "changed")
+    main = "return" if evaluations[0].controls else "loss"
+    figures = ("accuracy", main, "transductive", "changed")
     print_table(rows, columns + figures)
 
 

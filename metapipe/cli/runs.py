@@ -101,9 +101,9 @@ def list_(
         print_groups(groups, form)
         return
     rows = app.store.runs(where, sort=sort or "-id", limit=limit, offset=offset)
-    names = COLUMNS if columns is None else tuple(map(str.strip, columns.split(",")))
+    names = _columns(rows, columns)
     whole = form == "json" and columns is None
-    shown = [asdict(row) for row in rows] if whole else _shown(rows, names, form)
+    shown = [_whole(row) for row in rows] if whole else _shown(rows, names, form)
     none = "no runs match" if where or offset else "no runs yet: try 'metapipe train'"
     print_rows(shown, names, form, none)
 
@@ -120,12 +120,27 @@ def show(app: App, run: str, as_json: bool) -> None:
     if as_json:
         rest = {"evaluations": evaluations, "checkpoints": checkpoints}
         rest["prunings"] = prunings
-        print_json({**asdict(row), **rest})
+        print_json({**_whole(row), **rest})
         return
     print_run(row)
     print_evaluations(evaluations)
     print_checkpoints(checkpoints)
     print_prunings(prunings)
+
+
+def _columns(rows: Sequence[RunRow], asked: str | None) -> tuple[str, ...]:
+    """What is asked for, or those that are usual; returns where there are some."""
+    if asked is not None:
+        return tuple(map(str.strip, asked.split(",")))
+    if not any(row.controls for row in rows):
+        return COLUMNS
+    place = COLUMNS.index("loss") + 1
+    return (*COLUMNS[:place], "return", *COLUMNS[place:])
+
+
+def _whole(row: RunRow) -> dict[str, Any]:
+    """All of a run, for programs."""
+    return {**asdict(row), "return": row.mean_return}
 
 
 def _shown(

@@ -109,6 +109,7 @@ def _report(outcome: Outcome, as_json: bool) -> None:
                 "mapping": outcome.mapping,
                 "metrics": outcome.metrics,
                 "evaluation": outcome.evaluation,
+                "return": outcome.evaluation and outcome.evaluation.mean_return,
                 "directory": outcome.directory,
             }
         )

@@ -4,6 +4,7 @@ A door for plugin authors: import from here, files below may move.
 """
 
 from ..cache import cache_dir
+from .acting import Act, action_noise, mean_returns, play, random_returns
 from .array_source import ArraySource, GroupSource
 from .augmented_source import Augmentation, AugmentedSource
 from .bank import Bank, Bytes, identity, open_bank
@@ -31,7 +32,7 @@ from .picture_files import picture_suffixes
 from .resized_source import ResizedSource, resize
 from .row import Row, column_name
 from .row_encoder import TableEncoder
-from .sampling import choose, fixed_order, integers, keys, uniform, words
+from .sampling import choose, fixed_order, integers, keys, normal, uniform, words
 from .sentence_encoder import SentenceEncoder
 from .table_files import find_tables, read_rows
 from .targets import read_targets
@@ -39,6 +40,7 @@ from .text_encoders import TextEncoder, TfidfEncoder
 
 __all__ = [
     "UNREADABLE",
+    "Act",
     "ArraySource",
     "Augmentation",
     "AugmentedSource",
@@ -60,6 +62,7 @@ __all__ = [
     "TableEncoder",
     "TextEncoder",
     "TfidfEncoder",
+    "action_noise",
     "cache_dir",
     "choose",
     "choose_items",
@@ -79,10 +82,14 @@ __all__ = [
     "keys",
     "labelled",
     "labels_of",
+    "mean_returns",
     "nearly_one",
+    "normal",
     "normal_name",
     "open_bank",
     "picture_suffixes",
+    "play",
+    "random_returns",
     "read_file",
     "read_rows",
     "read_targets",

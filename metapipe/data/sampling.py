@@ -76,6 +76,15 @@ def uniform(key: Words, purpose: str, *shape: int) -> NDArray[np.float64]:
     return mantissa.astype(np.float64) * 2.0**-53
 
 
+def normal(key: Words, purpose: str, *shape: int) -> NDArray[np.float64]:
+    """Standard normal numbers, by Box & Muller (1958), each from the two halves of a
+    word: none is beyond 6.7."""
+    word = words(key, purpose, *shape)
+    radius = np.sqrt(-2 * np.log(((word >> np.uint64(32)) + 1.0) * 2.0**-32))
+    low = (word & np.uint64(0xFFFFFFFF)).astype(np.float64)
+    return np.asarray(radius * np.cos(2 * np.pi * 2.0**-32 * low))
+
+
 def choose(
     key: Words, purpose: str, sizes: int | Integers, count: int, *shape: int
 ) -> Integers:

@@ -27,6 +27,7 @@ from ..encoder import Encoder
 from ..errors import PluginError, SettingError, UnknownNameError, did_you_mean
 from ..model import Model
 from ..plugin import CONTRACT, Plugin
+from ..problem import Kind
 from .plugin_files import Stamp, module_of, stamp
 from .setting_errors import first_error
 
@@ -124,6 +125,12 @@ class Registry:
     def names(self, kind: PluginType) -> list[str]:
         """The names of a kind."""
         return [entry.name for entry in self.entries(kind)]
+
+    def defined_for(self, kind: Kind) -> list[str]:
+        """The names of the algorithms that can be trained for such problems."""
+        rows = self.entries("algorithm")
+        found = [(e.name, cast(type[Algorithm], e.cls)) for e in rows]
+        return [n for n, cls in found if kind in cls.kinds and cls.needs_training]
 
     def entry(self, kind: PluginType, name: str) -> Entry:
         """One plugin. Raises UnknownNameError, with the nearest name."""

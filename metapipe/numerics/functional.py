@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from typing import cast
 from weakref import WeakKeyDictionary
@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from ..episode import Metrics, Params
+from ..episode import Drawn, Metrics, Params, Trajectories
 from ..errors import PluginError
 from .precision import call
 
@@ -129,6 +129,14 @@ def inner_loop(
         grads, _ = gradient(loss, params, second_order=second_order)
         params = descend(params, grads, lr)
     return params
+
+
+def by_step(support: Drawn, steps: int) -> Sequence[Drawn]:
+    """What each of some steps learns from: the samples, `steps` times; of trajectories
+    (k, n, H, ...) each of the k rounds, whatever `steps` says."""
+    if isinstance(support, Trajectories):
+        return [Trajectories(*parts) for parts in zip(*support, strict=True)]
+    return [support] * steps
 
 
 def descend(params: Params, grads: Params, lr: float | Tensor | Params) -> Params:

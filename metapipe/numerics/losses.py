@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..episode import Metrics, Params, Samples
+from ..episode import Drawn, Metrics, Params, Trajectories
+from .credit import surrogate, worth
 from .functional import Loss, apply
 
 
 def support_loss(
     network: nn.Module,
-    support: Samples,
+    support: Drawn,
     fixed: Params | None = None,
     *,
     scale: Literal["reference", "mean"] = "mean",
@@ -22,17 +24,44 @@ def support_loss(
 
     `fixed` are parameters that are not to be adapted. In classification, the reference
     code of MAML sums over the support set and divides by the shots: with `scale`
-    "reference" the loss is `ways` times the mean.
+    "reference" the loss is `ways` times the mean. Of trajectories, it is minus the
+    surrogate "reinforce" (algorithm 3 of MAML).
     """
 
     def loss(params: Params) -> tuple[Tensor, Metrics]:
-        outputs = apply(network, {**params, **(fixed or {})}, support.inputs)
+        def predict(inputs: Tensor) -> Tensor:
+            return apply(network, {**params, **(fixed or {})}, inputs)
+
+        if isinstance(support, Trajectories):
+            outputs = at_each_step(predict, support)
+            return -surrogate(outputs, support, worth(support), "reinforce"), {}
+        outputs = predict(support.inputs)
         value, metrics = task_loss(outputs, support.targets)
         if scale == "reference" and not support.targets.is_floating_point():
             value = value * outputs.shape[-1]
         return value, metrics
 
     return loss
+
+
+def query_loss(
+    predict: Callable[[Tensor], Tensor], query: Drawn
+) -> tuple[Tensor, Metrics]:
+    """Mean loss of one task's queries by what `predict` says of inputs (m, *shape), and
+    the metrics, detached: as `task_loss`; of trajectories minus the surrogate "ratio",
+    and as `loss` minus their mean return, not discounted.
+    """
+    if not isinstance(query, Trajectories):
+        return task_loss(predict(query.inputs), query.targets)
+    value = -surrogate(at_each_step(predict, query), query, worth(query), "ratio")
+    returns = (query.rewards * query.real).sum(-1).mean(-1)
+    return value, {"loss": -returns, "surrogate": value.detach()}
+
+
+def at_each_step(predict: Callable[[Tensor], Tensor], drawn: Trajectories) -> Tensor:
+    """What is predicted at each step of trajectories, (..., n, H, o)."""
+    outputs = predict(drawn.inputs.flatten(0, drawn.rewards.dim() - 1))
+    return outputs.reshape(*drawn.rewards.shape, -1)
 
 
 def task_loss(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Metrics]:

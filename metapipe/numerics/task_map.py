@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from ..algorithm import TaskFunction, TaskLoss
-from ..episode import Episodes, Metrics, Params, Samples, each
+from ..episode import Drawn, Episodes, Metrics, Params, each
 from ..errors import UnsupportedError
 from .functional import vectorised
 from .precision import computing_in, precision_here
@@ -59,7 +59,7 @@ class LocalTaskMap:
     def __call__(self, function: TaskFunction, episodes: Episodes) -> Metrics:
         """Apply `function` to each task; figures come back stacked, (T, ...)."""
 
-        def group(support: Samples, query: Samples) -> Metrics:
+        def group(support: Drawn, query: Drawn) -> Metrics:
             if self._vectorises:
                 return cast(Metrics, _vmap(function, support, query))
             results = [function(*task) for task in _single_tasks(support, query)]
@@ -77,7 +77,7 @@ class LocalTaskMap:
         """
         tasks = len(episodes.tasks)
 
-        def group(support: Samples, query: Samples) -> tuple[Params, Metrics]:
+        def group(support: Drawn, query: Drawn) -> tuple[Params, Metrics]:
             leaves = {k: p.detach().requires_grad_() for k, p in params.items()}
             if self._vectorises:
                 return _group_gradient(loss, leaves, support, query, tasks)
@@ -151,24 +151,22 @@ def _surroundings() -> Callable[..., Any]:
     return within
 
 
-def _groups(episodes: Episodes, size: int) -> Iterable[tuple[Samples, Samples]]:
+def _groups(episodes: Episodes, size: int) -> Iterable[tuple[Drawn, Drawn]]:
     for start in range(0, len(episodes.tasks), size):
         part = slice(start, start + size)
         yield _at(episodes.support, part), _at(episodes.query, part)
 
 
-def _single_tasks(
-    support: Samples, query: Samples
-) -> Iterable[tuple[Samples, Samples]]:
+def _single_tasks(support: Drawn, query: Drawn) -> Iterable[tuple[Drawn, Drawn]]:
     for task in range(len(support[0])):
         yield _at(support, task), _at(query, task)
 
 
-def _at(samples: Samples, place: int | slice) -> Samples:
+def _at(samples: Drawn, place: int | slice) -> Drawn:
     return each(samples, lambda tensor: tensor[place])
 
 
-def _vmap(function: Callable[..., Any], *groups: Samples) -> Any:
+def _vmap(function: Callable[..., Any], *groups: Drawn) -> Any:
     token = vectorised.set(True)
     try:
         return torch.func.vmap(function, randomness="different")(*groups)
@@ -177,7 +175,7 @@ def _vmap(function: Callable[..., Any], *groups: Samples) -> Any:
 
 
 def _task_gradient(
-    loss: TaskLoss, leaves: Params, support: Samples, query: Samples, tasks: int
+    loss: TaskLoss, leaves: Params, support: Drawn, query: Drawn, tasks: int
 ) -> tuple[Params, Metrics]:
     with torch.enable_grad():
         value, metrics = loss(leaves, support, query)
@@ -185,7 +183,7 @@ def _task_gradient(
 
 
 def _group_gradient(
-    loss: TaskLoss, leaves: Params, support: Samples, query: Samples, tasks: int
+    loss: TaskLoss, leaves: Params, support: Drawn, query: Drawn, tasks: int
 ) -> tuple[Params, Metrics]:
     with torch.enable_grad():
         values, metrics = _vmap(lambda s, q: loss(leaves, s, q), support, query)

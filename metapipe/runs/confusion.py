@@ -153,6 +153,10 @@ def _judged(store: StoreReader, row: RunRow, number: int | None) -> EvaluationRo
             f"evaluation {judged.id} is of files that were handed in: metapipe adapt "
             "shows the confusions of such"
         )
+    if row.controls:
+        raise UnsupportedError(
+            f"evaluation {judged.id} is of acts in worlds: there are no classes"
+        )
     if judged.accuracy is None:
         raise UnsupportedError(
             f"evaluation {judged.id} is of a regression: there are no classes"

@@ -34,7 +34,7 @@ class Curve:
 
     name: str
     figure: str
-    """accuracy, or loss where there are no classes."""
+    """accuracy, loss where there are no classes, or return of control."""
 
     validations: tuple[Point, ...]
     test: Point | None
@@ -65,17 +65,20 @@ def _curve(store: TaskStore, row: RunRow) -> Curve:
     tasks = int(row.config["training"]["tasks"])
     speeds = [m for m in store.metrics(row.id) if m.name == "episodes_per_second"]
     steps, minutes = training_minutes(speeds, tasks)
+    figure = "loss" if validations[0].accuracy is None else "accuracy"
+    figure = "return" if row.controls else figure
 
     def point(evaluation: EvaluationRow) -> Point:
         step = evaluation.step
-        figure, ci95 = evaluation.accuracy, evaluation.accuracy_ci95
-        if figure is None:
-            figure, ci95 = evaluation.loss, evaluation.loss_ci95
-        return Point(step, float(np.interp(step, steps, minutes)), figure, ci95 or 0.0)
+        value, ci95 = evaluation.accuracy, evaluation.accuracy_ci95
+        if figure != "accuracy" or value is None:
+            value, ci95 = evaluation.loss, evaluation.loss_ci95
+        value = -value if figure == "return" else value
+        return Point(step, float(np.interp(step, steps, minutes)), value, ci95 or 0.0)
 
     return Curve(
         name,
-        "loss" if validations[0].accuracy is None else "accuracy",
+        figure,
         tuple(point(evaluation) for evaluation in validations),
         point(_of_the_run(row, tests)) if tests else None,
     )

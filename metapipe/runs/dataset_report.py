@@ -10,8 +10,8 @@ from typing import Any
 
 from ..data.inspection import items_in_two_splits
 from ..data.sampling import tasks
-from ..dataset import Dataset, Source
-from ..errors import DataError
+from ..dataset import Arena, Dataset, Source
+from ..errors import DataError, UsageError
 from ..experiment.given import COMMAND_LINE
 from ..experiment.options import Pairs, by_table
 from ..experiment.resolve import plugin_settings
@@ -90,6 +90,11 @@ def _opened(dataset: Dataset) -> dict[Split, Source]:
 def _draw(name: str, source: Source, asked: Pictured) -> None:
     from .pictures import draw_samples  # with matplotlib, which nobody else needs here
 
+    if isinstance(source, Arena):
+        raise UsageError(
+            f"{name} has worlds, and what happens there depends on who acts: draw an "
+            "episode of a run by metapipe episodes show N --png FILE"
+        )
     shape = (asked.ways, asked.shots, asked.queries)
     recipes = tasks(name, "train", asked.seed, 0, asked.episodes, *shape)
     source.check(recipes[0])

@@ -31,7 +31,7 @@ class Paired:
     runs: tuple[int, int]
     evaluations: tuple[EvaluationRow, EvaluationRow]
     figure: str
-    """accuracy, or loss where there are no classes."""
+    """accuracy, loss where there are no classes, or return of control."""
 
     episodes: int
     means: tuple[float, float]
@@ -67,13 +67,13 @@ def paired(store: StoreReader, rows: Sequence[RunRow]) -> Paired:
             f"evaluations {first.id} and {second.id} share {len(met)} episodes: at "
             f"least two are wanted; {_remedy(store, first, other)}"
         )
-    figure, values = _figures(met)
+    figure, values = _figures(met, acts=one.controls)
     differences = [a - b for a, b in values]
     mean = math.fsum(differences) / len(met)
     squares = math.fsum((d - mean) ** 2 for d in differences)
     ci95 = half_width(len(met), squares) or 0.0
     deviation = math.sqrt(squares / (len(met) - 1))
-    ahead = (one if (mean > 0) == (figure == "accuracy") else other).id
+    ahead = (one if (mean > 0) == (figure != "loss") else other).id
     return Paired(
         (one.id, other.id),
         (first, second),
@@ -102,7 +102,11 @@ def episodes_needed(difference: float, deviation: float) -> int | None:
     return count
 
 
-def _figures(met: Sequence[Met]) -> tuple[str, list[tuple[float, float]]]:
+def _figures(
+    met: Sequence[Met], *, acts: bool
+) -> tuple[str, list[tuple[float, float]]]:
+    if acts:
+        return "return", [(-a, -b) for a, b in (each.losses for each in met)]
     accuracies = [each.accuracies for each in met if each.accuracies is not None]
     if len(accuracies) == len(met):
         return "accuracy", accuracies

@@ -33,11 +33,14 @@ def draw_episode(replay: Replay, path: Path) -> None:
     """Draw the support and query set with labels and predictions.
 
     Images: a row a class, its support on the left, its queries on the right under the
-    predicted class. Regression of one number: points and predictions. Raises
-    UnsupportedError for other inputs, WriteError if `path` cannot be written.
+    predicted class. Regression of one number: points and predictions. Control: as the
+    data set draws it, or rewards over steps. Raises UnsupportedError for other inputs,
+    WriteError if `path` cannot be written.
     """
-    shape = tuple(replay.episodes.support.inputs.shape[2:])
-    if replay.classes and len(shape) == 3:
+    shape = tuple(replay.episodes.query.inputs.shape[2:])
+    if replay.returns:
+        figure = _trajectories(replay)
+    elif replay.classes and len(shape) == 3:
         figure = _images(replay)
     elif not replay.classes and shape == (1,):
         figure = _curve(replay)
@@ -104,7 +107,7 @@ def draw_curves(curves: Sequence[Curve], path: Path, axis: Axis) -> None:
             value, spread = percent * curve.test.value, percent * curve.test.ci95
             at = _position(curve.test, axis)
             axes.errorbar(at, value, spread, color=colour, marker="D", capsize=4)
-    unit = "accuracy in %" if percent == 100 else "loss"
+    unit = "accuracy in %" if percent == 100 else curves[0].figure
     axes.set_xlabel("minutes of training" if axis == "minutes" else "iterations")
     axes.set_ylabel(f"validation {unit}, 95 % interval over {curves[0].over}")
     axes.set_title("lines: validation; diamonds: test", fontsize=10)
@@ -205,3 +208,35 @@ def _curve(replay: Replay) -> Figure:
     axes.set_title(f"episode {replay.task.index}: squared error {replay.loss:.3f}")
     figure.tight_layout()
     return figure
+
+
+def _trajectories(replay: Replay) -> Figure:
+    """As the data set draws them, or by their rewards."""
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    task = replay.task
+    try:
+        replay.source.depict(figure, replay.episodes)
+    except UnsupportedError:
+        figure.clear()
+        _rewards(figure, replay.episodes)
+    steps = ", ".join(f"{value:.4g}" for value in replay.returns)
+    figure.suptitle(
+        f"{task.dataset}/{task.split} episode {task.index}: mean returns by step "
+        f"{steps}",
+        fontsize=9,
+    )
+    return figure
+
+
+def _rewards(figure: Figure, episodes: Episodes) -> None:
+    """The sum of rewards up to each step, a mean over the trajectories of a round."""
+    axes = figure.subplots()
+    rounds = [*episodes.support.rewards[0], episodes.query.rewards[0]]
+    for number, rewards in enumerate(rounds):
+        colour = COLOURS[number % len(COLOURS)]
+        so_far = rewards.cumsum(-1).mean(0).tolist()
+        axes.plot(so_far, color=colour, label=f"after {number} steps of learning")
+    axes.set_xlabel("step")
+    axes.set_ylabel("rewards so far")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)

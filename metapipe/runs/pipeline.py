@@ -81,7 +81,7 @@ def train(
     entered in the store.
     """
     reading = Reading.of(experiment, origins)
-    prepared = prepared_from(reading.experiment, start)
+    prepared = prepared_from(reading.experiment, start, registry=registry)
     labels.check()
     check_dropout(experiment, prepared.learner.network)
     reading.tell(["model"])
@@ -176,6 +176,7 @@ def _run(
         directory=Path(row.directory),
         step=found.checkpoint.step if found else 0,
         iterations=experiment.training.iterations,
+        kind=prepared.learner.problem.kind,
     )
     patience = experiment.training.patience
     own = [Patience(patience, before)] if patience else []

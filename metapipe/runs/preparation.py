@@ -13,21 +13,23 @@ from ..dataset import Source
 from ..episode import Task
 from ..errors import PluginError, UnsupportedError
 from ..experiment.experiment import Experiment
+from ..experiment.registry import Registry
 from ..numerics.task_map import LocalTaskMap
 from ..numerics.tuning import candidates
 from ..plugin import silently_off, stochastic_settings
-from ..problem import Split
+from ..problem import Kind, Problem, Split
 from ..training.checkpoint import Checkpoint
 from ..training.device import choose_device
 from ..training.learner import (
     Learner,
     build_learner,
+    check_kind,
     check_problem,
     drops,
     problem_of,
 )
 from ..training.stored_learner import open_learner
-from ..training.trial import TRIED, attempt, require_sound
+from ..training.trial import TRIED, attempt, first_episodes, require_sound
 from .evaluations import evaluation_tasks
 from .recipes import extremes, meta_batch
 
@@ -44,13 +46,19 @@ class Prepared:
     meta: Meta
 
 
-def prepare(experiment: Experiment, checkpoint: Checkpoint | None = None) -> Prepared:
+def prepare(
+    experiment: Experiment,
+    checkpoint: Checkpoint | None = None,
+    registry: Registry | None = None,
+) -> Prepared:
     """Open the data, build the learner, or open that of a checkpoint, and refuse now
-    what cannot work."""
+    what cannot work; of `registry` what would."""
     device = choose_device(experiment.run.device)
     task, training = experiment.task, experiment.training
+    _check_kind(experiment, experiment.dataset.kind, registry)
     sources: dict[str, Source] = {"train": experiment.dataset.open("train")}
     problem = problem_of(sources["train"], task.ways, task.most_shots)
+    _check_kind(experiment, problem.kind, registry)
     check_problem(experiment.algorithm, experiment.run.algorithm, problem)
     plugins = experiment.algorithm, experiment.model
     if checkpoint is None:
@@ -82,11 +90,11 @@ def check_trainable(prepared: Prepared) -> None:
     experiment, learner, meta = prepared.experiment, prepared.learner, prepared.meta
     run, training = experiment.run, experiment.training
     recipes = meta_batch(experiment, 0)[0][:TRIED]
-    episodes = prepared.sources["train"].draw(recipes).to(learner.device)
     prediction = experiment.evaluation.prediction
     pair = f"{run.algorithm} on the model {run.model}"
     try:
         require_sound(learner.network)
+        episodes = first_episodes(learner, meta, prepared.sources["train"], recipes)
         attempt(learner, meta, episodes, LocalTaskMap("loop"), prediction)
     except PluginError as error:
         raise PluginError(f"{pair} cannot be trained: {error}") from error
@@ -100,6 +108,15 @@ def check_trainable(prepared: Prepared) -> None:
             f"training.mapping = '{training.mapping}': {pair} cannot be mapped so "
             f"({error}); use auto, loop or threads"
         ) from error
+
+
+def _check_kind(
+    experiment: Experiment, kind: Kind | None, registry: Registry | None
+) -> None:
+    """Refuse an algorithm that is not defined for that kind, if it is known."""
+    if kind is not None:
+        instead = registry.defined_for(kind) if registry else ()
+        check_kind(experiment.algorithm, experiment.run.algorithm, kind, instead)
 
 
 def _require_parameters(experiment: Experiment, network: nn.Module, meta: Meta) -> None:
@@ -153,10 +170,24 @@ def check_asked(learner: Learner, source: Source, task: Task) -> None:
             f"run learned {trained.kind} on shape {trained.shape}: choose a data set "
             "like the one it was trained on"
         )
-    if not task.shots and learner.algorithm.needs_support:
+    if asked.kind == "control" and _actions(asked) != _actions(trained):
         raise UnsupportedError(
-            "shots = 0: this method learns a task from examples, at least one a class; "
+            f"{task.dataset} has {_actions(asked)}, and the run learned to choose "
+            f"{_actions(trained)}: choose a data set like the one it was trained on"
+        )
+    if not task.shots and learner.algorithm.needs_support:
+        what = "trajectories" if asked.kind == "control" else "examples"
+        each = "in each round" if asked.kind == "control" else "a class"
+        raise UnsupportedError(
+            f"shots = 0: this method learns a task from {what}, at least one {each}; "
             "use --shots 1 or more"
         )
     source.check(task)
     learner.algorithm.check(trained, asked)
+
+
+def _actions(problem: Problem) -> str:
+    """What there is to choose, in words."""
+    if problem.actions == "discrete":
+        return f"one of {problem.outputs} actions"
+    return f"actions of {problem.outputs} numbers"

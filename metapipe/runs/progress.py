@@ -19,6 +19,7 @@ from rich.text import Text
 
 from ..events import CheckpointInfo, RunInfo
 from ..hookspecs import hookimpl
+from ..problem import Kind
 from .gauge import NAMES, EvaluationGauge, Gauge, duration, is_live, left_of
 
 QUIET_SECONDS = 10.0
@@ -30,17 +31,18 @@ def display() -> Lines | Bar:
     return Bar() if is_live() else Lines()
 
 
-def describe(metrics: Mapping[str, float]) -> str:
-    """The figures worth a glance."""
+def describe(metrics: Mapping[str, float], kind: Kind | None = None) -> str:
+    """The figures worth a glance; of control returns, which are minus losses."""
+    name, sign = ("return", -1) if kind == "control" else ("loss", 1)
     parts = []
     if "loss" in metrics:
-        parts.append(f"loss {metrics['loss']:.3f}")
+        parts.append(f"{name} {sign * metrics['loss']:.3f}")
     if "accuracy" in metrics:
         parts.append(f"acc {100 * metrics['accuracy']:.1f} %")
     if "val_accuracy" in metrics:
         parts.append(f"val {100 * metrics['val_accuracy']:.1f} %")
     elif "val_loss" in metrics:
-        parts.append(f"val {metrics['val_loss']:.3f}")
+        parts.append(f"val {sign * metrics['val_loss']:.3f}")
     if "episodes_per_second" in metrics:
         parts.append(f"{metrics['episodes_per_second']:.0f} episodes/s")
     return "  ".join(parts)
@@ -73,7 +75,7 @@ class Lines:
             self._shown = now
             left = _left(run, now - self._begun, step, self._first)
             _say(
-                f"{step}/{run.iterations}  {describe(self._latest)}  "
+                f"{step}/{run.iterations}  {describe(self._latest, run.kind)}  "
                 f"{duration(left)} left"
             )
 
@@ -137,7 +139,7 @@ class Bar:
         self._latest.update(metrics)
         seconds = time.monotonic() - self._begun
         left = f"{duration(_left(run, seconds, step, self._first))} left"
-        figures = describe(self._latest)
+        figures = describe(self._latest, run.kind)
         self._progress.update(self._task, completed=step, figures=figures, left=left)
 
     @hookimpl

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 
+from ..algorithm import Meta
 from ..data.sampling import integers, keys
 from ..dataset import Source
 from ..episode import Episodes, Task
 from ..experiment.experiment import Experiment
+from ..training.learner import Learner
+from ..training.rollout import draw
 
 
 def meta_batch(experiment: Experiment, iteration: int) -> list[list[Task]]:
@@ -23,11 +26,16 @@ def meta_batch(experiment: Experiment, iteration: int) -> list[list[Task]]:
 
 
 def draw_meta_batch(
-    experiment: Experiment, source: Source, iteration: int, device: str
+    experiment: Experiment,
+    learner: Learner,
+    meta: Meta,
+    source: Source,
+    iteration: int,
 ) -> list[Episodes]:
-    """That meta-batch drawn, on the device: an element a part."""
+    """That meta-batch drawn, or played by these parameters, on the learner's device: an
+    element a part."""
     parts = meta_batch(experiment, iteration)
-    return [source.draw(part).to(device) for part in parts]
+    return [draw(learner, meta, source, part, training=True) for part in parts]
 
 
 def extremes(experiment: Experiment) -> Iterator[Task]:

@@ -7,42 +7,53 @@ from typing import cast
 
 import torch
 
+from ..algorithm import Meta
 from ..data.resized_source import fitted
-from ..episode import Episodes, Samples, Task
+from ..dataset import Arena, Source
+from ..episode import Episodes, Samples, Task, each
 from ..errors import UnsupportedError
 from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
 from ..numerics.losses import task_loss
+from ..numerics.returns import return_figures, returns_by_step
 from ..problem import Split
 from ..store import TaskStore
-from ..store.records import EvaluationRow, RunRow
-from ..training.evaluation import QueryMode, predict
+from ..store.records import EpisodeRow, EvaluationRow, RunRow
+from ..training.evaluation import BATCH, QueryMode, predict
+from ..training.learner import Learner
+from ..training.rollout import draw
+from .recipes import meta_batch
 from .stored_run import require_same_data, stored_checkpoint, trained_learner
 from .unseen import FINDINGS
 
 
 @dataclass(frozen=True)
 class Replay:
-    """One episode drawn again from its integers, with what the run predicts."""
+    """One episode drawn again from its integers, with what the run predicts, or played
+    again as the run acts."""
 
     task: Task
+    source: Source
     episodes: Episodes
     """The episode, as a meta-batch of one."""
 
     classes: tuple[str, ...]
-    """Class names by label; empty for regression."""
+    """Class names by label; empty for regression and control."""
 
     predictions: list[int] | list[list[float]]
-    """A label for each query, or the predicted numbers."""
+    """A label for each query, or the predicted numbers; empty for control."""
 
     accuracy: float | None
     loss: float
+    returns: tuple[float, ...] = ()
+    """Of control: the mean return of each round, and of the query."""
 
 
 def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
-    """Draw a recorded episode again and predict its queries.
+    """Draw a recorded episode again and predict its queries, or act in its world.
 
-    The predictions are those of the run's best checkpoint, or its latest.
+    By the parameters that were judged, if they are still kept; or by those of the run's
+    best checkpoint, or its latest.
     """
     episode = store.episode(episode_id)
     row = store.run(episode.run_id)
@@ -59,11 +70,67 @@ def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
     opened = experiment.dataset.open(cast(Split, task.split))
     known = recorded.fingerprint if recorded else row.fingerprint
     require_same_data(known, opened)
-    prediction = cast(QueryMode, recorded.prediction if recorded else "together")
-    learner, meta = trained_learner(
-        experiment, stored_checkpoint(store, row, "best"), row
-    )
+    checkpoint = stored_checkpoint(store, row, _which(store, row, recorded))
+    learner, meta = trained_learner(experiment, checkpoint, row)
     source = fitted(opened, learner.problem, task.dataset)
+    if isinstance(source, Arena):
+        together = _beside(episode, recorded, experiment)
+        return _played(learner, meta, source, task, together, recorded is None)
+    how = cast(QueryMode, recorded.prediction if recorded else "together")
+    return _predicted(learner, meta, source, task, how)
+
+
+def _which(store: TaskStore, row: RunRow, recorded: EvaluationRow | None) -> str:
+    """The checkpoint that an evaluation judged: tests tell its hash, validations its
+    step. The best for a training episode, and if it is not kept."""
+    if recorded is None:
+        return "best"
+    for kept in store.checkpoints(row.id):
+        same_step = recorded.checkpoint is None and kept.step == recorded.step
+        if same_step or kept.sha256 == recorded.checkpoint:
+            return kept.which
+    return "best"
+
+
+def _beside(
+    episode: EpisodeRow, recorded: EvaluationRow | None, experiment: Experiment
+) -> list[Task]:
+    """The tasks that were played together with it: a product of matrices may round
+    otherwise in other company, and worlds may be chaotic."""
+    task = episode.task
+    if recorded is None:
+        parts = meta_batch(experiment, episode.step - 1)
+        return next(part for part in parts if task in part)
+    first = task.index - task.index % BATCH
+    last = min(first + BATCH, recorded.episodes)
+    return [replace(task, index=index) for index in range(first, last)]
+
+
+def _played(
+    learner: Learner,
+    meta: Meta,
+    arena: Arena,
+    task: Task,
+    together: list[Task],
+    training: bool,
+) -> Replay:
+    drawn = draw(learner, meta, arena, together, training=training).to("cpu")
+    place = together.index(task)
+    support, query = (
+        each(part, lambda tensor: tensor[place : place + 1])
+        for part in (drawn.support, drawn.query)
+    )
+    episodes = Episodes((task,), support, query)
+    found, curve = return_figures(episodes), returns_by_step(episodes)
+    accuracy = float(found["accuracy"]) if "accuracy" in found else None
+    (returns,) = curve["return_by_step"].tolist()
+    loss = float(found["loss"])
+    return Replay(task, arena, episodes, (), [], accuracy, loss, tuple(returns))
+
+
+def _predicted(
+    learner: Learner, meta: Meta, source: Source, task: Task, prediction: QueryMode
+) -> Replay:
     episodes = source.draw([task])
     moved = episodes.to(learner.device)
     support = Samples(*(t[0] for t in moved.support))
@@ -75,14 +142,12 @@ def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
         _, metrics = task_loss(outputs, moved.query.targets[0])
     classes: tuple[str, ...] = ()
     if episodes.class_indices is not None:
-        classes = tuple(
-            source.facts.classes[c] for c in episodes.class_indices[0].tolist()
-        )
+        names = source.facts.classes
+        classes = tuple(names[c] for c in episodes.class_indices[0].tolist())
         outputs = outputs.argmax(-1)
     accuracy = float(metrics["accuracy"]) if "accuracy" in metrics else None
-    return Replay(
-        task, episodes, classes, outputs.tolist(), accuracy, float(metrics["loss"])
-    )
+    loss = float(metrics["loss"])
+    return Replay(task, source, episodes, classes, outputs.tolist(), accuracy, loss)
 
 
 def as_evaluated(

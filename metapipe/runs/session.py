@@ -58,9 +58,10 @@ class TrainingSession:
 
     def draw(self, iteration: int) -> list[Episodes]:
         """The training meta-batch of an iteration, counted from 0, on the device, in
-        the parts whose gradients are computed one after the other."""
-        source, device = self.sources["train"], self.learner.device
-        return draw_meta_batch(self.experiment, source, iteration, device)
+        the parts whose gradients are computed one after the other; in worlds it is what
+        the parameters of now do."""
+        source, meta = self.sources["train"], self.state.meta
+        return draw_meta_batch(self.experiment, self.learner, meta, source, iteration)
 
     def train(self, interruption: Interruption) -> Ending:
         """Train to the end, or until interrupted or stopped by an observer; a

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import CheckpointError, UnsupportedError, UsageError
 from ..experiment.experiment import Experiment
+from ..experiment.registry import Registry
 from ..store import StoreReader
 from ..store.records import RunRow
 from ..training.checkpoint import Checkpoint
@@ -73,16 +74,19 @@ def start_of(
 
 
 def prepared_from(
-    experiment: Experiment, start: Start | None, checkpoint: Checkpoint | None = None
+    experiment: Experiment,
+    start: Start | None,
+    checkpoint: Checkpoint | None = None,
+    registry: Registry | None = None,
 ) -> Prepared:
     """Ready to go on from a checkpoint, or to begin with the parameters of `start`.
 
     Raises UnsupportedError if they do not fit.
     """
     if checkpoint is not None or start is None:
-        return prepare(experiment, checkpoint)
+        return prepare(experiment, checkpoint, registry)
     try:
-        return prepare(experiment, start.checkpoint)
+        return prepare(experiment, start.checkpoint, registry)
     except CheckpointError as error:
         raise UnsupportedError(
             f"--start-from {start.run.id}: the parameters of run {start.run.id} are "

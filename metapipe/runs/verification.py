@@ -181,7 +181,7 @@ def _train(
 
     def draw(iteration: int) -> list[Episodes]:
         source = prepared.sources["train"]
-        return draw_meta_batch(experiment, source, iteration, learner.device)
+        return draw_meta_batch(experiment, learner, state.meta, source, iteration)
 
     window: list[Iteration] = []
     loop = iterations(learner, state, experiment.training, draw, experiment.run.seed)

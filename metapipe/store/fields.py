@@ -86,6 +86,7 @@ def run_fields(status: ColumnElement[str]) -> Fields:
         Field("status", status, "text"),
         Field("tag", None, "tag"),
         Field("note", schema.Run.notes, "text"),
+        Field("return", _return(), "number"),
     ]
     columns = _columns(schema.Run, HIDDEN) | {field.name: field for field in more}
     return Fields(columns, _run_path)
@@ -162,6 +163,12 @@ def number(field: Field) -> ColumnElement[Any]:
         raise FilterError(f"'{field.name}' is no number: there is no mean of it")
     column = _setting(field.column, float) if field.type == "json" else field.column
     return cast(ColumnElement[Any], column)
+
+
+def _return() -> ColumnElement[Any]:
+    """Minus the loss of runs that learned to act in worlds; NULL of others."""
+    kind = schema.Run.problem[("kind",)].as_string()
+    return case((kind == "control", -schema.Run.loss))
 
 
 def _run_path(name: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import UnknownNameError, did_you_mean
 from .records import RunRow, flat_settings
 
-FIELDS = tuple(field.name for field in fields(RunRow))
+FIELDS = (*(field.name for field in fields(RunRow)), "return")
 
 
 def pick(rows: Sequence[RunRow], names: Sequence[str]) -> list[dict[str, Any]]:
@@ -26,6 +26,11 @@ def pick(rows: Sequence[RunRow], names: Sequence[str]) -> list[dict[str, Any]]:
             near = hint if hint.startswith("did") else f"known: {', '.join(FIELDS)}"
             raise UnknownNameError(f"no column '{name}'; {near}")
     return [
-        {n: getattr(row, n) if n in FIELDS else settings.get(n) for n in names}
+        {n: _value(row, n) if n in FIELDS else settings.get(n) for n in names}
         for row, settings in zip(rows, dotted, strict=True)
     ]
+
+
+def _value(row: RunRow, name: str) -> Any:
+    """`return`, which no field of Python's can be called, is minus the loss."""
+    return getattr(row, "mean_return" if name == "return" else name)

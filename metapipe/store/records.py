@@ -99,6 +99,16 @@ class RunRow(NewRun):
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     """Final figures, by name; None for one that is not a finite number."""
 
+    @property
+    def controls(self) -> bool:
+        """Whether it learned to act in worlds."""
+        return (self.problem or {}).get("kind") == "control"
+
+    @property
+    def mean_return(self) -> float | None:
+        """Minus the loss, of control; None for other problems."""
+        return -self.loss if self.controls and self.loss is not None else None
+
 
 @dataclass(frozen=True)
 class Fold:
@@ -188,6 +198,16 @@ class EvaluationRow(NewEvaluation):
     run_id: int
     episodes: int
     created: datetime
+
+    @property
+    def controls(self) -> bool:
+        """Whether it is of what was done in worlds."""
+        return "return_by_step" in self.curves
+
+    @property
+    def mean_return(self) -> float | None:
+        """Minus the loss, of control; None for other problems."""
+        return -self.loss if self.controls else None
 
 
 @dataclass(frozen=True)

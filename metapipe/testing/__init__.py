@@ -8,17 +8,22 @@ classes. Nothing here needs pytest itself: failures are plain assertions.
 """
 
 from .algorithm import AlgorithmContract
+from .arena import ArenaContract
 from .backbone import BackboneContract
+from .control import ControlContract
 from .dataset import DatasetContract
 from .head import HeadContract
 from .model import ModelContract
 from .observer import ObserverContract
 from .plugin import PluginContract
+from .strolls import strolls
 from .toys import TinyModel, blobs, waves
 
 __all__ = [
     "AlgorithmContract",
+    "ArenaContract",
     "BackboneContract",
+    "ControlContract",
     "DatasetContract",
     "HeadContract",
     "ModelContract",
@@ -26,5 +31,6 @@ __all__ = [
     "PluginContract",
     "TinyModel",
     "blobs",
+    "strolls",
     "waves",
 ]

@@ -44,6 +44,9 @@ class MetaGradientContract(PluginContract):
     inexact: ClassVar[Mapping[str, object]] = {"first_order": True}
     """Values of settings with which, and only with which, it is not."""
 
+    reported: ClassVar[str] = "loss"
+    """The figure whose gradient it is."""
+
     toys: ClassVar[tuple[Model, ...]] = (TinyModel(), TinyModel(normalise=True))
     """Models on which settings are tried, beside `model`."""
 
@@ -95,7 +98,7 @@ class MetaGradientContract(PluginContract):
         if not self._exact(self.algorithm):
             return
         episodes = self.episodes()
-        found = _slopes(*self.learner(episodes), episodes)
+        found = _slopes(*self.learner(episodes), episodes, self.reported)
         assert found.agree, (
             f"meta_gradient's loss has another slope than its gradient: {found}. If it "
             "is first order by intent, say exact_gradient = False, and why"
@@ -106,8 +109,8 @@ class MetaGradientContract(PluginContract):
         episodes = self.episodes()
         learner, meta = self.learner(episodes)
         step = self.algorithm.meta_gradient(learner.network, meta, episodes, LOOP)
-        expected = {"loss"}
-        if not episodes.query.targets.is_floating_point():
+        expected = {"loss", self.reported}
+        if learner.problem.kind == "classification":
             expected |= {"accuracy"}
         for name in sorted(expected):
             assert name in step.metrics, (
@@ -177,7 +180,7 @@ class MetaGradientContract(PluginContract):
             cases = others if own else {"as it is": self.algorithm, **others}
             for what, algorithm in cases.items():
                 try:
-                    learner, meta = _built(algorithm, model, episodes)
+                    learner, meta = self.learner(episodes, model, algorithm=algorithm)
                 except UnsupportedError:
                     continue
                 built.add(what)
@@ -198,7 +201,7 @@ class MetaGradientContract(PluginContract):
         """That of the loss; if `strict`, what is said to be `inexact` has to be."""
         exact = self._exact(learner.algorithm)
         if exact or (strict and self.exact_gradient):
-            found = _slopes(learner, meta, episodes)
+            found = _slopes(learner, meta, episodes, self.reported)
             assert found.agree == exact, f"{where}: {found}" + (
                 "" if exact else "; so it needs not be `inexact`"
             )
@@ -228,10 +231,10 @@ def _step(learner: Learner, meta: Meta, episodes: Episodes, over: LocalTaskMap) 
     return learner.algorithm.meta_gradient(learner.network, meta, episodes, over)
 
 
-def _slopes(learner: Learner, meta: Meta, episodes: Episodes) -> Slopes:
+def _slopes(learner: Learner, meta: Meta, episodes: Episodes, reported: str) -> Slopes:
     def loss(params: Params) -> float:
         step = _step(learner, detached(Meta(params, meta.state)), episodes, LOOP)
-        return float(step.metrics["loss"].mean())
+        return float(step.metrics[reported].mean())
 
     step = _step(learner, meta, episodes, LOOP)
     return slopes(step.gradients, loss, meta.params)

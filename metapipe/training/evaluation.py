@@ -10,16 +10,18 @@ import torch
 from torch import Tensor
 
 from ..algorithm import Meta
-from ..dataset import Source
+from ..dataset import Arena, Source
 from ..episode import Episodes, Metrics, Params, Samples, Task
 from ..errors import DivergedError
 from ..events import EpisodeRecord
 from ..numerics.functional import vectorised
 from ..numerics.losses import before_adaptation, task_loss
 from ..numerics.precision import computing_in
+from ..numerics.returns import return_figures, returns_by_step
 from ..numerics.task_map import LocalTaskMap
 from .activations import fitting
 from .learner import Learner
+from .rollout import draw
 
 BATCH = 32
 """Episodes drawn at a time."""
@@ -42,7 +44,8 @@ def evaluate(
     step: int,
     prediction: QueryMode = "together",
 ) -> Iterator[EpisodeRecord]:
-    """Adapt to each task's support set and predict its query set, in order of `tasks`.
+    """Adapt to each task's support set and predict its query set, in order of `tasks`;
+    of control, act in each task's worlds.
 
     `step` is the age of `meta` in meta-iterations. torch's generator is seeded anew for
     each batch. Raises DivergedError if a loss is not finite.
@@ -50,9 +53,12 @@ def evaluate(
     for start in range(0, len(tasks), BATCH):
         batch = tasks[start : start + BATCH]
         torch.manual_seed(batch[0].seed)
-        episodes = source.draw(batch).to(learner.device)
-        with torch.no_grad(), computing_in(learner.precision):
-            metrics = figures(learner, meta, episodes, prediction, learner.mapping)
+        episodes = draw(learner, meta, source, batch)
+        if isinstance(source, Arena):
+            metrics = _of_worlds(episodes, source)
+        else:
+            with torch.no_grad(), computing_in(learner.precision):
+                metrics = figures(learner, meta, episodes, prediction, learner.mapping)
         for record in episode_records(batch, step, metrics):
             if not math.isfinite(record.loss):
                 raise DivergedError(
@@ -135,6 +141,15 @@ def figures(
         return {**metrics, **before_adaptation(before)}
 
     return over(of_a_task, episodes)
+
+
+def _of_worlds(episodes: Episodes, arena: Arena) -> Metrics:
+    """What trajectories brought, after each round, and beside what others have."""
+    others = {
+        f"{name}_return": torch.tensor(values)
+        for name, values in arena.references(episodes.tasks).items()
+    }
+    return {**return_figures(episodes), **returns_by_step(episodes), **others}
 
 
 def episode_records(

@@ -4,7 +4,7 @@ device.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -23,7 +23,7 @@ from ..numerics.attention import has_attention, plain_attention
 from ..numerics.memory import keep_freed_memory
 from ..numerics.precision import Precision
 from ..numerics.task_map import LocalTaskMap
-from ..problem import Problem
+from ..problem import Kind, Problem
 from .tensor_file import shapes
 
 
@@ -56,23 +56,34 @@ def problem_of(source: Source, ways: int, shots: int = 0) -> Problem:
     support examples a class, pose."""
     facts = source.facts
     outputs = facts.outputs if facts.outputs is not None else ways
-    return Problem(facts.kind, facts.shape, outputs, len(facts.classes), shots)
+    return Problem(
+        facts.kind, facts.shape, outputs, len(facts.classes), shots, facts.actions
+    )
 
 
 def check_problem(algorithm: Algorithm, name: str, problem: Problem) -> None:
     """Raise UnsupportedError if the algorithm cannot be trained for the problem."""
+    check_kind(algorithm, name, problem.kind)
+    algorithm.check(problem, problem)
+
+
+def check_kind(
+    algorithm: Algorithm, name: str, kind: Kind, instead: Sequence[str] = ()
+) -> None:
+    """Raise UnsupportedError if the algorithm cannot be trained for such problems, and
+    name those that can, `instead`."""
     if not algorithm.needs_training:
         raise UnsupportedError(
             f"{name} has nothing to train: it learns a task from its examples alone, "
             "by 'metapipe adapt --backbone NAME --head " + name + "'"
         )
-    if problem.kind not in algorithm.kinds:
+    if kind not in algorithm.kinds:
         kinds = " and ".join(sorted(algorithm.kinds))
+        others = f", one of {', '.join(instead)}" if instead else ""
         raise UnsupportedError(
-            f"{name} is defined for {kinds}, and this data set poses {problem.kind}: "
-            "choose another algorithm with --plugin"
+            f"{name} is defined for {kinds}, and this data set poses {kind}: choose "
+            f"another algorithm with --plugin{others}; or another data set"
         )
-    algorithm.check(problem, problem)
 
 
 def build_learner(

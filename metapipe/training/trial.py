@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
 from ..algorithm import Meta
-from ..episode import Episodes, Samples, each
+from ..dataset import Source
+from ..episode import Drawn, Episodes, Samples, Task, Trajectories, each
 from ..errors import MetapipeError, PluginError
 from ..numerics.precision import computing_in
 from ..numerics.task_map import LocalTaskMap
 from .evaluation import QueryMode, figures
 from .learner import Learner
 from .loop import meta_step
+from .rollout import adapted, draw
 
 TRIED = 2
 """Tasks that are enough to try a model on."""
@@ -54,13 +60,35 @@ def attempt(
     Raises PluginError, in a line with what to do, for whatever fails in them, for
     outputs that are no logits or numbers, and for a network that acts at random.
     """
+    with _tried():
+        if isinstance(episodes.query, Trajectories):
+            meta_step(learner, meta, episodes, mapping)
+            adapted(replace(learner, mapping=mapping), meta, episodes)
+            return
+        if mapping.mode == "loop":
+            _check_outputs(learner, meta, episodes)
+        meta_step(learner, meta, episodes, mapping)
+        with torch.no_grad(), computing_in(learner.precision):
+            figures(learner, meta, episodes, prediction, mapping)
+
+
+def first_episodes(
+    learner: Learner, meta: Meta, source: Source, tasks: Sequence[Task]
+) -> Episodes:
+    """What there is to try on: drawn, or played as in training.
+
+    Raises PluginError as `attempt`.
+    """
+    with _tried():
+        return draw(learner, meta, source, tasks, training=True)
+
+
+@contextmanager
+def _tried() -> Iterator[None]:
+    """Whatever fails inside is a line with what to do; torch's generator stays."""
     try:
         with torch.random.fork_rng(devices=[]):
-            if mapping.mode == "loop" and type(episodes.query) is Samples:
-                _check_outputs(learner, meta, episodes)
-            meta_step(learner, meta, episodes, mapping)
-            with torch.no_grad(), computing_in(learner.precision):
-                figures(learner, meta, episodes, prediction, mapping)
+            yield
     except MetapipeError:
         raise
     except Exception as error:  # anybody's code
@@ -81,7 +109,7 @@ def able(
 def few(episodes: Episodes) -> Episodes:
     """The first tasks of a meta-batch, enough to try something."""
 
-    def first(samples: Samples) -> Samples:
+    def first(samples: Drawn) -> Drawn:
         return each(samples, lambda tensor: tensor[:TRIED])
 
     support, query = first(episodes.support), first(episodes.query)

@@ -135,17 +135,16 @@ def test_a_run_that_is_interrupted_in_its_test_has_only_that_left(
     validation."""
     monkeypatch.setenv("HELD", held)
     plugin = ("--plugin-path", str(Path(__file__).parents[1] / "files" / "holder.py"))
-    process = start(*plugin, "train", *TINY, *end, cwd=tmp_path)
+    process = Command(*plugin, "train", *TINY, *end, cwd=tmp_path)
     deadline = time.monotonic() + PATIENCE
     while not (tmp_path / "held").exists():
         assert time.monotonic() < deadline
-        assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(number)
     if held == "val":  # it ends first
         (tmp_path / "go").touch()
-    out, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 130
+    code, out, err = process.ended()
+    assert code == 130
     assert "only the test is left to do: metapipe resume 1" in err
     assert "metapipe resume 1" in out
     left = metapipe_json("runs", "show", "1", cwd=tmp_path)

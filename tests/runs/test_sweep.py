@@ -1,12 +1,13 @@
 """A search over settings: trials are runs, and none is lost or done twice."""
 
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from commands import TINY, error_line, metapipe, metapipe_json, start
+from commands import TINY, Command, error_line, metapipe, metapipe_json
 from crashes import KILLER, assert_same, ended
 
 from metapipe.store import TaskStore, default_url
@@ -102,13 +103,12 @@ def test_a_killed_workers_trial_is_resumed_to_the_same_bits(
 def test_an_interrupted_worker_leaves_its_trial_to_others(tmp_path: Path) -> None:
     command = ("sweep", "tune", *TINY, "--iterations", "100000", "--trials", "1")
     command = (*command, "--space", "task.shots=[2]", "--validate-every", "1000")
-    worker = start(*command, cwd=tmp_path)
+    worker = Command(*command, cwd=tmp_path)
     deadline = time.monotonic() + 120
     while not _steps(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.1)
-    worker.terminate()
-    worker.communicate(timeout=60)
-    assert worker.returncode == 130
+    worker.send_signal(signal.SIGTERM)
+    assert worker.ended()[0] == 130
     trials = metapipe_json("sweep", "show", "tune", cwd=tmp_path)["trials"]
     assert [(t["status"], t["run"]) for t in trials] == [("interrupted", 1)]
 

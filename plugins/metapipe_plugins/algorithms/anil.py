@@ -6,6 +6,7 @@ the Effectiveness of MAML", ICLR 2020, section 4.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from metapipe import (
     Algorithm,
+    Drawn,
     Episodes,
     Kind,
     Meta,
@@ -21,16 +23,19 @@ from metapipe import (
     Params,
     Problem,
     Register,
-    Samples,
     Step,
     TaskMap,
+    Trajectories,
     hookimpl,
 )
 from metapipe.numerics import (
+    GaussianPolicy,
     apply,
+    at_each_step,
+    by_step,
     inner_loop,
+    query_loss,
     support_loss,
-    task_loss,
     within,
 )
 from metapipe_plugins.parts.heads.features import (
@@ -51,7 +56,9 @@ class ANIL(Algorithm):
         "the inner loss is of the reference's scale unless inner_loss is mean, and "
         "test_steps is training's unless given"
     )
-    kinds: ClassVar[frozenset[Kind]] = frozenset({"classification", "regression"})
+    kinds: ClassVar[frozenset[Kind]] = frozenset(
+        {"classification", "regression", "control"}
+    )
 
     inner_lr: PositiveFloat = 0.1
     """Step size of the inner loop, for the loss of `inner_loss`."""
@@ -78,14 +85,22 @@ class ANIL(Algorithm):
         body = vector_features(model, problem, self.statistics)
         length = feature_length(body, problem.shape)
         head = model_head(model, problem, self.statistics, length)
+        if problem.actions == "continuous":
+            head = GaussianPolicy(head, problem.outputs)
         return nn.ModuleDict({"body": body, "head": head})
 
     def adapt(
-        self, network: nn.Module, meta: Meta, support: Samples, ways: int
+        self, network: nn.Module, meta: Meta, support: Drawn, ways: int
     ) -> Params:
         """The head after `test_steps` of gradient descent."""
         steps = self.inner_steps if self.test_steps is None else self.test_steps
         return self._descend(network, meta.params, support, steps)
+
+    def rounds(self, *, training: bool) -> int:
+        """One for each step."""
+        if training or self.test_steps is None:
+            return self.inner_steps
+        return self.test_steps
 
     def unadapted(self, network: nn.Module, meta: Meta) -> Params:
         """The head that the descent begins with."""
@@ -103,31 +118,45 @@ class ANIL(Algorithm):
         """Of the mean query loss; features get it through the queries and, by second
         derivatives, through the support set that the head was fitted to."""
 
-        def query_loss(
-            params: Params, support: Samples, query: Samples
+        def loss(
+            params: Params, support: Drawn, query: Drawn
         ) -> tuple[Tensor, Metrics]:
             head = self._descend(network, params, support, self.inner_steps)
-            return task_loss(
-                _outputs(network, params, head, query.inputs), query.targets
+            return query_loss(
+                lambda inputs: _outputs(network, params, head, inputs), query
             )
 
-        grads, metrics = over.gradient(query_loss, meta.params, episodes)
+        grads, metrics = over.gradient(loss, meta.params, episodes)
         return Step(grads, metrics, meta.state)
 
     def _descend(
-        self, network: nn.Module, params: Params, support: Samples, steps: int
+        self, network: nn.Module, params: Params, support: Drawn, steps: int
     ) -> Params:
         body, head = _parts(network)
-        features = apply(body, within(params, "body"), support.inputs)
-        return inner_loop(
-            support_loss(
-                head, Samples(features, support.targets), scale=self.inner_loss
-            ),
-            within(params, "head"),
-            lr=self.inner_lr,
-            steps=steps,
-            second_order=not self.first_order,
-        )
+        adapted = within(params, "head")
+        for part in self._features(body, within(params, "body"), support, steps):
+            adapted = inner_loop(
+                support_loss(head, part, scale=self.inner_loss),
+                adapted,
+                lr=self.inner_lr,
+                steps=1,
+                second_order=not self.first_order,
+            )
+        return adapted
+
+    def _features(
+        self, body: nn.Module, params: Params, support: Drawn, steps: int
+    ) -> Sequence[Drawn]:
+        """What the head learns from in each step, with features for inputs."""
+        if isinstance(support, Trajectories):
+            return [
+                part._replace(
+                    inputs=at_each_step(lambda seen: apply(body, params, seen), part)
+                )
+                for part in by_step(support, steps)
+            ]
+        features = apply(body, params, support.inputs)
+        return by_step(support._replace(inputs=features), steps)
 
 
 def _outputs(

@@ -40,6 +40,10 @@ from metapipe.numerics import (
     support_loss,
     task_loss,
 )
+from metapipe_plugins.parts.solvers.conjugate_gradients import (
+    conjugate_gradients,
+    dot,
+)
 
 
 class IMAML(Algorithm):
@@ -145,26 +149,17 @@ class IMAML(Algorithm):
         the first direction is such a one, curvature is taken to be 0.
         """
         operator = self._operator(network, phi, support)
-        solution = {k: torch.zeros_like(v) for k, v in right.items()}
-        left, along = right, right
-        size = whole = _dot(left, left)
-        flat = {k: v / (1 + self.damping) for k, v in right.items()}
-        kept, least, going = flat, whole, whole > 0
-        for _ in range(self.solver_steps):
-            image = operator(along)
-            curvature = _dot(along, image)
-            going = going & (curvature > 0)
-            step = _ratio(size, curvature) * going
-            solution = {k: v + step * along[k] for k, v in solution.items()}
-            left = {k: v - step * image[k] for k, v in left.items()}
-            before, size = size, _dot(left, left)
-            better = going & (size < least)
-            kept = {k: torch.where(better, v, kept[k]) for k, v in solution.items()}
-            least = torch.where(better, size, least)
-            turn = _ratio(size, before)
-            along = {k: v + turn * along[k] for k, v in left.items()}
-            going = going & (size > 0)
-        return kept, _ratio(least, whole).sqrt()
+        whole = dot(right, right)
+        kept = {k: v / (1 + self.damping) for k, v in right.items()}
+        least = whole
+        for found in conjugate_gradients(operator, right, self.solver_steps):
+            better = found.going & (found.size < least)
+            kept = {
+                k: torch.where(better, v, kept[k]) for k, v in found.solution.items()
+            }
+            least = torch.where(better, found.size, least)
+        share = least / torch.where(whole == 0, torch.ones_like(whole), whole)
+        return kept, share.sqrt()
 
     def _operator(
         self, network: nn.Module, phi: Params, support: Samples
@@ -191,20 +186,10 @@ def _hessian_times(loss: Callable[[Params], Tensor], at: Params, v: Params) -> P
     """The Hessian of `loss` times a vector, by differentiating twice."""
 
     def slope(params: Params) -> Tensor:
-        return _dot(torch.func.grad(loss)(params), v)
+        return dot(torch.func.grad(loss)(params), v)
 
     found: Params = torch.func.grad(slope)({k: p.detach() for k, p in at.items()})
     return found
-
-
-def _dot(a: Params, b: Params) -> Tensor:
-    return torch.stack([(a[k] * b[k]).sum() for k in a]).sum()
-
-
-def _ratio(over: Tensor, under: Tensor) -> Tensor:
-    """0 where there is nothing to divide."""
-    safe = torch.where(under == 0, torch.ones_like(under), under)
-    return torch.where(under == 0, torch.zeros_like(over), over / safe)
 
 
 @hookimpl

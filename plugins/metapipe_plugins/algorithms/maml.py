@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from metapipe import (
     Algorithm,
+    Drawn,
     Episodes,
     Kind,
     Meta,
@@ -24,18 +25,21 @@ from metapipe import (
     Predict,
     Problem,
     Register,
-    Samples,
     Step,
     TaskMap,
+    UnsupportedError,
     hookimpl,
 )
 from metapipe.numerics import (
     apply,
     before_adaptation,
+    by_step,
     inner_loop,
     normalisation_names,
     own,
     partition,
+    policy,
+    query_loss,
     require_own_layers,
     support_loss,
     support_statistics,
@@ -51,7 +55,8 @@ class MAML(Algorithm):
         "Finn, Abbeel & Levine, ICML 2017, https://arxiv.org/abs/1703.03400"
     )
     equations: ClassVar[str] = (
-        "eq. 1 and algorithm 2 (algorithm 1 for regression); first order: section 5.2"
+        "eq. 1 and algorithm 2 (1 for regression, 3 for control, whose outer step is "
+        "plain descent, not TRPO); first order: section 5.2"
     )
     departures: ClassVar[str] = (
         "clipping is of the gradient's norm (the reference: each element, to 10); "
@@ -59,7 +64,9 @@ class MAML(Algorithm):
         "mini-ImageNet); the head begins as torch's layers do (model.head=normal is "
         "the Omniglot code's)"
     )
-    kinds: ClassVar[frozenset[Kind]] = frozenset({"classification", "regression"})
+    kinds: ClassVar[frozenset[Kind]] = frozenset(
+        {"classification", "regression", "control"}
+    )
 
     inner_lr: PositiveFloat = 0.4
     """Step size of the inner loop (alpha in eq. 1), for the loss of `inner_loss`."""
@@ -89,21 +96,36 @@ class MAML(Algorithm):
     hand, so that queries predicted together see each other (transductive), or those of
     the support set after adaptation (inductive, which is no MAML's in print)."""
 
+    def check(self, trained: Problem, asked: Problem) -> None:
+        """As anywhere; statistics of a support set are of samples."""
+        super().check(trained, asked)
+        if trained.kind == "control" and self.statistics == "support":
+            raise UnsupportedError(
+                "statistics = support is for samples, and control has trajectories: "
+                "use -s algorithm.statistics=batch"
+            )
+
     def build(self, model: Model, problem: Problem) -> nn.Module:
-        """The model with its head."""
-        network = super().build(model, problem)
+        """The model with its head; a policy in worlds."""
+        network = policy(model, problem, self.statistics)
         if self.statistics == "support":
             require_own_layers(network)
         return network
 
     def adapt(
-        self, network: nn.Module, meta: Meta, support: Samples, ways: int
+        self, network: nn.Module, meta: Meta, support: Drawn, ways: int
     ) -> Params:
         """`test_steps` of gradient descent on the support loss; and the statistics of
         the support set (`statistics.*`), if queries are normalised by them."""
         steps = self.inner_steps if self.test_steps is None else self.test_steps
         adapted = self._descend(network, meta.params, support, steps)
         return self._complete(network, adapted, support)
+
+    def rounds(self, *, training: bool) -> int:
+        """One for each step."""
+        if training or self.test_steps is None:
+            return self.inner_steps
+        return self.test_steps
 
     def unadapted(self, network: nn.Module, meta: Meta) -> Params | None:
         """The initialisation itself; none if queries need statistics of a support
@@ -122,23 +144,24 @@ class MAML(Algorithm):
     ) -> Step:
         """Gradient of the mean query loss at theta' (algorithm 2, line 10)."""
 
-        def query_loss(
-            params: Params, support: Samples, query: Samples
+        def loss(
+            params: Params, support: Drawn, query: Drawn
         ) -> tuple[Tensor, Metrics]:
             adapted = self._descend(network, params, support, self.inner_steps)
             adapted = self._complete(network, adapted, support)
-            outputs = self.predict(network, meta, adapted, query.inputs)
-            return task_loss(outputs, query.targets)
+            return query_loss(
+                lambda inputs: self.predict(network, meta, adapted, inputs), query
+            )
 
-        grads, metrics = over.gradient(query_loss, meta.params, episodes)
+        grads, metrics = over.gradient(loss, meta.params, episodes)
         return Step(grads, metrics, meta.state)
 
     def judge(
         self,
         network: nn.Module,
         meta: Meta,
-        support: Samples,
-        query: Samples,
+        support: Drawn,
+        query: Drawn,
         predict: Predict,
     ) -> Metrics | None:
         """With `curve`, figures after every step of adaptation."""
@@ -161,9 +184,7 @@ class MAML(Algorithm):
         """Names of the parameters that the inner loop leaves as they are."""
         return () if self.adapt_normalisation else normalisation_names(network)
 
-    def _complete(
-        self, network: nn.Module, adapted: Params, support: Samples
-    ) -> Params:
+    def _complete(self, network: nn.Module, adapted: Params, support: Drawn) -> Params:
         """All that predicting a query needs."""
         if self.statistics == "batch":
             return adapted
@@ -171,18 +192,19 @@ class MAML(Algorithm):
         return {**adapted, **{f"statistics.{k}": value for k, value in found.items()}}
 
     def _descend(
-        self, network: nn.Module, params: Params, support: Samples, steps: int
+        self, network: nn.Module, params: Params, support: Drawn, steps: int
     ) -> Params:
         """theta' = theta - alpha * gradient of the support loss (eq. 1), repeatedly."""
         fixed, params = partition(params, self.fixed(network))
-        adapted = inner_loop(
-            support_loss(network, support, fixed, scale=self.inner_loss),
-            params,
-            lr=self.inner_lr,
-            steps=steps,
-            second_order=not self.first_order,
-        )
-        return {**adapted, **fixed}
+        for part in by_step(support, steps):
+            params = inner_loop(
+                support_loss(network, part, fixed, scale=self.inner_loss),
+                params,
+                lr=self.inner_lr,
+                steps=1,
+                second_order=not self.first_order,
+            )
+        return {**params, **fixed}
 
 
 @hookimpl

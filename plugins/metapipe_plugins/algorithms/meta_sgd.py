@@ -16,25 +16,29 @@ from torch import Tensor, nn
 
 from metapipe import (
     Algorithm,
+    Drawn,
     Episodes,
     Group,
     Kind,
     Meta,
     Metrics,
+    Model,
     Params,
+    Problem,
     Register,
-    Samples,
     Step,
     TaskMap,
     hookimpl,
 )
 from metapipe.numerics import (
     apply,
+    by_step,
     inner_loop,
     normalisation_names,
     partition,
+    policy,
+    query_loss,
     support_loss,
-    task_loss,
 )
 
 RATE = "rate."
@@ -50,7 +54,9 @@ class MetaSGD(Algorithm):
         "rates begin at a constant, where the paper draws them; parameters of "
         "normalisation layers have no rate unless adapt_normalisation is on"
     )
-    kinds: ClassVar[frozenset[Kind]] = frozenset({"classification", "regression"})
+    kinds: ClassVar[frozenset[Kind]] = frozenset(
+        {"classification", "regression", "control"}
+    )
 
     initial_rate: PositiveFloat = 0.1
     """Every rate (alpha) before training, for the loss of `inner_loss`."""
@@ -70,6 +76,10 @@ class MetaSGD(Algorithm):
         """Step sizes are learned, and not to be decayed."""
         return (Group(RATE, decays=False),)
 
+    def build(self, model: Model, problem: Problem) -> nn.Module:
+        """The model with its head; a policy in worlds."""
+        return policy(model, problem, self.statistics)
+
     def init(self, network: nn.Module) -> Meta:
         """theta is the network's own, alpha has its very shape."""
         meta = Meta.of(network)
@@ -82,7 +92,7 @@ class MetaSGD(Algorithm):
         return Meta({**meta.params, **rates}, meta.state)
 
     def adapt(
-        self, network: nn.Module, meta: Meta, support: Samples, ways: int
+        self, network: nn.Module, meta: Meta, support: Drawn, ways: int
     ) -> Params:
         """theta' = theta - alpha o gradient of the support loss (eq. 3)."""
         return self._step(network, meta.params, support)
@@ -102,16 +112,16 @@ class MetaSGD(Algorithm):
     ) -> Step:
         """Of the mean query loss at theta', for theta and alpha (eq. 4)."""
 
-        def query_loss(
-            params: Params, support: Samples, query: Samples
+        def loss(
+            params: Params, support: Drawn, query: Drawn
         ) -> tuple[Tensor, Metrics]:
             adapted = self._step(network, params, support)
-            return task_loss(apply(network, adapted, query.inputs), query.targets)
+            return query_loss(lambda inputs: apply(network, adapted, inputs), query)
 
-        grads, metrics = over.gradient(query_loss, meta.params, episodes)
+        grads, metrics = over.gradient(loss, meta.params, episodes)
         return Step(grads, metrics, meta.state)
 
-    def _step(self, network: nn.Module, params: Params, support: Samples) -> Params:
+    def _step(self, network: nn.Module, params: Params, support: Drawn) -> Params:
         rates = {
             name.removeprefix(RATE): rate
             for name, rate in params.items()
@@ -119,14 +129,15 @@ class MetaSGD(Algorithm):
         }
         theta = {k: p for k, p in params.items() if not k.startswith(RATE)}
         moved, fixed = partition(theta, rates)
-        adapted = inner_loop(
-            support_loss(network, support, fixed, scale=self.inner_loss),
-            moved,
-            lr=rates,
-            steps=1,
-            second_order=True,
-        )
-        return {**adapted, **fixed}
+        for part in by_step(support, 1):
+            moved = inner_loop(
+                support_loss(network, part, fixed, scale=self.inner_loss),
+                moved,
+                lr=rates,
+                steps=1,
+                second_order=True,
+            )
+        return {**moved, **fixed}
 
 
 @hookimpl

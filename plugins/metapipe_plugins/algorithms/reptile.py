@@ -7,6 +7,7 @@ below are those of the paper; details are those of the authors' code.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
@@ -15,24 +16,30 @@ from torch import Tensor, nn
 
 from metapipe import (
     Algorithm,
+    Drawn,
     Episodes,
     Kind,
     Meta,
     Metrics,
+    Model,
     Params,
+    Problem,
     Register,
     Samples,
     Step,
     TaskMap,
+    Trajectories,
     hookimpl,
 )
 from metapipe.data import fixed_order
 from metapipe.numerics import (
     apply,
     before_adaptation,
+    by_step,
     gradient,
+    policy,
+    query_loss,
     support_loss,
-    task_loss,
 )
 
 MOMENT = "moment."
@@ -71,7 +78,9 @@ class Reptile(Algorithm):
         "instead of once a task; a mini-batch larger than the task is cut, where the "
         "reference repeats examples; the head begins as torch's layers do"
     )
-    kinds: ClassVar[frozenset[Kind]] = frozenset({"classification", "regression"})
+    kinds: ClassVar[frozenset[Kind]] = frozenset(
+        {"classification", "regression", "control"}
+    )
     recommended: ClassVar[dict[str, object]] = {
         "model.features": "flatten",
         "model.scale": True,
@@ -111,6 +120,10 @@ class Reptile(Algorithm):
     """Normalisation layers use the batch at hand, always: queries predicted together
     see each other (transductive)."""
 
+    def build(self, model: Model, problem: Problem) -> nn.Module:
+        """The model with its head; a policy in worlds."""
+        return policy(model, problem, self.statistics)
+
     def init(self, network: nn.Module) -> Meta:
         """The network's own parameters, phi, and Adam's moments."""
         meta = Meta.of(network)
@@ -119,14 +132,22 @@ class Reptile(Algorithm):
         return Meta(meta.params, {**moments, STEPS: steps})
 
     def adapt(
-        self, network: nn.Module, meta: Meta, support: Samples, ways: int
+        self, network: nn.Module, meta: Meta, support: Drawn, ways: int
     ) -> Params:
-        """`test_steps` on mini-batches of the support set; all parameters move."""
+        """`test_steps` on mini-batches of the support set; all parameters move. In
+        worlds, a step on each round of trajectories."""
+        if isinstance(support, Trajectories):
+            return self._train(network, meta, by_step(support, 0)).params
         count = support.targets.shape[0]
         order = fixed_order(count, self.test_steps * min(self.test_batch, count))
         rows = torch.from_numpy(order).to(support.inputs.device)
         batches = Samples(*(tensor[rows] for tensor in support))
-        return self._train(network, meta, batches, self.test_steps).params
+        parts = _cut(batches, self.test_steps)
+        return self._train(network, meta, parts).params
+
+    def rounds(self, *, training: bool) -> int:
+        """One for each step."""
+        return self.inner_steps if training else self.test_steps
 
     def unadapted(self, network: nn.Module, meta: Meta) -> Params:
         """The initialisation itself."""
@@ -145,8 +166,8 @@ class Reptile(Algorithm):
         plain gradient descent with step size epsilon is Reptile's update. The query set
         serves the figures only."""
 
-        def results(support: Samples, query: Samples) -> Metrics:
-            inner = self._train(network, meta, support, self.inner_steps)
+        def results(support: Drawn, query: Drawn) -> Metrics:
+            inner = self._train(network, meta, _cut(support, self.inner_steps))
             figures = _figures(network, inner.params, query)
             before = before_adaptation(_figures(network, meta.params, query))
             moments = {MOMENT + k: m for k, m in inner.moments.items()}
@@ -166,7 +187,10 @@ class Reptile(Algorithm):
 
     def mini_batches(self, episodes: Episodes) -> Episodes:
         """With the support sets laid out as the mini-batches to come, one after the
-        other: each set is shuffled, used up, and shuffled again."""
+        other: each set is shuffled, used up, and shuffled again. Rounds of trajectories
+        stay as they are."""
+        if isinstance(episodes.support, Trajectories):
+            return episodes
         tasks, count = episodes.support.targets.shape[:2]
         length = self.inner_steps * min(self.inner_batch, count)
         passes = -(-length // count)
@@ -176,16 +200,11 @@ class Reptile(Algorithm):
         support = Samples(*(t[rows, orders] for t in episodes.support))
         return episodes._replace(support=support)
 
-    def _train(
-        self, network: nn.Module, meta: Meta, batches: Samples, steps: int
-    ) -> Inner:
-        """`steps` of the inner optimiser on as many mini-batches, from phi on."""
+    def _train(self, network: nn.Module, meta: Meta, parts: Sequence[Drawn]) -> Inner:
+        """A step of the inner optimiser on each part, from phi on."""
         inner = self._start(meta)
-        size = batches.targets.shape[0] // steps
-        for step in range(steps):
-            part = slice(step * size, (step + 1) * size)
-            loss = support_loss(network, Samples(*(t[part] for t in batches)))
-            grads, _ = gradient(loss, inner.params)
+        for part in parts:
+            grads, _ = gradient(support_loss(network, part), inner.params)
             inner = self._step(inner, grads)
         return inner
 
@@ -214,8 +233,17 @@ class Reptile(Algorithm):
         return Inner(params, moments, steps)
 
 
-def _figures(network: nn.Module, params: Params, query: Samples) -> Metrics:
-    return task_loss(apply(network, params, query.inputs), query.targets)[1]
+def _cut(batches: Drawn, steps: int) -> Sequence[Drawn]:
+    """The mini-batches that were laid out one after the other, or the rounds."""
+    if isinstance(batches, Trajectories):
+        return by_step(batches, steps)
+    size = batches.targets.shape[0] // steps
+    cuts = [slice(step * size, (step + 1) * size) for step in range(steps)]
+    return [Samples(*(tensor[cut] for tensor in batches)) for cut in cuts]
+
+
+def _figures(network: nn.Module, params: Params, query: Drawn) -> Metrics:
+    return query_loss(lambda inputs: apply(network, params, inputs), query)[1]
 
 
 @hookimpl

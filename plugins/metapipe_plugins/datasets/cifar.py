@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from metapipe import Register, Source, Split, hookimpl
+from metapipe import Kind, Register, Source, Split, hookimpl
 from metapipe.data import ImageEncoder
 from metapipe_plugins.parts.data.augmented import Augment, augmented
 from metapipe_plugins.parts.data.class_folders import ClassFolders, find_roots
@@ -62,6 +62,7 @@ class CifarSplit(PictureInputs):
 class CifarFS(CifarSplit):
     """CIFAR-100 with 64 / 16 / 20 random classes."""
 
+    kind: ClassVar[Kind | None] = "classification"
     paper: ClassVar[str] = (
         "Bertinetto et al., ICLR 2019, https://arxiv.org/abs/1805.08136"
     )
@@ -77,6 +78,7 @@ class CifarFS(CifarSplit):
 class FC100(CifarSplit):
     """CIFAR-100 with 60 / 20 / 20 classes of different superclasses."""
 
+    kind: ClassVar[Kind | None] = "classification"
     paper: ClassVar[str] = (
         "Oreshkin, Rodriguez & Lacoste, NeurIPS 2018, https://arxiv.org/abs/1805.10123"
     )

@@ -14,7 +14,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from metapipe import Dataset, Register, Split, hookimpl
+from metapipe import (
+    Dataset,
+    Kind,
+    Register,
+    Split,
+    hookimpl,
+)
 from metapipe.data import (
     Bytes,
     ImageClass,
@@ -38,6 +44,7 @@ ENCODER = ImageEncoder(height=8, width=8, channels=1, fit="stretch")
 class Digits(Dataset):
     """Small digits in four orientations: quick to try things on."""
 
+    kind: ClassVar[Kind | None] = "classification"
     paper: ClassVar[str] = "Alpaydin & Kaynak 1998, https://doi.org/10.24432/C50P49"
     recommended: ClassVar[dict[str, object]] = {"model.blocks": 3}
 

@@ -30,7 +30,13 @@ from PIL import Image, ImageFilter, features
 from PIL import __version__ as pillow_version
 from pydantic import Field
 
-from metapipe import Dataset, Register, Split, hookimpl
+from metapipe import (
+    Dataset,
+    Kind,
+    Register,
+    Split,
+    hookimpl,
+)
 from metapipe.data import (
     Bank,
     Bytes,
@@ -99,6 +105,7 @@ class Glyphs(Dataset):
     """Letters of the DejaVu fonts: 556 to train on, 135 Cyrillic ones to validate, 141
     Armenian and Georgian ones to test."""
 
+    kind: ClassVar[Kind | None] = "classification"
     paper: ClassVar[str] = "The DejaVu fonts, https://dejavu-fonts.github.io"
     recommended: ClassVar[dict[str, object]] = {
         "task.queries": 5,

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from metapipe import Dataset, Register, Source, Split, hookimpl
+from metapipe import Dataset, Kind, Register, Source, Split, hookimpl
 from metapipe.data import ImageEncoder
 from metapipe_plugins.parts.data.augmented import Augment, augmented
 from metapipe_plugins.parts.data.class_folders import ClassFolders, find_roots
@@ -23,6 +23,7 @@ from metapipe_plugins.parts.data.required import require_root
 class MiniImageNet(Dataset):
     """100 classes of ImageNet with 600 pictures each; Ravi & Larochelle's split."""
 
+    kind: ClassVar[Kind | None] = "classification"
     paper: ClassVar[str] = (
         "Vinyals et al., NIPS 2016, https://arxiv.org/abs/1606.04080; split of Ravi & "
         "Larochelle, ICLR 2017"

@@ -19,6 +19,7 @@ from pydantic import Field, NonNegativeInt
 from metapipe import (
     DataError,
     Encoder,
+    Kind,
     PathError,
     Register,
     Source,
@@ -68,6 +69,7 @@ Rotations = Literal["none", "classes", "random"]
 class Omniglot(PictureInputs):
     """Handwritten characters; MAML's split and rotations unless told otherwise."""
 
+    kind: ClassVar[Kind | None] = "classification"
     paper: ClassVar[str] = (
         "Lake, Salakhutdinov & Tenenbaum, Science 2015, "
         "https://doi.org/10.1126/science.aab3050"

@@ -20,6 +20,7 @@ from pydantic import model_validator
 from metapipe import (
     Dataset,
     Episodes,
+    Kind,
     Register,
     Samples,
     Source,
@@ -36,6 +37,7 @@ Numbers = NDArray[np.float64]
 class Sinusoid(Dataset):
     """Waves of random amplitude and phase, without noise."""
 
+    kind: ClassVar[Kind | None] = "regression"
     paper: ClassVar[str] = (
         "Finn, Abbeel & Levine, ICML 2017, https://arxiv.org/abs/1703.03400, sec. 5.1"
     )

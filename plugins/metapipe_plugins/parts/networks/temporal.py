@@ -93,10 +93,16 @@ class AttentionBlock(nn.Module):
 
 
 class Snail(nn.Module):
-    """Attention and temporal convolutions in turn, and logits at the end."""
+    """Attention and temporal convolutions in turn, and logits at the end, if there are
+    `ways`."""
 
     def __init__(
-        self, inside: int, ways: int, length: int, filters: int, literal_dilation: bool
+        self,
+        inside: int,
+        ways: int | None,
+        length: int,
+        filters: int,
+        literal_dilation: bool,
     ) -> None:
         super().__init__()
         self.attention1 = AttentionBlock(inside, 64, 32)
@@ -106,11 +112,17 @@ class Snail(nn.Module):
         size = self.attention2.outside
         self.tc2 = TCBlock(size, length, filters, literal_dilation)
         self.attention3 = AttentionBlock(self.tc2.outside, 512, 256)
-        self.head = nn.Linear(self.attention3.outside, ways)
+        self.outside = self.attention3.outside
+        if ways is not None:
+            self.head = nn.Linear(self.outside, ways)
 
     def forward(self, support: Tensor, query: Tensor) -> Tensor:
         """(..., n, c) and (..., m, c) -> logits (..., m, ways)."""
         return self.head(self.streams(support, query)[1])  # type: ignore[no-any-return]
+
+    def positions(self, sequence: Tensor) -> Tensor:
+        """(..., n, c) -> what a head sees at each position, (..., n, outside)."""
+        return self.streams(sequence, sequence[..., :1, :])[0]
 
     def streams(self, support: Tensor, query: Tensor) -> Streams:
         """What the head sees, at every position."""

@@ -1,0 +1,128 @@
+"""SNAIL in worlds: a sequence model that reads what was seen, done and rewarded.
+
+Mishra, Rohaninejad, Chen & Abbeel, "A Simple Neural Attentive Meta-Learner", ICLR 2018,
+section 5.2. The stack of blocks is that of SNAIL.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from pydantic import PositiveInt
+from torch import Tensor, nn
+
+from metapipe import (
+    Meta,
+    Model,
+    Params,
+    Problem,
+    Register,
+    Seen,
+    Trajectories,
+    hookimpl,
+)
+from metapipe.numerics import apply
+from metapipe_plugins.parts.networks.temporal import Snail
+from metapipe_plugins.parts.policies.actor_critic import (
+    ActorCritic,
+    Heads,
+    Inputs,
+    one_step,
+    shifted,
+)
+
+
+class SNAILRL(ActorCritic):
+    """Read a trial so far as a sequence; the sequence is what is learned."""
+
+    paper: ClassVar[str] = (
+        "Mishra, Rohaninejad, Chen & Abbeel, ICLR 2018, "
+        "https://arxiv.org/abs/1707.03141"
+    )
+    equations: ClassVar[str] = (
+        "section 3 (DenseBlock, TCBlock, AttentionBlock) and 5.2; PPO: Schulman et al. "
+        "2017, eq. 9"
+    )
+    departures: ClassVar[str] = (
+        "the outer step is PPO's (the paper: TRPO); the value is the same stack's; the "
+        "blocks are of the sizes of the paper's classifier"
+    )
+    recommended: ClassVar[dict[str, object]] = {
+        "run.model": "identity",
+        "task.shots": 0,
+        "training.tasks": 512,
+        "training.passes": 5,
+        "training.clip": 1.0,
+    }
+
+    embedding: PositiveInt = 32
+    """Length of the vector that a step becomes."""
+
+    filters: PositiveInt = 16
+    """Filters of each temporal convolution."""
+
+    span: PositiveInt = 16
+    """Steps that each of the two stacks of temporal convolutions spans; attention sees
+    all."""
+
+    def build(self, model: Model, problem: Problem) -> nn.Module:
+        """The model's features, the stack, and what it says."""
+        return Network(model, problem, self)
+
+    def begin(
+        self, network: nn.Module, meta: Meta, adapted: Params, count: int
+    ) -> Params:
+        """An empty sequence."""
+        some = next(iter(meta.params.values()))
+        return {"sequence": some.new_zeros(count, 0, self.embedding)}
+
+    def act(
+        self,
+        network: nn.Module,
+        meta: Meta,
+        adapted: Params,
+        memory: Params,
+        seen: Seen,
+    ) -> tuple[Tensor, Params]:
+        """What is said after the sequence, which is then longer by a step."""
+        sequence = memory["sequence"]
+        found = apply(network, meta.params, sequence, *one_step(seen))[:, -1]
+        outputs, step = found[:, : -self.embedding], found[:, -self.embedding :]
+        return outputs, {"sequence": torch.cat([sequence, step[:, None]], 1)}
+
+    def retrace(
+        self, network: nn.Module, meta: Meta, adapted: Params, drawn: Trajectories
+    ) -> Tensor:
+        """All positions at once."""
+        nothing = self.begin(network, meta, adapted, len(drawn.rewards))["sequence"]
+        found = apply(network, meta.params, nothing, *shifted(drawn))
+        return found[..., : -self.embedding]
+
+
+class Network(nn.Module):
+    """Reads what is seen, and speaks."""
+
+    def __init__(self, model: Model, problem: Problem, settings: SNAILRL) -> None:
+        super().__init__()
+        self.inputs = Inputs(model, problem)
+        self.embed = nn.Linear(self.inputs.length, settings.embedding)
+        self.stack = Snail(
+            settings.embedding, None, settings.span, settings.filters, False
+        )
+        self.heads = Heads(self.stack.outside, problem)
+
+    def forward(self, sequence: Tensor, *seen: Tensor) -> Tensor:
+        """Steps so far (n, t, embedding) and those that follow, (n, H, ...) -> what is
+        said and what is remembered at each that follows, (n, H, outputs +
+        embedding)."""
+        steps = self.embed(self.inputs(*seen)).relu()
+        whole = torch.cat([sequence, steps], 1)
+        said = self.heads(self.stack.positions(whole)[:, sequence.shape[1] :])
+        return torch.cat([said, steps], -1)
+
+
+@hookimpl
+def register_algorithms(register: Register) -> None:
+    """Offer SNAIL in worlds."""
+    register("snail-rl", SNAILRL)

@@ -1,0 +1,199 @@
+"""Policies that remember, trained by proximal policy optimisation (PPO).
+
+Schulman, Wolski, Dhariwal, Radford & Klimov, "Proximal Policy Optimization Algorithms",
+2017, eq. 7 and 9. What is learned of a task is in the memory: nothing is adapted.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, NonNegativeFloat
+from torch import Tensor, nn
+
+from metapipe import (
+    Drawn,
+    Episodes,
+    Kind,
+    Meta,
+    Metrics,
+    Model,
+    Params,
+    Problem,
+    Recurrent,
+    Seen,
+    Step,
+    TaskMap,
+    Trajectories,
+)
+from metapipe.numerics import (
+    advantages,
+    clipped_surrogate,
+    discounted,
+    divergence,
+    entropy,
+    gradient,
+    mean_of,
+    return_figures,
+    rewards_to_go,
+    standardised,
+)
+from metapipe_plugins.parts.heads.features import feature_length, vector_features
+
+
+class ActorCritic(Recurrent):
+    """A policy that remembers, and a value that says what it expects."""
+
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"control"})
+    needs_support: ClassVar[bool] = False
+
+    discount: Annotated[float, Field(ge=0, le=1)] = 0.99
+    """What a reward is worth one step later (gamma)."""
+
+    decay: Annotated[float, Field(ge=0, le=1)] = 0.3
+    """How far advantages look beyond the value (lambda): 1 for all rewards to come, 0
+    for the next and what is expected then."""
+
+    clip: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """How far the ratio of probabilities of an action may go from 1 before more of it
+    is worth nothing (epsilon)."""
+
+    value_weight: NonNegativeFloat = 0.5
+    """Weight of the value's squared error."""
+
+    entropy_weight: NonNegativeFloat = 0.01
+    """Weight of the policy's entropy, in nats, by which it goes on trying."""
+
+    statistics: Literal["batch"] = "batch"
+    """A policy has no statistics to keep."""
+
+    def rounds(self, *, training: bool) -> int:
+        """None: it learns while it acts."""
+        return 0
+
+    def adapt(
+        self, network: nn.Module, meta: Meta, support: Drawn, ways: int
+    ) -> Params:
+        """Nothing."""
+        return {}
+
+    def unadapted(self, network: nn.Module, meta: Meta) -> Params:
+        """Nothing."""
+        return {}
+
+    def meta_gradient(
+        self, network: nn.Module, meta: Meta, episodes: Episodes, over: TaskMap
+    ) -> Step:
+        """Of the clipped surrogate, the value's error and the entropy, of all tasks in
+        one call: none has parameters of its own."""
+        drawn = Trajectories(*(tensor.flatten(0, 1) for tensor in episodes.query))
+
+        def loss(params: Params) -> tuple[Tensor, Metrics]:
+            outputs = self.retrace(network, Meta(params, meta.state), {}, drawn)
+            return self._loss(outputs, drawn)
+
+        gradients, told = gradient(loss, meta.params)
+        count = len(episodes.tasks)
+        figures = {name: figure.expand(count) for name, figure in told.items()}
+        return Step(gradients, {**return_figures(episodes), **figures}, meta.state)
+
+    def _loss(self, outputs: Tensor, drawn: Trajectories) -> tuple[Tensor, Metrics]:
+        said, value = outputs[..., :-1], outputs[..., -1]
+        acted = drawn._replace(outputs=drawn.outputs[..., :-1])
+        worths, aim = self._credit(drawn)
+        gain = clipped_surrogate(said, acted, worths, self.clip)
+        error = mean_of((value - aim).square(), drawn.real)
+        uncertain = mean_of(entropy(said, drawn.targets), drawn.real)
+        apart = mean_of(divergence(acted.outputs, said, drawn.targets), drawn.real)
+        total = self.value_weight * error - gain - self.entropy_weight * uncertain
+        told = {
+            "surrogate": total,
+            "kl": apart,
+            "entropy": uncertain,
+            "value_error": error,
+        }
+        return total, {name: figure.detach() for name, figure in told.items()}
+
+    def _credit(self, drawn: Trajectories) -> tuple[Tensor, Tensor]:
+        """What each action was worth, and what the value should have said.
+
+        The value is a mean reward for each step to come, so that its scale is that of
+        rewards, whatever the horizon.
+        """
+        ahead = discounted(drawn.real.to(drawn.rewards.dtype), self.discount)
+        expected = drawn.outputs[..., -1] * ahead
+        gained = advantages(drawn, expected, self.discount, self.decay)
+        aim = rewards_to_go(drawn, self.discount) / ahead.clamp(min=1)
+        return standardised(gained, drawn.real), aim
+
+
+class Inputs(nn.Module):
+    """What a policy that remembers is told, as vectors: the model's features of the
+    observation, the action before as ones and zeros, its reward, and whether an inner
+    episode ended, or there was one at all."""
+
+    def __init__(self, model: Model, problem: Problem) -> None:
+        super().__init__()
+        self.features = vector_features(model, problem, "batch")
+        self.actions = problem.outputs
+        length = feature_length(self.features, problem.shape)
+        self.length = length + problem.outputs + 3
+
+    def forward(
+        self,
+        inputs: Tensor,
+        actions: Tensor,
+        rewards: Tensor,
+        ended: Tensor,
+        begun: Tensor,
+    ) -> Tensor:
+        """(n, H, ...) each -> (n, H, length)."""
+        seen = self.features(inputs.flatten(0, 1)).unflatten(0, rewards.shape)
+        if not actions.is_floating_point():
+            actions = F.one_hot(actions, self.actions)
+        before = [actions * begun[..., None], rewards[..., None]]
+        flags = torch.stack([ended, begun], -1)
+        return torch.cat([part.to(rewards) for part in (seen, *before, flags)], -1)
+
+
+class Heads(nn.Module):
+    """What a policy says, from what it remembers: of actions, and the value."""
+
+    def __init__(self, inside: int, problem: Problem) -> None:
+        super().__init__()
+        self.policy = nn.Linear(inside, problem.outputs)
+        self.value = nn.Linear(inside, 1)
+        with torch.no_grad():
+            self.policy.weight.mul_(0.01)  # all actions are alike at first
+        if problem.actions == "continuous":
+            self.log_std = nn.Parameter(torch.zeros(problem.outputs))
+
+    def forward(self, memory: Tensor) -> Tensor:
+        """(..., inside) -> (..., outputs of the policy, 1)."""
+        said = [self.policy(memory)]
+        if hasattr(self, "log_std"):
+            said.append(self.log_std.expand_as(said[0]))
+        return torch.cat([*said, self.value(memory)], -1)
+
+
+def shifted(drawn: Trajectories) -> Seen:
+    """What was seen at each step of trajectories (n, H, ...)."""
+
+    def before(tensor: Tensor) -> Tensor:
+        return torch.cat([torch.zeros_like(tensor[:, :1]), tensor[:, :-1]], 1)
+
+    begun = before(torch.ones_like(drawn.real))
+    return Seen(
+        drawn.inputs,
+        before(drawn.targets),
+        before(drawn.rewards),
+        before(drawn.ends),
+        begun,
+    )
+
+
+def one_step(seen: Seen) -> Seen:
+    """The same (n, ...) as sequences of one step (n, 1, ...)."""
+    return Seen(*(tensor[:, None] for tensor in seen))

@@ -1,0 +1,199 @@
+"""Worlds of gymnasium as an arena; imported where gymnasium is installed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces.utils import is_space_dtype_shape_equiv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers import ClipAction, FlattenObservation, RescaleAction
+
+from metapipe import Arena, SourceFacts, Task, UnsupportedError
+from metapipe.data import random_returns
+
+Env = gymnasium.Env[Any, Any]
+Aim = Mapping[str, float]
+"""What a task is, by name."""
+
+logger = logging.getLogger("metapipe")
+
+
+@dataclass
+class GymArena(Arena):
+    """Worlds that gymnasium makes, stepped one after the other.
+
+    Actions of numbers are clipped to [-1, 1], and that is what a world's own bounds
+    are; observations that are no array of numbers are flattened.
+    """
+
+    name: str
+    horizon: int
+    fingerprint: str
+    aims: Callable[[Sequence[Task]], list[Aim]]
+    """What each task is."""
+
+    make: Callable[[Aim], Env]
+    """The world of one."""
+
+    movable: bool = False
+    """Whether a world takes another aim as its attribute `aim`."""
+
+    made: dict[int, tuple[list[Aim], SyncVectorEnv]] = field(default_factory=dict)
+    """Worlds by their number, with their aims: making them takes longer than a
+    trajectory."""
+
+    known: dict[tuple[Task, ...], list[float]] = field(default_factory=dict)
+    """What acting at random brought."""
+
+    def __post_init__(self) -> None:
+        """Raises UnsupportedError for spaces that no policy here fits."""
+        probe = self._opened(self.aims([Task(self.name, "train", 0, 0, 1, 1, 1)])[0])
+        self.spaces = probe.observation_space, probe.action_space
+        probe.close()
+
+    @property
+    def facts(self) -> SourceFacts:
+        """As the spaces say."""
+        seen, chosen = self.spaces
+        shape = tuple(seen.shape or ())
+        if isinstance(chosen, Discrete):
+            return SourceFacts(
+                "control",
+                shape,
+                self.fingerprint,
+                outputs=int(chosen.n),
+                actions="discrete",
+            )
+        return SourceFacts(
+            "control",
+            shape,
+            self.fingerprint,
+            outputs=(chosen.shape or (0,))[0],
+            actions="continuous",
+        )
+
+    def worlds(self, tasks: Sequence[Task], copies: int) -> SyncVectorEnv:
+        """Those of before, with other aims, where they can be had."""
+        aims = [aim for aim in self.aims(tasks) for _ in range(copies)]
+        before, vector = self.made.get(len(aims), ([], None))
+        if vector is None or (before != aims and not self.movable):
+            vector = self._made(aims)
+        elif before != aims:
+            vector.set_attr("aim", aims)
+        self.made[len(aims)] = aims, vector
+        return vector
+
+    def references(self, tasks: Sequence[Task]) -> dict[str, Sequence[float]]:
+        """Of acting at random, once for the same tasks."""
+        key = tuple(tasks)
+        if key not in self.known:
+            self.known[key] = random_returns(self, tasks, tasks[0].queries)
+        return {"random": self.known[key]}
+
+    def _made(self, aims: Sequence[Aim]) -> SyncVectorEnv:
+        """New worlds. Raises UnsupportedError where they are not seen alike."""
+        envs = [self._opened(aim) for aim in aims]
+        for aim, env in zip(aims, envs, strict=True):
+            for space, wanted in zip(
+                (env.observation_space, env.action_space), self.spaces, strict=True
+            ):
+                if not is_space_dtype_shape_equiv(space, wanted):
+                    raise UnsupportedError(
+                        f"{self.name}: tasks differ in their spaces: {space} with "
+                        f"{dict(aim)}, and {wanted} in another: vary something else"
+                    )
+        makers = [lambda env=env: env for env in envs]
+        mode = AutoresetMode.DISABLED
+        return SyncVectorEnv(makers, autoreset_mode=mode, observation_mode="different")
+
+    def _opened(self, aim: Aim) -> Env:
+        """One world, as policies take it."""
+        env = self.make(aim)
+        if not isinstance(env.observation_space, Box):
+            if not env.observation_space.is_np_flattenable:
+                raise UnsupportedError(
+                    f"{self.name}: observations {env.observation_space} have no fixed "
+                    "number of numbers: wrap the world so that they have"
+                )
+            env = FlattenObservation(env)
+        return self._acted_in(env)
+
+    def _acted_in(self, env: Env) -> Env:
+        space = env.action_space
+        if isinstance(space, Discrete) and space.start == 0:
+            return env
+        if not isinstance(space, Box) or len(space.shape) != 1:
+            raise UnsupportedError(
+                f"{self.name}: actions {space} are neither one of so many, from 0 on, "
+                "nor a vector of numbers: wrap the world so that they are"
+            )
+        if not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
+            raise UnsupportedError(
+                f"{self.name}: actions {space} have no bounds: wrap the world by "
+                "gymnasium.wrappers.RescaleAction or one of your own that has"
+            )
+        low, high = np.float32(-1), np.float32(1)
+        return ClipAction(RescaleAction(env, low, high))
+
+
+def made(id: str, steps: int | None, settings: Mapping[str, Any]) -> Env:
+    """The world of that id. Raises UnsupportedError for an unknown id, with the
+    nearest, for settings it does not take, and for packages it needs."""
+    try:
+        return gymnasium.make(id, max_episode_steps=steps, **settings)
+    except gymnasium.error.Error as error:
+        text = " ".join(str(error).split())
+        raise UnsupportedError(f"dataset.id = '{id}': {_unknown(id, text)}") from error
+    except ImportError as error:
+        raise UnsupportedError(
+            f"dataset.id = '{id}': {error}; pip install 'metapipe[mujoco]' for physics"
+        ) from error
+    except TypeError as error:
+        text = " ".join(str(error).split())
+        raise UnsupportedError(
+            f"dataset.id = '{id}': it does not take these settings: {text}"
+        ) from error
+
+
+def _unknown(id: str, text: str) -> str:
+    """What gymnasium says, or the nearest name where it knows none such."""
+    near = get_close_matches(id, list(gymnasium.registry), n=1)
+    if id in gymnasium.registry or not near:
+        return text
+    return f"gymnasium has no such world; did you mean '{near[0]}'?"
+
+
+def quiet_physics() -> None:
+    """Let MuJoCo's C code say what it has to say to the log: it writes on the terminal
+    and into a file else."""
+    try:
+        import mujoco
+    except ImportError:
+        return
+    mujoco.set_mju_user_warning(lambda text: logger.debug("mujoco: %s", text))
+
+
+class Forwards(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """A walker that is paid for a direction, or for a velocity: `aim` says which."""
+
+    def __init__(self, env: Env, aim: Aim) -> None:
+        super().__init__(env)
+        self.aim = aim
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """What the world pays, but for what it pays for going forwards."""
+        seen, reward, ended, late, infos = self.env.step(action)
+        speed = float(infos["x_velocity"])
+        if "direction" in self.aim:
+            paid = self.aim["direction"] * speed
+        else:
+            paid = -abs(speed - self.aim["velocity"])
+        reward = float(reward) - float(infos["reward_forward"]) + paid
+        return seen, reward, ended, late, infos

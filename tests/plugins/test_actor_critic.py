@@ -1,0 +1,144 @@
+"""Policies that remember: RL^2 and SNAIL-RL."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from toy_worlds import CHOICE, GAUSSIAN, drawn
+
+from metapipe import Episodes, Meta, Problem, Seen, Task, Trajectories
+from metapipe.numerics import LocalTaskMap
+from metapipe.settings import TrainingSettings
+from metapipe.testing import TinyModel
+from metapipe.training.learner import Learner, build_learner, problem_of
+from metapipe.training.loop import initial_state, iterations
+from metapipe.training.rollout import collect
+from metapipe_plugins.algorithms.rl2 import RL2
+from metapipe_plugins.algorithms.snail_rl import SNAILRL
+from metapipe_plugins.datasets.bandit import Bandit
+from metapipe_plugins.models.identity import Identity
+
+METHODS = [RL2(width=4), SNAILRL(embedding=5, filters=3, span=4)]
+
+
+def built(method, problem: Problem):
+    """In double precision, and not silent as at first."""
+    torch.manual_seed(0)
+    network = method.build(TinyModel(width=3), problem).double()
+    meta = Meta.of(network)
+    return network, Meta(
+        {k: p + 0.3 * torch.randn_like(p) for k, p in meta.params.items()}
+    )
+
+
+def trial(problem: Problem, tasks: int = 3) -> Trajectories:
+    """(tasks, n, H), with inner episodes that end."""
+    like = torch.nn.Linear(2, problem.policy_outputs).double()
+    found = drawn(like, (tasks,), seed=1, problem=problem)
+    ends = torch.rand(found.rewards.shape) < 0.3
+    return found._replace(ends=ends & found.real)
+
+
+def seen_at(found: Trajectories, step: int) -> Seen:
+    """What a world tells before an action, (n, ...)."""
+    begun = torch.full(found.real[:, 0].shape, step > 0)
+    if step == 0:
+        nothing = [torch.zeros_like(t[:, 0]) for t in (found.targets, found.rewards)]
+        return Seen(found.inputs[:, 0], *nothing, begun, begun)
+    before = (found.targets, found.rewards, found.ends)
+    return Seen(found.inputs[:, step], *(t[:, step - 1] for t in before), begun)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("problem", [GAUSSIAN, CHOICE], ids=lambda p: p.actions)
+def test_acting_step_by_step_is_retracing_it(method, problem) -> None:
+    network, meta = built(method, problem)
+    found = Trajectories(*(t[0] for t in trial(problem)))
+    whole = method.retrace(network, meta, {}, found)
+    assert whole.shape == (4, 5, problem.policy_outputs + 1)
+    memory = method.begin(network, meta, {}, 4)
+    for step in range(5):
+        outputs, memory = method.act(network, meta, {}, memory, seen_at(found, step))
+        torch.testing.assert_close(outputs, whole[:, step], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: type(m).__name__)
+def test_memory_keeps_to_its_trial_and_goes_on_in_it(method) -> None:
+    network, meta = built(method, CHOICE)
+    found = Trajectories(*(t[0] for t in trial(CHOICE)))
+    whole = method.retrace(network, meta, {}, found)
+    rewards = found.rewards.clone()
+    rewards[1, 1] += 1
+    other = method.retrace(network, meta, {}, found._replace(rewards=rewards))
+    same = torch.ones(4, 5, dtype=torch.bool)
+    same[1, 2:] = False  # a reward is told at the next step of its own trial
+    assert torch.equal(whole[same], other[same])
+    changed = (whole - other).abs().amax(-1)
+    assert (changed[1, 2:] > 1e-6).all()
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("problem", [GAUSSIAN, CHOICE], ids=lambda p: p.actions)
+def test_the_gradient_is_that_of_the_loss_that_is_told(method, problem) -> None:
+    """Against central differences, where the policy is not quite that which acted."""
+    network, meta = built(method, problem)
+    query = trial(problem)
+    flat = Trajectories(*(t.flatten(0, 1) for t in query))
+    said = method.retrace(network, meta, {}, flat)
+    said = (said + 0.05 * torch.randn_like(said)).unflatten(0, (3, 4))
+    query = query._replace(outputs=said)
+    recipes = tuple(Task("toy", "train", 0, i, 1, 0, 4) for i in range(3))
+    support = Trajectories(*(t[:, None][:, :0] for t in query))
+
+    episodes = Episodes(recipes, support, query)
+
+    def step(move: dict, scale: float):
+        params = {k: p + scale * move[k] for k, p in meta.params.items()}
+        return method.meta_gradient(network, Meta(params), episodes, LocalTaskMap())
+
+    direction = {k: torch.randn_like(p) for k, p in meta.params.items()}
+    h = 1e-6
+    up, down = (step(direction, s).metrics["surrogate"][0] for s in (h, -h))
+    found = step(direction, 0.0)
+    slope = sum((found.gradients[k] * direction[k]).sum() for k in direction)
+    assert slope.item() == pytest.approx(((up - down) / (2 * h)).item(), rel=1e-5)
+    returns = (query.rewards * query.real).sum(-1).mean(-1)
+    torch.testing.assert_close(found.metrics["loss"], -returns)
+
+
+class Deceived(RL2):
+    """Is told the rewards of other trials."""
+
+    def act(self, network, meta, adapted, memory, seen):
+        seen = seen._replace(rewards=seen.rewards.roll(1, 0))
+        return super().act(network, meta, adapted, memory, seen)
+
+
+def test_what_it_learns_in_a_trial_it_learns_from_rewards() -> None:
+    """Two arms whose means differ by 1.1 in the mean, six pulls: chance brings 0. Told
+    the rewards of other trials, it brings no more than that."""
+    arena = Bandit(arms=2, pulls=6, rewards="gaussian", spread=0.1).open("train")
+    problem = problem_of(arena, 1)
+    settings = TrainingSettings(iterations=40, passes=4, lr=0.01, tasks=128)
+    learner, meta = build_learner(RL2(width=16), Identity(), problem, "cpu", 0)
+    state = initial_state(meta, settings)
+
+    def tasks(seed: int, count: int) -> list[Task]:
+        return [Task("bandit", "train", seed, i, 1, 0, 1) for i in range(count)]
+
+    def played(learner: Learner, seed: int, count: int = 128) -> Episodes:
+        recipes = tasks(seed, count)
+        return collect(learner, state.meta, arena, recipes, training=True)
+
+    def draw(iteration: int) -> list[Episodes]:
+        return [played(learner, iteration)]
+
+    for _ in iterations(learner, state, settings, draw, seed=0):
+        pass
+    deceived = replace(learner, algorithm=Deceived(width=16))
+    gains = [
+        float(played(each, 10**6, 500).query.rewards.sum(-1).mean())
+        for each in (learner, deceived)
+    ]
+    assert gains[0] > 1.5
+    assert abs(gains[1]) < 0.6  # two standard errors of a mean over 500 bandits

@@ -1,0 +1,153 @@
+"""Worlds of gymnasium's: their contract, and what is said of those that do not fit."""
+
+from importlib.util import find_spec
+
+import pytest
+
+from metapipe import MetapipeError, Task
+from metapipe.testing import ArenaContract
+from metapipe_plugins.datasets.gymnasium import (
+    Gymnasium,
+    HalfCheetahDirection,
+    HalfCheetahVelocity,
+)
+
+pytest.importorskip("gymnasium", reason="pip install 'metapipe[gymnasium]'")
+
+needs_physics = pytest.mark.skipif(
+    not (find_spec("mujoco") and find_spec("imageio")),
+    reason="pip install 'metapipe[mujoco]'",
+)
+
+
+class TestPendulum(ArenaContract):
+    dataset = Gymnasium(id="Pendulum-v1", vary={"g": (5.0, 15.0)}, steps=10)
+
+
+class TestCartPole(ArenaContract):
+    dataset = Gymnasium(id="CartPole-v1", steps=30)
+    few_tasks = True  # nothing varies
+
+
+class TestFrozenLake(ArenaContract):
+    dataset = Gymnasium(id="FrozenLake-v1", settings={"is_slippery": True}, steps=10)
+    few_tasks = True  # nothing varies
+
+
+@needs_physics
+class TestHalfCheetahDirection(ArenaContract):
+    dataset = HalfCheetahDirection(steps=5)
+    few_tasks = True  # there are two directions
+
+
+@needs_physics
+class TestHalfCheetahVelocity(ArenaContract):
+    dataset = HalfCheetahVelocity(steps=5)
+
+
+@needs_physics
+def test_a_cheetah_is_paid_for_its_direction() -> None:
+    found = {}
+    for index in range(8):
+        task = Task("x", "train", 0, index, 1, 1, 1)
+        arena = HalfCheetahDirection(steps=5).open("train")
+        worlds = arena.worlds([task], 1)
+        worlds.reset(seed=[3])
+        _, (reward,), _, _, infos = worlds.step(arena.spaces[1].sample()[None] * 0 + 1)
+        (aim,) = worlds.get_attr("aim")
+        cost = infos["reward_ctrl"][0]
+        paid = aim["direction"] * infos["x_velocity"][0]
+        assert reward == pytest.approx(paid + cost)
+        found[aim["direction"]] = float(reward - cost)
+    assert found[1.0] == pytest.approx(-found[-1.0])
+
+
+def test_actions_are_scaled_to_a_worlds_own_bounds() -> None:
+    arena = Gymnasium(id="Pendulum-v1", steps=3).open("train")
+    assert arena.facts.outputs == 1
+    worlds = arena.worlds([Task("x", "train", 0, 0, 1, 1, 1)], 2)
+    seen = []
+    for action in (1.0, 7.0):
+        worlds.reset(seed=[1, 1])
+        seen.append(worlds.step(arena.spaces[1].sample()[None] * [[0], [0]] + action))
+    assert seen[0][0].tolist() == seen[1][0].tolist()
+    assert worlds.envs[0].unwrapped.last_u == 2.0
+
+
+REFUSED = {
+    "": "dataset.id is not given",
+    "Pendlum-v1": r"gymnasium has no such world; did you mean 'Pendulum-v1'\?",
+    "Pendulum-v9": r"gymnasium has no such world; did you mean 'Pendulum-v1'\?",
+}
+
+
+@pytest.mark.parametrize("id", REFUSED)
+def test_a_world_that_is_not_there_is_named(id) -> None:
+    with pytest.raises(MetapipeError, match=REFUSED[id]) as caught:
+        Gymnasium(id=id).open("train")
+    assert caught.value.exit_code == 2
+
+
+@pytest.fixture
+def registered():
+    """Worlds that no policy fits."""
+    import gymnasium
+    import numpy as np
+    from gymnasium.spaces import Box, Discrete, MultiBinary, Sequence
+
+    class Odd(gymnasium.Env):
+        def __init__(self, what="", size=2.0) -> None:
+            whole = Box(-np.inf, np.inf, (2,))
+            spaces = {
+                "sequence": (Sequence(Box(0, 1, (1,))), Discrete(2)),
+                "unbounded": (whole, whole),
+                "binary": (whole, MultiBinary(2)),
+                "differing": (Box(0, 1, (int(size),)), Discrete(2)),
+            }
+            self.observation_space, self.action_space = spaces[what]
+
+    gymnasium.register("Odd-v0", Odd)
+    yield "Odd-v0"
+    del gymnasium.registry["Odd-v0"]
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("sequence", "have no fixed number of numbers"),
+        ("unbounded", "have no bounds: wrap the world by gymnasium.wrappers.Rescale"),
+        ("binary", "are neither one of so many, from 0 on, nor a vector"),
+    ],
+)
+def test_spaces_that_no_policy_fits_are_named(registered, what, told) -> None:
+    with pytest.raises(MetapipeError, match=told) as caught:
+        Gymnasium(id=registered, settings={"what": what}, steps=5).open("train")
+    assert caught.value.exit_code == 2
+
+
+def test_observations_that_differ_between_tasks_are_named(registered) -> None:
+    dataset = Gymnasium(
+        id=registered,
+        settings={"what": "differing"},
+        vary={"size": (1.0, 9.0)},
+        steps=5,
+    )
+    arena = dataset.open("train")
+    with pytest.raises(MetapipeError, match="tasks differ in their spaces") as caught:
+        arena.worlds([Task("x", "train", 0, i, 1, 1, 1) for i in range(6)], 1)
+    assert caught.value.exit_code == 2
+
+
+def test_a_setting_that_the_world_does_not_take_is_named() -> None:
+    with pytest.raises(MetapipeError, match=r"does not take these settings: .*'gg'"):
+        Gymnasium(id="Pendulum-v1", vary={"gg": (0.0, 1.0)}).open("train")
+
+
+def test_without_the_extra_the_line_that_installs_it_is_shown(monkeypatch) -> None:
+    from metapipe_plugins.datasets import gymnasium
+
+    monkeypatch.setattr(gymnasium, "find_spec", lambda name: None)
+    with pytest.raises(MetapipeError, match=r"pip install 'metapipe\[gymnasium\]'"):
+        Gymnasium(id="Pendulum-v1").open("train")
+    with pytest.raises(MetapipeError, match=r"pip install 'metapipe\[mujoco\]'"):
+        HalfCheetahDirection().open("train")
