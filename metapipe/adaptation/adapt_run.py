@@ -19,7 +19,7 @@ from ..runs.workspace import Workspace
 from ..training.evaluation import QueryMode
 from .adaptable import Adaptable
 from .adapted_model import AdaptedModel, save
-from .backbone_run import HEAD, Tables, open_backbone
+from .backbone_run import AUTO, Tables, head_of, open_backbone
 from .judgement import Judgement, evaluation_of, judge
 from .repeats import tell_repeats
 from .task_files import Examples, read_examples, require_ways
@@ -151,17 +151,21 @@ def _opened(workspace: Workspace, run: int | str | None, task: NewTask) -> Adapt
     assert task.backbone is not None
     if task.checkpoint is not None:
         raise UsageError("a checkpoint is of a run, and with a backbone there is none")
-    head = task.head or HEAD
-    return open_backbone(workspace.registry, task.backbone, head, task.settings)
+    return open_backbone(
+        workspace.registry, task.backbone, task.head or AUTO, task.settings
+    )
 
 
 def _typed(workspace: Workspace, run: int | str | None, task: NewTask) -> NewTask:
     """The task with its settings as the plugins that they are of mean them."""
     if not any(task.settings.values()) or (run is None) == (task.backbone is None):
         return task
-    names = {"algorithm": task.head or HEAD, "backbone": task.backbone or ""}
     if run is not None:
-        names["algorithm"] = trained_run(workspace.store, run).algorithm
+        names = {"algorithm": trained_run(workspace.store, run).algorithm}
+    else:
+        backbone = task.backbone or ""
+        head = head_of(workspace.registry, backbone, task.head or AUTO)
+        names = {"algorithm": head, "backbone": backbone}
     kinds: tuple[PluginType, ...] = ("algorithm", "backbone")
     settings: Tables = {
         kind: typed(

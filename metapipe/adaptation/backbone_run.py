@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ..algorithm import Algorithm
 from ..backbone import Backbone
-from ..encoder import Encoder
+from ..encoder import Encoder, Form
 from ..episode import Samples
 from ..errors import UsageError
 from ..events import EpisodeRecord
@@ -28,8 +28,14 @@ from .adapted_model import AdaptedModel, ModelOrigin, adapt
 Tables = Mapping[str, Mapping[str, Any]]
 """Settings by table and name."""
 
-HEAD, MODEL = "logistic", "identity"
-"""What learns from the vectors unless told otherwise, and what is between them."""
+AUTO = "auto"
+"""The head that does best on vectors of a backbone's kind."""
+
+BEST: Mapping[Form, str] = {"file": "discriminant", "row": "logistic"}
+"""Of pictures and of texts: by measurement, see docs/choosing.md."""
+
+MODEL = "identity"
+"""What is between the vectors and the head."""
 
 LEAST = 2
 """Classes of a task; how many there will be is known when it is learned."""
@@ -145,7 +151,7 @@ class BackboneRun:
 def open_backbone(
     registry: Registry,
     name: str,
-    head: str = HEAD,
+    head: str = AUTO,
     settings: Tables | None = None,
 ) -> BackboneRun:
     """A backbone with a head, ready to adapt; `settings` are tables `backbone` and
@@ -155,6 +161,7 @@ def open_backbone(
     trained, and DataError if the backbone lacks something.
     """
     given = {"backbone": {}, "algorithm": {}, **(settings or {})}
+    head = head_of(registry, name, head)
     backbone: Backbone = registry.create("backbone", name, given["backbone"])
     algorithm: Algorithm = registry.create("algorithm", head, given["algorithm"])
     if algorithm.needs_training:
@@ -178,6 +185,15 @@ def open_backbone(
         settings={kind: part.model_dump(mode="json") for kind, part in parts.items()},
         plugins=registry.versions(names),
     )
+
+
+def head_of(registry: Registry, backbone: str, head: str) -> str:
+    """The name of the head that is meant. Raises UnknownNameError for a backbone that
+    is not there."""
+    if head != AUTO:
+        return head
+    chosen = cast("type[Backbone]", registry.entry("backbone", backbone).cls)
+    return BEST[chosen.form]
 
 
 def heads(registry: Registry) -> list[str]:

@@ -33,7 +33,7 @@ from ..store import TaskStore
 from ..training.evaluation import QueryMode
 from .adaptable import Adaptable
 from .adapted_model import AdaptedModel, save
-from .backbone_run import HEAD, open_backbone
+from .backbone_run import AUTO, open_backbone
 from .items import column, encoded, is_items, is_table
 from .trained_run import TrainedRun, open_run
 
@@ -175,7 +175,7 @@ class FewShotClassifier(ClassifierMixin, _FewShot):  # type: ignore[misc]
         run: int | str | None = None,
         *,
         backbone: str | None = None,
-        head: str = HEAD,
+        head: str = AUTO,
         backbone_settings: dict[str, Any] | None = None,
         db: str | None = None,
         checkpoint: str = "best",
@@ -187,7 +187,8 @@ class FewShotClassifier(ClassifierMixin, _FewShot):  # type: ignore[misc]
         """
         run: number or name of a run; "latest" if neither run nor backbone is given.
         backbone: name of a backbone, with which no run is needed.
-        head: name of the algorithm that learns from the backbone's vectors.
+        head: name of the algorithm that learns from the backbone's vectors; by "auto"
+            a discriminant for pictures, a logistic regression for texts.
         backbone_settings: settings of the backbone, such as {"size": 64}.
         settings: settings of the run's algorithm, or of the head, to change.
         db, checkpoint, prediction, project, plugin_paths: as of a FewShotRegressor.

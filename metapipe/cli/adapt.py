@@ -32,7 +32,11 @@ file_type = click.Path(path_type=Path)
 @click.command()
 @click.argument("run", required=False)
 @click.option("--backbone", help="Adapt a frozen network of others instead of a run.")
-@click.option("--head", help="What learns from its vectors.  [default: logistic]")
+@click.option(
+    "--head",
+    help="What learns from its vectors: auto, discriminant, nearest, ridge, logistic, "
+    "or one of your own.  [default: auto]",
+)
 @click.option("--support", type=file_type, required=True, help="A folder a class.")
 @click.option("--query", type=file_type, help="Labelled examples to be judged by.")
 @click.option(

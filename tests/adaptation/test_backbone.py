@@ -72,6 +72,7 @@ def test_a_task_is_learned_without_a_run(project):
 def test_python_has_the_same(project):
     found = metapipe_python.adapt(
         backbone="gradients",
+        head="logistic",
         support=project / "shots",
         query=project / "more",
         settings={"backbone.size": 48, "backbone.cell": 12, "algorithm.C": 3.0},
@@ -94,7 +95,7 @@ def test_it_is_a_run_of_its_own(project):
     shown = metapipe_json("runs", "show", str(found["run"]), cwd=project)
     run = shown.get("run", shown)
     assert (run["status"], run["algorithm"], run["model"]) == (
-        *("completed", "logistic", "identity"),
+        *("completed", "discriminant", "identity"),
     )
     assert (run["dataset"], run["step"], run["ways"]) == ("shots", 0, 3)
     assert run["config"]["backbone"]["size"] == 48
@@ -194,7 +195,11 @@ def test_mistakes_are_one_line(project, tmp_path):
         (shots, "RUN, or --backbone NAME", 2),
         (("--backbone", "gradients", "--support", str(one)), "one class only", 2),
         (("--backbone", "gradients", "--support", "none"), "does not exist", 2),
-        (("--backbone", "gradients", *shots, "--head", "maml"), "not (logistic)", 2),
+        (
+            ("--backbone", "gradients", *shots, "--head", "maml"),
+            "not (discriminant, ",
+            2,
+        ),
         (("--backbone", "gradients", *shots, "--head", "x"), "no algorithm", 2),
         (("latest", *shots, "--head", "logistic"), "a head goes with", 2),
         (
