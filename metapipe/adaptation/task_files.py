@@ -24,6 +24,7 @@ from ..encoder import Encoder
 from ..episode import Samples
 from ..errors import DataError, UsageError, did_you_mean
 from ..problem import Kind
+from ..runs.counting import counted
 
 Read = Callable[[], Any]
 
@@ -62,7 +63,7 @@ def read_examples(
         return _rows(root, encoder, kind, classes)
     rows, broken, found = [], [], set()
     folders = labelled(root, picture_suffixes())
-    for label, name, file in folders:
+    for label, name, file in counted(folders, folders.count, "reading"):
         found.add(label)
         try:
             rows.append((label, name, file.origin, encoder.encode([file.read()])))
