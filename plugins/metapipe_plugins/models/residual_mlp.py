@@ -8,6 +8,7 @@ from where a perceptron with random weights would first have to find back.
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from typing import ClassVar
 
 import torch
@@ -39,9 +40,10 @@ class ResidualMLP(Model):
         """(n, *shape) -> (n, outputs), or features (n, d) of the input's own width."""
         width = math.prod(shape)
         block = Residual(width, self.width, self.power, self.length)
-        if outputs is None:
-            return block
-        return nn.Sequential(block, nn.Linear(width, outputs))
+        modules: OrderedDict[str, nn.Module] = OrderedDict(residual=block)
+        if outputs is not None:
+            modules["head"] = nn.Linear(width, outputs)
+        return nn.Sequential(modules)
 
 
 class Residual(nn.Module):
