@@ -1,7 +1,7 @@
 """metapipe: the pipeline for meta-learning.
 
 The commands are here as functions: `train`, `resume`, `evaluate`, `compare`,
-`confusion`, `verify`, `delete`, `adapt`, `embed`, `predict`.
+`confusion`, `verify`, `delete`, `adapt`, `amend`, `embed`, `predict`.
 What a plugin needs is here and behind four more doors: `metapipe.numerics`,
 `metapipe.data`, `metapipe.store` and `metapipe.testing`. Files below them may move.
 Importing this module does not import torch.
@@ -32,7 +32,7 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .adaptation.estimators import FewShotClassifier, FewShotRegressor
-    from .adaptation.notebook import adapt, embed, load_adapted, predict
+    from .adaptation.notebook import adapt, amend, embed, load_adapted, predict
     from .runs.notebook import (
         compare,
         confusion,
@@ -51,6 +51,7 @@ _LATE = {
     "FewShotRegressor": "adaptation.estimators",
     "TaskStore": "store",
     "adapt": "adaptation.notebook",
+    "amend": "adaptation.notebook",
     "compare": "runs.notebook",
     "confusion": "runs.notebook",
     "delete": "runs.notebook",
@@ -121,6 +122,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "adapt",
+    "amend",
     "compare",
     "confusion",
     "delete",

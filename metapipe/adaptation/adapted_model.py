@@ -29,7 +29,8 @@ from ..training.device import choose_device
 from ..training.evaluation import QueryMode, predict
 from ..training.learner import Learner, constants_of
 from ..training.stored_learner import open_learner
-from ..training.tensor_file import read_tensors, write_tensors
+from ..training.tensor_file import TensorFile, read_tensors, write_tensors
+from .examples import Item
 from .numbers import require_numbers
 
 BATCH = 256
@@ -74,6 +75,11 @@ class AdaptedModel:
 
     encoder: Encoder | None
     origin: ModelOrigin
+    items: tuple[Item, ...] = ()
+    """What the support was made from, if that is known."""
+
+    carries_weights: bool = False
+    """Whether its file has the weights of the backbone."""
 
     def outputs(self, inputs: Tensor, prediction: QueryMode = "alone") -> Tensor:
         """Logits (m, ways), or numbers (m, outputs), of inputs (m, *shape).
@@ -124,8 +130,10 @@ def adapt(
     classes: Sequence[str],
     encoder: Encoder | None,
     origin: ModelOrigin,
+    items: Sequence[Item] = (),
 ) -> AdaptedModel:
-    """Learn a task from its support set: inputs (n, *shape), targets (n,) or (n, k).
+    """Learn a task from its support set: inputs (n, *shape), targets (n,) or (n, k),
+    made from `items`.
 
     Raises UnsupportedError if the algorithm cannot do that many classes.
     """
@@ -139,12 +147,19 @@ def adapt(
         params = learner.algorithm.adapt(
             learner.network, meta, support, max(len(classes), 1)
         )
-    return AdaptedModel(learner, meta, params, support, tuple(classes), encoder, origin)
+    names = tuple(classes)
+    return AdaptedModel(
+        learner, meta, params, support, names, encoder, origin, tuple(items)
+    )
 
 
 def save(adapted: AdaptedModel, path: Path) -> str:
-    """Write one file; returns its SHA-256. Raises WriteError if it cannot be
-    written."""
+    """Write one file; returns its SHA-256.
+
+    Of a task learned by a backbone it has the support's vectors, so that the task can
+    be learned again with other examples. Raises WriteError if it cannot be written, and
+    UnsupportedError if it cannot carry the weights of the backbone.
+    """
     groups = {
         "params": adapted.meta.params,
         "state": adapted.meta.state,
@@ -156,15 +171,34 @@ def save(adapted: AdaptedModel, path: Path) -> str:
         for group, tensors in groups.items()
         for name, tensor in tensors.items()
     }
+    support = adapted.support
     if adapted.learner.normalises_batches:  # a prediction needs the batch it is one of
-        found["support"] = adapted.support.inputs.cpu()
+        found["support"] = support.inputs.cpu()
+    if adapted.origin.backbone:
+        found |= {"support": support.inputs.cpu(), "labels": support.targets.cpu()}
+    if adapted.carries_weights:
+        found |= {f"backbone/{name}": w for name, w in carried_by(adapted).items()}
     header = {
         "problem": asdict(adapted.learner.problem),
         "classes": adapted.classes,
         "encoder": adapted.encoder and adapted.encoder.model_dump(mode="json"),
         "origin": asdict(adapted.origin),
+        "items": adapted.items,
     }
     return write_tensors(path, "adapted", found, header)
+
+
+def carried_by(adapted: AdaptedModel) -> Mapping[str, Tensor]:
+    """The weights of its backbone, by name, for its file. Raises UnsupportedError if a
+    file cannot carry them, and DataError if they are not here."""
+    weights = None if adapted.encoder is None else adapted.encoder.weights()
+    if weights is None:
+        name = getattr(adapted.encoder, "type", "an encoder that is not known")
+        raise UnsupportedError(
+            f"a file cannot carry {name}: leave --self-contained out, and have it "
+            "where the file is used"
+        )
+    return weights
 
 
 def load(path: Path, registry: Registry, device: str = "auto") -> AdaptedModel:
@@ -207,13 +241,47 @@ def _load(path: Path, registry: Registry, device: str) -> AdaptedModel:
         device,
         file,
     )
-    inputs = file.tensors.get("support", torch.empty(0, *problem.shape)).to(device)
-    if learner.normalises_batches and not len(inputs):
+    support, items = _support(file, problem, len(classes))
+    if learner.normalises_batches and not len(support.inputs):
         raise CheckpointError(f"{path} is damaged: it lacks the support set")
-    labels = torch.empty(0, dtype=torch.long)
-    support = Samples(inputs, labels)
-    adapted = file.group("adapted", device)
-    return AdaptedModel(learner, meta, adapted, support, classes, encoder, origin)
+    weights = file.group("backbone", "cpu")
+    if encoder is not None and weights:
+        encoder = encoder.with_weights(weights)
+    return AdaptedModel(
+        learner,
+        meta,
+        params=file.group("adapted", device),
+        support=Samples(*(tensor.to(device) for tensor in support)),
+        classes=classes,
+        encoder=encoder,
+        origin=origin,
+        items=items,
+        carries_weights=bool(weights),
+    )
+
+
+def _support(
+    file: TensorFile, problem: Problem, ways: int
+) -> tuple[Samples, tuple[Item, ...]]:
+    """What the file keeps of it, if anything; labels only with their items."""
+    inputs = file.tensors.get("support", torch.empty(0, *problem.shape))
+    labels = file.tensors.get("labels", torch.empty(0, dtype=torch.long))
+    try:
+        items = tuple(Item(*map(str, item)) for item in file.header.get("items", ()))
+    except TypeError as error:
+        raise CheckpointError(f"{file.path} is damaged: {error}") from error
+    sound = (
+        tuple(inputs.shape[1:]) == problem.shape
+        and inputs.is_floating_point()
+        and labels.dtype == torch.long
+        and labels.ndim == 1
+        and len(labels) in (0, len(inputs))
+        and len(items) in (0, len(labels))
+        and not ((labels < 0) | (labels >= max(ways, 1))).any()
+    )
+    if not sound:
+        raise CheckpointError(f"{file.path} is damaged: its support set is none")
+    return Samples(inputs.clone(), labels.clone()), items
 
 
 def _require_prediction(model: AdaptedModel, path: Path) -> None:

@@ -24,6 +24,7 @@ from ..store.records import NewEvaluation, NewRun
 from ..training.device import choose_device
 from ..training.learner import build_learner
 from .adapted_model import AdaptedModel, ModelOrigin, adapt
+from .examples import Item
 
 Tables = Mapping[str, Mapping[str, Any]]
 """Settings by table and name."""
@@ -77,7 +78,9 @@ class BackboneRun:
         """The backbone's."""
         return self.encoder
 
-    def adapt(self, support: Samples, classes: Sequence[str]) -> AdaptedModel:
+    def adapt(
+        self, support: Samples, classes: Sequence[str], items: Sequence[Item] = ()
+    ) -> AdaptedModel:
         """Learn a task; see `metapipe.adaptation.adapted_model.adapt`."""
         problem = replace(self.problem, outputs=len(classes))
         device = choose_device("auto")
@@ -90,7 +93,7 @@ class BackboneRun:
             plugins=self.plugins,
             backbone=self.identity,
         )
-        return adapt(learner, meta, support, classes, self.encoder, origin)
+        return adapt(learner, meta, support, classes, self.encoder, origin, items)
 
     def record(
         self,
@@ -183,6 +186,37 @@ def open_backbone(
         model=model,
         encoder=backbone.encoder(),
         settings={kind: part.model_dump(mode="json") for kind, part in parts.items()},
+        plugins=registry.versions(names),
+    )
+
+
+def name_of(model: AdaptedModel) -> str:
+    """The name of the backbone that an adapted model was learned by."""
+    return (model.origin.backbone or "").partition("@")[0]
+
+
+def reopened(registry: Registry, model: AdaptedModel) -> BackboneRun:
+    """The head and the backbone that an adapted model was learned by, as the file of it
+    tells. Raises UsageError for a model that was learned by a run."""
+    origin = model.origin
+    if origin.backbone is None or model.encoder is None:
+        raise UsageError(
+            f"it was learned by {origin.run}, and keeps no vectors to be learned from "
+            "again: adapt the run to all examples"
+        )
+    name = name_of(model)
+    names: dict[PluginType, str] = {
+        "backbone": name,
+        "algorithm": origin.algorithm,
+        "model": origin.model,
+    }
+    return BackboneRun(
+        backbone=name,
+        head=origin.algorithm,
+        algorithm=model.learner.algorithm,
+        model=registry.create("model", origin.model, origin.settings["model"]),
+        encoder=model.encoder,
+        settings=origin.settings,
         plugins=registry.versions(names),
     )
 

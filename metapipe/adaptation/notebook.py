@@ -17,7 +17,10 @@ from ..training.evaluation import QueryMode
 from .adapt_run import Adaptation, NewTask, adapt_run, tables_of
 from .adapted_model import AdaptedModel, load
 from .items import encoded, require_pictures, require_several
+from .amendment import Amendment
+from .amendment import amend as amend_file
 from .predictions import predictions
+from .task_files import Unreadable
 
 
 @hinting
@@ -32,6 +35,8 @@ def adapt(
     checkpoint: str | None = None,
     prediction: QueryMode = "alone",
     settings: Mapping[str, Any] | None = None,
+    unreadable: Unreadable = "error",
+    self_contained: bool = False,
     project: AnyPath | None = None,
     db: str | None = None,
     plugin_paths: Iterable[AnyPath] | AnyPath = (),
@@ -52,6 +57,8 @@ def adapt(
         tables_of(from_settings(settings), backbone),
         backbone,
         head,
+        unreadable,
+        self_contained,
     )
     with Workspace.at(project, db, plugin_paths) as workspace:
         return adapt_run(workspace, run, task, None if out is None else Path(out))
@@ -82,6 +89,36 @@ def embed(
     chosen = registry.create("backbone", backbone, typed("backbone", given, known))
     vectors: NDArray[np.float32] = encoded(items, chosen.encoder()).numpy()
     return vectors
+
+
+@hinting
+def amend(
+    file: AnyPath,
+    *,
+    add: AnyPath | None = None,
+    remove: Iterable[str] | str = (),
+    query: AnyPath | None = None,
+    out: AnyPath | None = None,
+    unreadable: Unreadable = "error",
+    project: AnyPath | None = None,
+    db: str | None = None,
+    plugin_paths: Iterable[AnyPath] | AnyPath = (),
+) -> Adaptation:
+    """Add examples to an adapted model, or take classes and examples away:
+    `metapipe adapt FILE --add DIR --remove NAME`.
+
+    It learns again from the vectors that the file keeps, and is written to `out`, or in
+    place of `file`.
+    """
+    amendment = Amendment(
+        Path(file),
+        None if add is None else Path(add),
+        (remove,) if isinstance(remove, str) else tuple(remove),
+        None if query is None else Path(query),
+        unreadable,
+    )
+    with Workspace.at(project, db, plugin_paths) as workspace:
+        return amend_file(workspace, amendment, None if out is None else Path(out))
 
 
 @hinting

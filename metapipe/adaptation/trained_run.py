@@ -27,6 +27,7 @@ from ..store.records import NewEvaluation, RunRow
 from ..training.checkpoint import Checkpoint
 from ..training.learner import Learner
 from .adapted_model import AdaptedModel, ModelOrigin, adapt
+from .examples import Item
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,9 @@ class TrainedRun:
         number = store.record_evaluation(self.row.id, new, episodes, of_the_run=False)
         return self.row.id, number
 
-    def adapt(self, support: Samples, classes: Sequence[str]) -> AdaptedModel:
+    def adapt(
+        self, support: Samples, classes: Sequence[str], items: Sequence[Item] = ()
+    ) -> AdaptedModel:
         """Learn a task; see `metapipe.adaptation.adapted_model.adapt`."""
         tables = self.experiment.to_dict()
         origin = ModelOrigin(
@@ -79,7 +82,9 @@ class TrainedRun:
             run=f"run {self.row.id}" + (f" ({self.row.name})" if self.row.name else ""),
             plugins=self.row.plugins,
         )
-        return adapt(self.learner, self.meta, support, classes, self.encoder, origin)
+        return adapt(
+            self.learner, self.meta, support, classes, self.encoder, origin, items
+        )
 
     def require_encoder(self) -> Encoder:
         """Raise UsageError if nobody knows how new items become inputs."""
