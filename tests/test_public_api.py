@@ -15,7 +15,7 @@ NAMES = {
     *("Backbone", "Form", "RegisterEncoder"),
     *("DropShare", "Encoder", "FewShotClassifier", "FewShotRegressor"),
     *("Group", "Predict", "SourceFacts", "TaskMap", "TaskStore"),
-    *("adapt", "evaluate", "load_adapted", "load_plugins", "predict", "resume"),
+    *("adapt", "amend", "evaluate", "load_adapted", "load_plugins", "predict", "resume"),
     *("train", "DataError", "MetapipeError", "UnsupportedError", "UsageError"),
     *("PathError", "SettingError"),
     "verify",

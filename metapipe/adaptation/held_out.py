@@ -76,7 +76,8 @@ def folds(labels: Tensor) -> Iterator[Fold]:
     As many as the largest class has examples, if it has not more; a larger class leaves
     out neighbours together, for pictures taken one after the other are alike.
     """
-    members = [(labels == each).nonzero().flatten() for each in labels.unique()]
+    classes = sorted(set(labels.tolist()))
+    members = [(labels == each).nonzero().flatten() for each in classes]
     several = [places for places in members if len(places) > 1]
     count = min(MOST, max(map(len, several), default=0))
     seen = torch.zeros(len(labels), dtype=torch.bool)

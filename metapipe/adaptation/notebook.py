@@ -16,9 +16,9 @@ from ..runs.workspace import AnyPath, Workspace
 from ..training.evaluation import QueryMode
 from .adapt_run import Adaptation, NewTask, adapt_run, tables_of
 from .adapted_model import AdaptedModel, load
-from .items import encoded, require_pictures, require_several
 from .amendment import Amendment
 from .amendment import amend as amend_file
+from .items import encoded, require_pictures, require_several
 from .predictions import predictions
 from .task_files import Unreadable
 

@@ -67,7 +67,7 @@ def typicality(features: Tensor, labels: Tensor) -> Typicality | None:
     """From the features (n, d) of labelled examples; None if they are too few to tell:
     of fewer than three classes, or fewer than five of any."""
     labels = labels.cpu()
-    sizes = labels.unique(return_counts=True)[1]
+    sizes = labels.bincount()
     if len(sizes) < LEAST_CLASSES or sizes.min() < LEAST_SHOTS:
         return None
     vectors = of_length_one(features.cpu().double(), roots=True)
@@ -78,7 +78,7 @@ def typicality(features: Tensor, labels: Tensor) -> Typicality | None:
 def _strangers(known: Samples) -> Strangers:
     """Each class in turn left out, and shown to the others."""
     told, ranks = [], []
-    for stranger in _spread(known.targets.unique()):
+    for stranger in _spread(int(known.targets.max()) + 1):
         among = known.targets != stranger
         others = Samples(*(tensor[among] for tensor in known))
         own = _own_scores(others)
@@ -91,10 +91,10 @@ def _strangers(known: Samples) -> Strangers:
     )
 
 
-def _spread(classes: Tensor) -> Tensor:
-    """At most `MOST_STRANGERS` of them, evenly."""
-    count = min(len(classes), MOST_STRANGERS)
-    return classes[torch.arange(count) * len(classes) // count]
+def _spread(ways: int) -> list[int]:
+    """At most `MOST_STRANGERS` of the classes, evenly."""
+    count = min(ways, MOST_STRANGERS)
+    return [number * ways // count for number in range(count)]
 
 
 def _own_scores(known: Samples) -> Tensor:
@@ -108,8 +108,8 @@ def _own_scores(known: Samples) -> Tensor:
 
 def _means(known: Samples) -> tuple[Tensor, Tensor]:
     """The middle of the classes (d,), and their directions from there (ways, d)."""
-    _, labels = known.targets.unique(return_inverse=True)
-    members = F.one_hot(labels).to(known.inputs)
+    members = F.one_hot(known.targets).to(known.inputs)
+    members = members[:, members.any(0)]  # a stranger's class has none
     shares = members / members.sum(0)
     centre = (shares.mT @ known.inputs).mean(0)
     centred = F.normalize(known.inputs - centre, dim=-1)
