@@ -6,10 +6,12 @@ code is read from it.
 
 from __future__ import annotations
 
+import logging
 import math
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
@@ -22,6 +24,7 @@ from ..encoder import Encoder
 from ..episode import Params, Samples
 from ..errors import CheckpointError, MetapipeError, UnsupportedError
 from ..experiment.registry import Registry
+from ..numerics.functional import apply, own
 from ..problem import Kind, Problem
 from ..training.activations import LARGEST as LARGEST_ACTIVATION
 from ..training.activations import bytes_per_input, fitting
@@ -32,6 +35,12 @@ from ..training.stored_learner import open_learner
 from ..training.tensor_file import TensorFile, read_tensors, write_tensors
 from .examples import Item
 from .numbers import require_numbers
+from .prediction_sets import COVERAGE, prediction_sets, threshold
+from .trust import Trust, trust
+from .trust_file import GROUP as TRUST
+from .trust_file import from_file, to_file
+
+logger = logging.getLogger("metapipe")
 
 BATCH = 256
 """Inputs predicted at a time, or fewer where they are large."""
@@ -81,6 +90,34 @@ class AdaptedModel:
     carries_weights: bool = False
     """Whether its file has the weights of the backbone."""
 
+    kept_trust: Trust | None = None
+    """What its file tells of how far to trust it."""
+
+    @cached_property
+    def trust(self) -> Trust | None:
+        """How far to trust what it says of each input alone; None if that cannot be
+        known: of one example a class, or of a file of an older version.
+
+        The first time that it is asked for, the task is learned anew for up to ten
+        folds of its examples.
+        """
+        labels = self.support.targets
+        if self.kept_trust is not None or not self.classes or not len(labels):
+            return self.kept_trust
+        examples = Samples(*(tensor.cpu() for tensor in self.support))
+        try:
+            return trust(examples, self._learned, self.features)
+        except MetapipeError as error:  # of a learner that cannot learn from fewer
+            logger.warning("nothing tells how far to trust it: %s", error)
+            return None
+
+    def _learned(self, examples: Samples) -> Callable[[Tensor], Tensor]:
+        """What it would say, had it learned from these."""
+        again = adapt(
+            self.learner, self.meta, examples, self.classes, None, self.origin
+        )
+        return again.outputs
+
     def outputs(self, inputs: Tensor, prediction: QueryMode = "alone") -> Tensor:
         """Logits (m, ways), or numbers (m, outputs), of inputs (m, *shape).
 
@@ -118,9 +155,56 @@ class AdaptedModel:
         """Numbers in a prediction."""
         return len(self.classes) or self.learner.problem.outputs
 
+    def features(self, inputs: Tensor) -> Tensor | None:
+        """(m, d): what classes are compared by; None for a learner that has no such
+        features, or makes them of a batch."""
+        if not self.learner.algorithm.any_ways or self.learner.normalises_batches:
+            return None
+        network, meta = self.learner.network, self.meta
+        size = fitting(network, self.learner.problem.shape, BATCH)
+        params = own(network, meta.params)
+        with torch.no_grad():
+            parts = [
+                apply(network, params, part.to(self.learner.device), state=meta.state)
+                for part in torch.split(inputs, size)
+            ]
+        return torch.cat(parts).flatten(1).cpu()
+
+    @property
+    def temperature(self) -> float:
+        """What outputs are divided by, so that their softmax is a confidence; 1 where
+        that is not known."""
+        return 1.0 if self.trust is None else self.trust.temperature
+
     def probabilities(self, inputs: Tensor, prediction: QueryMode = "alone") -> Tensor:
-        """(m, ways): the softmax of the outputs."""
-        return self.outputs(inputs, prediction).double().softmax(-1)
+        """(m, ways): the softmax of the outputs, each alone at its temperature."""
+        return self.probabilities_of(self.outputs(inputs, prediction), prediction)
+
+    def probabilities_of(
+        self, outputs: Tensor, prediction: QueryMode = "alone"
+    ) -> Tensor:
+        """(m, ways): of outputs that it has given."""
+        temperature = self.temperature if prediction == "alone" else 1.0
+        return (outputs.double() / temperature).softmax(-1)
+
+    def sets(self, probabilities: Tensor, coverage: float = COVERAGE) -> Tensor | None:
+        """(m, ways), bool: which classes the set has that holds the right one as often
+        as `coverage`, of probabilities that it has given; None if that is not known.
+
+        Raises ValueError unless `coverage` is within (0, 1).
+        """
+        right = torch.empty(0) if self.trust is None else self.trust.right
+        least = threshold(right, coverage)
+        return None if least is None else prediction_sets(probabilities, least)
+
+    def typicality(self, inputs: Tensor) -> Tensor | None:
+        """(m,), within (0, 1]: the share of its own examples that are no more like any
+        class than each of the inputs; None if that is not known."""
+        typical = None if self.trust is None else self.trust.typicality
+        features = None if typical is None else self.features(inputs)
+        if typical is None or features is None:
+            return None
+        return typical(features)
 
 
 def adapt(
@@ -178,12 +262,15 @@ def save(adapted: AdaptedModel, path: Path) -> str:
         found |= {"support": support.inputs.cpu(), "labels": support.targets.cpu()}
     if adapted.carries_weights:
         found |= {f"backbone/{name}": w for name, w in carried_by(adapted).items()}
+    record, tensors = to_file(adapted.trust)
+    found |= tensors
     header = {
         "problem": asdict(adapted.learner.problem),
         "classes": adapted.classes,
         "encoder": adapted.encoder and adapted.encoder.model_dump(mode="json"),
         "origin": asdict(adapted.origin),
         "items": adapted.items,
+        "trust": record,
     }
     return write_tensors(path, "adapted", found, header)
 
@@ -230,6 +317,7 @@ def _load(path: Path, registry: Registry, device: str) -> AdaptedModel:
         settings = origin.settings
         algorithm, model = settings["algorithm"], settings["model"]
         _check_header(origin, problem, classes)
+        kept = from_file(header.get("trust"), file.group(TRUST, "cpu"), len(classes))
         encoder = encoder_from(record, registry.encoders) if record else None
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         reason = " ".join(str(error).split())
@@ -257,6 +345,7 @@ def _load(path: Path, registry: Registry, device: str) -> AdaptedModel:
         origin=origin,
         items=items,
         carries_weights=bool(weights),
+        kept_trust=kept,
     )
 
 
