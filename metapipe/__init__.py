@@ -1,7 +1,7 @@
 """metapipe: the pipeline for meta-learning.
 
 The commands are here as functions: `train`, `resume`, `evaluate`, `compare`,
-`confusion`, `verify`, `delete`, `adapt`, `amend`, `predict`.
+`confusion`, `verify`, `delete`, `adapt`, `amend`, `embed`, `predict`.
 What a plugin needs is here and behind four more doors: `metapipe.numerics`,
 `metapipe.data`, `metapipe.store` and `metapipe.testing`. Files below them may move.
 Importing this module does not import torch.
@@ -32,7 +32,7 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .adaptation.estimators import FewShotClassifier, FewShotRegressor
-    from .adaptation.notebook import adapt, amend, load_adapted, predict
+    from .adaptation.notebook import adapt, amend, embed, load_adapted, predict
     from .runs.notebook import (
         compare,
         confusion,
@@ -55,6 +55,7 @@ _LATE = {
     "compare": "runs.notebook",
     "confusion": "runs.notebook",
     "delete": "runs.notebook",
+    "embed": "adaptation.notebook",
     "evaluate": "runs.notebook",
     "load_adapted": "adaptation.notebook",
     "load_plugins": "runs.workspace",
@@ -125,6 +126,7 @@ __all__ = [
     "compare",
     "confusion",
     "delete",
+    "embed",
     "evaluate",
     "hookimpl",
     "load_adapted",

@@ -10,7 +10,7 @@ NAMES = {
     *("CONTRACT", "Group", "Predict", "SourceFacts", "TaskMap"),
     *("EpisodeRecord", "Episodes", "Samples", "Task", "Metrics", "Params"),
     *("Kind", "Split", "Statistics", "Register", "hookimpl", "__version__"),
-    *("load_weights", "compare", "confusion", "delete", "verify"),
+    *("load_weights", "compare", "confusion", "delete", "embed"),
     *("CheckpointInfo", "RunInfo"),
     *("Backbone", "Form", "RegisterEncoder"),
     *("DropShare", "Encoder", "FewShotClassifier", "FewShotRegressor"),

@@ -9,7 +9,7 @@ model.predict(["new.jpg"])
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self, get_args
@@ -34,7 +34,14 @@ from ..training.evaluation import QueryMode
 from .adaptable import Adaptable
 from .adapted_model import AdaptedModel, save
 from .backbone_run import AUTO, open_backbone
-from .items import column, encoded, is_items, is_table
+from .items import (
+    column,
+    encoded,
+    is_items,
+    is_table,
+    require_pictures,
+    require_several,
+)
 from .trained_run import TrainedRun, open_run
 
 KEPT = 4
@@ -104,14 +111,12 @@ class _FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         """Inputs (n, *shape): from rows (n, d) of numbers, arrays (n, *shape), or
         whatever the encoder takes, such as paths, pictures and rows by column."""
         shape = opened.problem.shape
-        one = isinstance(X, str | bytes | Path) or hasattr(X, "getexif")
-        if one or (isinstance(X, Mapping) and not hasattr(X, "shape")):
-            raise ValueError(f"X is one {type(X).__name__}: a list of them is wanted")
+        require_several(X)
         if is_items(X) or is_table(X, opened.encoder):
             if reset:
                 self.__dict__.pop("n_features_in_", None)
                 self.__dict__.pop("feature_names_in_", None)
-            return encoded(X, opened)
+            return encoded(X, opened.require_encoder())
         array = np.asarray(X) if not hasattr(X, "columns") else X
         if getattr(array, "ndim", 2) > 2:
             return self._arrays(np.asarray(array), opened)
@@ -136,11 +141,8 @@ class _FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
                     "in floats are within [0, 1]; in [0, 255] they are uint8"
                 )
             return torch.from_numpy(array.astype(np.float32))
-        if array.ndim == 3 and array.shape[-1] in (3, 4) and array.shape[1] > 4:
-            raise ValueError(
-                f"X of shape {array.shape} is one picture: a list of them is wanted"
-            )
-        return encoded(array, opened)
+        require_pictures(array)
+        return encoded(array, opened.require_encoder())
 
     def _outputs(self, X: Any) -> Tensor:
         check_is_fitted(self)

@@ -7,13 +7,18 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..experiment.options import from_settings, hinting
+from ..experiment.written import typed
 from ..runs.workspace import AnyPath, Workspace
 from ..training.evaluation import QueryMode
 from .adapt_run import Adaptation, NewTask, adapt_run, tables_of
 from .adapted_model import AdaptedModel, load
 from .amendment import Amendment
 from .amendment import amend as amend_file
+from .items import encoded, require_pictures, require_several
 from .predictions import predictions
 from .task_files import Unreadable
 
@@ -87,6 +92,33 @@ def amend(
     )
     with Workspace.at(project, db, plugin_paths) as workspace:
         return amend_file(workspace, amendment, None if out is None else Path(out))
+
+
+@hinting
+def embed(
+    items: Any,
+    backbone: str,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    project: AnyPath | None = None,
+    plugin_paths: Iterable[AnyPath] | AnyPath = (),
+) -> NDArray[np.float32]:
+    """Vectors (n, d) that a backbone makes of things: of paths, bytes of files, Pillow
+    images or arrays; of texts or of rows by column, for a backbone of texts.
+
+    `settings` are the backbone's, such as {"size": 224}. Vectors of pictures are kept
+    in the cache. Raises ValueError for one thing alone, and DataError for one that
+    cannot be read, or if the backbone lacks something.
+    """
+    require_several(items)
+    if isinstance(items, np.ndarray):
+        require_pictures(items)
+    registry = Workspace.at(project, None, plugin_paths).registry
+    given = {n.removeprefix("backbone."): v for n, v in (settings or {}).items()}
+    known = registry.entry("backbone", backbone).cls
+    chosen = registry.create("backbone", backbone, typed("backbone", given, known))
+    vectors: NDArray[np.float32] = encoded(items, chosen.encoder()).numpy()
+    return vectors
 
 
 @hinting

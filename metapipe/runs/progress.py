@@ -28,12 +28,14 @@ QUIET_SECONDS = 10.0
 
 def display() -> Lines | Bar:
     """A bar on a terminal and in a notebook, plain lines elsewhere."""
-    return Bar() if sys.stderr.isatty() or _is_notebook() else Lines()
+    return Bar() if can_draw() else Lines()
 
 
-def _is_notebook() -> bool:
-    """A notebook that can draw a bar: rich does it by a widget."""
-    return Console().is_jupyter and find_spec("ipywidgets") is not None
+def can_draw() -> bool:
+    """Whether stderr is a terminal, or this is a notebook that can draw a bar, which
+    rich does by a widget."""
+    notebook = Console().is_jupyter and find_spec("ipywidgets") is not None
+    return sys.stderr.isatty() or notebook
 
 
 def describe(metrics: Mapping[str, float]) -> str:
@@ -65,7 +67,7 @@ class Lines:
     def run_started(self, run: RunInfo) -> None:
         """Say which run, and from where on."""
         where = f" from iteration {run.step}" if run.step else ""
-        _say(f"run {run.id}{where}: {run.iterations} iterations")
+        say(f"run {run.id}{where}: {run.iterations} iterations")
         self._begun, self._first = time.monotonic(), run.step
 
     @hookimpl
@@ -78,15 +80,15 @@ class Lines:
         if "val_loss" in metrics or now - self._shown >= QUIET_SECONDS:
             self._shown = now
             left = _left(run, now - self._begun, step, self._first)
-            _say(
+            say(
                 f"{step}/{run.iterations}  {describe(self._latest)}  "
-                f"{_duration(left)} left"
+                f"{duration(left)} left"
             )
 
     @hookimpl
     def run_finished(self, run: RunInfo, status: str) -> None:
         """Say how it ended."""
-        _say(f"run {run.id} {status}")
+        say(f"run {run.id} {status}")
 
 
 class Figures(ProgressColumn):
@@ -130,7 +132,7 @@ class Bar:
         """Move it."""
         self._latest.update(metrics)
         seconds = time.monotonic() - self._begun
-        left = f"{_duration(_left(run, seconds, step, self._first))} left"
+        left = f"{duration(_left(run, seconds, step, self._first))} left"
         figures = describe(self._latest)
         self._progress.update(self._task, completed=step, figures=figures, left=left)
 
@@ -163,10 +165,12 @@ def _left(run: RunInfo, seconds: float, step: int, first: int) -> float:
     return left if minutes is None else max(min(left, 60 * minutes - seconds), 0.0)
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """On stderr, at once."""
     print(line, file=sys.stderr, flush=True)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """In words."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
