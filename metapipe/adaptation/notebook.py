@@ -65,6 +65,33 @@ def adapt(
 
 
 @hinting
+def embed(
+    items: Any,
+    backbone: str,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    project: AnyPath | None = None,
+    plugin_paths: Iterable[AnyPath] | AnyPath = (),
+) -> NDArray[np.float32]:
+    """Vectors (n, d) that a backbone makes of things: of paths, bytes of files, Pillow
+    images or arrays; of texts or of rows by column, for a backbone of texts.
+
+    `settings` are the backbone's, such as {"size": 224}. Vectors of pictures are kept
+    in the cache. Raises ValueError for one thing alone, and DataError for one that
+    cannot be read, or if the backbone lacks something.
+    """
+    require_several(items)
+    if isinstance(items, np.ndarray):
+        require_pictures(items)
+    registry = Workspace.at(project, None, plugin_paths).registry
+    given = {n.removeprefix("backbone."): v for n, v in (settings or {}).items()}
+    known = registry.entry("backbone", backbone).cls
+    chosen = registry.create("backbone", backbone, typed("backbone", given, known))
+    vectors: NDArray[np.float32] = encoded(items, chosen.encoder()).numpy()
+    return vectors
+
+
+@hinting
 def amend(
     file: AnyPath,
     *,
@@ -92,33 +119,6 @@ def amend(
     )
     with Workspace.at(project, db, plugin_paths) as workspace:
         return amend_file(workspace, amendment, None if out is None else Path(out))
-
-
-@hinting
-def embed(
-    items: Any,
-    backbone: str,
-    *,
-    settings: Mapping[str, Any] | None = None,
-    project: AnyPath | None = None,
-    plugin_paths: Iterable[AnyPath] | AnyPath = (),
-) -> NDArray[np.float32]:
-    """Vectors (n, d) that a backbone makes of things: of paths, bytes of files, Pillow
-    images or arrays; of texts or of rows by column, for a backbone of texts.
-
-    `settings` are the backbone's, such as {"size": 224}. Vectors of pictures are kept
-    in the cache. Raises ValueError for one thing alone, and DataError for one that
-    cannot be read, or if the backbone lacks something.
-    """
-    require_several(items)
-    if isinstance(items, np.ndarray):
-        require_pictures(items)
-    registry = Workspace.at(project, None, plugin_paths).registry
-    given = {n.removeprefix("backbone."): v for n, v in (settings or {}).items()}
-    known = registry.entry("backbone", backbone).cls
-    chosen = registry.create("backbone", backbone, typed("backbone", given, known))
-    vectors: NDArray[np.float32] = encoded(items, chosen.encoder()).numpy()
-    return vectors
 
 
 @hinting

@@ -16,7 +16,7 @@ from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from metapipe import Model, Register, Statistics, hookimpl
-from metapipe_plugins.parts.heads.task_head import of_length_one
+from metapipe.numerics import of_length_one
 
 
 class ResidualMLP(Model):
@@ -59,7 +59,7 @@ class Residual(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(n, *shape) -> (n, d)."""
-        vectors = self.length * of_length_one(inputs.flatten(1), self.power)
+        vectors = self.length * of_length_one(inputs.flatten(1), roots=self.power)
         added: Tensor = self.outside(torch.relu(self.inside(vectors)))
         return vectors + added
 
