@@ -158,6 +158,8 @@ class Learned:
             self.settings,
             seconds,
         )
+        how = "support" if on_query is None else "query"
+        model = replace(model, judged={"by": how, **(on_query or on_support).figures})
         if out is not None:
             save(model, out)
         number, evaluation = self.adaptable.record(

@@ -10,7 +10,8 @@ import logging
 import math
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
@@ -33,6 +34,7 @@ from ..training.evaluation import QueryMode, predict
 from ..training.learner import Learner, constants_of
 from ..training.stored_learner import open_learner
 from ..training.tensor_file import TensorFile, read_tensors, write_tensors
+from ..version import __version__
 from .examples import Item
 from .numbers import require_numbers
 from .prediction_sets import COVERAGE, prediction_sets, threshold
@@ -68,6 +70,16 @@ class ModelOrigin:
     backbone: str | None = None
     """Whose vectors it takes, as NAME@HASH; its settings are with the others."""
 
+    licence: str | None = None
+    source: str | None = None
+    """Of that backbone."""
+
+    created: str | None = None
+    """When it was learned, as ISO 8601 has it, in UTC."""
+
+    version: str | None = None
+    """Of metapipe."""
+
 
 @dataclass(frozen=True)
 class AdaptedModel:
@@ -92,6 +104,12 @@ class AdaptedModel:
 
     kept_trust: Trust | None = None
     """What its file tells of how far to trust it."""
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """How many examples of each class it learned from."""
+
+    judged: Mapping[str, Any] | None = None
+    """How good it was found to be, and by what: JSON-able."""
 
     @cached_property
     def trust(self) -> Trust | None:
@@ -231,9 +249,22 @@ def adapt(
         params = learner.algorithm.adapt(
             learner.network, meta, support, max(len(classes), 1)
         )
-    names = tuple(classes)
+    origin = replace(
+        origin,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        version=__version__,
+    )
+    targets = support.targets.tolist() if classes else []
     return AdaptedModel(
-        learner, meta, params, support, names, encoder, origin, tuple(items)
+        learner,
+        meta,
+        params,
+        support,
+        tuple(classes),
+        encoder,
+        origin,
+        tuple(items),
+        counts={name: targets.count(n) for n, name in enumerate(classes)},
     )
 
 
@@ -264,15 +295,24 @@ def save(adapted: AdaptedModel, path: Path) -> str:
         found |= {f"backbone/{name}": w for name, w in carried_by(adapted).items()}
     record, tensors = to_file(adapted.trust)
     found |= tensors
-    header = {
+    header = header_of(adapted)
+    header["trust"] = record
+    if "labels" in found:
+        header["items"] = adapted.items
+    return write_tensors(path, "adapted", found, header)
+
+
+def header_of(adapted: AdaptedModel) -> dict[str, Any]:
+    """What its file tells beside tensors, JSON-able."""
+    return {
         "problem": asdict(adapted.learner.problem),
         "classes": adapted.classes,
         "encoder": adapted.encoder and adapted.encoder.model_dump(mode="json"),
         "origin": asdict(adapted.origin),
-        "items": adapted.items,
-        "trust": record,
+        "carries_weights": adapted.carries_weights,
+        "counts": adapted.counts,
+        "judged": adapted.judged,
     }
-    return write_tensors(path, "adapted", found, header)
 
 
 def carried_by(adapted: AdaptedModel) -> Mapping[str, Tensor]:
@@ -344,7 +384,9 @@ def _load(path: Path, registry: Registry, device: str) -> AdaptedModel:
         encoder=encoder,
         origin=origin,
         items=items,
-        carries_weights=bool(weights),
+        carries_weights=bool(header.get("carries_weights")),
+        counts=header.get("counts") or {},
+        judged=header.get("judged"),
         kept_trust=kept,
     )
 

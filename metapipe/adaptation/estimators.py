@@ -83,7 +83,7 @@ class _FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
 
     def save(self, path: str | Path) -> None:
         """Write the adapted model for `metapipe predict` and `metapipe export`."""
-        check_is_fitted(self)
+        check_is_fitted(self, "adapted_")
         save(self.adapted_, Path(path))
 
     def _trained(self) -> TrainedRun:
@@ -145,7 +145,7 @@ class _FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
         return encoded(array, opened.require_encoder())
 
     def _outputs(self, X: Any) -> Tensor:
-        check_is_fitted(self)
+        check_is_fitted(self, "adapted_")
         inputs = self._inputs(X, self._opened, reset=False)
         outputs: Tensor = self.adapted_.outputs(inputs, self.prediction)
         return outputs
@@ -168,6 +168,7 @@ class FewShotClassifier(ClassifierMixin, _FewShot):  # type: ignore[misc]
     transform: rows (n, d), or floats (n, *shape) of the run's own shape.
 
     After `fit`: `classes_`, and `adapted_`, the learner that has learned the task.
+    `partial_fit` adds examples to those, and learns anew from all of them.
     """
 
     adapted_: AdaptedModel
@@ -214,23 +215,74 @@ class FewShotClassifier(ClassifierMixin, _FewShot):  # type: ignore[misc]
         Raises UnsupportedError (a ValueError) if the algorithm cannot do so many
         classes, and UsageError if both a run and a backbone are given.
         """
+        self._forget()
+        return self._learn(self._read(X, y, reset=True))
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
+        """Adapt to examples X of classes y beside those that it has learned from.
+
+        classes: all that may ever come, which then are `classes_`: those without an
+            example are never predicted. If they are not given, new ones may come later.
+
+        Raises ValueError for a class that is none of them, and for examples of one
+        class only where `classes` were not given.
+        """
+        first = not hasattr(self, "_seen")
+        self._promise(classes, first)
+        return self._learn(self._read(X, y, reset=first))
+
+    def _forget(self) -> None:
+        """All that was learned."""
+        for name in ("_seen", "_promised", "_opened", "adapted_"):
+            self.__dict__.pop(name, None)
+
+    def _promise(self, classes: Any, first: bool) -> None:
+        """Keep which classes may come. Raises ValueError if others did before."""
+        promised = None if classes is None else np.unique(column(classes))
+        if first:
+            self._promised = promised
+        elif promised is not None and not np.array_equal(promised, self.classes_):
+            raise ValueError(
+                f"classes = {promised.tolist()} are others than before, "
+                f"{self.classes_.tolist()}"
+            )
+
+    def _read(self, X: Any, y: Any, *, reset: bool) -> tuple[Tensor, NDArray[Any]]:
+        """Inputs and labels, after those that were seen before."""
         labels = column(y)
         check_classification_targets(labels)
-        opened = self._chosen()
-        inputs = self._inputs(X, opened, reset=True)
+        if reset:
+            self._opened = self._chosen()
+        inputs = self._inputs(X, self._opened, reset=reset)
         if len(labels) != len(inputs):
             raise ValueError(f"X has {len(inputs)} examples and y {len(labels)}")
-        self.classes_, numbers = np.unique(labels, return_inverse=True)
-        if len(self.classes_) < 2:
+        if reset:
+            return inputs, labels
+        before, known = self._seen
+        if (known.dtype.kind in "OU") != (labels.dtype.kind in "OU"):
+            raise ValueError("y mixes names and numbers: make all of them names")
+        return torch.cat([before, inputs]), np.concatenate([known, labels])
+
+    def _learn(self, seen: tuple[Tensor, NDArray[Any]]) -> Self:
+        """Adapt to all that was seen, once that is two classes."""
+        inputs, labels = seen
+        found, numbers = np.unique(labels, return_inverse=True)
+        promised = getattr(self, "_promised", None)
+        if promised is None and len(found) < 2:
             raise ValueError(
-                f"y has one class only, {self.classes_[0]!r}: two are the least"
+                f"y has one class only, {found.tolist()}: two are the least"
             )
-        names = [normal_name(name) for name in self.classes_]
+        classes = found if promised is None else promised
+        if len(strange := np.setdiff1d(found, classes)):
+            raise ValueError(f"y has {strange.tolist()}, which are none of the classes")
+        names = [normal_name(name) for name in found]
         if twice := [name for name in names if names.count(name) > 1]:
             raise ValueError(f"y has several spellings of '{twice[0]}': make them one")
-        support = Samples(inputs, torch.from_numpy(numbers.astype(np.int64)))
-        self._opened = opened
-        self.adapted_ = opened.adapt(support, names)
+        self.classes_, self._seen = classes, seen
+        self._columns = np.searchsorted(classes, found)
+        if len(found) > 1:
+            support = Samples(inputs, torch.from_numpy(numbers.astype(np.int64)))
+            self.adapted_ = self._opened.adapt(support, names)
         return self
 
     def _chosen(self) -> Adaptable:
@@ -248,12 +300,15 @@ class FewShotClassifier(ClassifierMixin, _FewShot):  # type: ignore[misc]
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """(n, classes): probabilities, in the order of `classes_`."""
-        return self._outputs(X).double().softmax(-1).numpy()
+        found = self._outputs(X).double().softmax(-1).numpy()
+        probabilities = np.zeros((len(found), len(self.classes_)))
+        probabilities[:, self._columns] = found
+        return probabilities
 
     def predict(self, X: Any) -> NDArray[Any]:
         """(n,): the likeliest class of each."""
         likeliest = self._outputs(X).argmax(-1).numpy()
-        chosen: NDArray[Any] = self.classes_[likeliest]
+        chosen: NDArray[Any] = self.classes_[self._columns[likeliest]]
         return chosen
 
 

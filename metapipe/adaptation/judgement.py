@@ -36,6 +36,12 @@ class Judgement:
     confusion: list[list[int]]
     """[true][predicted]: numbers of items."""
 
+    @property
+    def figures(self) -> dict[str, Any]:
+        """Count, loss, accuracy and its interval, by name."""
+        names = ("count", "loss", "accuracy", "low", "high")
+        return {name: getattr(self, name) for name in names}
+
 
 def judge(
     adapted: AdaptedModel, samples: Samples, prediction: QueryMode = "alone"
