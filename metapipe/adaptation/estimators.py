@@ -300,7 +300,9 @@ class FewShotClassifier(ClassifierMixin, _FewShot):  # type: ignore[misc]
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """(n, classes): probabilities, in the order of `classes_`."""
-        found = self._outputs(X).double().softmax(-1).numpy()
+        check_is_fitted(self, "adapted_")
+        inputs = self._inputs(X, self._opened, reset=False)
+        found = self.adapted_.probabilities(inputs, self.prediction).numpy()
         probabilities = np.zeros((len(found), len(self.classes_)))
         probabilities[:, self._columns] = found
         return probabilities

@@ -58,6 +58,7 @@ class Predictor(nn.Module):
     ) -> None:
         super().__init__()
         self._adapted, self._backbone = adapted, backbone
+        self._temperature = adapted.temperature  # found before anything is traced
 
     def forward(self, inputs: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Each input on its own."""
@@ -72,7 +73,9 @@ class Predictor(nn.Module):
         outputs = learner.algorithm.predict(
             learner.network, adapted.meta, adapted.params, inputs
         )
-        return outputs.softmax(-1) if adapted.classes else outputs
+        if not adapted.classes:
+            return outputs
+        return (outputs / self._temperature).softmax(-1)
 
 
 def export_program(adapted: AdaptedModel, path: Path) -> Exported:
@@ -226,7 +229,10 @@ def _checked(
         found = run(inputs)
         vectors = inputs if backbone is None else backbone(inputs)
     ours = adapted.outputs(vectors)
-    wanted = [ours.softmax(-1) if adapted.classes else ours, vectors]
+    wanted = [
+        (ours / adapted.temperature).softmax(-1) if adapted.classes else ours,
+        vectors,
+    ]
     differences = list(map(_apart, found, wanted))
     for difference in differences:
         if not difference <= CLOSE:  # nor a number
