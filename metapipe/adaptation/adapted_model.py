@@ -136,6 +136,10 @@ class AdaptedModel:
         )
         return again.outputs
 
+    def with_judgement(self, judged: Mapping[str, Any]) -> AdaptedModel:
+        """The same, told how good it was found to be; nothing is learned anew."""
+        return replace(self, judged=judged, kept_trust=self.trust)
+
     def outputs(self, inputs: Tensor, prediction: QueryMode = "alone") -> Tensor:
         """Logits (m, ways), or numbers (m, outputs), of inputs (m, *shape).
 

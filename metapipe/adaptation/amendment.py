@@ -78,7 +78,6 @@ def amend(
         "added": amendment.add and readable_name(amendment.add.resolve()),
         "removed": amendment.remove,
         "query": amendment.query and readable_name(amendment.query.resolve()),
-        "judged": "support" if query is None else "query",
         "classes": support.counts,
     }
     learned = Learned(

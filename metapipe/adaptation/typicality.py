@@ -123,4 +123,5 @@ def _scores(centre: Tensor, directions: Tensor, vectors: Tensor) -> Tensor:
 
 def _share(own: Tensor, scores: Tensor) -> Tensor:
     """(m,): share of the own that score no higher, the thing itself among them."""
-    return (torch.searchsorted(own, scores, right=True) + 1) / (len(own) + 1)
+    above = torch.searchsorted(own, scores, right=True) + 1
+    return above.double() / (len(own) + 1)
