@@ -17,11 +17,12 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from ..data.names import normal_name
 from ..episode import Samples
-from ..errors import UsageError
+from ..errors import UnsupportedError, UsageError
 from ..runs.workspace import AnyPath, Workspace
 from ..training.evaluation import QueryMode
 from .adaptable import Adaptable
