@@ -41,8 +41,8 @@ HEADING = """\
 # How far to trust it
 
 Written by `benchmarks/trust.py`. {backbone} at {size} pixels; {tasks} tasks, seed 0,
-{queries} queries of each class, each predicted alone; all in %, but sizes. CIFAR's classes
-overlap with ImageNet's, which the backbone learned; signs it has never seen.
+{queries} queries of each class, each predicted alone; all in %, but sizes. CIFAR's
+classes overlap with those that the backbone learned; signs it has never seen.
 
 - *estimate*: the accuracy expected from the support alone, less the true one, on the
   mean (bias), and how large the error is; how often the 95 % interval has the true one,
