@@ -435,9 +435,13 @@ def _require_prediction(model: AdaptedModel, path: Path) -> None:
             f"{path} is damaged: its encoder makes inputs of shape {encoder.shape}, "
             f"and it learned on {problem.shape}"
         )
-    one = torch.zeros(1, *problem.shape) if encoder is None else encoder.examples(1)
+    kept = model.support.inputs[:1].cpu()
+    if not len(kept):
+        kept = (
+            torch.zeros(1, *problem.shape) if encoder is None else encoder.examples(1)
+        )
     try:
-        found = model.outputs(one)
+        found = model.outputs(kept)
     except MetapipeError:
         raise
     except Exception as error:  # whatever wrong tensors lead to in anybody's code

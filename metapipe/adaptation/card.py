@@ -84,9 +84,9 @@ def card_of(header: Mapping[str, Any]) -> Card:
     """The card of an adapted model, from the header of its file. Raises LookupError,
     TypeError, AttributeError or ValueError for one that is damaged."""
     origin, encoder = header["origin"], header["encoder"] or {}
-    name = (origin.get("backbone") or "").partition("@")[0]
+    frozen = "sha256" in encoder  # or a run learned on vectors of it
     backbone = {
-        "name": name,
+        "name": (origin.get("backbone") or encoder.get("type", "")).partition("@")[0],
         "sha256": encoder.get("sha256"),
         "licence": origin.get("licence"),
         "source": origin.get("source"),
@@ -99,7 +99,7 @@ def card_of(header: Mapping[str, Any]) -> Card:
         "learned_by": origin["run"],
         "algorithm": origin["algorithm"],
         "model": origin["model"],
-        "backbone": backbone if name else None,
+        "backbone": backbone if frozen else None,
         "takes": encoder.get("type"),
         "judged": header.get("judged"),
         "settings": origin["settings"],

@@ -11,6 +11,8 @@ from pictures import picture, write_classes
 
 import metapipe
 from metapipe import PathError, SettingError
+from metapipe.adaptation.card import read_card
+from metapipe.adaptation.export import export_program
 from metapipe.data.sampling import tasks
 from metapipe.errors import UnknownNameError
 from metapipe.experiment.registry import load
@@ -179,6 +181,11 @@ def test_a_run_on_features_is_used_like_any_other(root, tmp_path):
     assert adapted.model.encoder == ENCODER
     rows = metapipe.predict(out, shots, project=tmp_path)
     assert len(rows) == 5
+    card = read_card(out)
+    assert (card.backbone.name, card.learned_by) == ("gradients", "run 1")
+    assert "MIT" in card.backbone.licence
+    exported = export_program(adapted.model, tmp_path / "out.pt2")
+    assert exported.takes == (1, 32, 32)  # pictures: it has the backbone too
     with pytest.raises(metapipe.UsageError, match="keeps no vectors"):
         metapipe.amend(out, remove="a/0.png", project=tmp_path)
     with pytest.raises(metapipe.MetapipeError, match=r"conv4 takes images"):
