@@ -31,7 +31,8 @@ from .problem import Kind, Problem, Split, Statistics
 from .version import __version__
 
 if TYPE_CHECKING:
-    from .adaptation.estimators import FewShotClassifier, FewShotRegressor
+    from .adaptation.few_shot_classifier import FewShotClassifier
+    from .adaptation.few_shot_regressor import FewShotRegressor
     from .adaptation.notebook import adapt, amend, embed, load_adapted, predict
     from .runs.notebook import (
         compare,
@@ -47,8 +48,8 @@ if TYPE_CHECKING:
     from .training.weights import load_weights
 
 _LATE = {
-    "FewShotClassifier": "adaptation.estimators",
-    "FewShotRegressor": "adaptation.estimators",
+    "FewShotClassifier": "adaptation.few_shot_classifier",
+    "FewShotRegressor": "adaptation.few_shot_regressor",
     "TaskStore": "store",
     "adapt": "adaptation.notebook",
     "amend": "adaptation.notebook",

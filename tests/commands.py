@@ -18,7 +18,7 @@ FORKS.set_forkserver_preload(
         "metapipe.cli.main",
         "metapipe.runs.pipeline",
         "metapipe.adaptation.adapted_model",
-        "metapipe.adaptation.estimators",
+        "metapipe.adaptation.few_shot_classifier",
     ]
 )
 

@@ -112,7 +112,7 @@ class BackboneRun:
         evaluation."""
         figures = {"loss": new.loss, "accuracy": new.accuracy}
         known = {name: value for name, value in figures.items() if value is not None}
-        judged = new.settings["judged"]
+        judged = new.settings["judged"].replace("-", "_")
         return store.enter_run(
             self._new_run(project, new),
             new,
