@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -18,12 +18,14 @@ from ..runs.stored_run import trained_run
 from ..runs.workspace import Workspace
 from ..training.evaluation import QueryMode
 from .adaptable import Adaptable
-from .adapted_model import AdaptedModel, save
+from .adapted_model import AdaptedModel, carried_by, save
 from .backbone_run import AUTO, Tables, head_of, open_backbone
-from .judgement import Judgement, evaluation_of, judge
+from .examples import Examples, each_once
+from .judgement import Judgement, evaluation_of, judge, judge_held_out
 from .repeats import tell_repeats
-from .task_files import Examples, read_examples, require_ways
+from .task_files import Unreadable, read_examples, require_ways
 from .trained_run import open_run
+from .trust import Trust
 
 CHECKPOINTS = ("best", "latest")
 
@@ -54,6 +56,21 @@ class NewTask:
 
     head: str | None = None
 
+    unreadable: Unreadable = "error"
+    """Whether pictures that cannot be read are an error, or named and left out."""
+
+    self_contained: bool = False
+    """Whether the file of the model carries the weights of the backbone."""
+
+
+@dataclass(frozen=True)
+class Mislabelled:
+    """An example that is perhaps mislabelled: held out, it was taken for another."""
+
+    name: str
+    taken_for: str
+    confidence: float
+
 
 @dataclass(frozen=True)
 class Adaptation:
@@ -71,11 +88,20 @@ class Adaptation:
 
     support: Judgement
     query: Judgement | None
+    mislabelled: Sequence[Mislabelled]
+    """Examples whose labels are in question, the most so first."""
+
     prediction: QueryMode
     transductive: bool
     seconds: float
     out: Path | None
     """Where the model was written to."""
+
+    @property
+    def trust(self) -> Trust | None:
+        """What its own examples tell of it, each predicted alone; None if that cannot
+        be known."""
+        return self.model.trust
 
 
 def adapt_run(
@@ -99,37 +125,102 @@ def adapt_run(
     if task.query is not None and task.query.resolve() == task.support.resolve():
         logger.warning("the queries are the support set: what was learned is no test")
     support, query = _read(task, adaptable)
-    model = adaptable.adapt(support.samples, support.classes)
-    on_support = judge(model, support.samples, task.prediction)
-    on_query = None if query is None else judge(model, query.samples, task.prediction)
-    counts = support.counts if support.classes else {}
-    seconds = time.perf_counter() - begun
-    new, episodes = evaluation_of(
+    learned = Learned(
         adaptable,
-        model,
-        on_query or on_support,
+        support,
+        query,
         task.prediction,
         readable_name(task.support.resolve().name),
-        _record(task, counts),
-        seconds,
+        _record(task, support.counts if support.classes else {}),
+        task.self_contained,
     )
-    if out is not None:
-        save(model, out)
-    number, evaluation = adaptable.record(
-        workspace.new_store, workspace.project.directory, new, episodes
-    )
-    return Adaptation(
-        run=number,
-        evaluation=evaluation,
-        model=model,
-        counts=counts,
-        support=on_support,
-        query=on_query,
-        prediction=task.prediction,
-        transductive=new.transductive,
-        seconds=seconds,
-        out=out,
-    )
+    return learned.kept(workspace, out, begun)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What is to be learned from which examples, and how that is recorded."""
+
+    adaptable: Adaptable
+    support: Examples
+    query: Examples | None
+    prediction: QueryMode
+    dataset: str
+    """What the examples are called in the store."""
+
+    settings: Mapping[str, Any]
+    """What the store keeps beside that."""
+
+    self_contained: bool = False
+
+    def kept(self, workspace: Workspace, out: Path | None, begun: float) -> Adaptation:
+        """Learned, judged, written to `out`, and recorded; it began at that time of the
+        performance counter."""
+        examples = self.support
+        model = self.adaptable.adapt(examples.samples, examples.classes, examples.items)
+        model = replace(model, carries_weights=self.self_contained)
+        if self.self_contained:
+            carried_by(model)
+        on_support = judge(model, examples.samples, self.prediction)
+        on_query = (
+            None
+            if self.query is None
+            else judge(model, self.query.samples, self.prediction)
+        )
+        by, judged = _judged(model, on_support, on_query, self.prediction)
+        seconds = time.perf_counter() - begun
+        new, episodes = evaluation_of(
+            self.adaptable,
+            model,
+            judged,
+            self.prediction,
+            self.dataset,
+            {**self.settings, "judged": by},
+            seconds,
+        )
+        model = model.with_judgement({"by": by, **judged.figures})
+        if out is not None:
+            save(model, out)
+        number, evaluation = self.adaptable.record(
+            workspace.new_store, workspace.project.directory, new, episodes
+        )
+        return Adaptation(
+            run=number,
+            evaluation=evaluation,
+            model=model,
+            counts=examples.counts if examples.classes else {},
+            support=on_support,
+            query=on_query,
+            mislabelled=_mislabelled(model, examples),
+            prediction=self.prediction,
+            transductive=new.transductive,
+            seconds=seconds,
+            out=out,
+        )
+
+
+def _judged(
+    model: AdaptedModel,
+    on_support: Judgement,
+    on_query: Judgement | None,
+    prediction: QueryMode,
+) -> tuple[str, Judgement]:
+    """By what it is judged best, and how: queries are better than examples of its own,
+    and of those ones that were held out."""
+    if on_query is not None:
+        return "query", on_query
+    if model.trust is None or model.learner.transductive(prediction):
+        return "support", on_support
+    return "held-out", judge_held_out(model.trust)
+
+
+def _mislabelled(model: AdaptedModel, examples: Examples) -> list[Mislabelled]:
+    suspects = () if model.trust is None else model.trust.suspects
+    names = [item.name for item in examples.items] or examples.names
+    return [
+        Mislabelled(names[s.place], model.classes[s.taken_for], s.confidence)
+        for s in suspects
+    ]
 
 
 def tables_of(settings: Pairs, backbone: str | None) -> Tables:
@@ -193,12 +284,16 @@ def _require_known(task: NewTask) -> None:
 def _read(task: NewTask, adaptable: Adaptable) -> tuple[Examples, Examples | None]:
     """Support set, and queries of its classes."""
     encoder, kind = adaptable.require_encoder(), adaptable.problem.kind
-    support = read_examples(task.support, encoder, kind)
+    support = read_examples(task.support, encoder, kind, unreadable=task.unreadable)
+    if encoder.form == "file":
+        support = each_once(support)
     require_ways(support, task.support)
     if task.query is None:
         tell_repeats(support, None)
         return support, None
-    query = read_examples(task.query, encoder, kind, support.classes or None)
+    query = read_examples(
+        task.query, encoder, kind, support.classes or None, task.unreadable
+    )
     same = task.query.resolve() == task.support.resolve()
     tell_repeats(support, None if same else query)
     return support, query
@@ -209,7 +304,6 @@ def _record(task: NewTask, counts: Mapping[str, int]) -> dict[str, Any]:
     return {
         "support": readable_name(task.support.resolve()),
         "query": task.query and readable_name(task.query.resolve()),
-        "judged": "support" if task.query is None else "query",
         "classes": counts,
         **task.settings,
     }

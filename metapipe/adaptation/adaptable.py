@@ -13,6 +13,7 @@ from ..problem import Problem
 from ..store import TaskStore
 from ..store.records import NewEvaluation
 from .adapted_model import AdaptedModel
+from .examples import Item
 
 
 class Adaptable(Protocol):
@@ -37,8 +38,11 @@ class Adaptable(Protocol):
     def require_encoder(self) -> Encoder:
         """Raise UsageError if nobody knows how new items become inputs."""
 
-    def adapt(self, support: Samples, classes: Sequence[str]) -> AdaptedModel:
-        """Learn a task from inputs (n, *shape) and labels (n,) of `classes`."""
+    def adapt(
+        self, support: Samples, classes: Sequence[str], items: Sequence[Item] = ()
+    ) -> AdaptedModel:
+        """Learn a task from inputs (n, *shape) and labels (n,) of `classes`, made from
+        `items`."""
 
     def record(
         self,

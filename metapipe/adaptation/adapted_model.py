@@ -6,10 +6,13 @@ code is read from it.
 
 from __future__ import annotations
 
+import logging
 import math
 import reprlib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
@@ -22,6 +25,7 @@ from ..encoder import Encoder
 from ..episode import Params, Samples
 from ..errors import CheckpointError, MetapipeError, UnsupportedError
 from ..experiment.registry import Registry
+from ..numerics.functional import apply, own
 from ..problem import Kind, Problem
 from ..training.activations import LARGEST as LARGEST_ACTIVATION
 from ..training.activations import bytes_per_input, fitting
@@ -29,8 +33,16 @@ from ..training.device import choose_device
 from ..training.evaluation import QueryMode, predict
 from ..training.learner import Learner, constants_of
 from ..training.stored_learner import open_learner
-from ..training.tensor_file import read_tensors, write_tensors
+from ..training.tensor_file import TensorFile, read_tensors, write_tensors
+from ..version import __version__
+from .examples import Item
 from .numbers import require_numbers
+from .prediction_sets import COVERAGE, prediction_sets, threshold
+from .trust import Trust, trust
+from .trust_file import GROUP as TRUST
+from .trust_file import from_file, to_file
+
+logger = logging.getLogger("metapipe")
 
 BATCH = 256
 """Inputs predicted at a time, or fewer where they are large."""
@@ -58,6 +70,16 @@ class ModelOrigin:
     backbone: str | None = None
     """Whose vectors it takes, as NAME@HASH; its settings are with the others."""
 
+    licence: str | None = None
+    source: str | None = None
+    """Of that backbone."""
+
+    created: str | None = None
+    """When it was learned, as ISO 8601 has it, in UTC."""
+
+    version: str | None = None
+    """Of metapipe."""
+
 
 @dataclass(frozen=True)
 class AdaptedModel:
@@ -74,6 +96,49 @@ class AdaptedModel:
 
     encoder: Encoder | None
     origin: ModelOrigin
+    items: tuple[Item, ...] = ()
+    """What the support was made from, if that is known."""
+
+    carries_weights: bool = False
+    """Whether its file has the weights of the backbone."""
+
+    kept_trust: Trust | None = None
+    """What its file tells of how far to trust it."""
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """How many examples of each class it learned from."""
+
+    judged: Mapping[str, Any] | None = None
+    """How good it was found to be, and by what: JSON-able."""
+
+    @cached_property
+    def trust(self) -> Trust | None:
+        """How far to trust what it says of each input alone; None if that cannot be
+        known: of one example a class, or of a file of an older version.
+
+        The first time that it is asked for, the task is learned anew for up to ten
+        folds of its examples.
+        """
+        labels = self.support.targets
+        if self.kept_trust is not None or not self.classes or not len(labels):
+            return self.kept_trust
+        examples = Samples(*(tensor.cpu() for tensor in self.support))
+        try:
+            return trust(examples, self._learned, self.features)
+        except MetapipeError as error:  # of a learner that cannot learn from fewer
+            logger.warning("nothing tells how far to trust it: %s", error)
+            return None
+
+    def _learned(self, examples: Samples) -> Callable[[Tensor], Tensor]:
+        """What it would say, had it learned from these."""
+        again = adapt(
+            self.learner, self.meta, examples, self.classes, None, self.origin
+        )
+        return again.outputs
+
+    def with_judgement(self, judged: Mapping[str, Any]) -> AdaptedModel:
+        """The same, told how good it was found to be; nothing is learned anew."""
+        return replace(self, judged=judged, kept_trust=self.trust)
 
     def outputs(self, inputs: Tensor, prediction: QueryMode = "alone") -> Tensor:
         """Logits (m, ways), or numbers (m, outputs), of inputs (m, *shape).
@@ -112,9 +177,56 @@ class AdaptedModel:
         """Numbers in a prediction."""
         return len(self.classes) or self.learner.problem.outputs
 
+    def features(self, inputs: Tensor) -> Tensor | None:
+        """(m, d): what classes are compared by; None for a learner that has no such
+        features, or makes them of a batch."""
+        if not self.learner.algorithm.any_ways or self.learner.normalises_batches:
+            return None
+        network, meta = self.learner.network, self.meta
+        size = fitting(network, self.learner.problem.shape, BATCH)
+        params = own(network, meta.params)
+        with torch.no_grad():
+            parts = [
+                apply(network, params, part.to(self.learner.device), state=meta.state)
+                for part in torch.split(inputs, size)
+            ]
+        return torch.cat(parts).flatten(1).cpu()
+
+    @property
+    def temperature(self) -> float:
+        """What outputs are divided by, so that their softmax is a confidence; 1 where
+        that is not known."""
+        return 1.0 if self.trust is None else self.trust.temperature
+
     def probabilities(self, inputs: Tensor, prediction: QueryMode = "alone") -> Tensor:
-        """(m, ways): the softmax of the outputs."""
-        return self.outputs(inputs, prediction).double().softmax(-1)
+        """(m, ways): the softmax of the outputs, each alone at its temperature."""
+        return self.probabilities_of(self.outputs(inputs, prediction), prediction)
+
+    def probabilities_of(
+        self, outputs: Tensor, prediction: QueryMode = "alone"
+    ) -> Tensor:
+        """(m, ways): of outputs that it has given."""
+        temperature = self.temperature if prediction == "alone" else 1.0
+        return (outputs.double() / temperature).softmax(-1)
+
+    def sets(self, probabilities: Tensor, coverage: float = COVERAGE) -> Tensor | None:
+        """(m, ways), bool: which classes the set has that holds the right one as often
+        as `coverage`, of probabilities that it has given; None if that is not known.
+
+        Raises ValueError unless `coverage` is within (0, 1).
+        """
+        right = torch.empty(0) if self.trust is None else self.trust.right
+        least = threshold(right, coverage)
+        return None if least is None else prediction_sets(probabilities, least)
+
+    def typicality(self, inputs: Tensor) -> Tensor | None:
+        """(m,), within (0, 1]: the share of its own examples that are no more like any
+        class than each of the inputs; None if that is not known."""
+        typical = None if self.trust is None else self.trust.typicality
+        features = None if typical is None else self.features(inputs)
+        if typical is None or features is None:
+            return None
+        return typical(features)
 
 
 def adapt(
@@ -124,8 +236,10 @@ def adapt(
     classes: Sequence[str],
     encoder: Encoder | None,
     origin: ModelOrigin,
+    items: Sequence[Item] = (),
 ) -> AdaptedModel:
-    """Learn a task from its support set: inputs (n, *shape), targets (n,) or (n, k).
+    """Learn a task from its support set: inputs (n, *shape), targets (n,) or (n, k),
+    made from `items`.
 
     Raises UnsupportedError if the algorithm cannot do that many classes.
     """
@@ -139,12 +253,32 @@ def adapt(
         params = learner.algorithm.adapt(
             learner.network, meta, support, max(len(classes), 1)
         )
-    return AdaptedModel(learner, meta, params, support, tuple(classes), encoder, origin)
+    origin = replace(
+        origin,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        version=__version__,
+    )
+    targets = support.targets.tolist() if classes else []
+    return AdaptedModel(
+        learner,
+        meta,
+        params,
+        support,
+        tuple(classes),
+        encoder,
+        origin,
+        tuple(items),
+        counts={name: targets.count(n) for n, name in enumerate(classes)},
+    )
 
 
 def save(adapted: AdaptedModel, path: Path) -> str:
-    """Write one file; returns its SHA-256. Raises WriteError if it cannot be
-    written."""
+    """Write one file; returns its SHA-256.
+
+    Of a task learned by a backbone it has the support's vectors, so that the task can
+    be learned again with other examples. Raises WriteError if it cannot be written, and
+    UnsupportedError if it cannot carry the weights of the backbone.
+    """
     groups = {
         "params": adapted.meta.params,
         "state": adapted.meta.state,
@@ -156,15 +290,46 @@ def save(adapted: AdaptedModel, path: Path) -> str:
         for group, tensors in groups.items()
         for name, tensor in tensors.items()
     }
+    support = adapted.support
     if adapted.learner.normalises_batches:  # a prediction needs the batch it is one of
-        found["support"] = adapted.support.inputs.cpu()
-    header = {
+        found["support"] = support.inputs.cpu()
+    if adapted.origin.backbone:
+        found |= {"support": support.inputs.cpu(), "labels": support.targets.cpu()}
+    if adapted.carries_weights:
+        found |= {f"backbone/{name}": w for name, w in carried_by(adapted).items()}
+    record, tensors = to_file(adapted.trust)
+    found |= tensors
+    header = header_of(adapted)
+    header["trust"] = record
+    if "labels" in found:
+        header["items"] = adapted.items
+    return write_tensors(path, "adapted", found, header)
+
+
+def header_of(adapted: AdaptedModel) -> dict[str, Any]:
+    """What its file tells beside tensors, JSON-able."""
+    return {
         "problem": asdict(adapted.learner.problem),
         "classes": adapted.classes,
         "encoder": adapted.encoder and adapted.encoder.model_dump(mode="json"),
         "origin": asdict(adapted.origin),
+        "carries_weights": adapted.carries_weights,
+        "counts": adapted.counts,
+        "judged": adapted.judged,
     }
-    return write_tensors(path, "adapted", found, header)
+
+
+def carried_by(adapted: AdaptedModel) -> Mapping[str, Tensor]:
+    """The weights of its backbone, by name, for its file. Raises UnsupportedError if a
+    file cannot carry them, and DataError if they are not here."""
+    weights = None if adapted.encoder is None else adapted.encoder.weights()
+    if weights is None:
+        name = getattr(adapted.encoder, "type", "an encoder that is not known")
+        raise UnsupportedError(
+            f"a file cannot carry {name}: leave --self-contained out, and have it "
+            "where the file is used"
+        )
+    return weights
 
 
 def load(path: Path, registry: Registry, device: str = "auto") -> AdaptedModel:
@@ -196,6 +361,7 @@ def _load(path: Path, registry: Registry, device: str) -> AdaptedModel:
         settings = origin.settings
         algorithm, model = settings["algorithm"], settings["model"]
         _check_header(origin, problem, classes)
+        kept = from_file(header.get("trust"), file.group(TRUST, "cpu"), len(classes))
         encoder = encoder_from(record, registry.encoders) if record else None
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         reason = " ".join(str(error).split())
@@ -207,13 +373,50 @@ def _load(path: Path, registry: Registry, device: str) -> AdaptedModel:
         device,
         file,
     )
-    inputs = file.tensors.get("support", torch.empty(0, *problem.shape)).to(device)
-    if learner.normalises_batches and not len(inputs):
+    support, items = _support(file, problem, len(classes))
+    if learner.normalises_batches and not len(support.inputs):
         raise CheckpointError(f"{path} is damaged: it lacks the support set")
-    labels = torch.empty(0, dtype=torch.long)
-    support = Samples(inputs, labels)
-    adapted = file.group("adapted", device)
-    return AdaptedModel(learner, meta, adapted, support, classes, encoder, origin)
+    weights = file.group("backbone", "cpu")
+    if encoder is not None and weights:
+        encoder = encoder.with_weights(weights)
+    return AdaptedModel(
+        learner,
+        meta,
+        params=file.group("adapted", device),
+        support=Samples(*(tensor.to(device) for tensor in support)),
+        classes=classes,
+        encoder=encoder,
+        origin=origin,
+        items=items,
+        carries_weights=bool(header.get("carries_weights")),
+        counts=header.get("counts") or {},
+        judged=header.get("judged"),
+        kept_trust=kept,
+    )
+
+
+def _support(
+    file: TensorFile, problem: Problem, ways: int
+) -> tuple[Samples, tuple[Item, ...]]:
+    """What the file keeps of it, if anything; labels only with their items."""
+    inputs = file.tensors.get("support", torch.empty(0, *problem.shape))
+    labels = file.tensors.get("labels", torch.empty(0, dtype=torch.long))
+    try:
+        items = tuple(Item(*map(str, item)) for item in file.header.get("items", ()))
+    except TypeError as error:
+        raise CheckpointError(f"{file.path} is damaged: {error}") from error
+    sound = (
+        tuple(inputs.shape[1:]) == problem.shape
+        and inputs.is_floating_point()
+        and labels.dtype == torch.long
+        and labels.ndim == 1
+        and len(labels) in (0, len(inputs))
+        and len(items) in (0, len(labels))
+        and not ((labels < 0) | (labels >= max(ways, 1))).any()
+    )
+    if not sound:
+        raise CheckpointError(f"{file.path} is damaged: its support set is none")
+    return Samples(inputs.clone(), labels.clone()), items
 
 
 def _require_prediction(model: AdaptedModel, path: Path) -> None:
@@ -232,9 +435,13 @@ def _require_prediction(model: AdaptedModel, path: Path) -> None:
             f"{path} is damaged: its encoder makes inputs of shape {encoder.shape}, "
             f"and it learned on {problem.shape}"
         )
-    one = torch.zeros(1, *problem.shape) if encoder is None else encoder.examples(1)
+    kept = model.support.inputs[:1].cpu()
+    if not len(kept):
+        kept = (
+            torch.zeros(1, *problem.shape) if encoder is None else encoder.examples(1)
+        )
     try:
-        found = model.outputs(one)
+        found = model.outputs(kept)
     except MetapipeError:
         raise
     except Exception as error:  # whatever wrong tensors lead to in anybody's code

@@ -24,6 +24,7 @@ from ..store.records import NewEvaluation, NewRun
 from ..training.device import choose_device
 from ..training.learner import build_learner
 from .adapted_model import AdaptedModel, ModelOrigin, adapt
+from .examples import Item
 
 Tables = Mapping[str, Mapping[str, Any]]
 """Settings by table and name."""
@@ -56,6 +57,10 @@ class BackboneRun:
     plugins: Mapping[str, str]
     """Distribution and version of each."""
 
+    licence: str
+    source: str
+    """Of the backbone."""
+
     step: int = 0
     sha256: None = None
     """There is no checkpoint."""
@@ -77,7 +82,9 @@ class BackboneRun:
         """The backbone's."""
         return self.encoder
 
-    def adapt(self, support: Samples, classes: Sequence[str]) -> AdaptedModel:
+    def adapt(
+        self, support: Samples, classes: Sequence[str], items: Sequence[Item] = ()
+    ) -> AdaptedModel:
         """Learn a task; see `metapipe.adaptation.adapted_model.adapt`."""
         problem = replace(self.problem, outputs=len(classes))
         device = choose_device("auto")
@@ -89,8 +96,10 @@ class BackboneRun:
             run=str(self),
             plugins=self.plugins,
             backbone=self.identity,
+            licence=self.licence,
+            source=self.source,
         )
-        return adapt(learner, meta, support, classes, self.encoder, origin)
+        return adapt(learner, meta, support, classes, self.encoder, origin, items)
 
     def record(
         self,
@@ -103,7 +112,7 @@ class BackboneRun:
         evaluation."""
         figures = {"loss": new.loss, "accuracy": new.accuracy}
         known = {name: value for name, value in figures.items() if value is not None}
-        judged = new.settings["judged"]
+        judged = new.settings["judged"].replace("-", "_")
         return store.enter_run(
             self._new_run(project, new),
             new,
@@ -184,6 +193,41 @@ def open_backbone(
         encoder=backbone.encoder(),
         settings={kind: part.model_dump(mode="json") for kind, part in parts.items()},
         plugins=registry.versions(names),
+        licence=backbone.licence,
+        source=backbone.source,
+    )
+
+
+def name_of(model: AdaptedModel) -> str:
+    """The name of the backbone that an adapted model was learned by."""
+    return (model.origin.backbone or "").partition("@")[0]
+
+
+def reopened(registry: Registry, model: AdaptedModel) -> BackboneRun:
+    """The head and the backbone that an adapted model was learned by, as the file of it
+    tells. Raises UsageError for a model that was learned by a run."""
+    origin = model.origin
+    if origin.backbone is None or model.encoder is None:
+        raise UsageError(
+            f"it was learned by {origin.run}, and keeps no vectors to be learned from "
+            "again: adapt the run to all examples"
+        )
+    name = name_of(model)
+    names: dict[PluginType, str] = {
+        "backbone": name,
+        "algorithm": origin.algorithm,
+        "model": origin.model,
+    }
+    return BackboneRun(
+        backbone=name,
+        head=origin.algorithm,
+        algorithm=model.learner.algorithm,
+        model=registry.create("model", origin.model, origin.settings["model"]),
+        encoder=model.encoder,
+        settings=origin.settings,
+        plugins=registry.versions(names),
+        licence=origin.licence or "",
+        source=origin.source or "",
     )
 
 

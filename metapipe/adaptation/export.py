@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from ..data.feature_encoder import FeatureEncoder
 from ..errors import UnsupportedError
-from ..experiment.registry import Registry
 from ..whole_file import whole_file
-from .adapted_model import AdaptedModel
+from .adapted_model import AdaptedModel, header_of
+from .card import KEY, card_of
 
 CLOSE = 1e-4
 """How far probabilities of the exported model may be from ours."""
@@ -97,11 +97,8 @@ def export_program(adapted: AdaptedModel, path: Path) -> Exported:
     return exported
 
 
-def export_onnx(
-    adapted: AdaptedModel, path: Path, facts: Mapping[str, str] | None = None
-) -> Exported:
-    """Write an ONNX file, and run it by onnxruntime; `facts` are metadata beside those
-    of the classes.
+def export_onnx(adapted: AdaptedModel, path: Path) -> Exported:
+    """Write an ONNX file, and run it by onnxruntime; its metadata have the card.
 
     Raises UnsupportedError if the predictor cannot be exported, or the packages for it
     are not installed.
@@ -114,7 +111,7 @@ def export_onnx(
     import onnxruntime
 
     backbone = _backbone(adapted)
-    content = _onnx(adapted, backbone, {**_metadata(adapted), **(facts or {})})
+    content = _onnx(adapted, backbone, _metadata(adapted))
     session = onnxruntime.InferenceSession(content)
     name = session.get_inputs()[0].name
 
@@ -125,13 +122,6 @@ def export_onnx(
     with whole_file(path) as file:
         file.write(content)
     return exported
-
-
-def licence(adapted: AdaptedModel, registry: Registry) -> dict[str, str]:
-    """That of the backbone's weights, as metadata; nothing, if there is none."""
-    name = (adapted.origin.backbone or "").partition("@")[0]
-    cls = registry.entry("backbone", name).cls if name else None
-    return {"licence": getattr(cls, "licence", "")} if cls else {}
 
 
 def _onnx(
@@ -171,7 +161,12 @@ def _backbone(adapted: AdaptedModel) -> nn.Module | None:
 
 def _metadata(adapted: AdaptedModel) -> dict[str, str]:
     """What whoever runs the file has to know."""
-    facts = {"classes": json.dumps(adapted.classes)}
+    facts = {
+        "classes": json.dumps(adapted.classes),
+        KEY: card_of(header_of(adapted)).model_dump_json(),
+    }
+    if adapted.origin.licence:
+        facts["licence"] = adapted.origin.licence
     if adapted.origin.backbone:
         facts["backbone"] = adapted.origin.backbone
     if isinstance(adapted.encoder, FeatureEncoder):

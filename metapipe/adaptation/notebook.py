@@ -16,8 +16,11 @@ from ..runs.workspace import AnyPath, Workspace
 from ..training.evaluation import QueryMode
 from .adapt_run import Adaptation, NewTask, adapt_run, tables_of
 from .adapted_model import AdaptedModel, load
+from .amendment import Amendment
+from .amendment import amend as amend_file
 from .items import encoded, require_pictures, require_several
 from .predictions import predictions
+from .task_files import Unreadable
 
 
 @hinting
@@ -32,6 +35,8 @@ def adapt(
     checkpoint: str | None = None,
     prediction: QueryMode = "alone",
     settings: Mapping[str, Any] | None = None,
+    unreadable: Unreadable = "error",
+    self_contained: bool = False,
     project: AnyPath | None = None,
     db: str | None = None,
     plugin_paths: Iterable[AnyPath] | AnyPath = (),
@@ -52,6 +57,8 @@ def adapt(
         tables_of(from_settings(settings), backbone),
         backbone,
         head,
+        unreadable,
+        self_contained,
     )
     with Workspace.at(project, db, plugin_paths) as workspace:
         return adapt_run(workspace, run, task, None if out is None else Path(out))
@@ -85,6 +92,36 @@ def embed(
 
 
 @hinting
+def amend(
+    file: AnyPath,
+    *,
+    add: AnyPath | None = None,
+    remove: Iterable[str] | str = (),
+    query: AnyPath | None = None,
+    out: AnyPath | None = None,
+    unreadable: Unreadable = "error",
+    project: AnyPath | None = None,
+    db: str | None = None,
+    plugin_paths: Iterable[AnyPath] | AnyPath = (),
+) -> Adaptation:
+    """Add examples to an adapted model, or take classes and examples away:
+    `metapipe adapt FILE --add DIR --remove NAME`.
+
+    It learns again from the vectors that the file keeps, and is written to `out`, or in
+    place of `file`.
+    """
+    amendment = Amendment(
+        Path(file),
+        None if add is None else Path(add),
+        (remove,) if isinstance(remove, str) else tuple(remove),
+        None if query is None else Path(query),
+        unreadable,
+    )
+    with Workspace.at(project, db, plugin_paths) as workspace:
+        return amend_file(workspace, amendment, None if out is None else Path(out))
+
+
+@hinting
 def load_adapted(
     path: AnyPath,
     *,
@@ -110,9 +147,12 @@ def predict(
 ) -> list[dict[str, Any]]:
     """Predict files with an adapted model, or the file of one: `metapipe predict`.
 
-    `paths` are files, folders, or archives. A row an item has `path`, and `label`,
-    `probability` and `probabilities`, or the numbers of a regression as `prediction`.
-    What cannot be read is told of and left out.
+    `paths` are files, folders, or archives. A row an item has `path`, and the numbers
+    of a regression as `prediction`, or `label`, `probability` and `probabilities`,
+    which are confidences if `calibrated`; `set`, the classes of which one is right nine
+    times in ten; and `typical`, the share of the model's own examples that are no more
+    like any class. Both are None where they cannot be known. What cannot be read is
+    told of and left out.
     """
     if isinstance(model, Adaptation):
         model = model.model

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ..data.class_episodes import digest
 from ..data.passed_over import first_few
-from .task_files import Examples
+from .examples import Examples
 
 logger = logging.getLogger("metapipe")
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -25,38 +26,28 @@ from ..episode import Samples
 from ..errors import DataError, UsageError, did_you_mean
 from ..problem import Kind
 from ..runs.counting import counted
+from .examples import Examples, Item
+
+Unreadable = Literal["error", "skip"]
 
 Read = Callable[[], Any]
 
 logger = logging.getLogger("metapipe")
 
 
-@dataclass(frozen=True)
-class Examples:
-    """Labelled examples of one task, as inputs."""
-
-    samples: Samples
-    classes: tuple[str, ...]
-    """Names by label."""
-
-    names: tuple[str, ...]
-    """Where each of them stands."""
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many there are of each class."""
-        sizes = torch.bincount(self.samples.targets, minlength=len(self.classes))
-        return dict(zip(self.classes, sizes.tolist(), strict=True))
-
-
 def read_examples(
-    root: Path, encoder: Encoder, kind: Kind, classes: Sequence[str] | None = None
+    root: Path,
+    encoder: Encoder,
+    kind: Kind,
+    classes: Sequence[str] | None = None,
+    unreadable: Unreadable = "error",
 ) -> Examples:
     """Pictures in a folder a class (or a zip or tar of that); or rows of tables.
 
     With `classes` the labels are theirs, and others are an error. For regression the
-    targets are the numbers of the label column. Raises DataError if nothing is there or
-    cannot be read, naming it.
+    targets are the numbers of the label column. Pictures that cannot be read are an
+    error, or named and left out. Raises DataError if nothing is there or cannot be
+    read, naming it.
     """
     encoder.check()
     if encoder.form == "row":
@@ -66,7 +57,9 @@ def read_examples(
     for label, name, file in counted(folders, folders.count, "reading"):
         found.add(label)
         try:
-            rows.append((label, name, file.origin, encoder.encode([file.read()])))
+            content = file.read()
+            item = Item(f"{label}/{name}", sha256(content).hexdigest())
+            rows.append((label, name, file.origin, item, encoder.encode([content])))
         except DataError as error:
             broken.append(named_reason(error, file.origin))
     if not found:
@@ -82,13 +75,23 @@ def read_examples(
     if folders.unclear:
         logger.warning("%s: %s", root, folders.unclear)
     known = _known(root, sorted(found), classes)
-    if broken:
-        raise DataError(f"unreadable: {first_few(broken)}")
+    _report(root, broken, unreadable if rows else "error")
     rows.sort(key=lambda row: (known.index(row[0]), row[1].split("/")))
-    labels = torch.tensor([known.index(label) for label, _, _, _ in rows])
-    inputs = torch.cat([inputs for _, _, _, inputs in rows])
-    names = tuple(origin for _, _, origin, _ in rows)
-    return Examples(Samples(inputs, labels), tuple(known), names)
+    labels = torch.tensor([known.index(row[0]) for row in rows])
+    inputs = torch.cat([row[-1] for row in rows])
+    _, _, names, items, _ = zip(*rows, strict=True)
+    return Examples(Samples(inputs, labels), tuple(known), names, items)
+
+
+def _report(root: Path, broken: Sequence[str], unreadable: Unreadable) -> None:
+    if not broken:
+        return
+    text = f"unreadable: {first_few(broken)}"
+    if unreadable == "error":
+        raise DataError(
+            f"{text}. Mend or remove them, or leave them out with --unreadable skip"
+        )
+    logger.warning("%s: left out %d %s", root, len(broken), text)
 
 
 def _rows(
@@ -101,16 +104,25 @@ def _rows(
         for row in read_rows(table, (column,), (column,))
     ]
     inputs = encoder.encode(rows)
-    origins = [origin_of(row, number) for number, row in enumerate(rows)]
+    origins = tuple(origin_of(row, number) for number, row in enumerate(rows))
+    items = tuple(
+        Item(origin, _content(row, column))
+        for origin, row in zip(origins, rows, strict=True)
+    )
     if kind == "regression":
         targets = torch.from_numpy(read_targets(rows, column))
-        return Examples(Samples(inputs, targets), (), tuple(origins))
+        return Examples(Samples(inputs, targets), (), origins, items)
     found = [normal_name(row[column]) for row in rows]
     known = _known(root, sorted(set(found)), classes)
     labels = torch.tensor([known.index(name) for name in found])
-    order = labels.argsort(stable=True)
-    samples = Samples(inputs[order], labels[order])
-    return Examples(samples, tuple(known), tuple(origins[i] for i in order.tolist()))
+    examples = Examples(Samples(inputs, labels), tuple(known), origins, items)
+    return examples.only(labels.argsort(stable=True).tolist())
+
+
+def _content(row: Row, label: str) -> str:
+    """SHA-256 of all values of a row but its class."""
+    values = {name: value for name, value in row.items() if name != label}
+    return sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _known(

@@ -27,6 +27,7 @@ from ..store.records import NewEvaluation, RunRow
 from ..training.checkpoint import Checkpoint
 from ..training.learner import Learner
 from .adapted_model import AdaptedModel, ModelOrigin, adapt
+from .examples import Item
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,9 @@ class TrainedRun:
     meta: Meta
     checkpoint: Checkpoint
     encoder: Encoder | None
+    licence: str | None = None
+    source: str | None = None
+    """Of the backbone whose vectors it was trained on, if it was."""
 
     def __str__(self) -> str:
         return f"run {self.row.id}"
@@ -69,7 +73,9 @@ class TrainedRun:
         number = store.record_evaluation(self.row.id, new, episodes, of_the_run=False)
         return self.row.id, number
 
-    def adapt(self, support: Samples, classes: Sequence[str]) -> AdaptedModel:
+    def adapt(
+        self, support: Samples, classes: Sequence[str], items: Sequence[Item] = ()
+    ) -> AdaptedModel:
         """Learn a task; see `metapipe.adaptation.adapted_model.adapt`."""
         tables = self.experiment.to_dict()
         origin = ModelOrigin(
@@ -78,8 +84,12 @@ class TrainedRun:
             settings={name: tables[name] for name in ("algorithm", "model")},
             run=f"run {self.row.id}" + (f" ({self.row.name})" if self.row.name else ""),
             plugins=self.row.plugins,
+            licence=self.licence,
+            source=self.source,
         )
-        return adapt(self.learner, self.meta, support, classes, self.encoder, origin)
+        return adapt(
+            self.learner, self.meta, support, classes, self.encoder, origin, items
+        )
 
     def require_encoder(self) -> Encoder:
         """Raise UsageError if nobody knows how new items become inputs."""
@@ -109,4 +119,7 @@ def open_run(
     learner, meta = trained_learner(experiment, checkpoint, row)
     learner = replace(learner, precision="float32")  # as it will be used anywhere
     encoder = encoder_from(row.encoder, registry.encoders) if row.encoder else None
-    return TrainedRun(row, experiment, learner, meta, checkpoint, encoder)
+    name = row.config["dataset"].get("backbone")
+    cls: Any = registry.entry("backbone", name).cls if name else None
+    whose = (cls.licence, cls.source) if cls else ()
+    return TrainedRun(row, experiment, learner, meta, checkpoint, encoder, *whose)

@@ -29,13 +29,13 @@ def export(
     pip install 'metapipe[onnx]'.
     """
     from ..adaptation.adapted_model import load
-    from ..adaptation.export import export_onnx, export_program, licence
+    from ..adaptation.export import export_onnx, export_program
 
     if (onnx is None) == (program is None):
         raise click.UsageError("give either --onnx FILE or --torch FILE")
     adapted = load(model, app.registry, "cpu")
     if onnx is not None:
-        exported = export_onnx(adapted, onnx, licence(adapted, app.registry))
+        exported = export_onnx(adapted, onnx)
     else:
         assert program is not None
         exported = export_program(adapted, program)

@@ -18,6 +18,7 @@ from .class_episodes import (
 from .column import require_no_counter
 from .download import download, download_all
 from .feature_encoder import FeatureEncoder, Features
+from .feature_source import FeatureSource, feature_item
 from .file import UNREADABLE, File, read_file
 from .files import is_archive, walk
 from .image_encoder import Fit, ImageEncoder, unit_floats
@@ -45,6 +46,7 @@ __all__ = [
     "Bank",
     "Bytes",
     "FeatureEncoder",
+    "FeatureSource",
     "Features",
     "File",
     "Fit",
@@ -66,6 +68,7 @@ __all__ = [
     "digest",
     "download",
     "download_all",
+    "feature_item",
     "find_tables",
     "first_few",
     "fixed_order",

@@ -1,11 +1,12 @@
-"""Episodes from a bank of labelled images: a ready `Source` for data set plugins."""
+"""Episodes from a bank of labelled images: ready sources for data set plugins."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -38,8 +39,8 @@ def with_rotations(classes: Sequence[ImageClass]) -> list[ImageClass]:
 
 
 @dataclass(frozen=True)
-class ImageSource(Source):
-    """Some classes of a bank, to draw episodes from.
+class BankSource(Source):
+    """Some classes of a bank, perhaps turned, to draw episodes from.
 
     Items are laid out class by class (first all shots of label 0). That is not part of
     the contract: algorithms go by the targets.
@@ -51,12 +52,14 @@ class ImageSource(Source):
     random_turns: bool = False
     """Turn each class of each episode by a random number of quarters."""
 
-    encoder: ImageEncoder | None = None
-    """What made the bank's items from images, for new ones."""
+    @abstractmethod
+    def inputs(self, places: Integers, turns: Integers) -> Tensor:
+        """(T, ways, k, *shape): the items of the bank at these places (T, ways, k), of
+        classes that are turned by so many quarters (T, ways)."""
 
-    @cached_property
-    def facts(self) -> SourceFacts:
-        """Names of turned classes tell their angles."""
+    @property
+    def _facts(self) -> SourceFacts:
+        """But for shape and encoder. Names of turned classes tell their angles."""
         names = [
             self.bank.classes[m.index] + (f"/rot{90 * m.turns:03d}" if m.turns else "")
             for m in self.members
@@ -72,11 +75,10 @@ class ImageSource(Source):
             classes=names,
             sizes=self._sizes.tolist(),
             nbytes=each * sum(kept.values()),
-            encoder=self.encoder,
         )
 
     def digests(self) -> Iterator[tuple[bytes, str]]:
-        """Of the pictures as the bank has them."""
+        """Of the items as the bank has them."""
         for index in sorted({member.index for member in self.members}):
             first, last = self.bank.starts[index : index + 2]
             for item in self.bank.items[first:last]:
@@ -87,11 +89,11 @@ class ImageSource(Source):
         require_items(self.facts.classes, self.facts.sizes, task)
 
     def draw(self, tasks: Sequence[Task]) -> Episodes:
-        """Images in [0, 1]: support (T, ways * shots, C, H, W), query alike."""
+        """Support (T, ways * shots, *shape), query alike."""
         chosen = choose_items(tasks, self._sizes)
         turns = self._turns(keys(tasks), chosen.classes)
-        images = self._images(chosen.classes, chosen.items, turns)
-        return chosen.episodes(tasks, _as_floats(images))
+        places = self.bank.starts[self._indices[chosen.classes]][..., None]
+        return chosen.episodes(tasks, self.inputs(places + chosen.items, turns))
 
     @cached_property
     def _indices(self) -> Integers:
@@ -115,15 +117,27 @@ class ImageSource(Source):
             turns = turns + integers(key, "turns", classes.shape[1], below=4)
         return turns % 4
 
-    def _images(self, classes: Integers, items: Integers, turns: Integers) -> Bytes:
-        """(T, ways, items, H, W[, C]), turned as asked."""
-        starts = self.bank.starts[self._indices[classes]]
-        images: Bytes = self.bank.items[starts[..., None] + items]
+
+@dataclass(frozen=True)
+class ImageSource(BankSource):
+    """Some classes of a bank of images, to draw episodes from."""
+
+    encoder: ImageEncoder | None = None
+    """What made the bank's items from images, for new ones."""
+
+    @cached_property
+    def facts(self) -> SourceFacts:
+        """Of images (C, H, W)."""
+        return replace(self._facts, encoder=self.encoder)
+
+    def inputs(self, places: Integers, turns: Integers) -> Tensor:
+        """(T, ways, k, C, H, W) in [0, 1]."""
+        images: Bytes = self.bank.items[places]
         for quarter in TURNS[1:]:
             turned = turns == quarter
             if turned.any():
                 images[turned] = np.rot90(images[turned], quarter, (2, 3))
-        return images
+        return _as_floats(images)
 
 
 def _as_floats(images: Bytes) -> Tensor:

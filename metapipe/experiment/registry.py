@@ -147,12 +147,15 @@ class Registry:
     ) -> Any:
         """The plugin with these settings.
 
-        `origins` tells, by dotted name, where a value came from, for the message of the
-        SettingError that an unknown or invalid one raises.
+        Its validators find others of ours in their context: `context["backbone"]` makes
+        a backbone of a name and settings. `origins` tells, by dotted name, where a
+        value came from, for the message of the SettingError that an unknown or invalid
+        one raises.
         """
         cls = self.entry(kind, name).cls
         try:
-            return cls.model_validate(dict(settings))
+            known = {"backbone": partial(self.create, "backbone")}
+            return cls.model_validate(dict(settings), context=known)
         except ValidationError as error:
             raise SettingError(first_error(error, cls, kind, origins or {})) from error
 

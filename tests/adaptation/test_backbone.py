@@ -141,7 +141,8 @@ def test_a_model_needs_no_store_and_predicts_the_same_in_every_form(
 def test_the_file_names_the_hash_and_holds_no_weights_of_others(model):
     file = read_tensors(model, "adapted")
     header = file.header
-    assert set(file.tensors) == {"adapted/weight", "adapted/bias"}
+    head = {"adapted/weight", "adapted/bias"}
+    assert set(file.tensors) == {*head, "support", "labels"}
     sha256 = header["encoder"]["sha256"]
     assert header["origin"]["backbone"] == f"gradients@{sha256[:12]}"
     assert header["origin"]["settings"]["backbone"]["size"] == 48

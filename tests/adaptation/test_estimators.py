@@ -174,6 +174,7 @@ WIDTHS = {
     "check_classifiers_train": 2,
     "check_estimators_fit_returns_self": 2,
     "check_estimators_overwrite_params": 2,
+    "check_estimators_partial_fit_n_features": 2,
     "check_fit_check_is_fitted": 2,
     "check_fit_idempotent": 2,
     "check_n_features_in": 2,

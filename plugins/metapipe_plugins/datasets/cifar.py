@@ -9,16 +9,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from metapipe import Dataset, PathError, Register, Source, Split, hookimpl
+from metapipe import PathError, Register, Source, Split, hookimpl
 from metapipe.data import ImageEncoder
 from metapipe_plugins.parts.data.augmented import Augment, augmented
 from metapipe_plugins.parts.data.class_folders import ClassFolders, find_roots
 from metapipe_plugins.parts.data.class_splits import by_lists
+from metapipe_plugins.parts.data.features import PictureInputs
 
 ENCODER = ImageEncoder(height=32, width=32, channels=3, fit="crop")
 
 
-class CifarFS(Dataset):
+class CifarFS(PictureInputs):
     """CIFAR-100 with 64 / 16 / 20 random classes."""
 
     paper: ClassVar[str] = (
@@ -41,11 +42,11 @@ class CifarFS(Dataset):
 
     def open(self, split: Split) -> Source:
         """The pictures of a split's classes."""
-        source = _open("cifar-fs", "cifar_fs", self.root, self.lists, split)
+        source = _open(self, "cifar-fs", "cifar_fs", split)
         return augmented(source, self.augment, split)
 
 
-class FC100(Dataset):
+class FC100(PictureInputs):
     """CIFAR-100 with 60 / 20 / 20 classes of different superclasses."""
 
     paper: ClassVar[str] = (
@@ -67,21 +68,21 @@ class FC100(Dataset):
 
     def open(self, split: Split) -> Source:
         """The pictures of a split's classes."""
-        source = _open("fc100", "fc100", self.root, self.lists, split)
+        source = _open(self, "fc100", "fc100", split)
         return augmented(source, self.augment, split)
 
 
-def _open(
-    name: str, folder: str, root: Path | None, lists: Path | None, split: Split
-) -> Source:
+def _open(dataset: CifarFS | FC100, name: str, folder: str, split: Split) -> Source:
+    root = dataset.root
     if root is None:
         raise PathError(
             f"{name} needs the pictures of CIFAR-100 in a folder a class: "
             "-s dataset.root=PATH (docs/data.md tells how to get them)"
         )
-    folders = ClassFolders("cifar100", find_roots(root, "cifar100*"), ENCODER)
+    roots = find_roots(root, "cifar100*")
+    folders = ClassFolders("cifar100", roots, ENCODER, dataset.features())
     bank = folders.bank()
-    lists = lists or root.expanduser() / "splits" / folder
+    lists = dataset.lists or root.expanduser() / "splits" / folder
     return folders.source(bank, by_lists(bank.classes, lists.expanduser())[split])
 
 

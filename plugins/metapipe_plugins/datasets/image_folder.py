@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt
 
 from metapipe import (
     DataError,
-    Dataset,
     PathError,
     Register,
     SettingError,
@@ -32,11 +31,16 @@ from metapipe_plugins.parts.data.class_splits import (
     by_folders,
     by_lists,
 )
+from metapipe_plugins.parts.data.features import PictureInputs
 
 
-class ImageFolder(Dataset):
+class ImageFolder(PictureInputs):
     """Pictures of your own: a folder a class; the classes are split by seed, by lists,
     or by folders train, val and test."""
+
+    of_pixels: ClassVar[tuple[str, ...]] = (
+        *("size", "colour", "fit", "invert", "augment"),
+    )
 
     root: Path | None = None
     """Folder with a folder a class, as ROOT/rose/1.jpg, or a zip or tar of it; a folder
@@ -89,6 +93,7 @@ class ImageFolder(Dataset):
                 fit=self.fit,
                 invert=self.invert,
             ),
+            self.features(),
             self.unreadable,
             by_split=self._by == "folders",
         )

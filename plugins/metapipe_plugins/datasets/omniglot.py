@@ -18,7 +18,7 @@ from pydantic import Field, NonNegativeInt
 
 from metapipe import (
     DataError,
-    Dataset,
+    Encoder,
     PathError,
     Register,
     Source,
@@ -28,12 +28,14 @@ from metapipe import (
 from metapipe.data import (
     Bank,
     Bytes,
+    FeatureSource,
     File,
     ImageClass,
     ImageEncoder,
     ImageSource,
     choose,
     download_all,
+    feature_item,
     identity,
     open_bank,
     walk,
@@ -41,6 +43,7 @@ from metapipe.data import (
 )
 from metapipe_plugins.parts.data.augmented import AugmentDrawing, augmented
 from metapipe_plugins.parts.data.class_splits import read_list
+from metapipe_plugins.parts.data.features import PictureInputs
 
 OFFICIAL = "https://github.com/brendenlake/omniglot/raw/master/python"
 ARCHIVES = {
@@ -52,10 +55,13 @@ INSTEAD = "Point -s dataset.root=PATH at a folder or zip that has Omniglot"
 OFFICIAL_VALIDATION = 5
 """Background alphabets that the official split validates on: the last, by name."""
 
+ORIGINAL = ImageEncoder(height=105, width=105, channels=1, fit="stretch")
+TURNS = (0, 1, 2, 3)
+
 Rotations = Literal["none", "classes", "random"]
 
 
-class Omniglot(Dataset):
+class Omniglot(PictureInputs):
     """Handwritten characters; MAML's split and rotations unless told otherwise."""
 
     paper: ClassVar[str] = (
@@ -67,6 +73,8 @@ class Omniglot(Dataset):
         "MAML, ProtoNet and SNAIL take its four orientations for four classes "
         "(rotations=classes); no augmentation unless augment is given"
     )
+
+    of_pixels: ClassVar[tuple[str, ...]] = ("size", "invert", "augment")
 
     root: Path | None = None
     """Folder or zip that has `images_background` and `images_evaluation`, or folder
@@ -101,7 +109,8 @@ class Omniglot(Dataset):
 
     def open(self, split: Split) -> Source:
         """The characters of a split."""
-        bank = self._bank()
+        encoder = self.features()
+        bank = self._bank(encoder)
         members = self._members(bank, split)
         rotations = self.rotations if split == "train" else self.test_rotations
         if self.split == "lists":
@@ -113,9 +122,12 @@ class Omniglot(Dataset):
             )
         if rotations == "classes":
             members = with_rotations(members)
-        source = ImageSource(
-            bank, tuple(members), rotations == "random", encoder=self._encoder()
-        )
+        chosen, randomly = tuple(members), rotations == "random"
+        if encoder is not None:
+            turns = TURNS if randomly else {member.turns for member in members}
+            turned = {turn: self._bank(encoder, turn) for turn in turns if turn}
+            return FeatureSource(bank, chosen, randomly, encoder=encoder, turned=turned)
+        source = ImageSource(bank, chosen, randomly, encoder=self._encoder())
         return augmented(source, self.augment, split)
 
     def _encoder(self) -> ImageEncoder:
@@ -127,31 +139,42 @@ class Omniglot(Dataset):
             invert=self.invert,
         )
 
-    def _bank(self) -> Bank:
+    def _bank(self, features: Encoder | None, turns: int = 0) -> Bank:
+        """All drawings, or their vectors, turned by so many quarters."""
         if self.root is None:
             archives = download_all(ARCHIVES, "omniglot", INSTEAD)
         else:
             archives = _find(self.root.expanduser())
-        made_from = {
-            "files": [identity(path) for path in archives],
-            "size": self.size,
-            "invert": self.invert,
-        }
-        return open_bank("omniglot", made_from, lambda: self._build(archives))
+        files = [identity(path) for path in archives]
+        if features is None:
+            made_from = {"files": files, "size": self.size, "invert": self.invert}
+        else:
+            features.check()
+            encoder = features.model_dump(mode="json")
+            made_from = {"files": files, "encoder": encoder, "turns": turns}
+        return open_bank(
+            "omniglot", made_from, lambda: self._build(archives, features, turns)
+        )
 
-    def _build(self, archives: list[Path]) -> Iterator[tuple[str, Bytes]]:
+    def _build(
+        self, archives: list[Path], features: Encoder | None, turns: int
+    ) -> Iterator[tuple[str, Bytes]]:
         """Characters as `part/Alphabet/characterNN`, in order of their names."""
         found = chain.from_iterable(map(_drawings, archives))
-        images = ((name, self._image(file)) for name, file in found)
+        images = ((name, self._image(file, features, turns)) for name, file in found)
         drawings = sorted(images, key=lambda drawing: drawing[0])
         for character, group in groupby(
             drawings, key=lambda drawing: drawing[0].rpartition("/")[0]
         ):
             yield character, np.stack([image for _, image in group])
 
-    def _image(self, file: File) -> Bytes:
+    def _image(self, file: File, features: Encoder | None, turns: int) -> Bytes:
+        """A drawing, or the vector of its turned original."""
         try:
-            return self._encoder().pixels(file.read(), file.origin)
+            if features is None:
+                return self._encoder().pixels(file.read(), file.origin)
+            original = ORIGINAL.pixels(file.read(), file.origin)
+            return feature_item(features, np.rot90(original, turns))
         except DataError as error:
             raise DataError(f"{error}. {INSTEAD}") from error
 

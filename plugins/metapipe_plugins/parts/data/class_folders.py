@@ -12,15 +12,18 @@ from typing import Literal
 
 import numpy as np
 
-from metapipe import DataError, PathError
+from metapipe import DataError, Encoder, PathError, Source
 from metapipe.data import (
     Bank,
     Bytes,
+    FeatureSource,
+    File,
     ImageClass,
     ImageEncoder,
     ImageSource,
     Labelled,
     digest,
+    feature_item,
     first_few,
     identity,
     is_archive,
@@ -50,6 +53,9 @@ class ClassFolders:
     name: str
     roots: tuple[Path, ...]
     encoder: ImageEncoder
+    features: Encoder | None = None
+    """What makes vectors of the pictures, if they are not the inputs themselves."""
+
     unreadable: Unreadable = "error"
     by_split: bool = False
     """Whether `train/rose` and `test/rose` are two classes, or both `rose`."""
@@ -62,13 +68,29 @@ class ClassFolders:
             "unreadable": self.unreadable,
             "by_split": self.by_split,
         }
+        if self.features is not None:
+            self.features.check()
+            made_from["encoder"] = self.features.model_dump(mode="json")
         return open_bank(self.name, made_from, self._build)
 
-    def source(self, bank: Bank, names: Sequence[str]) -> ImageSource:
+    def source(self, bank: Bank, names: Sequence[str]) -> Source:
         """Episodes of the classes with these names."""
         index = {name: number for number, name in enumerate(bank.classes)}
         members = tuple(ImageClass(index[name]) for name in names)
+        if self.features is not None:
+            return FeatureSource(bank, members, encoder=self.features)
         return ImageSource(bank, members, encoder=self.encoder)
+
+    def _item(self, file: File) -> Bytes:
+        """Its pixels, or its vector. Raises DataError, with its name."""
+        if self.features is None:
+            return self.encoder.pixels(file.read(), file.origin)
+        content = file.read()
+        try:
+            return feature_item(self.features, content)
+        except DataError as error:
+            text = str(error).replace("the image", file.origin)
+            raise DataError(text) from error
 
     def _build(self) -> Iterator[tuple[str, Bytes]]:
         classes: dict[str, dict[Place, Bytes]] = defaultdict(dict)
@@ -80,12 +102,12 @@ class ClassFolders:
                     told = time.monotonic()
                     logger.info("read %d of %d in %s", number, found.count, found.root)
                 try:
-                    pixels = self.encoder.pixels(file.read(), file.origin)
+                    item = self._item(file)
                 except DataError as error:
                     broken.append(str(error).removeprefix("cannot read "))
                     continue
                 label = label if self.by_split else label.rpartition("/")[2]
-                classes[label][name, file.origin] = pixels
+                classes[label][name, file.origin] = item
         self._report(broken)
         if not classes:
             raise DataError(
