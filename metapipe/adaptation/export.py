@@ -72,7 +72,9 @@ class Predictor(nn.Module):
         outputs = learner.algorithm.predict(
             learner.network, adapted.meta, adapted.params, inputs
         )
-        return outputs.softmax(-1) if adapted.classes else outputs
+        if not adapted.classes:
+            return outputs
+        return (outputs / adapted.temperature).softmax(-1)
 
 
 def export_program(adapted: AdaptedModel, path: Path) -> Exported:
@@ -225,8 +227,8 @@ def _checked(
     with torch.no_grad():
         found = run(inputs)
         vectors = inputs if backbone is None else backbone(inputs)
-    ours = adapted.outputs(vectors)
-    wanted = [ours.softmax(-1) if adapted.classes else ours, vectors]
+    predict = adapted.probabilities if adapted.classes else adapted.outputs
+    wanted = [predict(vectors), vectors]
     differences = list(map(_apart, found, wanted))
     for difference in differences:
         if not difference <= CLOSE:  # nor a number

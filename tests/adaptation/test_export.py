@@ -200,7 +200,7 @@ def test_a_backbone_and_its_head_are_one_onnx_file(tmp_path):
         backbone="efficientnet-lite0", backbone_settings={"size": 64}
     ).fit(photographs[::20], labels[::20])
     queries, path = photographs[3::10], tmp_path / "x.onnx"
-    exported = export_onnx(classifier.adapted_, path, {"licence": "Apache-2.0"})
+    exported = export_onnx(classifier.adapted_, path)
     assert (exported.takes, exported.width) == ((3, 64, 64), 1280)
     assert exported.lacks == ""
     pixels = classifier.adapted_.encoder.image.encode(queries).numpy()
