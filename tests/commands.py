@@ -8,6 +8,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, cast
@@ -21,7 +22,7 @@ FORKS.set_forkserver_preload(
         "metapipe.cli.main",
         "metapipe.runs.pipeline",
         "metapipe.adaptation.adapted_model",
-        "metapipe.adaptation.estimators",
+        "metapipe.adaptation.few_shot_classifier",
         *sorted({plugin.module for plugin in entry_points(group="metapipe")}),
         *("alembic.command", "rich.progress", "rich.table"),
     ]
@@ -90,9 +91,18 @@ def metapipe(*arguments: str, cwd: Path, code: int = 0) -> tuple[str, str]:
     return out, err
 
 
-def run_metapipe(*arguments: str, cwd: Path) -> tuple[int | None, str, str]:
-    """The exit code of a command, and what it printed on stdout and stderr."""
-    return Command(*arguments, cwd=cwd).ended()
+def run_metapipe(
+    *arguments: str, cwd: Path, first: Callable[[], None] | None = None
+) -> tuple[int | None, str, str]:
+    """The exit code of a command, and what it printed on stdout and stderr; `first` is
+    called in its process before it."""
+    program = entry_point if first is None else partial(_after, first)
+    return Command(*arguments, cwd=cwd, program=program).ended()
+
+
+def _after(first: Callable[[], None], *arguments: str) -> None:
+    first()
+    entry_point(*arguments)
 
 
 def _run(

@@ -54,6 +54,7 @@ from .returns import return_figures
 from .steps import query_step
 from .support_statistics import require_own_layers, support_statistics
 from .task_map import LocalTaskMap
+from .vectors import of_length_one
 
 __all__ = [
     "BatchNorm",
@@ -90,6 +91,7 @@ __all__ = [
     "log_prob",
     "mean_of",
     "normalisation_names",
+    "of_length_one",
     "own",
     "partition",
     "plain_attention",

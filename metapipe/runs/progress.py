@@ -61,7 +61,7 @@ class Lines:
     def run_started(self, run: RunInfo) -> None:
         """Say which run, and from where on."""
         where = f" from iteration {run.step}" if run.step else ""
-        _say(f"run {run.id}{where}: {run.iterations} iterations")
+        say(f"run {run.id}{where}: {run.iterations} iterations")
         self._begun, self._first = time.monotonic(), run.step
 
     @hookimpl
@@ -74,7 +74,7 @@ class Lines:
         if "val_loss" in metrics or now - self._shown >= QUIET_SECONDS:
             self._shown = now
             left = _left(run, now - self._begun, step, self._first)
-            _say(
+            say(
                 f"{step}/{run.iterations}  {describe(self._latest, run.kind)}  "
                 f"{duration(left)} left"
             )
@@ -88,12 +88,12 @@ class Lines:
         elif done < episodes and now - self._shown >= QUIET_SECONDS:
             self._shown = now
             left = left_of(now - self._judging, done, episodes)
-            _say(f"{NAMES[split]} {done}/{episodes} episodes  {left}")
+            say(f"{NAMES[split]} {done}/{episodes} episodes  {left}")
 
     @hookimpl
     def run_finished(self, run: RunInfo, status: str) -> None:
         """Say how it ended."""
-        _say(f"run {run.id} {status}")
+        say(f"run {run.id} {status}")
 
 
 class Figures(ProgressColumn):
@@ -176,5 +176,6 @@ def _left(run: RunInfo, seconds: float, step: int, first: int) -> float:
     return left if minutes is None else max(min(left, 60 * minutes - seconds), 0.0)
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """On stderr, at once."""
     print(line, file=sys.stderr, flush=True)
