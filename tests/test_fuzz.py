@@ -19,9 +19,9 @@ EXAMPLES = {
     "projects": 1000,
     "adapted models": 1000,
     "checkpoints": 500,
-    "archives": 1000,
-    "tables": 1000,
-    "pictures": 500,
+    "archives": 500,
+    "tables": 1600,
+    "pictures": 400,
 }
 """How many inputs of each kind; ten thousand in all."""
 

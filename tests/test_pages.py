@@ -120,7 +120,8 @@ def save(step: Step) -> None:
 
 def run_program(step: Step) -> None:
     """A program, as a file of its own."""
-    Path("program.py").write_text(step.text)
+    text = re.sub(r"\bepisodes=\d+", f"episodes={SHORT['--episodes']}", step.text)
+    Path("program.py").write_text(text)
     run("program.py")
 
 

@@ -1,13 +1,17 @@
-"""The built wheel, alone in a new environment; and a third party's plugin beside it."""
+"""The built wheel, in a new environment that has what it asks for and nothing else; and
+a third party's plugin beside it."""
 
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Collection
+from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 pytestmark = pytest.mark.long
 
@@ -33,18 +37,46 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     shutil.copytree(ROOT, source, ignore=kept)
     run(sys.executable, "-m", "venv", "--without-pip", str(folder / "venv"))
+    binaries = folder / "venv" / "bin"
     run(*PIP, "wheel", "--no-deps", "-w", str(folder), str(source))
     (wheel,) = folder.glob("metapipe-*.whl")
-    binaries = folder / "venv" / "bin"
-    install(binaries, "-c", str(ROOT / "constraints.txt"), str(wheel), "pytest")
+    install(binaries, wheel)
+    (packages,) = folder.glob("venv/lib/python*/site-packages")
+    (told,) = packages.glob("metapipe-*.dist-info")
+    for one in asked_for(Distribution.at(told)) | asked_for(distribution("pytest")):
+        link(one, packages)
     shutil.rmtree(source)
     return binaries
 
 
-def install(binaries: Path, *what: str) -> None:
-    """Into that environment; not compiled, for most of it is never imported."""
+def install(binaries: Path, what: Path) -> None:
+    """Into that environment, and nothing that it asks for."""
     python = ("--python", str(binaries / "python"))
-    run(*PIP, *python, "install", "--no-compile", *what)
+    run(*PIP, *python, "install", "--no-deps", str(what))
+
+
+def asked_for(one: Distribution, extras: Collection[str] = ()) -> set[str]:
+    """The names of all that a distribution asks for, here and without more extras, and
+    of all that those ask for."""
+    todo, found = [(one, frozenset({"", *extras}))], {one.name.lower()}
+    while todo:
+        one, extras = todo.pop()
+        for text in one.requires or ():
+            wanted = Requirement(text)
+            marker = wanted.marker
+            here = not marker or any(marker.evaluate({"extra": e}) for e in extras)
+            if here and wanted.name.lower() not in found:
+                found.add(wanted.name.lower())
+                todo.append((distribution(wanted.name), {"", *wanted.extras}))
+    return found - {"metapipe"}
+
+
+def link(name: str, packages: Path) -> None:
+    """What is installed here, into other `site-packages`: nothing is unpacked."""
+    one = distribution(name)
+    for top in {file.parts[0] for file in one.files or ()} - {"..", "__pycache__"}:
+        if not (packages / top).exists():
+            (packages / top).symlink_to(one.locate_file(top))
 
 
 def run(*command: str, cwd: Path | None = None) -> str:
@@ -84,7 +116,7 @@ def test_the_wheel_works_alone(environment: Path, tmp_path: Path) -> None:
 def test_a_third_partys_plugin_is_an_equal(environment: Path, tmp_path: Path) -> None:
     project = tmp_path / "metapipe-nearest"
     shutil.copytree(ROOT / "tests" / "distribution", project)
-    install(environment, "--no-deps", str(project))
+    install(environment, project)
     metapipe = str(environment / "metapipe")
     listed = json.loads(run(metapipe, "plugins", "list", "--json", cwd=tmp_path))
     (mine,) = [p for p in listed["plugins"] if p["name"] == "nearest"]

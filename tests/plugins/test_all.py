@@ -26,7 +26,7 @@ GENTLE = {
 }
 """Where the default step of the inner loop is too long for the toy problem."""
 
-LONGER = {("protomaml", "ngrams")}
+LONGER = {("protomaml", "ngrams"), ("baseline", "resnet12")}
 """Where the toy problem takes more than a moment to learn."""
 
 SATURATED = {("protomaml", "r2d2net"), ("protomaml", "resnet12")}
