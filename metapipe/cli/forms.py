@@ -45,7 +45,8 @@ def print_rows(
     elif form == "csv":
         print_csv(rows, columns)
     elif form == "latex":
-        echo(latex(rows, columns))
+        for line in latex(rows, columns).splitlines():
+            echo(line)
     elif rows:
         print_table(rows, columns)
     else:

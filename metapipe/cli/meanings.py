@@ -71,6 +71,11 @@ def usage_hint(error: click.ClickException) -> str | None:
     if isinstance(error, click.NoSuchOption):
         return _option(error, command)
     message = error.format_message()
+    if "Missing argument 'RUN'" in message:
+        return (
+            f"{command} needs a run, a number, a name, or 'latest': metapipe {command} "
+            "RUN"
+        )
     if command == "train" and (extra := EXTRA.search(message)):
         return f"train takes no argument '{extra[1]}': use --plugin {extra[1]}"
     if command == "adapt" and "--support" in message:

@@ -79,7 +79,8 @@ def require_items(names: Sequence[str], sizes: Sequence[int], task: Task) -> Non
         raise UnsupportedError(
             f"class '{names[smallest]}' of the {task.split} split has "
             f"{sizes[smallest]} items and cannot give {task.shots} shots and "
-            f"{task.queries} queries: use fewer"
+            f"{task.queries} queries: use --shots and --queries of together "
+            f"{sizes[smallest]} at most"
         )
     require_support(task)
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..algorithm import Meta, TaskLoss
 from ..episode import Metrics, Params, Samples
 from ..model import Model
+from ..numerics.attention import has_attention, plain_attention
 from ..numerics.functional import apply, inner_loop
 from ..numerics.losses import support_loss, task_loss
 from ..numerics.support_statistics import support_statistics
@@ -20,6 +21,12 @@ from .plugin import PluginContract
 from .saying import saying
 from .slopes import slopes
 from .toys import blobs
+
+REPLACE = (
+    "Replace what has none, such as fused kernels (for attention call "
+    "metapipe.numerics.plain_attention() in build) and operations on values"
+)
+"""What to do where derivatives are missing."""
 
 REMEDY = (
     "torch's vmap loses second derivatives through the weight of batch, layer and "
@@ -172,8 +179,16 @@ class ModelContract(PluginContract):
         episodes = blobs(tasks=2, ways=5, shots=1, queries=2, shape=self.shape)
         torch.manual_seed(0)
         network = self.model.build(self.shape, 5, "batch").double()
+        if has_attention(network):  # as where a learner is built
+            plain_attention()
         params, loss = Meta.of(network).params, _one_step(network)
-        wanted, _ = LocalTaskMap("loop").gradient(loss, params, episodes)
+        try:
+            wanted, _ = LocalTaskMap("loop").gradient(loss, params, episodes)
+        except (RuntimeError, NotImplementedError) as error:
+            raise AssertionError(
+                f"the network that build makes has no second derivative: {error}. "
+                f"{REPLACE}"
+            ) from error
 
         def mean_loss(moved: Params) -> float:
             _, metrics = LocalTaskMap("loop").gradient(loss, moved, episodes)
@@ -182,8 +197,7 @@ class ModelContract(PluginContract):
         along = slopes(wanted, mean_loss, params)
         assert along.agree, (
             f"second derivatives are lost in the network that build makes: {along}. "
-            "Replace what has none, such as fused kernels "
-            "(metapipe.numerics.plain_attention) and operations on values"
+            f"{REPLACE}"
         )
         try:
             found, _ = LocalTaskMap("vmap").gradient(loss, params, episodes)

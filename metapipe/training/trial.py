@@ -37,6 +37,14 @@ REMEDIES = {
 """What to do, by what torch says."""
 
 
+LOSING = (
+    *(nn.LayerNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d),
+    *(nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d),
+)
+"""Torch's layers through whose weight its vmap loses second derivatives, without a
+word; subclasses may scale by themselves, as ours do."""
+
+
 def require_sound(network: nn.Module) -> None:
     """Raise PluginError for parameters that nothing could descend."""
     for name, parameter in network.named_parameters():
@@ -87,6 +95,8 @@ def first_episodes(
 def _tried() -> Iterator[None]:
     """Whatever fails inside is a line with what to do; torch's generator stays."""
     try:
+        if mapping.mode in ("vmap", "chunks"):
+            _require_whole_derivatives(learner.network)
         with torch.random.fork_rng(devices=[]):
             yield
     except MetapipeError:
@@ -114,6 +124,17 @@ def few(episodes: Episodes) -> Episodes:
 
     support, query = first(episodes.support), first(episodes.query)
     return Episodes(episodes.tasks[:TRIED], support, query)
+
+
+def _require_whole_derivatives(network: nn.Module) -> None:
+    """Raise PluginError for a layer of torch's that vmap does not differentiate."""
+    for name, module in network.named_modules():
+        if type(module) in LOSING and module.weight is not None:
+            kind = type(module).__name__
+            raise PluginError(
+                f"vmap loses second derivatives through the weight of torch's {kind}, "
+                f"here {name}: take that of metapipe.numerics, or weightless ones"
+            )
 
 
 def _check_outputs(learner: Learner, meta: Meta, episodes: Episodes) -> None:

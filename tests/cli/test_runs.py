@@ -68,6 +68,7 @@ def test_groups_in_every_form(project: Path) -> None:
     assert float(row["accuracy"]) == pytest.approx(mean)
     assert float(row["accuracy_ci95"]) == pytest.approx(half)
     text, _ = metapipe(*by, "--latex", cwd=project)
+    assert {r"\toprule", r"\bottomrule"} < set(text.splitlines()), "a row a line"
     assert rf"{100 * mean:.2f} $\pm$ {100 * half:.2f} \%" in text
     assert r"training.lr & runs & seeds & val\_accuracy" in text
     compared = metapipe_json(
