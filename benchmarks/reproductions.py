@@ -35,6 +35,12 @@ TFIDF = (
     "--plugin sklearn -s algorithm.features=inputs -s dataset.inputs=tfidf --model mlp "
     "--iterations 1 --tasks 1 --ways 5 --shots 1 --queries 5 --validate-every 0"
 )
+TRIALS = (
+    "--tasks 512 --lr 0.003 --schedule linear -s training.passes=4 "
+    "-s algorithm.discount=1 -s algorithm.decay=0.9 --validate-every 100 "
+    "--validation-episodes 1000 -s evaluation.episodes=20000"
+)
+"""Of a bandit: rewards count alike whenever they come."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +126,10 @@ def _banking(name: str, method: str, options: str) -> Reproduction:
 
 def _navigation(seed: int) -> Reproduction:
     """The authors' recipe, whose result files have the figures after each step."""
-    train = f"--plugin maml-trpo --dataset navigation2d --seed {seed} --mapping vmap"
+    train = (
+        f"--plugin maml-trpo --dataset navigation2d --seed {seed} --mapping vmap "
+        "--checkpoint-every 10"
+    )
     tests = (
         Test(published=-11.7, within=2.2),
         Test(("-s", "algorithm.test_steps=2")),
@@ -415,6 +424,14 @@ REPRODUCTIONS = [
         "--plugin protonet --ways 20 --shots 2 --queries 5 --tasks 2 --lr 0.002 "
         "--schedule cosine --iterations 500 --validate-every 100 "
         "--validation-episodes 100",
+    ),
+    *map(_navigation, range(3)),
+    _bandit(
+        "bandit-rl2-10",
+        "RL^2, 10 pulls",
+        "--plugin rl2 -s algorithm.width=48 -s algorithm.entropy_weight=0.005 "
+        "-s dataset.pulls=10 --iterations 1000",
+        Test(published=6.7, within=0.1),
     ),
     _sinusoid(
         "sinusoid-maml",

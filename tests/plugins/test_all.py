@@ -62,8 +62,11 @@ residual blocks and embeddings are more."""
 
 REGISTRY = load()
 ALGORITHMS = [
-    entry.name for entry in REGISTRY.entries("algorithm") if entry.cls.needs_training
+    entry.name
+    for entry in REGISTRY.entries("algorithm")
+    if entry.cls.needs_training and entry.cls.kinds != {"control"}
 ]
+"""Those for control have a contract of their own: test_control_contracts.py."""
 
 
 LEAKS = (

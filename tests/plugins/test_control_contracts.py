@@ -1,5 +1,6 @@
 """The published contract of control over our own algorithms."""
 
+from metapipe.experiment.registry import load
 from metapipe.testing import ControlContract
 from metapipe.testing.strolls import CHOICE
 from metapipe_plugins.algorithms.anil import ANIL
@@ -46,3 +47,11 @@ class TestRL2(ControlContract):
 
 class TestSNAILRL(ControlContract):
     algorithm = SNAILRL(embedding=4, filters=3, span=4)
+
+
+def test_every_method_for_control_is_here() -> None:
+    registry = load()
+    wanted = {e.cls for e in registry.entries("algorithm") if "control" in e.cls.kinds}
+    cases = [case for case in globals().values() if isinstance(case, type)]
+    held = {type(c.algorithm) for c in cases if hasattr(c, "algorithm")}
+    assert held == wanted

@@ -124,6 +124,21 @@ def test_parameters_are_the_references(settings, shape, outputs, weights, beta) 
     assert sum(counts.values()) - shifts == weights
 
 
+def test_a_perceptron_begins_as_it_is_asked_to() -> None:
+    """Glorot's bound is sqrt(6 / (in + out)), torch's 1 / sqrt(in)."""
+    torch.manual_seed(0)
+    network = MLP(layers=(100,), start="glorot").build((44,), 56, "batch")
+    for name, p in network.named_parameters():
+        if name.endswith("bias"):
+            assert not p.any()
+        else:
+            bound = (6 / sum(p.shape)) ** 0.5
+            assert 0.98 * bound < p.abs().max() <= bound
+    torchs = MLP(layers=(100,)).build((44,), 56, "batch")
+    assert torchs.linear1.weight.abs().max() <= 44**-0.5
+    assert torchs.linear1.bias.any()
+
+
 def test_the_sinusoids_network_has_1761_parameters() -> None:
     params = Meta.of(MLP().build((1,), 1, "batch")).params
     assert sum(p.numel() for p in params.values()) == 1_761

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from metapipe import Model, Problem, Register, UnsupportedError, hookimpl
+from metapipe import Kind, Model, Problem, Register, UnsupportedError, hookimpl
 from metapipe_plugins.algorithms.maml import MAML
 
 
@@ -22,6 +22,7 @@ class BOIL(MAML):
         "Oh, Yoo, Kim & Yun, ICLR 2021, https://arxiv.org/abs/2008.08882"
     )
     equations: ClassVar[str] = "section 3.1: the head's inner step size is zero"
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"classification", "regression"})
     departures: ClassVar[str] = (
         "one inner step size for all of the body, as in MAML; normalisation layers are "
         "adapted with adapt_normalisation only, where the authors' code adapts them"
