@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
+from torch import nn
 
 from ..backbone import Backbone
 from ..encoder import Encoder
@@ -65,6 +66,23 @@ class BackboneContract(PluginContract):
         backwards = encoder.encode(list(self.items)[::-1]).flip(0)
         for vectors in (alone, backwards):
             torch.testing.assert_close(vectors, together, rtol=1e-4, atol=1e-5)
+
+    def test_its_network_makes_the_vectors(self) -> None:
+        """If it is a FeatureEncoder: of a picture alone, bit for bit what `encode` has
+        made, now or before; and one of torch's takes several, as when exported."""
+        encoder: Any = self.backbone.encoder()
+        if not hasattr(encoder, "network"):
+            return
+        network, pictures = encoder.network(), encoder.image.encode(self.items)
+        with torch.inference_mode():
+            alone = torch.cat([network(one) for one in torch.split(pictures, 1)])
+        for _ in range(2):  # made, and kept
+            assert torch.equal(encoder.encode(self.items), alone)
+        if isinstance(network, nn.Module):
+            assert not network.training
+            assert not any(p.requires_grad for p in network.parameters())
+            together = network(pictures)
+            torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
 
     def test_weights_in_a_file_are_as_good_as_those_installed(self) -> None:
         """If a file can carry them: the record with the tensors makes the same vectors,
