@@ -58,6 +58,7 @@ class Predictor(nn.Module):
     ) -> None:
         super().__init__()
         self._adapted, self._backbone = adapted, backbone
+        self._temperature = adapted.temperature  # is found once it is asked for
 
     def forward(self, inputs: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Each input on its own."""
@@ -74,7 +75,7 @@ class Predictor(nn.Module):
         )
         if not adapted.classes:
             return outputs
-        return (outputs / adapted.temperature).softmax(-1)
+        return (outputs / self._temperature).softmax(-1)
 
 
 def export_program(adapted: AdaptedModel, path: Path) -> Exported:
