@@ -18,7 +18,8 @@ from ..runs.stored_run import trained_run
 from ..runs.workspace import Workspace
 from ..training.evaluation import QueryMode
 from .adaptable import Adaptable
-from .adapted_model import AdaptedModel, carried_by, save
+from .adapted_file import carried_by, save
+from .adapted_model import AdaptedModel
 from .backbone_run import AUTO, Tables, head_of, open_backbone
 from .examples import Examples, each_once
 from .judgement import Judgement, evaluation_of, judge, judge_held_out

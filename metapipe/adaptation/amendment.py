@@ -16,7 +16,8 @@ from ..episode import Samples
 from ..errors import UsageError, did_you_mean
 from ..runs.workspace import Workspace
 from .adapt_run import Adaptation, Learned
-from .adapted_model import AdaptedModel, load
+from .adapted_file import load
+from .adapted_model import AdaptedModel
 from .backbone_run import name_of, reopened
 from .examples import Examples, each_once
 from .repeats import tell_repeats

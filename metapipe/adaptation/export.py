@@ -18,8 +18,10 @@ from torch import Tensor, nn
 from ..data.feature_encoder import FeatureEncoder
 from ..errors import UnsupportedError
 from ..whole_file import whole_file
-from .adapted_model import AdaptedModel, header_of
+from .adapted_file import header_of
+from .adapted_model import AdaptedModel
 from .card import KEY, card_of
+from .prediction_sets import threshold
 
 CLOSE = 1e-4
 """How far probabilities of the exported model may be from ours."""
@@ -48,9 +50,9 @@ class Exported:
 
 
 class Predictor(nn.Module):
-    """Inputs (n, *shape) -> probabilities (n, ways), or numbers (n, outputs).
-
-    With the network of a backbone, pictures (n, C, H, W) -> those, and vectors (n, d).
+    """Inputs (n, *shape) -> probabilities (n, ways), or numbers (n, outputs); beside
+    them, with the network of a backbone, vectors (n, d) of pictures (n, C, H, W); and
+    the typicality (n,) where that can be known.
     """
 
     def __init__(
@@ -58,14 +60,28 @@ class Predictor(nn.Module):
     ) -> None:
         super().__init__()
         self._adapted, self._backbone = adapted, backbone
-        self._temperature = adapted.temperature  # is found once it is asked for
+        self._temperature = adapted.temperature
+        trust = adapted.trust
+        typical = None if trust is None else trust.typicality
+        self._typical = None if typical is None else typical.single()
 
-    def forward(self, inputs: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+    @property
+    def gives(self) -> list[str]:
+        """Names of its outputs."""
+        names = ["probabilities" if self._adapted.classes else "predictions"]
+        names += ["vectors"] if self._backbone is not None else []
+        return names + (["typicality"] if self._typical is not None else [])
+
+    def forward(self, inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Each input on its own."""
-        if self._backbone is None:
-            return self._predicted(inputs)
-        vectors = self._backbone(inputs)
-        return self._predicted(vectors), vectors
+        found = []
+        if self._backbone is not None:
+            inputs = self._backbone(inputs)
+            found.append(inputs)
+        if self._typical is not None:
+            found.append(self._typical.of(self._adapted.features_of(inputs)))
+        predicted = self._predicted(inputs)
+        return (predicted, *found) if found else predicted
 
     def _predicted(self, inputs: Tensor) -> Tensor:
         adapted = self._adapted
@@ -130,7 +146,6 @@ def export_onnx(adapted: AdaptedModel, path: Path) -> Exported:
 def _onnx(
     adapted: AdaptedModel, backbone: nn.Module | None, facts: Mapping[str, str]
 ) -> bytes:
-    first = "probabilities" if adapted.classes else "predictions"
     program = _program(adapted, backbone)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -141,7 +156,7 @@ def _onnx(
                 dynamo=True,
                 verbose=False,
                 input_names=["inputs" if backbone is None else "pictures"],
-                output_names=[first] if backbone is None else [first, "vectors"],
+                output_names=Predictor(adapted, backbone).gives,
             )
             assert exported is not None
             model = exported.model_proto
@@ -168,6 +183,11 @@ def _metadata(adapted: AdaptedModel) -> dict[str, str]:
         "classes": json.dumps(adapted.classes),
         KEY: card_of(header_of(adapted)).model_dump_json(),
     }
+    if adapted.trust is not None:
+        least = threshold(adapted.trust.right)
+        facts["calibrated"] = "yes"
+        if least is not None:
+            facts["set_threshold"] = repr(least)
     if adapted.origin.licence:
         facts["licence"] = adapted.origin.licence
     if adapted.origin.backbone:
@@ -228,8 +248,12 @@ def _checked(
     with torch.no_grad():
         found = run(inputs)
         vectors = inputs if backbone is None else backbone(inputs)
-    predict = adapted.probabilities if adapted.classes else adapted.outputs
-    wanted = [predict(vectors), vectors]
+    wanted = [
+        adapted.probabilities(vectors) if adapted.classes else adapted.outputs(vectors)
+    ]
+    wanted += [] if backbone is None else [vectors]
+    typicality = adapted.typicality(vectors)
+    wanted += [] if typicality is None else [typicality]
     differences = list(map(_apart, found, wanted))
     for difference in differences:
         if not difference <= CLOSE:  # nor a number

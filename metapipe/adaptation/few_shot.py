@@ -22,7 +22,7 @@ from ..runs.workspace import AnyPath, Workspace
 from ..store import TaskStore
 from ..training.evaluation import QueryMode
 from .adaptable import Adaptable
-from .adapted_model import save
+from .adapted_file import save
 from .items import (
     encoded,
     is_items,

@@ -187,7 +187,7 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
         The first time that this, `predict_proba`, `predict_set` or `typicality` is
         asked for, the task is learned anew, ten times at the most.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "adapted_")
         trust = self.adapted_.trust
         together = self.adapted_.learner.transductive(self.prediction)
         return None if trust is None or together else trust.estimate
@@ -232,7 +232,7 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
         three classes, or fewer than five examples of any, or of a method without
         features.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "adapted_")
         inputs = self._inputs(X, self._opened, reset=False)
         found = self.adapted_.typicality(inputs)
         if found is None:
@@ -245,7 +245,8 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
 
     def _probabilities(self, X: Any) -> Tensor:
         """(n, ways): of the classes that have examples."""
-        return self.adapted_.probabilities_of(self._outputs(X), self.prediction)
+        outputs = self._outputs(X)
+        return self.adapted_.probabilities_of(outputs, self.prediction)
 
     def _by_class(self, found: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n, classes): none for those without examples."""

@@ -15,7 +15,8 @@ from ..experiment.written import typed
 from ..runs.workspace import AnyPath, Workspace
 from ..training.evaluation import QueryMode
 from .adapt_run import Adaptation, NewTask, adapt_run, tables_of
-from .adapted_model import AdaptedModel, load
+from .adapted_file import load
+from .adapted_model import AdaptedModel
 from .amendment import Amendment
 from .amendment import amend as amend_file
 from .items import encoded, require_pictures, require_several

@@ -15,8 +15,9 @@ from .estimate import Estimate, estimate
 from .held_out import HeldOut, Learn, held_out
 from .typicality import Typicality, typicality
 
-SURE = 0.9
-"""Confidence in another class with which a label is called in question."""
+ODDS = 20.0
+"""How much likelier than its label another class is, where that is called in question.
+"""
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -80,15 +81,10 @@ def trust(
 
 def _suspects(held: HeldOut, confidences: Tensor) -> tuple[Suspect, ...]:
     most = confidences.max(-1)
+    own = confidences.gather(1, held.labels[:, None])[:, 0]
+    places = (most.values >= ODDS * own).nonzero().flatten()
     found = [
-        Suspect(place, other, confidence)
-        for place, label, other, confidence in zip(
-            held.places.tolist(),
-            held.labels.tolist(),
-            most.indices.tolist(),
-            most.values.tolist(),
-            strict=True,
-        )
-        if other != label and confidence >= SURE
+        Suspect(int(held.places[n]), int(most.indices[n]), float(most.values[n]))
+        for n in places
     ]
     return tuple(sorted(found, key=lambda suspect: -suspect.confidence))

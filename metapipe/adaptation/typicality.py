@@ -57,10 +57,15 @@ class Typicality:
 
     strangers: Strangers
 
-    def __call__(self, features: Tensor) -> Tensor:
-        """(m,): of features (m, d), within (0, 1]."""
-        vectors = of_length_one(features.cpu().double(), roots=True)
+    def of(self, features: Tensor) -> Tensor:
+        """(m,): of features (m, d) of its own precision, within (0, 1]."""
+        vectors = of_length_one(features, roots=True)
         return _share(self.own, _scores(self.centre, self.directions, vectors))
+
+    def single(self) -> Typicality:
+        """In single precision, for a device."""
+        single = (self.centre.float(), self.directions.float(), self.own.float())
+        return Typicality(*single, self.strangers)
 
 
 def typicality(features: Tensor, labels: Tensor) -> Typicality | None:
@@ -123,5 +128,5 @@ def _scores(centre: Tensor, directions: Tensor, vectors: Tensor) -> Tensor:
 
 def _share(own: Tensor, scores: Tensor) -> Tensor:
     """(m,): share of the own that score no higher, the thing itself among them."""
-    above = torch.searchsorted(own, scores, right=True) + 1
-    return above.double() / (len(own) + 1)
+    above = (own <= scores[:, None]).sum(-1) + 1
+    return above.to(own) / (len(own) + 1)

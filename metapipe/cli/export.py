@@ -28,7 +28,7 @@ def export(
     takes inputs as the data set has them: images already of their size. ONNX needs
     pip install 'metapipe[onnx]'.
     """
-    from ..adaptation.adapted_model import load
+    from ..adaptation.adapted_file import load
     from ..adaptation.export import export_onnx, export_program
 
     if (onnx is None) == (program is None):

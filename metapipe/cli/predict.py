@@ -39,7 +39,7 @@ def predict(
     PATHS are files, folders, or zips and tars. MODEL is what 'metapipe adapt --out'
     wrote. A file that cannot be read is told of on stderr, and the others are done.
     """
-    from ..adaptation.adapted_model import load
+    from ..adaptation.adapted_file import load
     from ..adaptation.predictions import predictions
 
     if as_csv and as_json:

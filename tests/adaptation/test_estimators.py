@@ -131,7 +131,7 @@ def test_it_works_in_a_pipeline_and_in_cross_validation(url, digits):
 
 
 def test_an_adapted_estimator_can_be_saved(url, digits, tmp_path):
-    from metapipe.adaptation.adapted_model import load as load_adapted
+    from metapipe.adaptation.adapted_file import load as load_adapted
 
     images, labels = digits
     model = FewShotClassifier("digits", db=url).fit(images[:40], labels[:40])

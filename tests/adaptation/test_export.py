@@ -14,6 +14,7 @@ from shared import DATA, needs_data
 
 from metapipe import FewShotClassifier, Problem, Samples
 from metapipe.adaptation.adapted_model import ModelOrigin, adapt
+from metapipe.adaptation.card import read_card
 from metapipe.adaptation.export import Predictor, export_onnx, export_program
 from metapipe.data.encoders import encoder_from
 from metapipe.data.image_encoder import ImageEncoder
@@ -216,3 +217,6 @@ def test_a_backbone_and_its_head_are_one_onnx_file(tmp_path):
     assert told["backbone"].startswith("efficientnet-lite0@")
     assert json.loads(told["pictures"])["height"] == 64
     assert told["licence"] == "Apache-2.0"
+    card = read_card(path)
+    assert card.backbone.licence == "Apache-2.0"
+    assert card.classes == classifier.adapted_.counts

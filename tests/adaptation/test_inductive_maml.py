@@ -5,7 +5,8 @@ import torch
 from safetensors import safe_open
 
 from metapipe import Problem, Samples
-from metapipe.adaptation.adapted_model import ModelOrigin, adapt, load, save
+from metapipe.adaptation.adapted_file import load, save
+from metapipe.adaptation.adapted_model import ModelOrigin, adapt
 from metapipe.adaptation.export import export_onnx, export_program
 from metapipe.experiment.registry import load as load_registry
 from metapipe.training.learner import build_learner
