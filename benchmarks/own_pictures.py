@@ -83,6 +83,8 @@ def table(arguments: argparse.Namespace) -> Iterator[str]:
     """Lines of Markdown."""
     heads, vectors = arguments.heads, {}
     yield HEADING.format(**vars(arguments))
+    if arguments.first:
+        yield f"Only the first {arguments.first} by name, which are more alike.\n"
     yield "| episodes | wanted | " + " | ".join(heads) + " |"
     yield "| --- | --- |" + " --- |" * len(heads)
     for protocol in PROTOCOLS:
@@ -112,10 +114,10 @@ characters of Vinyals' split, not turned.
 
 def embedded(pictures: Mapping[str, Sequence[bytes]], arguments: Any) -> Vectors:
     """Vectors of all pictures."""
-    size = {"size": arguments.size}
+    name, size = arguments.backbone, {"size": arguments.size}
     return {
-        name: metapipe.embed(files[: arguments.first], arguments.backbone, settings=size)
-        for name, files in pictures.items()
+        label: metapipe.embed(files[: arguments.first], name, settings=size)
+        for label, files in pictures.items()
     }
 
 
