@@ -1,7 +1,7 @@
 """How well a head does on vectors of a backbone, from a few pictures of each class.
 
     python benchmarks/own_pictures.py DATA [--backbone NAME] [--heads HEAD ...]
-        [--episodes 200] [--size 128] [--write]
+        [--episodes 200] [--size 128] [--first N] [--write]
 
 DATA is the folder of data for tests (its README.md tells what they are). All goes
 through metapipe's public functions: `metapipe.embed` makes a vector of each picture,
@@ -70,6 +70,7 @@ def main() -> None:
     parser.add_argument("--heads", nargs="+", default=["discriminant", "nearest"])
     parser.add_argument("--episodes", type=int, default=200)
     parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--first", type=int, help="pictures of a class, by name")
     parser.add_argument("--write", action="store_true", help="to PICTURES.md")
     arguments = parser.parse_args()
     text = "\n".join(table(arguments))
@@ -82,6 +83,8 @@ def table(arguments: argparse.Namespace) -> Iterator[str]:
     """Lines of Markdown."""
     heads, vectors = arguments.heads, {}
     yield HEADING.format(**vars(arguments))
+    if arguments.first:
+        yield f"Only the first {arguments.first} by name, which are more alike.\n"
     yield "| episodes | wanted | " + " | ".join(heads) + " |"
     yield "| --- | --- |" + " --- |" * len(heads)
     for protocol in PROTOCOLS:
@@ -111,10 +114,10 @@ characters of Vinyals' split, not turned.
 
 def embedded(pictures: Mapping[str, Sequence[bytes]], arguments: Any) -> Vectors:
     """Vectors of all pictures."""
-    size = {"size": arguments.size}
+    name, size = arguments.backbone, {"size": arguments.size}
     return {
-        name: metapipe.embed(files, arguments.backbone, settings=size)
-        for name, files in pictures.items()
+        label: metapipe.embed(files[: arguments.first], name, settings=size)
+        for label, files in pictures.items()
     }
 
 

@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor
 
-SHARPEST, FLATTEST = 1e-6, 1e6
+SHARPEST, FLATTEST = 1e-4, 100.0
 """Temperatures, for logits of which the root mean square within a row is 1."""
 
 HALVINGS = 100

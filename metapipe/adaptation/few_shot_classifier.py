@@ -245,7 +245,8 @@ class FewShotClassifier(ClassifierMixin, FewShot):  # type: ignore[misc]
 
     def _probabilities(self, X: Any) -> Tensor:
         """(n, ways): of the classes that have examples."""
-        return self.adapted_.probabilities_of(self._outputs(X), self.prediction)
+        outputs = self._outputs(X)
+        return self.adapted_.probabilities_of(outputs, self.prediction)
 
     def _by_class(self, found: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n, classes): none for those without examples."""

@@ -69,6 +69,8 @@ def attempt(
     outputs that are no logits or numbers, and for a network that acts at random.
     """
     with _tried():
+        if mapping.mode in ("vmap", "chunks"):
+            _require_whole_derivatives(learner.network)
         if isinstance(episodes.query, Trajectories):
             meta_step(learner, meta, episodes, mapping)
             adapted(replace(learner, mapping=mapping), meta, episodes)
@@ -95,8 +97,6 @@ def first_episodes(
 def _tried() -> Iterator[None]:
     """Whatever fails inside is a line with what to do; torch's generator stays."""
     try:
-        if mapping.mode in ("vmap", "chunks"):
-            _require_whole_derivatives(learner.network)
         with torch.random.fork_rng(devices=[]):
             yield
     except MetapipeError:

@@ -131,7 +131,7 @@ def test_all_right_is_not_certain_and_chance_is_flat():
     assert 1 - 2 * DOUBT / 25 < float(sure.mean()) < 1 - DOUBT / 25 / 2
     wrong = torch.eye(5)[(labels + 1) % 5] * 10
     flat = (wrong / temperature(wrong, labels)).softmax(-1)
-    torch.testing.assert_close(flat, torch.full((25, 5), 0.2), atol=1e-4, rtol=0)
+    torch.testing.assert_close(flat, torch.full((25, 5), 0.2), atol=0.01, rtol=0)
     assert temperature(torch.zeros(4, 3), torch.tensor([0, 1, 2, 0])) == 1
 
 

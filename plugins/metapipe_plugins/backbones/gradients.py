@@ -66,7 +66,7 @@ class GradientEncoder(FeatureEncoder):
 
     def network(self) -> Histograms:
         """It has no weights."""
-        return Histograms(self.cell, self.directions)
+        return Histograms(self.cell, self.directions).eval()
 
     def weights(self) -> Mapping[str, Tensor]:
         """There are none."""

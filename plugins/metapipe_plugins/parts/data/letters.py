@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from matplotlib import get_data_path
-from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont
 
 SIZE = 28
@@ -50,6 +48,8 @@ def face_of(font: Path) -> ImageFont.FreeTypeFont:
 @lru_cache(maxsize=1)
 def text_fonts() -> tuple[Path, ...]:
     """The twelve DejaVu text fonts, the plain sans-serif first."""
+    from matplotlib import get_data_path  # slow, and nobody else needs it
+
     folder = Path(get_data_path()) / "fonts" / "ttf"
     paths = [p for p in folder.glob("DejaVu*.ttf") if "Display" not in p.name]
     plain = folder / "DejaVuSans.ttf"
@@ -64,4 +64,6 @@ def fonts_with(letter: str) -> list[Path]:
 @lru_cache(maxsize=16)
 def _letters_of(font: Path) -> frozenset[int]:
     """Code points the font has."""
+    from matplotlib.ft2font import FT2Font
+
     return frozenset(FT2Font(str(font)).get_charmap())
