@@ -217,6 +217,10 @@ class TrainingSettings(Section):
     validation_episodes: PositiveInt = 200
     """Episodes of one validation."""
 
+    keep_best: PositiveInt = Field(default=1, le=100)
+    """Checkpoints that are kept of the best validations, beside the latest; at least
+    as many as `evaluation.ensemble`."""
+
     patience: PositiveInt | None = None
     """Stop after so many validations without a better one: the run is `stopped`, and
     has no final test before it is evaluated or resumed."""
@@ -283,6 +287,19 @@ class EvaluationSettings(Section):
 
     checkpoint: Literal["best", "latest"] = "best"
     """Which checkpoint; best is by validation, latest if there was none."""
+
+    ensemble: PositiveInt = Field(default=1, le=100)
+    """Mean outputs of so many of the best checkpoints, as MAML++ is tested: each adapts
+    by itself. A run keeps as many as `training.keep_best`."""
+
+    @model_validator(mode="after")
+    def _of_the_best(self) -> Self:
+        if self.ensemble > 1 and self.checkpoint != "best":
+            raise ValueError(
+                f"ensemble = {self.ensemble} is of the best checkpoints, not of the "
+                f"{self.checkpoint}: leave one of the two out"
+            )
+        return self
 
 
 class StoreSettings(Section):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..store.checkpoint_names import ENSEMBLE
 from .output import accuracy_text
 
 
@@ -15,7 +16,7 @@ def _loss_text(found: Any) -> str:
 
 def evaluation_facts(found: Any) -> list[tuple[str, Any]]:
     """An evaluation as names and values, with all that its figure depends on."""
-    before = found.accuracy_before
+    before, steps = found.accuracy_before, found.settings.get(ENSEMBLE, ())
     return [
         ("accuracy", accuracy_text(found.accuracy, found.accuracy_ci95)),
         ("before adaptation", None if before is None else f"{100 * before:.2f} %"),
@@ -31,6 +32,7 @@ def evaluation_facts(found: Any) -> list[tuple[str, Any]]:
             if found.transductive
             else "inductive (each query on its own)",
         ),
+        ("ensemble", f"of steps {', '.join(map(str, steps))}" if steps else None),
         *((name, _figure(name, *pair)) for name, pair in found.figures.items()),
         *(
             (name, "  ".join(_figure(name, *pair) for pair in curve))

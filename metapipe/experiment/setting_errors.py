@@ -29,6 +29,8 @@ def first_error(
         hint = did_you_mean(field, cls.model_fields)
         return f"unknown setting '{path}'{source}; {hint}"
     reason = _reason(fault)
+    if not fault["loc"]:  # of several settings together, which the reason names
+        return f"[{prefix}] {reason}"
     return f"{path} = {_shown(fault['input'])}{source}: {reason}"
 
 

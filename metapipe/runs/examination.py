@@ -17,14 +17,10 @@ from ..store import TaskStore
 from ..store.records import EvaluationRow, NewEvaluation, RunRow
 from ..training.evaluation import evaluate as evaluate_tasks
 from ..training.intervals import summarise
+from .ensembles import asked_checkpoints, judged_learner, recorded
 from .evaluations import evaluation_row, evaluation_tasks
 from .preparation import check_asked
-from .stored_run import (
-    changed_after_training,
-    look_for_trained,
-    stored_checkpoint,
-    trained_learner,
-)
+from .stored_run import changed_after_training, look_for_trained
 
 
 @dataclass(frozen=True)
@@ -73,9 +69,10 @@ def judge(
     """That evaluation with its episodes, not stored yet."""
     changes = changes or Changes()
     experiment = Experiment.from_dict(row.config, registry)
-    checkpoint = stored_checkpoint(store, row, settings.checkpoint)
+    checkpoints = asked_checkpoints(store, row, settings)
+    checkpoint = checkpoints[0]
     experiment = changed_after_training(experiment, registry, changes.algorithm, row)
-    learner, meta = trained_learner(experiment, checkpoint, row)
+    learner, meta = judged_learner(experiment, checkpoints, row)
     name = changes.dataset_name or experiment.run.dataset
     chosen = changes.dataset or experiment.dataset
     opened = chosen.open(settings.split)
@@ -97,7 +94,7 @@ def judge(
         source,
         summarise(records),
         dataset=name,
-        changes={**changes.to_json(), **known},
+        changes={**changes.to_json(), **recorded(checkpoints), **known},
         purpose="test",
         step=step,
         checkpoint=checkpoint.sha256,

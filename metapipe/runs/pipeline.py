@@ -21,6 +21,7 @@ from ..training.exactness import require_exact
 from ..training.learner import Learner
 from ..training.loop import initial_state
 from .continuation import longer, tell_of_former_end
+from .ensembles import as_many_as_there_are
 from .entry import new_run
 from .examination import judge
 from .heartbeat import heartbeat
@@ -132,7 +133,7 @@ def resume(
     if row.status == "completed":
         tell_of_former_end(row, experiment)
     if found and not found.known and not found.unrecorded:
-        store.save_checkpoint(run_id, found.info)
+        store.save_checkpoint(run_id, found.info, found.best)
     _tidy(store, row, found)
     before = () if row.status == "stopped" else _validations(store, run_id)
     return _run(run_id, prepared, found, registry, store, observers, before)
@@ -202,7 +203,7 @@ def _begin(session: TrainingSession, row: RunRow, found: Resumption | None) -> N
         header = found.checkpoint.header
         found.checkpoint.restore(session.state)
         session.reporter.last = found.info.path
-        session.best, session.seconds = header["best"], header["seconds"]
+        session.best, session.seconds = found.ranking, header["seconds"]
         session.latest = {m.name: m.value for m in store.metrics(row.id)}
     known = found.checkpoint.header["mapping"] if found else row.mapping
     session.learner = _mapped(session, row, known)
@@ -221,13 +222,10 @@ def _work(session: TrainingSession, registry: Registry) -> Outcome:
     if status != "completed":
         reporter.finished(status, session.latest, session.seconds)
         return _outcome(session, status)
+    row, settings = store.run(reporter.run.id), session.experiment.evaluation
     try:
-        new, records = judge(
-            store.run(reporter.run.id),
-            registry,
-            store,
-            session.experiment.evaluation,
-        )
+        settings = as_many_as_there_are(store, row, settings)
+        new, records = judge(row, registry, store, settings)
     except KeyboardInterrupt:  # resuming has only this left to do
         store.hurry()
         reporter.finished("interrupted", session.latest, session.seconds)

@@ -15,9 +15,11 @@ from ..experiment.registry import Registry
 from ..numerics.losses import task_loss
 from ..problem import Split
 from ..store import TaskStore
+from ..store.checkpoint_names import ENSEMBLE
 from ..store.records import EvaluationRow, RunRow
 from ..training.evaluation import QueryMode, predict
-from .stored_run import require_same_data, stored_checkpoint, trained_learner
+from .ensembles import judged_checkpoints, judged_learner
+from .stored_run import require_same_data, stored_checkpoint
 from .unseen import FINDINGS
 
 
@@ -42,7 +44,8 @@ class Replay:
 def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
     """Draw a recorded episode again and predict its queries.
 
-    The predictions are those of the run's best checkpoint, or its latest.
+    The predictions are those of the run's best checkpoint, or its latest; of an
+    ensemble's episode, those of the ensemble.
     """
     episode = store.episode(episode_id)
     row = store.run(episode.run_id)
@@ -60,9 +63,10 @@ def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
     known = recorded.fingerprint if recorded else row.fingerprint
     require_same_data(known, opened)
     prediction = cast(QueryMode, recorded.prediction if recorded else "together")
-    learner, meta = trained_learner(
-        experiment, stored_checkpoint(store, row, "best"), row
-    )
+    checkpoints = [stored_checkpoint(store, row, "best")]
+    if recorded and ENSEMBLE in recorded.settings:
+        checkpoints = list(judged_checkpoints(store, row, recorded).values())
+    learner, meta = judged_learner(experiment, checkpoints, row)
     source = fitted(opened, learner.problem, task.dataset)
     episodes = source.draw([task])
     moved = episodes.to(learner.device)
@@ -100,7 +104,7 @@ def as_evaluated(
     others = {
         key: value
         for key, value in changes.items()
-        if not key.startswith("dataset.") and key not in FINDINGS
+        if not key.startswith("dataset.") and key not in (ENSEMBLE, *FINDINGS)
     }
     own = name == row.dataset
     known = experiment.dataset.model_dump() if own else {}
