@@ -188,5 +188,5 @@ def test_every_step_has_scales_and_shifts_of_its_own(statistics) -> None:
 
 def test_what_no_step_could_have_is_refused() -> None:
     plus = MAMLPlusPlus(step_normalisation=True, adapt_normalisation=True)
-    with pytest.raises(UnsupportedError, match="leave algorithm.adapt_normal"):
+    with pytest.raises(UnsupportedError, match=r"leave algorithm\.adapt_normal"):
         plus.build(TinyModel(normalise=True), Problem("classification", (6,), 3))
