@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..data.image_encoder import ImageEncoder
 from ..errors import UnsupportedError
 from ..whole_file import whole_file
 from .adapted_model import AdaptedModel
@@ -37,7 +38,7 @@ class Predictor(nn.Module):
         adapted = self._adapted
         learner = adapted.learner
         outputs = learner.algorithm.predict(
-            learner.network, adapted.meta, adapted.params, inputs
+            learner.network, adapted.meta, adapted.params, _as_learned(adapted, inputs)
         )
         return outputs.softmax(-1) if adapted.classes else outputs
 
@@ -121,12 +122,24 @@ def _cannot(what: str, error: Exception) -> str:
 
 
 def _examples(adapted: AdaptedModel, count: int) -> Tensor:
-    """(count, *shape): inputs of the kind that the model gets. Where nobody tells how
-    they are made, of the shape, and standard normal."""
-    if adapted.encoder is not None:
-        return adapted.encoder.examples(count)
+    """(count, *shape): inputs of the kind that the model gets; images in [0, 1]. Where
+    nobody tells how they are made, of the shape, and standard normal."""
+    encoder = adapted.encoder
+    if isinstance(encoder, ImageEncoder):
+        encoder = encoder.model_copy(update={"moments": None})
+    if encoder is not None:
+        return encoder.examples(count)
     generator = torch.Generator().manual_seed(0)
     return torch.randn(count, *adapted.learner.problem.shape, generator=generator)
+
+
+def _as_learned(adapted: AdaptedModel, inputs: Tensor) -> Tensor:
+    """Images in [0, 1], which an exported model takes, normalised as they were for the
+    learner; other inputs as they are."""
+    encoder = adapted.encoder
+    if isinstance(encoder, ImageEncoder) and encoder.moments is not None:
+        return encoder.moments.normalised(inputs)
+    return inputs
 
 
 def _checked(adapted: AdaptedModel, run: Any) -> float:
@@ -135,7 +148,7 @@ def _checked(adapted: AdaptedModel, run: Any) -> float:
     inputs = _examples(adapted, EXAMPLES)
     with torch.no_grad():
         found = run(inputs)
-    ours = adapted.outputs(inputs)
+    ours = adapted.outputs(_as_learned(adapted, inputs))
     wanted = ours.softmax(-1) if adapted.classes else ours
     difference = float((found - wanted).abs().max())
     if not difference <= CLOSE:  # nor a number

@@ -19,11 +19,12 @@ from .column import require_no_counter
 from .download import download, download_all
 from .file import UNREADABLE, File, read_file
 from .files import is_archive, walk
-from .image_encoder import Fit, ImageEncoder, unit_floats
+from .image_encoder import Fit, ImageEncoder, Moments, unit_floats
 from .image_source import ImageClass, ImageSource, with_rotations
 from .labelled import Labelled, labelled
 from .leftovers import is_leftover
 from .names import nearly_one, normal_name, readable_name
+from .normalised_source import NormalisedSource
 from .passed_over import first_few
 from .picture_files import picture_suffixes
 from .resized_source import ResizedSource, resize
@@ -49,6 +50,8 @@ __all__ = [
     "ImageEncoder",
     "ImageSource",
     "Labelled",
+    "Moments",
+    "NormalisedSource",
     "ResizedSource",
     "Row",
     "SentenceEncoder",

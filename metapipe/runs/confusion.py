@@ -24,7 +24,7 @@ from ..training.evaluation import BATCH, QueryMode, labels
 from ..training.intervals import wilson
 from .ensembles import judged_checkpoints, judged_learner
 from .replay import as_evaluated
-from .stored_run import require_same_data
+from .stored_run import encoder_of, require_same_data
 
 PAGE = 8 * BATCH
 
@@ -112,7 +112,7 @@ def confusion(
     opened = experiment.dataset.open(cast(Split, judged.split))
     require_same_data(judged.fingerprint, opened)
     learner, meta = judged_learner(experiment, list(checkpoints.values()), row)
-    source = fitted(opened, learner.problem, judged.dataset)
+    source = fitted(opened, learner.problem, judged.dataset, encoder_of(row, registry))
     counts, episodes = _Counts(), 0
     for tasks in _tasks(store, judged):
         torch.manual_seed(tasks[0].seed)  # as the evaluation did

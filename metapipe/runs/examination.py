@@ -20,7 +20,7 @@ from ..training.intervals import summarise
 from .ensembles import asked_checkpoints, judged_learner, recorded
 from .evaluations import evaluation_row, evaluation_tasks
 from .preparation import check_asked
-from .stored_run import changed_after_training, look_for_trained
+from .stored_run import changed_after_training, encoder_of, look_for_trained
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def judge(
     name = changes.dataset_name or experiment.run.dataset
     chosen = changes.dataset or experiment.dataset
     opened = chosen.open(settings.split)
-    source = fitted(opened, learner.problem, name)
+    source = fitted(opened, learner.problem, name, encoder_of(row, registry))
     tasks = evaluation_tasks(experiment, settings, name)
     check_asked(learner, source, tasks[0])
     known: Mapping[str, int] = {}

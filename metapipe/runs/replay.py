@@ -7,6 +7,7 @@ from typing import cast
 
 import torch
 
+from ..data.normalised_source import pictures
 from ..data.resized_source import fitted
 from ..episode import Episodes, Samples, Task
 from ..errors import UnsupportedError
@@ -19,7 +20,7 @@ from ..store.checkpoint_names import ENSEMBLE
 from ..store.records import EvaluationRow, RunRow
 from ..training.evaluation import QueryMode, predict
 from .ensembles import judged_checkpoints, judged_learner
-from .stored_run import require_same_data, stored_checkpoint
+from .stored_run import encoder_of, require_same_data, stored_checkpoint
 from .unseen import FINDINGS
 
 
@@ -29,7 +30,7 @@ class Replay:
 
     task: Task
     episodes: Episodes
-    """The episode, as a meta-batch of one."""
+    """The episode, as a meta-batch of one; images in [0, 1]."""
 
     classes: tuple[str, ...]
     """Class names by label; empty for regression."""
@@ -67,7 +68,7 @@ def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
     if recorded and ENSEMBLE in recorded.settings:
         checkpoints = list(judged_checkpoints(store, row, recorded).values())
     learner, meta = judged_learner(experiment, checkpoints, row)
-    source = fitted(opened, learner.problem, task.dataset)
+    source = fitted(opened, learner.problem, task.dataset, encoder_of(row, registry))
     episodes = source.draw([task])
     moved = episodes.to(learner.device)
     support = Samples(*(t[0] for t in moved.support))
@@ -85,7 +86,12 @@ def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
         outputs = outputs.argmax(-1)
     accuracy = float(metrics["accuracy"]) if "accuracy" in metrics else None
     return Replay(
-        task, episodes, classes, outputs.tolist(), accuracy, float(metrics["loss"])
+        task,
+        pictures(source, episodes),
+        classes,
+        outputs.tolist(),
+        accuracy,
+        float(metrics["loss"]),
     )
 
 

@@ -32,6 +32,7 @@ from .provenance import environment
 from .recipes import draw_meta_batch
 from .replay import as_evaluated
 from .start import prepared_from, start_of
+from .stored_run import encoder_of
 from .stretch import Stretch
 
 RATE = "episodes_per_second"
@@ -238,7 +239,7 @@ def _evaluate(
         what, now = f"the fingerprint of {name}", opened.facts.fingerprint
         yield Comparison(what, recorded.step, recorded.fingerprint, now)
         learner, meta = judged_learner(experiment, list(checkpoints.values()), row)
-        source = fitted(opened, learner.problem, name)
+        source = fitted(opened, learner.problem, name, encoder_of(row, registry))
         what = f"test {recorded.id}"
         yield from _evaluated(recorded, learner, meta, source, store, what)
 

@@ -32,6 +32,7 @@ from metapipe_plugins.parts.data.class_splits import (
     by_folders,
     by_lists,
 )
+from metapipe_plugins.parts.data.normalised import Normalise, normalised
 
 
 class ImageFolder(Dataset):
@@ -73,6 +74,8 @@ class ImageFolder(Dataset):
 
     augment: Augment = "none"
 
+    normalise: Normalise = "none"
+
     def open(self, split: Split) -> Source:
         """The pictures of a split's classes."""
         if self.root is None:
@@ -93,14 +96,18 @@ class ImageFolder(Dataset):
             by_split=self._by == "folders",
         )
         bank = folders.bank()
-        names = self._lists(bank.classes)[split]
+        lists = self._lists(bank.classes)
+        names = lists[split]
         if not names:
             raise DataError(
                 f"the split leaves none of the {len(bank.classes)} classes of "
                 f"{self.root} for {split}: give -s dataset.lists=FOLDER, or other "
                 "-s dataset.shares"
             )
-        return augmented(folders.source(bank, names), self.augment, split)
+        source = augmented(folders.source(bank, names), self.augment, split)
+        return normalised(
+            source, self.normalise, lambda: folders.source(bank, lists["train"])
+        )
 
     @property
     def _by(self) -> str:

@@ -12,6 +12,7 @@ from metapipe.data import ImageEncoder
 from metapipe_plugins.parts.data.augmented import Augment, augmented
 from metapipe_plugins.parts.data.class_folders import ClassFolders, find_roots
 from metapipe_plugins.parts.data.class_splits import by_lists
+from metapipe_plugins.parts.data.normalised import Normalise, normalised
 
 
 class MiniImageNet(Dataset):
@@ -23,8 +24,8 @@ class MiniImageNet(Dataset):
     )
     departures: ClassVar[str] = (
         "pictures are resized from whole files, where the common archive was made by "
-        "another library; pixels are in [0, 1]; no augmentation unless augment is "
-        "given"
+        "another library; pixels are in [0, 1] unless normalise=train; no "
+        "augmentation unless augment is given"
     )
 
     root: Path | None = None
@@ -40,6 +41,8 @@ class MiniImageNet(Dataset):
 
     augment: Augment = "none"
 
+    normalise: Normalise = "none"
+
     def open(self, split: Split) -> Source:
         """The pictures of a split's classes."""
         if self.root is None:
@@ -54,8 +57,11 @@ class MiniImageNet(Dataset):
         folders = ClassFolders("mini-imagenet", roots, encoder)
         bank = folders.bank()
         lists = (self.lists or self.root).expanduser()
-        source = folders.source(bank, by_lists(bank.classes, lists)[split])
-        return augmented(source, self.augment, split)
+        names = by_lists(bank.classes, lists)
+        source = augmented(folders.source(bank, names[split]), self.augment, split)
+        return normalised(
+            source, self.normalise, lambda: folders.source(bank, names["train"])
+        )
 
 
 @hookimpl

@@ -58,7 +58,7 @@ class ClassFolders:
         """All pictures; classes are `CLASS`, or `SPLIT/CLASS` with `by_split`."""
         made_from = {
             "files": [identity(root) for root in self.roots],
-            "encoder": self.encoder.model_dump(),
+            "encoder": self.encoder.model_dump(exclude={"moments"}),  # not in the bank
             "unreadable": self.unreadable,
             "by_split": self.by_split,
         }
