@@ -217,6 +217,10 @@ class TrainingSettings(Section):
     validation_episodes: PositiveInt = 200
     """Episodes of one validation."""
 
+    select: Literal["accuracy", "loss"] = "accuracy"
+    """By what the best validation is told, for checkpoints and for patience; by the
+    loss where there is no accuracy."""
+
     keep_best: PositiveInt = Field(default=1, le=100)
     """Checkpoints that are kept of the best validations, beside the latest; at least
     as many as `evaluation.ensemble`."""

@@ -30,6 +30,7 @@ from .mapping import mapping_for, mapping_of
 from .patience import Patience
 from .preparation import Prepared, check_dropout, check_trainable
 from .provenance import host
+from .ranking import goodness
 from .reporter import Reporter
 from .resumption import Resumption, resumption
 from .run_files import tidy
@@ -135,7 +136,8 @@ def resume(
     if found and not found.known and not found.unrecorded:
         store.save_checkpoint(run_id, found.info, found.best)
     _tidy(store, row, found)
-    before = () if row.status == "stopped" else _validations(store, run_id)
+    select = experiment.training.select
+    before = () if row.status == "stopped" else _validations(store, run_id, select)
     return _run(run_id, prepared, found, registry, store, observers, before)
 
 
@@ -145,11 +147,13 @@ def _tidy(store: TaskStore, row: RunRow, found: Resumption | None) -> None:
     tidy(Path(row.directory), [*needed, *([found.info.path] if found else [])])
 
 
-def _validations(store: TaskStore, run_id: int) -> list[float]:
+def _validations(store: TaskStore, run_id: int, select: str) -> list[float]:
     """Those of a run so far, greater being better."""
-    if accuracies := store.metrics(run_id, "val_accuracy"):
-        return [row.value for row in accuracies]
-    return [-row.value for row in store.metrics(run_id, "val_loss")]
+    accuracies = {row.step: row.value for row in store.metrics(run_id, "val_accuracy")}
+    return [
+        goodness(select, row.value, accuracies.get(row.step))
+        for row in store.metrics(run_id, "val_loss")
+    ]
 
 
 def _run(
@@ -176,7 +180,8 @@ def _run(
         iterations=experiment.training.iterations,
     )
     patience = experiment.training.patience
-    own = [Patience(patience, before)] if patience else []
+    select = experiment.training.select
+    own = [Patience(patience, select, before)] if patience else []
     reporter = Reporter(info, store, registry.observers([*own, *observers]))
     session = TrainingSession(
         experiment, prepared.learner, state, prepared.sources, reporter

@@ -21,6 +21,11 @@ Ranking = tuple[Validated, ...]
 """The very best first."""
 
 
+def goodness(select: str, loss: float, accuracy: float | None) -> float:
+    """Of a validation, by what `training.select` says."""
+    return -loss if accuracy is None or select == "loss" else accuracy
+
+
 def with_another(ranking: Ranking, new: Validated, kept: int) -> Ranking:
     """As many as are kept; of equals the earlier comes first."""
     return tuple(sorted((*ranking, new), key=lambda each: -each.value)[:kept])

@@ -27,7 +27,7 @@ from ..training.learner import Learner
 from ..training.loop import Iteration, TrainingState, iterations, lr_at, same_rates
 from .clock import Clock
 from .evaluations import evaluation_row, evaluation_tasks
-from .ranking import Ranking, Validated, to_json, with_another
+from .ranking import Ranking, Validated, goodness, to_json, with_another
 from .recipes import draw_meta_batch
 from .reporter import Reporter
 from .signals import Interruption
@@ -183,7 +183,8 @@ class TrainingSession:
             figures["val_accuracy"] = summary.accuracy
         self.latest.update(figures)
         self.reporter.step(self.state.step, figures)
-        value = -summary.loss if summary.accuracy is None else summary.accuracy
+        select = self.experiment.training.select
+        value = goodness(select, summary.loss, summary.accuracy)
         new = Validated(self.state.step, value)
         self.best = with_another(self.best, new, self.experiment.kept_best)
         if new in self.best:

@@ -1,12 +1,14 @@
 """The mean of the best checkpoints, against one that is written out."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import metapipe as mp
 from metapipe import SettingError, TaskStore, UnsupportedError
+from metapipe.runs.patience import Patience
 from metapipe.runs.replay import replay
 from metapipe.store import default_url
 from metapipe.training.checkpoint import load
@@ -71,6 +73,26 @@ def test_the_best_by_validation_are_kept(project: Path) -> None:
     best = sorted(found, key=lambda step: (-found[step], step))[:3]
     assert list(kept(project)) == best != sorted(best), "else order shows nothing"
     assert len(list(directory.glob("*.safetensors"))) == 4, "and no others"
+
+
+def test_the_best_may_be_told_by_loss(project: Path, tmp_path: Path) -> None:
+    train(tmp_path, {"training.select": "loss"})
+    with TaskStore.open(default_url(tmp_path)) as store:
+        found = {m.step: m.value for m in store.metrics(1, "val_loss")}
+    best = sorted(found, key=lambda step: (found[step], step))[:3]
+    assert list(kept(tmp_path)) == best != list(kept(project))
+
+
+@pytest.mark.parametrize(("select", "stops"), [("loss", True), ("accuracy", False)])
+def test_patience_goes_by_the_same(select: str, stops: bool) -> None:
+    patience = Patience(2, select, before=[-1.0 if select == "loss" else 0.5])
+    run: Any = None
+    patience.run_started(run)
+    told = [
+        patience.stop_run(run, step, {"val_loss": 1.0 + step, "val_accuracy": accuracy})
+        for step, accuracy in enumerate((0.6, 0.7, 0.8))
+    ]
+    assert any(told) == stops
 
 
 def outputs(params, support, queries):
