@@ -146,6 +146,14 @@ class TaskSettings(Section):
     """Support examples in all, shared out at random: classes then have unequal numbers,
     from 1 to `shots`."""
 
+    images: PositiveInt | None = None
+    """Items in a training episode in all, whatever its ways and shots: each class has
+    what its support leaves, `images` / ways - shots, for queries, and not `queries`."""
+
+    def queries_of(self, ways: int, shots: int) -> int:
+        """Query examples a class in a training episode of that shape."""
+        return self.queries if self.images is None else self.images // ways - shots
+
     @property
     def most_ways(self) -> int:
         """The largest number of classes in an episode."""
@@ -162,6 +170,16 @@ class TaskSettings(Section):
             least, most = getattr(self, name), getattr(self, f"{name}_to")
             if most is not None and most < least:
                 raise ValueError(f"{name}_to = {most} is less than {name} = {least}")
+        return self
+
+    @model_validator(mode="after")
+    def _enough_images(self) -> Self:
+        if self.queries_of(self.most_ways, self.most_shots) < 1:
+            least = self.most_ways * (self.most_shots + 1)
+            raise ValueError(
+                f"images = {self.images} leave {self.most_ways} classes of "
+                f"{self.most_shots} shots no query: give {least} at least"
+            )
         return self
 
 
