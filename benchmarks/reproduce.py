@@ -2,6 +2,7 @@
 
     python benchmarks/reproduce.py --project DIR [--data FOLDER] [--only NAME ...]
 
+`--only NAME` does one of the runs that RESULTS.md names, anew in an empty DIR.
 Everything goes through the command line and stays in the store of DIR, so that the work
 can be stopped and started again: a run that completed is not repeated, one that did not
 is resumed. What the store says is kept in results.json, which outlives the store: a
@@ -12,16 +13,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import subprocess
 import sys
 from collections.abc import Mapping
 from functools import cache
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from reproductions import REPRODUCTIONS, Reproduction, Test
+from reproductions import REPRODUCTIONS, Reproduction
+from result_tables import tables
 
 from metapipe.store import TaskStore, default_url
 from metapipe.store.records import EvaluationRow, RunRow, flat_settings
@@ -142,6 +142,9 @@ def collected(store: TaskStore, project: Path, data: Path) -> Figures:
             found[reproduction.name] = {
                 "seed": row.seed,
                 "iterations": row.step,
+                "tasks": row.config["training"]["tasks"],
+                "selection": selection(row),
+                "data": {"train": row.fingerprint},
                 "minutes": round((row.train_seconds or 0) / 60, 1),
                 "threads": row.environment.get("threads"),
                 "tests": [facts(test) for test in tests_of(store, row)],
@@ -149,113 +152,27 @@ def collected(store: TaskStore, project: Path, data: Path) -> Figures:
     return found
 
 
+def selection(row: RunRow) -> Figures:
+    """By what the checkpoint was chosen that was tested."""
+    training = row.config["training"]
+    if not training["validate_every"]:
+        return {}
+    return {
+        "by": training.get("select", "accuracy"),
+        "every": training["validate_every"],
+        "episodes": training["validation_episodes"],
+        "ensemble": row.config["evaluation"].get("ensemble", 1),
+    }
+
+
 def facts(test: EvaluationRow) -> Figures:
     """What a table tells of an evaluation."""
     names = (
         *("split", "ways", "shots", "queries", "episodes", "prediction"),
         *("transductive", "settings", "accuracy", "accuracy_ci95", "accuracy_before"),
-        *("loss", "loss_ci95", "loss_before", "controls"),
+        *("loss", "loss_ci95", "loss_before", "fingerprint", "controls"),
     )
     return {name: getattr(test, name) for name in names}
-
-
-def tables(figures: Figures) -> str:
-    """RESULTS.md."""
-    lines = [
-        "# Results",
-        "",
-        "Written by `benchmarks/reproduce.py` from its task store (kept in "
-        "`results.json`); not edited by hand. On "
-        f"{platform.machine()}, no GPU. Time is training without validations; with "
-        "other work on the machine it is an upper bound. Intervals are 95 % over "
-        "episodes of one seed. Omniglot: 1,100 / 100 / 423 characters at random, each "
-        "turned by a random quarter in each episode, in training and test, the same "
-        "test episodes for all of a shape; published figures are of the papers' own "
-        "splits, those with a ~ from memory and not checked. Transductive: batch "
-        "statistics over the queries.",
-    ]
-    known = [r for r in REPRODUCTIONS if r.name in figures]
-    for group, members in groupby(known, key=lambda r: r.group):
-        lines += ["", f"## {group}", ""]
-        lines += [
-            "| method | tested | ours | before | published | difference | transductive "
-            "| episodes | trained |",
-            "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-        ]
-        for member in members:
-            row = figures[member.name]
-            pairs = zip(member.tests, row["tests"], strict=False)
-            lines += [line(member, row, test, found) for test, found in pairs]
-    return "\n".join(lines) + "\n"
-
-
-def line(member: Reproduction, row: Figures, test: Test, found: Figures) -> str:
-    """One evaluation as a row of the table."""
-    shape = shape_of(found)
-    changed = [f"{name} {value}" for name, value in found["settings"].items()]
-    alone = ["each alone"] if found["prediction"] == "alone" else []
-    cells = [
-        member.method,
-        ", ".join([shape, *alone, *changed]),
-        *result(found),
-        published(test),
-        difference(test, found),
-        "yes" if found["transductive"] else "no",
-        str(found["episodes"]),
-        f"{row['iterations']} iterations, {row['minutes']} min, seed {row['seed']}",
-    ]
-    return f"| {' | '.join(cells)} |"
-
-
-def shape_of(found: Figures) -> str:
-    """What an episode was."""
-    if found.get("controls"):
-        learned = f"{found['shots']} trajectories a step, " if found["shots"] else ""
-        return f"{learned}{found['queries']} judged"
-    each = "query" if found["queries"] == 1 else "queries"
-    return f"{found['ways']}-way {found['shots']}-shot, {found['queries']} {each}"
-
-
-def result(found: Figures) -> tuple[str, str]:
-    """Ours, and before adapting."""
-    if found.get("controls"):
-        before = found["loss_before"]
-        ours = f"return {-found['loss']:.2f} ± {found['loss_ci95']:.2f}"
-        return ours, "" if before is None else f"return {-before:.1f}"
-    if found["accuracy"] is None:
-        before = found["loss_before"]
-        ours = f"MSE {found['loss']:.3f} ± {found['loss_ci95']:.3f}"
-        return ours, "" if before is None else f"MSE {before:.2f}"
-    before = found["accuracy_before"]
-    ours = f"{100 * found['accuracy']:.2f} ± {100 * found['accuracy_ci95']:.2f} %"
-    return ours, "" if before is None else f"{100 * before:.1f} %"
-
-
-def published(test: Test) -> str:
-    """The paper's figure, marked where nobody looked it up."""
-    if test.published is None:
-        return ""
-    return f"{'' if test.checked else '~'}{test.published:g}"
-
-
-def difference(test: Test, found: Figures) -> str:
-    """Ours less the published, and whether that is as near as expected."""
-    if test.published is None:
-        return ""
-    if found.get("controls"):
-        return verdict(-found["loss"] - test.published, test.within)
-    if found["accuracy"] is None:
-        return f"{found['loss'] - test.published:+.2f}"
-    points = 100 * found["accuracy"] - test.published
-    return verdict(points, test.within)
-
-
-def verdict(difference: float, within: float | None) -> str:
-    """A difference, of which more is better, and whether it is as expected."""
-    if within is None:
-        return f"{difference:+.2f}"
-    word = "as expected" if difference >= -within else "**short**"
-    return f"{difference:+.2f}, {word} (-{within:g})"
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "benchmarks"))
 
 # All that this script needs of ours beside the public modules.
-from reproduce import tables as results  # noqa: E402
 from reproductions import REPRODUCTIONS  # noqa: E402
+from result_tables import tables as results  # noqa: E402
 
 from metapipe import hookspecs  # noqa: E402
 from metapipe.cli.main import cli  # noqa: E402

@@ -49,7 +49,8 @@ class Samples(NamedTuple):
     """Inputs with their targets; of one task, or of T tasks with a leading axis T."""
 
     inputs: Tensor
-    """(n, *shape), or (T, n, *shape); float32 images are in [0, 1]."""
+    """(n, *shape), or (T, n, *shape); float32 images are in [0, 1],
+    unless a data set is asked to normalise them."""
 
     targets: Tensor
     """int64 labels in [0, ways): (n,) or (T, n). Regression: floats, (n, outputs)."""

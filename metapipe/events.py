@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from .episode import Task
 from .problem import Kind
@@ -42,7 +42,9 @@ class CheckpointInfo:
     sha256: str
     bytes: int
     step: int
-    which: Literal["latest", "best"]
+    which: str
+    """latest, best, or best-2 and so on: the second of the best, where more are
+    kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,6 +129,14 @@ class TaskSettings(Section):
     """Support examples in all, shared out at random: classes then have unequal numbers,
     from 1 to `shots`."""
 
+    images: PositiveInt | None = None
+    """Items in a training episode in all, whatever its ways and shots: each class has
+    what its support leaves, `images` / ways - shots, for queries, and not `queries`."""
+
+    def queries_of(self, ways: int, shots: int) -> int:
+        """Query examples a class in a training episode of that shape."""
+        return self.queries if self.images is None else self.images // ways - shots
+
     @property
     def most_ways(self) -> int:
         """The largest number of classes in an episode."""
@@ -145,6 +153,16 @@ class TaskSettings(Section):
             least, most = getattr(self, name), getattr(self, f"{name}_to")
             if most is not None and most < least:
                 raise ValueError(f"{name}_to = {most} is less than {name} = {least}")
+        return self
+
+    @model_validator(mode="after")
+    def _enough_images(self) -> Self:
+        if self.queries_of(self.most_ways, self.most_shots) < 1:
+            least = self.most_ways * (self.most_shots + 1)
+            raise ValueError(
+                f"images = {self.images} leave {self.most_ways} classes of "
+                f"{self.most_shots} shots no query: give {least} at least"
+            )
         return self
 
 
@@ -199,6 +217,14 @@ class TrainingSettings(Section):
 
     validation_episodes: PositiveInt = 200
     """Episodes of one validation."""
+
+    select: Literal["accuracy", "loss"] = "accuracy"
+    """By what the best validation is told, for checkpoints and for patience; by the
+    loss where there is no accuracy."""
+
+    keep_best: PositiveInt = Field(default=1, le=100)
+    """Checkpoints that are kept of the best validations, beside the latest; at least
+    as many as `evaluation.ensemble`."""
 
     patience: PositiveInt | None = None
     """Stop after so many validations without a better one: the run is `stopped`, and
@@ -266,6 +292,19 @@ class EvaluationSettings(Section):
 
     checkpoint: Literal["best", "latest"] = "best"
     """Which checkpoint; best is by validation, latest if there was none."""
+
+    ensemble: PositiveInt = Field(default=1, le=100)
+    """Mean outputs of so many of the best checkpoints, as MAML++ is tested: each adapts
+    by itself. A run keeps as many as `training.keep_best`."""
+
+    @model_validator(mode="after")
+    def _of_the_best(self) -> Self:
+        if self.ensemble > 1 and self.checkpoint != "best":
+            raise ValueError(
+                f"ensemble = {self.ensemble} is of the best checkpoints, not of the "
+                f"{self.checkpoint}: leave one of the two out"
+            )
+        return self
 
 
 class StoreSettings(Section):

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data.feature_encoder import FeatureEncoder
+from ..data.image_encoder import ImageEncoder
 from ..errors import UnsupportedError
 from ..whole_file import whole_file
 from .adapted_file import header_of
@@ -75,7 +76,9 @@ class Predictor(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Each input on its own."""
         found = []
-        if self._backbone is not None:
+        if self._backbone is None:
+            inputs = _as_learned(self._adapted, inputs)
+        else:
             inputs = self._backbone(inputs)
             found.append(inputs)
         if self._typical is not None:
@@ -225,16 +228,27 @@ def _cannot(what: str, error: Exception) -> str:
 
 
 def _examples(adapted: AdaptedModel, backbone: nn.Module | None, count: int) -> Tensor:
-    """(count, *shape): inputs of the kind that the file gets. Where nobody tells how
-    they are made, of the shape, and standard normal."""
+    """(count, *shape): inputs of the kind that the file gets; images in [0, 1]. Where
+    nobody tells how they are made, of the shape, and standard normal."""
     encoder = adapted.encoder
     if backbone is not None:
         assert isinstance(encoder, FeatureEncoder)
         return encoder.image.examples(count)
+    if isinstance(encoder, ImageEncoder):
+        encoder = encoder.model_copy(update={"moments": None})
     if encoder is not None:
         return encoder.examples(count)
     generator = torch.Generator().manual_seed(0)
     return torch.randn(count, *adapted.learner.problem.shape, generator=generator)
+
+
+def _as_learned(adapted: AdaptedModel, inputs: Tensor) -> Tensor:
+    """Images in [0, 1], which an exported model takes, normalised as they were for the
+    learner; other inputs as they are."""
+    encoder = adapted.encoder
+    if isinstance(encoder, ImageEncoder) and encoder.moments is not None:
+        return encoder.moments.normalised(inputs)
+    return inputs
 
 
 def _checked(
@@ -247,7 +261,7 @@ def _checked(
     inputs = _examples(adapted, backbone, EXAMPLES)
     with torch.no_grad():
         found = run(inputs)
-        vectors = inputs if backbone is None else backbone(inputs)
+        vectors = _as_learned(adapted, inputs) if backbone is None else backbone(inputs)
     wanted = [
         adapted.probabilities(vectors) if adapted.classes else adapted.outputs(vectors)
     ]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from ..algorithm import Meta
-from ..data.encoders import encoder_from
 from ..encoder import Encoder
 from ..episode import Samples
 from ..errors import UnsupportedError, UsageError
@@ -18,6 +17,7 @@ from ..experiment.registry import Registry
 from ..problem import Problem
 from ..runs.stored_run import (
     changed_after_training,
+    encoder_of,
     stored_checkpoint,
     trained_learner,
     trained_run,
@@ -125,7 +125,7 @@ def open_run(
     checkpoint = stored_checkpoint(store, row, which)
     learner, meta = trained_learner(experiment, checkpoint, row)
     learner = replace(learner, precision="float32")  # as it will be used anywhere
-    encoder = encoder_from(row.encoder, registry.encoders) if row.encoder else None
+    encoder = encoder_of(row, registry)
     name = row.config["dataset"].get("backbone")
     cls: Any = registry.entry("backbone", name).cls if name else None
     whose = (cls.licence, cls.source) if cls else ()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..store.checkpoint_names import ENSEMBLE
 from .output import accuracy_text
 
 
 def evaluation_facts(found: Any) -> list[tuple[str, Any]]:
     """An evaluation as names and values, with all that its figure depends on."""
     before, acts = found.accuracy_before, found.controls
+    steps = found.settings.get(ENSEMBLE, ())
     return [
         ("accuracy", accuracy_text(found.accuracy, found.accuracy_ci95)),
         ("before adaptation", None if before is None else f"{100 * before:.2f} %"),
@@ -20,6 +22,7 @@ def evaluation_facts(found: Any) -> list[tuple[str, Any]]:
             f"{found.queries} {'to judge' if acts else 'queries'}, seed {found.seed}",
         ),
         ("predictions", None if acts else _mode_text(found)),
+        ("ensemble", f"of steps {', '.join(map(str, steps))}" if steps else None),
         *((name, _figure(name, *pair)) for name, pair in found.figures.items()),
         *(
             (name, "  ".join(_figure(name, *pair) for pair in curve))

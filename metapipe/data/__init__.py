@@ -22,12 +22,13 @@ from .feature_encoder import FeatureEncoder, Features
 from .feature_source import FeatureSource, feature_item
 from .file import UNREADABLE, File, read_file
 from .files import is_archive, walk
-from .image_encoder import Fit, ImageEncoder, unit_floats
+from .image_encoder import Fit, ImageEncoder, Moments, unit_floats
 from .image_source import ImageClass, ImageSource, with_rotations
 from .labelled import Labelled, labelled
 from .leftovers import is_leftover
 from .model_folder import folder_digest
 from .names import nearly_one, normal_name, readable_name
+from .normalised_source import NormalisedSource
 from .passed_over import first_few
 from .picture_files import picture_suffixes
 from .resized_source import ResizedSource, resize
@@ -57,6 +58,8 @@ __all__ = [
     "ImageEncoder",
     "ImageSource",
     "Labelled",
+    "Moments",
+    "NormalisedSource",
     "ResizedSource",
     "Row",
     "SentenceEncoder",

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
-from pydantic import Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    model_validator,
+)
 from torch import Tensor
 
 from ..encoder import Encoder
@@ -22,6 +28,33 @@ from .picture_files import BYTE, flat_picture, open_picture
 MOST_CHANNELS = 4
 
 Fit = Literal["crop", "stretch", "pad"]
+
+
+class Moments(BaseModel):
+    """What is subtracted from each channel of an image in [0, 1], and what it is
+    divided by."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    mean: tuple[float, ...]
+    deviation: tuple[PositiveFloat, ...]
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """(..., C, H, W) in [0, 1] -> the same shape."""
+        return (images - _channels(self.mean)) / _channels(self.deviation)
+
+    def restored(self, images: Tensor) -> Tensor:
+        """The inverse of `normalised`, within rounding."""
+        return (images * _channels(self.deviation) + _channels(self.mean)).clamp(0, 1)
+
+    @model_validator(mode="after")
+    def _alike(self) -> Self:
+        if len(self.mean) != len(self.deviation) or not self.mean:
+            raise ValueError(
+                f"{len(self.mean)} means and {len(self.deviation)} deviations: one of "
+                "each for every channel"
+            )
+        return self
 
 
 class ImageEncoder(Encoder):
@@ -38,27 +71,35 @@ class ImageEncoder(Encoder):
     invert: bool = False
     """Make dark ink bright, as data sets of drawings have it."""
 
+    moments: Moments | None = None
+    """How channels are normalised; in [0, 1] if not given."""
+
     @property
     def shape(self) -> tuple[int, ...]:
         """(channels, height, width)."""
         return (self.channels, self.height, self.width)
 
     def encode(self, items: Sequence[Any]) -> Tensor:
-        """Paths, bytes of files, Pillow images or arrays -> (n, C, H, W) in [0, 1].
+        """Paths, bytes of files, Pillow images or arrays -> (n, C, H, W), in [0, 1] or
+        normalised.
 
         Arrays (H, W), (H, W, C) or (C, H, W) are integers in [0, 255], floats in
         [0, 1], or booleans.
         """
         if not len(items):
             return torch.empty(0, *self.shape)
-        return unit_floats(np.stack([self.pixels(item) for item in items]))
+        return self._inputs(np.stack([self.pixels(item) for item in items]))
 
     def examples(self, count: int, seed: int = 0) -> Tensor:
-        """(count, C, H, W): noise of all 256 values, in [0, 1]."""
+        """(count, C, H, W): noise of all 256 values, as `encode` gives it."""
         rng = np.random.default_rng(seed)
         colours = (self.channels,) if self.channels > 1 else ()
         size = (count, self.height, self.width, *colours)
-        return unit_floats(rng.integers(0, BYTE, size, np.uint8, endpoint=True))
+        return self._inputs(rng.integers(0, BYTE, size, np.uint8, endpoint=True))
+
+    def _inputs(self, images: Bytes) -> Tensor:
+        inputs = unit_floats(images)
+        return inputs if self.moments is None else self.moments.normalised(inputs)
 
     def pixels(self, item: Any, name: str | None = None) -> Bytes:
         """One item as bytes (H, W), or (H, W, 3); `name` is for the message."""
@@ -90,6 +131,11 @@ def unit_floats(images: Bytes) -> Tensor:
     """Bytes (n, H, W) or (n, H, W, C) -> floats (n, C, H, W) in [0, 1]."""
     images = images[:, None] if images.ndim == 3 else np.moveaxis(images, -1, 1)
     return torch.from_numpy(np.multiply(images, np.float32(1 / 255), order="C"))
+
+
+def _channels(numbers: tuple[float, ...]) -> Tensor:
+    """(C, 1, 1)."""
+    return torch.tensor(numbers)[:, None, None]
 
 
 def _opened(item: Any) -> Image.Image:

@@ -16,7 +16,8 @@ from ..dataset import Source, SourceFacts
 from ..episode import Episodes, Task
 from .bank import Bank, Bytes
 from .class_episodes import choose_items, digest, require_items
-from .image_encoder import ImageEncoder, unit_floats
+from .image_encoder import ImageEncoder, Moments, unit_floats
+from .picture_files import BYTE
 from .sampling import Integers, Words, integers, keys
 
 TURNS = (0, 1, 2, 3)
@@ -76,6 +77,21 @@ class BankSource(Source):
             sizes=self._sizes.tolist(),
             nbytes=each * sum(kept.values()),
         )
+
+    def moments(self) -> Moments:
+        """Of all pixels of its classes, channel by channel, in [0, 1]; counted, so that
+        no order of a sum rounds them otherwise."""
+        counts = np.zeros((self.bank.shape[0], BYTE + 1), np.int64)
+        for index in sorted({member.index for member in self.members}):
+            first, last = self.bank.starts[index : index + 2]
+            pixels = self.bank.items[first:last].reshape(-1, len(counts))
+            for channel, count in enumerate(counts):
+                count += np.bincount(pixels[:, channel], minlength=BYTE + 1)
+        values = np.arange(BYTE + 1) / BYTE
+        shares = counts / counts.sum(1, keepdims=True)
+        mean = shares @ values
+        deviation = np.sqrt(shares @ values**2 - mean**2)
+        return Moments(mean=tuple(mean.tolist()), deviation=tuple(deviation.tolist()))
 
     def digests(self) -> Iterator[tuple[bytes, str]]:
         """Of the items as the bank has them."""

@@ -12,8 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..dataset import Source, SourceFacts
+from ..encoder import Encoder
 from ..episode import Episodes, Samples, Task
 from ..problem import Problem
+from .image_encoder import ImageEncoder
+from .normalised_source import NormalisedSource
 
 LUMA = (0.299, 0.587, 0.114)
 """Of red, green and blue (ITU-R BT.601), as Pillow makes grey of colours."""
@@ -56,9 +59,21 @@ class ResizedSource(Source):
         return drawn._replace(support=support, query=query)
 
 
-def fitted(source: Source, problem: Problem, name: str) -> Source:
+def fitted(
+    source: Source, problem: Problem, name: str, encoder: Encoder | None = None
+) -> Source:
     """`source`, called `name`, or its images in the shape of `problem` where both are
-    images; what does not fit at all comes back as it is."""
+    images, normalised as the `encoder` of the learner does; what does not fit at all
+    comes back as it is."""
+    if not isinstance(encoder, ImageEncoder):
+        return _resized(source, problem, name)
+    plain = source.source if isinstance(source, NormalisedSource) else source
+    resized = _resized(plain, problem, name)
+    moments = encoder.moments
+    return resized if moments is None else NormalisedSource(resized, moments)
+
+
+def _resized(source: Source, problem: Problem, name: str) -> Source:
     if source.facts.shape == problem.shape or source.facts.kind != problem.kind:
         return source
     if not (_are_images(source.facts.shape) and _are_images(problem.shape)):

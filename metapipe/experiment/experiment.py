@@ -48,6 +48,11 @@ class Experiment:
         """Names of its plugins."""
         return {kind: getattr(self.run, kind) for kind in RUN_TYPES}
 
+    @property
+    def kept_best(self) -> int:
+        """How many checkpoints are kept as the best."""
+        return max(self.training.keep_best, self.evaluation.ensemble)
+
     def to_dict(self) -> dict[str, Any]:
         """All settings by table, JSON-able: what the store keeps."""
         return {

@@ -15,16 +15,16 @@ import torch
 
 from ..data.resized_source import fitted
 from ..episode import Episodes, Task
-from ..errors import CheckpointError, NotFoundError, UnsupportedError, UsageError
+from ..errors import NotFoundError, UnsupportedError, UsageError
 from ..experiment.registry import Registry
 from ..problem import Split
 from ..store import StoreReader, TaskStore
 from ..store.records import EvaluationRow, RunRow
-from ..training.checkpoint import Checkpoint
 from ..training.evaluation import BATCH, QueryMode, labels
 from ..training.intervals import wilson
+from .ensembles import judged_checkpoints, judged_learner
 from .replay import as_evaluated
-from .stored_run import require_same_data, stored_checkpoint, trained_learner
+from .stored_run import encoder_of, require_same_data
 
 PAGE = 8 * BATCH
 
@@ -60,7 +60,8 @@ class Confusion:
     run_id: int
     evaluation: EvaluationRow
     checkpoint: str
-    """Which of the run's checkpoints predicted: best or latest."""
+    """Which of the run's checkpoints predicted: best or latest, or the mean of best
+    and best-2."""
 
     episodes: int
     accuracy: float
@@ -106,12 +107,12 @@ def confusion(
     """
     row = store.run(run)
     judged = _judged(store, row, evaluation)
-    which, checkpoint = _checkpoint(store, row, judged)
+    checkpoints = judged_checkpoints(store, row, judged)
     experiment = as_evaluated(row, judged, judged.dataset, registry)
     opened = experiment.dataset.open(cast(Split, judged.split))
     require_same_data(judged.fingerprint, opened)
-    learner, meta = trained_learner(experiment, checkpoint, row)
-    source = fitted(opened, learner.problem, judged.dataset)
+    learner, meta = judged_learner(experiment, list(checkpoints.values()), row)
+    source = fitted(opened, learner.problem, judged.dataset, encoder_of(row, registry))
     counts, episodes = _Counts(), 0
     for tasks in _tasks(store, judged):
         torch.manual_seed(tasks[0].seed)  # as the evaluation did
@@ -126,7 +127,7 @@ def confusion(
     return Confusion(
         row.id,
         judged,
-        which,
+        " and ".join(checkpoints),
         episodes,
         right / counts.queries.total(),
         tuple(sorted(_pairs(counts, names), key=_badness, reverse=True)),
@@ -162,20 +163,6 @@ def _judged(store: StoreReader, row: RunRow, number: int | None) -> EvaluationRo
             f"evaluation {judged.id} is of a regression: there are no classes"
         )
     return judged
-
-
-def _checkpoint(
-    store: TaskStore, row: RunRow, judged: EvaluationRow
-) -> tuple[str, Checkpoint]:
-    """The one that was judged: validations tell its step, tests its hash."""
-    for kept in store.checkpoints(row.id):
-        same_step = judged.checkpoint is None and kept.step == judged.step
-        if same_step or kept.sha256 == judged.checkpoint:
-            return kept.which, stored_checkpoint(store, row, kept.which)
-    raise CheckpointError(
-        f"the parameters of step {judged.step}, of which evaluation {judged.id} is, "
-        f"are kept no more: make another with metapipe evaluate {row.id}"
-    )
 
 
 def _tasks(store: StoreReader, judged: EvaluationRow) -> Iterator[Sequence[Task]]:

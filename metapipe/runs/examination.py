@@ -18,14 +18,10 @@ from ..store import TaskStore
 from ..store.records import EvaluationRow, NewEvaluation, RunRow
 from ..training.evaluation import evaluate as evaluate_tasks
 from ..training.intervals import summarise
+from .ensembles import asked_checkpoints, judged_learner, recorded
 from .evaluations import Advanced, evaluation_row, evaluation_tasks, judged, untold
 from .preparation import check_asked, logger
-from .stored_run import (
-    changed_after_training,
-    look_for_trained,
-    stored_checkpoint,
-    trained_learner,
-)
+from .stored_run import changed_after_training, encoder_of, look_for_trained
 
 
 @dataclass(frozen=True)
@@ -99,13 +95,14 @@ def judge(
     `opened`, if it is."""
     changes = changes or Changes()
     experiment = Experiment.from_dict(row.config, registry)
-    checkpoint = stored_checkpoint(store, row, settings.checkpoint)
+    checkpoints = asked_checkpoints(store, row, settings)
+    checkpoint = checkpoints[0]
     experiment = changed_after_training(experiment, registry, changes.algorithm, row)
-    learner, meta = trained_learner(experiment, checkpoint, row)
+    learner, meta = judged_learner(experiment, checkpoints, row)
     name = changes.dataset_name or experiment.run.dataset
     chosen = changes.dataset or experiment.dataset
     opened = chosen.open(settings.split) if opened is None else opened
-    source = fitted(opened, learner.problem, name)
+    source = fitted(opened, learner.problem, name, encoder_of(row, registry))
     tasks = evaluation_tasks(experiment, settings, name)
     check_asked(learner, source, tasks[0])
     known: Mapping[str, int] = {}
@@ -123,7 +120,7 @@ def judge(
         source,
         summarise(records),
         dataset=name,
-        changes={**changes.to_json(), **known},
+        changes={**changes.to_json(), **recorded(checkpoints), **known},
         purpose="test",
         step=step,
         checkpoint=checkpoint.sha256,

@@ -6,14 +6,18 @@ from collections.abc import Mapping, Sequence
 
 from ..events import RunInfo
 from ..hookspecs import hookimpl
+from .ranking import goodness
 
 
 class Patience:
     """Stops after so many validations without a better one (`training.patience`)."""
 
-    def __init__(self, validations: int, before: Sequence[float] = ()) -> None:
-        """`before` are the validations of a run that was killed and goes on."""
-        self._patience = validations
+    def __init__(
+        self, validations: int, select: str, before: Sequence[float] = ()
+    ) -> None:
+        """`before` are the validations of a run that was killed and goes on, by
+        `select`."""
+        self._patience, self._select = validations, select
         self._before = before
         self._best = float("-inf")
         self._since = 0
@@ -32,7 +36,8 @@ class Patience:
         """A reason to stop, after a validation."""
         if "val_loss" not in metrics:
             return None
-        self._count(metrics.get("val_accuracy", -metrics["val_loss"]))
+        accuracy = metrics.get("val_accuracy")
+        self._count(goodness(self._select, metrics["val_loss"], accuracy))
         if self._since < self._patience:
             return None
         return f"no better validation in {self._patience}: training.patience"

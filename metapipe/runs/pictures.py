@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from matplotlib.figure import Figure
 
+from ..data.normalised_source import pictures
 from ..errors import DataError, UnsupportedError
 from ..whole_file import whole_file
 
@@ -55,6 +56,7 @@ def draw_samples(source: Source, episodes: Episodes, path: Path) -> None:
 
     Raises UnsupportedError for other inputs, WriteError if `path` cannot be written.
     """
+    episodes = pictures(source, episodes)
     images, others = episodes.support.inputs, episodes.query.inputs
     if images.ndim != 5 or episodes.class_indices is None:
         shape = tuple(images.shape[2:])

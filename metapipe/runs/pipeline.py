@@ -21,6 +21,7 @@ from ..training.exactness import require_exact
 from ..training.learner import Learner
 from ..training.loop import initial_state
 from .continuation import longer, tell_of_former_end
+from .ensembles import as_many_as_there_are
 from .entry import new_run
 from .examination import final_test
 from .heartbeat import heartbeat
@@ -29,6 +30,7 @@ from .mapping import mapping_for, mapping_of
 from .patience import Patience
 from .preparation import Prepared, check_dropout, check_trainable
 from .provenance import host
+from .ranking import goodness
 from .reporter import Reporter
 from .resumption import Resumption, resumption
 from .run_files import tidy
@@ -134,9 +136,10 @@ def resume(
     if row.status == "completed":
         tell_of_former_end(row, experiment)
     if found and not found.known and not found.unrecorded:
-        store.save_checkpoint(run_id, found.info)
+        store.save_checkpoint(run_id, found.info, found.best)
     _tidy(store, row, found)
-    before = () if row.status == "stopped" else _validations(store, run_id)
+    select = experiment.training.select
+    before = () if row.status == "stopped" else _validations(store, run_id, select)
     return _run(run_id, prepared, found, registry, store, observers, before)
 
 
@@ -147,11 +150,13 @@ def _tidy(store: TaskStore, row: RunRow, found: Resumption | None) -> None:
     tidy(Path(row.directory), needed, store.folders)
 
 
-def _validations(store: TaskStore, run_id: int) -> list[float]:
+def _validations(store: TaskStore, run_id: int, select: str) -> list[float]:
     """Those of a run so far, greater being better."""
-    if accuracies := store.metrics(run_id, "val_accuracy"):
-        return [row.value for row in accuracies]
-    return [-row.value for row in store.metrics(run_id, "val_loss")]
+    accuracies = {row.step: row.value for row in store.metrics(run_id, "val_accuracy")}
+    return [
+        goodness(select, row.value, accuracies.get(row.step))
+        for row in store.metrics(run_id, "val_loss")
+    ]
 
 
 def _run(
@@ -179,7 +184,8 @@ def _run(
         kind=prepared.learner.problem.kind,
     )
     patience = experiment.training.patience
-    own = [Patience(patience, before)] if patience else []
+    select = experiment.training.select
+    own = [Patience(patience, select, before)] if patience else []
     reporter = Reporter(info, store, registry.observers([*own, *observers]))
     session = TrainingSession(
         experiment, prepared.learner, state, prepared.sources, reporter
@@ -206,7 +212,7 @@ def _begin(session: TrainingSession, row: RunRow, found: Resumption | None) -> N
         header = found.checkpoint.header
         found.checkpoint.restore(session.state)
         session.reporter.last = found.info.path
-        session.best, session.seconds = header["best"], header["seconds"]
+        session.best, session.seconds = found.ranking, header["seconds"]
         session.latest = {m.name: m.value for m in store.metrics(row.id)}
     known = found.checkpoint.header["mapping"] if found else row.mapping
     session.learner = _mapped(session, row, known)
@@ -228,6 +234,7 @@ def _work(
         return _outcome(session, status)
     row, settings = store.run(reporter.run.id), session.experiment.evaluation
     try:
+        settings = as_many_as_there_are(store, row, settings)
         opened = session.sources[settings.split]
         with interruption.at_once():
             new, records = final_test(

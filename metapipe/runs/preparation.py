@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -11,7 +12,7 @@ from torch import nn
 from ..algorithm import Meta
 from ..dataset import Source
 from ..episode import Task
-from ..errors import PluginError, UnsupportedError
+from ..errors import PluginError, SettingError, UnsupportedError
 from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
 from ..numerics.task_map import LocalTaskMap
@@ -20,6 +21,7 @@ from ..plugin import silently_off, stochastic_settings
 from ..problem import Kind, Problem, Split
 from ..training.checkpoint import Checkpoint
 from ..training.device import choose_device
+from ..training.ensemble import require_mean
 from ..training.learner import (
     Learner,
     build_learner,
@@ -77,6 +79,7 @@ def prepare(
         settings = experiment.evaluation.model_copy(update={"split": split})
         sources.setdefault(split, experiment.dataset.open(split))
         check_asked(learner, sources[split], evaluation_tasks(experiment, settings)[0])
+    _check_ensemble(experiment)
     return Prepared(experiment, sources, learner, meta)
 
 
@@ -96,6 +99,8 @@ def check_trainable(prepared: Prepared) -> None:
         require_sound(learner.network)
         episodes = first_episodes(learner, meta, prepared.sources["train"], recipes)
         attempt(learner, meta, episodes, LocalTaskMap("loop"), prediction)
+        if experiment.evaluation.ensemble > 1:
+            require_mean(learner, meta, episodes)
     except PluginError as error:
         raise PluginError(f"{pair} cannot be trained: {error}") from error
     asked = candidates(training.mapping, training.chunk, TRIED, learner.device)
@@ -140,6 +145,19 @@ def _check_range(experiment: Experiment) -> None:
             f"task.ways_to = {task.ways_to}: {name} has a head for one number of "
             "classes; leave it out, or use a method for which 'metapipe plugins show' "
             "says any number of classes"
+        )
+
+
+def _check_ensemble(experiment: Experiment) -> None:
+    """Refuse the mean of more checkpoints than there are validations to choose by."""
+    training, wanted = experiment.training, experiment.evaluation.ensemble
+    every = training.validate_every
+    times = math.ceil(training.iterations / every) if every else 0
+    if wanted > max(times, 1):
+        raise SettingError(
+            f"evaluation.ensemble = {wanted}: {training.iterations} iterations are "
+            f"validated {times} times by training.validate_every = {every}; validate "
+            "more often, or take fewer"
         )
 
 

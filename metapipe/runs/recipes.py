@@ -48,11 +48,11 @@ def extremes(experiment: Experiment) -> Iterator[Task]:
         0,
         task.ways,
         task.shots,
-        task.queries,
+        task.queries_of(task.ways, task.shots),
         task.support,
     )
     yield least
-    most = replace(least, ways=task.most_ways, shots=task.most_shots)
+    most = _of_shape(experiment, least, task.most_ways, task.most_shots)
     if most != least:
         yield most
 
@@ -66,6 +66,11 @@ def _shape(experiment: Experiment, iteration: int) -> Task:
     key = keys([replace(least, index=iteration)])
     ways = integers(key, "ways", below=task.most_ways - task.ways + 1)
     shots = integers(key, "shots", below=task.most_shots - task.shots + 1)
-    return replace(
-        least, ways=least.ways + int(ways[0]), shots=least.shots + int(shots[0])
-    )
+    drawn = least.ways + int(ways[0]), least.shots + int(shots[0])
+    return _of_shape(experiment, least, *drawn)
+
+
+def _of_shape(experiment: Experiment, recipe: Task, ways: int, shots: int) -> Task:
+    """The same with that many ways and shots, and the queries that go with them."""
+    queries = experiment.task.queries_of(ways, shots)
+    return replace(recipe, ways=ways, shots=shots, queries=queries)

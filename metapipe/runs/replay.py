@@ -8,6 +8,7 @@ from typing import cast
 import torch
 
 from ..algorithm import Meta
+from ..data.normalised_source import pictures
 from ..data.resized_source import fitted
 from ..dataset import Arena, Source
 from ..episode import Episodes, Samples, Task, each
@@ -18,12 +19,14 @@ from ..numerics.losses import task_loss
 from ..numerics.returns import return_figures, returns_by_step
 from ..problem import Split
 from ..store import TaskStore
+from ..store.checkpoint_names import ENSEMBLE
 from ..store.records import EpisodeRow, EvaluationRow, RunRow
 from ..training.evaluation import BATCH, QueryMode, predict
 from ..training.learner import Learner
 from ..training.rollout import draw
+from .ensembles import judged_checkpoints, judged_learner
 from .recipes import meta_batch
-from .stored_run import require_same_data, stored_checkpoint, trained_learner
+from .stored_run import encoder_of, require_same_data, stored_checkpoint
 from .unseen import FINDINGS
 
 
@@ -35,7 +38,7 @@ class Replay:
     task: Task
     source: Source
     episodes: Episodes
-    """The episode, as a meta-batch of one."""
+    """The episode, as a meta-batch of one; images in [0, 1]."""
 
     classes: tuple[str, ...]
     """Class names by label; empty for regression and control."""
@@ -53,7 +56,7 @@ def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
     """Draw a recorded episode again and predict its queries, or act in its world.
 
     By the parameters that were judged, if they are still kept; or by those of the run's
-    best checkpoint, or its latest.
+    best checkpoint, or its latest. Of an ensemble's episode, by those of the ensemble.
     """
     episode = store.episode(episode_id)
     row = store.run(episode.run_id)
@@ -70,9 +73,11 @@ def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
     opened = experiment.dataset.open(cast(Split, task.split))
     known = recorded.fingerprint if recorded else row.fingerprint
     require_same_data(known, opened)
-    checkpoint = stored_checkpoint(store, row, _which(store, row, recorded))
-    learner, meta = trained_learner(experiment, checkpoint, row)
-    source = fitted(opened, learner.problem, task.dataset)
+    checkpoints = [stored_checkpoint(store, row, _which(store, row, recorded))]
+    if recorded and ENSEMBLE in recorded.settings:
+        checkpoints = list(judged_checkpoints(store, row, recorded).values())
+    learner, meta = judged_learner(experiment, checkpoints, row)
+    source = fitted(opened, learner.problem, task.dataset, encoder_of(row, registry))
     if isinstance(source, Arena):
         together = _beside(episode, recorded, experiment)
         return _played(learner, meta, source, task, together, recorded is None)
@@ -147,7 +152,8 @@ def _predicted(
         outputs = outputs.argmax(-1)
     accuracy = float(metrics["accuracy"]) if "accuracy" in metrics else None
     loss = float(metrics["loss"])
-    return Replay(task, source, episodes, classes, outputs.tolist(), accuracy, loss)
+    shown = pictures(source, episodes)
+    return Replay(task, source, shown, classes, outputs.tolist(), accuracy, loss)
 
 
 def as_evaluated(
@@ -165,7 +171,7 @@ def as_evaluated(
     others = {
         key: value
         for key, value in changes.items()
-        if not key.startswith("dataset.") and key not in FINDINGS
+        if not key.startswith("dataset.") and key not in (ENSEMBLE, *FINDINGS)
     }
     own = name == row.dataset
     known = experiment.dataset.model_dump() if own else {}

@@ -19,6 +19,7 @@ from torch import nn
 from ..errors import ClaimError, StoreError, WriteError
 from ..events import CheckpointInfo, EpisodeRecord, RunInfo
 from ..store import TaskStore
+from ..store.checkpoint_names import LATEST, best_name
 from ..store.records import NewEvaluation
 from ..training.checkpoint import save
 from ..training.loop import TrainingState
@@ -82,15 +83,20 @@ class Reporter:
 
     def checkpoint(
         self,
-        which: Literal["latest", "best"],
         state: TrainingState,
         network: nn.Module,
         extra: Mapping[str, Any],
+        best: Sequence[int] = (),
     ) -> CheckpointInfo:
-        """Write a checkpoint, then its row, then remove the file it replaces."""
+        """Write a checkpoint, then its row, then remove the files it replaces.
+
+        It is the latest, or one of the best: then these are their steps, the very best
+        first.
+        """
         # It tells that all before it is recorded: that has to be on disk first.
         self.store.update_run(self.run.id, step=state.step)
-        path = checkpoint_file(self.run.directory, which, state.step, self.writer)
+        kind = "best" if best else LATEST
+        path = checkpoint_file(self.run.directory, kind, state.step, self.writer)
         try:
             sha256 = save(path, state, network, extra)
         except WriteError as error:
@@ -98,11 +104,13 @@ class Reporter:
                 f"{error}; 'metapipe resume {self.run.id}' goes on from "
                 f"{self.last or 'the start'}"
             ) from error
+        which = best_name(best.index(state.step)) if best else LATEST
         info = CheckpointInfo(path, sha256, path.stat().st_size, state.step, which)
-        replaced = self.store.save_checkpoint(self.run.id, info)
+        replaced = self.store.save_checkpoint(self.run.id, info, best)
         self.last = path
-        if replaced is not None and is_ours(replaced, self.run.directory):
-            replaced.unlink(missing_ok=True)
+        for old in replaced:
+            if is_ours(old, self.run.directory):
+                old.unlink(missing_ok=True)
         self._tell("checkpoint_saved", checkpoint=info)
         return info
 
@@ -110,7 +118,7 @@ class Reporter:
         self, state: TrainingState, network: nn.Module, extra: Mapping[str, Any]
     ) -> None:
         """Keep a checkpoint of which the store cannot be told now."""
-        path = checkpoint_file(self.run.directory, "latest", state.step, self.writer)
+        path = checkpoint_file(self.run.directory, LATEST, state.step, self.writer)
         try:
             save(path, state, network, extra)
         except WriteError as error:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from ..errors import CheckpointError
 from ..events import CheckpointInfo
 from ..store import StoreReader
+from ..store.checkpoint_names import LATEST, best_name
 from ..store.records import RunRow
 from ..training.checkpoint import Checkpoint, load
+from .ranking import Ranking, from_header
 from .run_files import (
     DIRECTORY,
     is_ours,
@@ -40,6 +41,12 @@ class Resumption:
 
     unrecorded: Stretch | None
     """What its writer could not tell the store, which was away."""
+
+    ranking: Ranking
+    """The best validations, as it tells them."""
+
+    best: Sequence[int]
+    """Their steps, if it is the checkpoint of one of them."""
 
     @property
     def recorded(self) -> int:
@@ -102,10 +109,13 @@ def _opened(path: Path, sha256: str | None, directory: Path) -> Resumption:
         stretch = None if kept is None else Stretch.from_json(kept)
     except (LookupError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} has a damaged header: {error}") from error
-    which: Literal["best", "latest"] = (
-        "best" if path.name.startswith("best") else "latest"
-    )
-    info = CheckpointInfo(
-        path, checkpoint.sha256, path.stat().st_size, checkpoint.step, which
-    )
-    return Resumption(checkpoint, info, sha256 is not None, stretch)
+    size, step = path.stat().st_size, checkpoint.step
+    ranking = from_header(header)
+    best: list[int] = []
+    if path.name.startswith("best"):
+        steps = [each.step for each in ranking]
+        best = steps if step in steps else [step]
+    which = best_name(best.index(step)) if best else LATEST
+    info = CheckpointInfo(path, checkpoint.sha256, size, step, which)
+    known = sha256 is not None
+    return Resumption(checkpoint, info, known, stretch, ranking, best)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -27,6 +27,7 @@ from ..training.learner import Learner
 from ..training.loop import Iteration, TrainingState, iterations, lr_at, same_rates
 from .clock import Clock
 from .evaluations import evaluation_row, evaluation_tasks, judged
+from .ranking import Ranking, Validated, goodness, to_json, with_another
 from .recipes import draw_meta_batch
 from .reporter import Reporter
 from .signals import Interruption
@@ -47,8 +48,8 @@ class TrainingSession:
     state: TrainingState
     sources: Mapping[str, Source]
     reporter: Reporter
-    best: float | None = None
-    """Best validation figure so far: accuracy, or the negative loss."""
+    best: Ranking = ()
+    """The best validations so far: as many as are kept."""
 
     seconds: float = 0.0
     """Time spent training, validations and checkpoints excluded."""
@@ -114,11 +115,11 @@ class TrainingSession:
             if not ended and self.reporter.stops:
                 ended = "stopped"
             if ended or save:
-                self._checkpoint("latest")
+                self._checkpoint()
         except ClaimError:
             raise
         except StoreError:
-            kept = {"best": best, "unrecorded": stretch.to_json()}
+            kept = {"best": to_json(best), "unrecorded": stretch.to_json()}
             self.reporter.rescue(self.state, self.learner.network, self._told() | kept)
             raise
         return ended
@@ -182,10 +183,12 @@ class TrainingSession:
             figures["val_accuracy"] = summary.accuracy
         self.latest.update(figures)
         self.reporter.step(self.state.step, figures)
-        value = -summary.loss if summary.accuracy is None else summary.accuracy
-        if self.best is None or value > self.best:
-            self.best = value
-            self._checkpoint("best")
+        select = self.experiment.training.select
+        value = goodness(select, summary.loss, summary.accuracy)
+        new = Validated(self.state.step, value)
+        self.best = with_another(self.best, new, self.experiment.kept_best)
+        if new in self.best:
+            self._checkpoint([each.step for each in self.best])
 
     def _row(
         self, settings: EvaluationSettings, summary: Summary, seconds: float
@@ -202,16 +205,16 @@ class TrainingSession:
             seconds=seconds,
         )
 
-    def _checkpoint(self, which: Literal["latest", "best"]) -> None:
+    def _checkpoint(self, best: Sequence[int] = ()) -> None:
         network = self.learner.network
-        self.reporter.checkpoint(which, self.state, network, self._told())
+        self.reporter.checkpoint(self.state, network, self._told(), best)
 
     def _told(self) -> dict[str, Any]:
         """What a checkpoint tells beside the state."""
         return {
             "experiment": self.experiment.to_dict(),
             "mapping": str(self.learner.mapping),
-            "best": self.best,
+            "best": to_json(self.best),
             "seconds": self.seconds,
             "classes": list(self.sources["train"].facts.classes),
             "groups": list(self.sources["train"].facts.groups),

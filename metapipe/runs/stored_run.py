@@ -11,7 +11,9 @@ from typing import Any
 import torch
 
 from ..algorithm import Meta
+from ..data.encoders import encoder_from
 from ..dataset import Source
+from ..encoder import Encoder
 from ..errors import CheckpointError, DataError, NotFoundError, UnsupportedError
 from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
@@ -121,6 +123,11 @@ def _trained_data(experiment: Experiment, row: RunRow, name: str) -> Source | No
         logger.warning("%s: compared with what was trained on by name: %s", name, error)
         return None
     return source
+
+
+def encoder_of(row: RunRow, registry: Registry) -> Encoder | None:
+    """What made the inputs of a run; None if its data set does not tell."""
+    return encoder_from(row.encoder, registry.encoders) if row.encoder else None
 
 
 def recorded_problem(row: RunRow) -> Problem:

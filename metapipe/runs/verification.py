@@ -26,12 +26,13 @@ from ..training.evaluation import QueryMode, evaluate
 from ..training.intervals import summarise
 from ..training.learner import Learner
 from ..training.loop import Iteration, initial_state, iterations
+from .ensembles import judged_checkpoints, judged_learner, judged_rows
 from .preparation import Prepared
 from .provenance import environment
 from .recipes import draw_meta_batch
 from .replay import as_evaluated
 from .start import prepared_from, start_of
-from .stored_run import trained_learner
+from .stored_run import encoder_of
 from .stretch import Stretch
 
 RATE = "episodes_per_second"
@@ -228,18 +229,17 @@ def _evaluate(
     row: RunRow, registry: Registry, store: StoreReader
 ) -> Iterator[Comparison]:
     """The tests of a run whose checkpoints are there, done again."""
-    checkpoints = {c.sha256: c for c in _checkpoints(row, store).values()}
     for recorded in store.evaluations(row.id):
-        checkpoint = checkpoints.get(recorded.checkpoint or "")
-        if recorded.purpose != "test" or checkpoint is None:
+        if recorded.purpose != "test" or not judged_rows(store, row, recorded):
             continue
+        checkpoints = judged_checkpoints(store, row, recorded)
         name = recorded.dataset
         experiment = as_evaluated(row, recorded, name, registry)
         opened = experiment.dataset.open(cast(Split, recorded.split))
         what, now = f"the fingerprint of {name}", opened.facts.fingerprint
         yield Comparison(what, recorded.step, recorded.fingerprint, now)
-        learner, meta = trained_learner(experiment, checkpoint, row)
-        source = fitted(opened, learner.problem, name)
+        learner, meta = judged_learner(experiment, list(checkpoints.values()), row)
+        source = fitted(opened, learner.problem, name, encoder_of(row, registry))
         what = f"test {recorded.id}"
         yield from _evaluated(recorded, learner, meta, source, store, what)
 

@@ -6,6 +6,7 @@ from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from . import schema
+from .checkpoint_names import in_order
 from .convert import record
 from .liveness import now, require_still
 from .pruning_rule import PruningRule
@@ -47,7 +48,13 @@ def _checkpoints(
     query = select(Checkpoint).where(Checkpoint.run_id == run_id)
     rows = list(session.scalars(query.order_by(Checkpoint.which)))
     kept = {row.which for row in rows}
-    spared = keep if keep in kept else min(kept, default=None) if keep else None
+    spared = (
+        keep
+        if keep in kept
+        else min(kept, key=in_order, default=None)
+        if keep
+        else None
+    )
     old = (row for row in rows if row.created < before and row.which != spared)
     return [record(CheckpointRow, row) for row in old]
 

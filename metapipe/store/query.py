@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, aliased, selectinload
 from ..errors import FilterError, NotFoundError, did_you_mean
 from ..printable import is_text
 from . import schema
+from .checkpoint_names import in_order
 from .convert import episode_row, evaluation_row, record, run_row, with_recipe
 from .database import reason
 from .fields import episode_fields, run_fields
@@ -113,10 +114,13 @@ def evaluation(session: Session, evaluation_id: int) -> EvaluationRow:
 
 
 def checkpoints(session: Session, run_id: int) -> list[CheckpointRow]:
-    """The best checkpoint and the latest."""
+    """The best checkpoints, the very best first, and the latest."""
     table = schema.Checkpoint
-    query = select(table).where(table.run_id == run_id).order_by(table.which)
-    return [record(CheckpointRow, row) for row in session.scalars(query)]
+    rows = session.scalars(select(table).where(table.run_id == run_id))
+    return [
+        record(CheckpointRow, row)
+        for row in sorted(rows, key=lambda row: in_order(row.which))
+    ]
 
 
 def prunings(session: Session, run_id: int) -> list[PruningRow]:

@@ -153,7 +153,8 @@ class StoreReader:
             return query.pairs(session, one, other)
 
     def checkpoints(self, run_id: int) -> list[CheckpointRow]:
-        """The best checkpoint and the latest, as far as there are any."""
+        """The best checkpoints, the very best first, and the latest, as far as there
+        are any."""
         with self._database.reading() as session:
             rows = query.checkpoints(session, run_id)
         return [replace(row, path=self._database.found(row.path)) for row in rows]

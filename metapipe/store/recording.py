@@ -12,10 +12,11 @@ from sqlalchemy.orm import Session
 
 from ..errors import NotFoundError
 from ..events import CheckpointInfo, EpisodeRecord
-from . import schema
+from . import query, schema
+from .checkpoint_names import LATEST, best_name
 from .convert import columns, episode_rows, evaluation_columns, finite, headline
 from .liveness import now
-from .records import NewEvaluation, NewRun
+from .records import CheckpointRow, NewEvaluation, NewRun
 
 
 @dataclass(frozen=True)
@@ -146,23 +147,28 @@ def evaluation(
 
 
 def checkpoint(
-    session: Session, run_id: int, info: CheckpointInfo, path: str
-) -> str | None:
-    """The newest checkpoint of its kind; returns the path it replaces, unless another
-    row names that too."""
-    row = session.get(schema.Checkpoint, (run_id, info.which))
-    replaced = None if row is None else row.path
-    session.merge(
-        schema.Checkpoint(
-            run_id=run_id,
-            which=info.which,
-            step=info.step,
-            path=path,
-            sha256=info.sha256,
-            bytes=info.bytes,
-            created=now(),
-        )
-    )
-    session.flush()
-    named = select(schema.Checkpoint.path).where(schema.Checkpoint.run_id == run_id)
-    return None if replaced in session.scalars(named).all() else replaced
+    session: Session,
+    run_id: int,
+    info: CheckpointInfo,
+    path: str,
+    best: Sequence[int] = (),
+) -> list[str]:
+    """The latest checkpoint, or one of the best, which are those of the steps `best`
+    then; returns the paths that no row names any more."""
+    known = {row.which: row for row in query.checkpoints(session, run_id)}
+    new = CheckpointRow(**{**vars(info), "run_id": run_id, "path": path}, created=now())
+    if info.which == LATEST:
+        kept = {**known, LATEST: new}
+    else:
+        by_step = {row.step: row for row in known.values() if row.which != LATEST}
+        by_step[info.step] = new
+        steps = [step for step in best or (info.step,) if step in by_step]
+        kept = {best_name(place): by_step[step] for place, step in enumerate(steps)}
+        if LATEST in known:
+            kept[LATEST] = known[LATEST]
+    table = schema.Checkpoint
+    session.execute(delete(table).where(table.run_id == run_id))
+    rows = [{**vars(row), "which": which} for which, row in kept.items()]
+    session.execute(insert(table), rows)
+    needed = {row.path for row in kept.values()}
+    return sorted({row.path for row in known.values()} - needed)

@@ -243,7 +243,7 @@ class CheckpointRow:
 
     run_id: int
     which: str
-    """latest or best."""
+    """latest, best, or best-2 and so on: the second of the best."""
 
     step: int
     path: str

@@ -148,16 +148,22 @@ class RunWriter(StoreReader):
             return self._write(run_id, write)
         return self._database.write(write)
 
-    def save_checkpoint(self, run_id: int, checkpoint: CheckpointInfo) -> Path | None:
-        """Note the newest checkpoint of its kind; returns the file it replaces, if no
-        other needs that."""
+    def save_checkpoint(
+        self, run_id: int, checkpoint: CheckpointInfo, best: Sequence[int] = ()
+    ) -> list[Path]:
+        """Note the latest checkpoint, or one of the best; returns the files that are no
+        longer needed.
+
+        `best` are the steps of those that are to be kept as the best, the very best
+        first; this one alone if none are given.
+        """
         path = self._database.kept(checkpoint.path)
 
-        def write(session: Session, again: bool) -> str | None:
-            return recording.checkpoint(session, run_id, checkpoint, path)
+        def write(session: Session, again: bool) -> list[str]:
+            return recording.checkpoint(session, run_id, checkpoint, path, best)
 
         replaced = self._write(run_id, write)
-        return None if replaced is None else Path(self._database.found(replaced))
+        return [Path(self._database.found(each)) for each in replaced]
 
     def finish_run(
         self,

@@ -231,7 +231,7 @@ class Episode(Base):
 
 
 class Checkpoint(Base):
-    """The `latest` or the `best` checkpoint of a run."""
+    """The `latest` checkpoint of a run, the `best`, or `best-2`: the second of them."""
 
     __tablename__ = "checkpoints"
 

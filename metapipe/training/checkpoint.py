@@ -34,6 +34,18 @@ def _is_number(value: object) -> bool:
     return abs(value) <= sys.float_info.max  # nor so large that no float is as large
 
 
+def _is_ranking(value: object) -> bool:
+    """Steps with their validations."""
+    return isinstance(value, list) and all(
+        isinstance(each, list)
+        and len(each) == 2
+        and type(each[0]) is int
+        and 0 <= each[0] < 2**63
+        and _is_number(each[1])
+        for each in value
+    )
+
+
 def _are_names(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
@@ -41,7 +53,7 @@ def _are_names(value: object) -> bool:
 FIELDS: Mapping[str, Callable[[Any], bool]] = {
     "step": lambda v: type(v) is int and 0 <= v < 2**63,
     "first_loss": lambda v: v is None or _is_number(v),
-    "best": lambda v: v in (None, ABSENT) or _is_number(v),
+    "best": lambda v: v in (None, ABSENT) or _is_number(v) or _is_ranking(v),
     "seconds": lambda v: v is ABSENT or (_is_number(v) and v >= 0),
     "mapping": lambda v: v is ABSENT or (isinstance(v, str) and is_task_map(v)),
     "classes": lambda v: v is ABSENT or _are_names(v),

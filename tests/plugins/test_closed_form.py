@@ -6,9 +6,13 @@ import torch
 from sklearn.linear_model import Ridge
 from torch import Tensor
 from torch.nn.functional import one_hot
+from toy_training import draw
 
-from metapipe import Meta, Samples
+from metapipe import Meta, Problem, Samples
+from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, TinyModel
+from metapipe.training.learner import build_learner
+from metapipe.training.loop import initial_state, iterations
 from metapipe_plugins.algorithms.metaoptnet import MetaOptNet
 from metapipe_plugins.algorithms.r2d2 import R2D2
 from metapipe_plugins.models.mlp import MLP
@@ -117,3 +121,25 @@ def test_logits_are_equivariant(algorithm) -> None:
     assert torch.allclose(renamed[:, names], plain, atol=1e-9)
     shuffled = logits(samples.inputs[order], samples.targets[order])
     assert torch.allclose(shuffled, plain, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "head"),
+    [(R2D2(scale_rate=7.0), "adjust."), (MetaOptNet(scale_rate=7.0), "head.")],
+    ids=["r2d2", "metaoptnet"],
+)
+def test_scalars_of_the_head_have_a_rate_of_their_own(algorithm, head) -> None:
+    """Adam's first step is `lr` times the sign of the gradient, whatever its size."""
+    learner, meta = build_learner(
+        algorithm, TinyModel(), Problem("classification", (6,), 3), "cpu", 0
+    )
+    learner.network.double()
+    meta = algorithm.init(learner.network)
+    settings = TrainingSettings(iterations=1, lr=1e-3)
+    state = initial_state(meta, settings, algorithm.groups())
+    next(iterations(learner, state, settings, draw, seed=0))
+    for name, before in meta.params.items():
+        moved = (state.meta.params[name] - before).abs().max().item()
+        rate = 7 if name.startswith(head) else 1
+        if name != "adjust.shift":  # which the softmax does not see
+            assert moved == pytest.approx(rate * 1e-3, rel=1e-2), name

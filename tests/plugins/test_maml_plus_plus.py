@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch.func import functional_call
 
-from metapipe import Meta, Samples
+from metapipe import Meta, Problem, Samples, UnsupportedError
 from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.testing import AlgorithmContract, TinyModel, blobs
 from metapipe_plugins.algorithms.maml import MAML
@@ -131,3 +131,62 @@ def test_the_order_of_derivatives_is_annealed() -> None:
     second = annealed.meta_gradient(network, later, episodes, LOOP)
     torch.testing.assert_close(second.gradients[name], full)
     assert second.state["iteration"].item() == 2
+
+
+def forward(theta, norms, inputs, like=None):
+    """A normalised perceptron in plain torch; by the statistics of other inputs, if
+    those are handed in."""
+    hidden = inputs @ theta["hidden.weight"].T + theta["hidden.bias"]
+    seen = hidden
+    if like is not None:
+        seen = like @ theta["hidden.weight"].T + theta["hidden.bias"]
+    spread = seen.var(0, unbiased=False) + 1e-5
+    hidden = (hidden - seen.mean(0)) / spread.sqrt() * norms[0] + norms[1]
+    return torch.tanh(hidden) @ theta["head.weight"].T + theta["head.bias"]
+
+
+@pytest.mark.parametrize("statistics", ["batch", "support"])
+def test_every_step_has_scales_and_shifts_of_its_own(statistics) -> None:
+    """Its support pass and the queries after it: against a loop in plain torch."""
+    settings = {"step_normalisation": True, "statistics": statistics}
+    plus = MAMLPlusPlus(inner_steps=2, multi_step_iterations=10, **settings)
+    problem = Problem("classification", (6,), 3)
+    torch.manual_seed(0)
+    network = plus.build(TinyModel(width=5, normalise=True), problem).double()
+    meta, episodes = plus.init(network), blobs(tasks=2)
+    assert meta.params["step.norm.weight"].shape == (2, 5)
+    assert "norm.weight" not in meta.params
+    moved = {k: p + 0.1 * torch.randn_like(p) for k, p in meta.params.items()}
+    meta = Meta(moved, {"iteration": torch.tensor(4.0)})
+    leaves = {name: p.clone().requires_grad_() for name, p in moved.items()}
+    total = 0.0
+    for task in range(2):
+        support, query = (
+            Samples(*(t[task] for t in part))
+            for part in (episodes.support, episodes.query)
+        )
+        theta = {k: p for k, p in leaves.items() if k.startswith(("hidden", "head"))}
+        for step, weight in enumerate((0.3, 0.7)):
+            norms = [leaves[f"step.norm.{n}"][step] for n in ("weight", "bias")]
+            loss = F.cross_entropy(forward(theta, norms, support[0]), support[1])
+            slopes = torch.autograd.grad(loss, [*theta.values()], create_graph=True)
+            theta = {
+                name: p - leaves[f"rate.{name}"][step] * slope
+                for (name, p), slope in zip(theta.items(), slopes, strict=True)
+            }
+            like = support.inputs if statistics == "support" else None
+            outputs = forward(theta, norms, query.inputs, like)
+            total += weight * F.cross_entropy(outputs, query.targets) / 2
+    want = torch.autograd.grad(total, [*leaves.values()])
+    found = plus.meta_gradient(network, meta, episodes, LOOP).gradients
+    for name, gradient in zip(leaves, want, strict=True):
+        torch.testing.assert_close(found[name], gradient, rtol=1e-9, atol=1e-12)
+    adapted = plus.adapt(network, meta, support, 3)
+    got = plus.predict(network, meta, adapted, query.inputs)
+    torch.testing.assert_close(got, outputs.detach(), rtol=1e-9, atol=1e-12)
+
+
+def test_what_no_step_could_have_is_refused() -> None:
+    plus = MAMLPlusPlus(step_normalisation=True, adapt_normalisation=True)
+    with pytest.raises(UnsupportedError, match=r"leave algorithm\.adapt_normal"):
+        plus.build(TinyModel(normalise=True), Problem("classification", (6,), 3))

@@ -87,6 +87,28 @@ def test_a_range_that_ends_before_it_begins_is_refused():
         experiment(ways=4, ways_to=3)
 
 
+def test_episodes_may_have_a_fixed_number_of_items():
+    """As R2-D2 is trained: what the support leaves are queries."""
+    task = {"ways": 2, "ways_to": 4, "shots": 1, "shots_to": 5, "images": 26}
+    varying = experiment("r2d2", {"queries": 2}, **task)
+    ready = prepare(varying)
+    shapes = set()
+    for iteration in range(60):
+        (recipe, *_), *_ = meta_batch(varying, iteration)
+        assert recipe.queries == 26 // recipe.ways - recipe.shots
+        shapes.add((recipe.ways, recipe.shots))
+        if iteration < 4:
+            drawn = ready.sources["train"].draw([recipe])
+            count = drawn.support.targets.numel() + drawn.query.targets.numel()
+            assert count == 26 - 26 % recipe.ways
+    assert len(shapes) == 15
+    assert evaluation_tasks(varying, varying.evaluation)[0].queries == 2
+    with pytest.raises(SettingError, match="no query: give 24 at least"):
+        experiment(**{**task, "images": 23})
+    with pytest.raises(UnsupportedError, match="shots"):  # of the fewest ways
+        prepare(experiment(**{**task, "images": 4000}))
+
+
 @pytest.mark.parametrize("name", FREE)
 def test_ways_and_shots_vary(name):
     shapes = figures(experiment(name, ways=2, ways_to=4, shots=1, shots_to=4))

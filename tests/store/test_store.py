@@ -200,15 +200,37 @@ def test_a_checkpoint_replaces_the_last_of_its_kind(store: TaskStore) -> None:
     one = CheckpointInfo(Path("/a/1"), "1" * 64, 10, 1, "latest")
     two = CheckpointInfo(Path("/a/2"), "2" * 64, 10, 2, "latest")
     best = CheckpointInfo(Path("/a/b"), "3" * 64, 2**40, 1, "best")
-    assert store.save_checkpoint(run_id, one) is None
-    assert store.save_checkpoint(run_id, best) is None
-    assert store.save_checkpoint(run_id, two) == Path("/a/1")
-    assert store.save_checkpoint(run_id, two) is None, "the same file is kept"
+    assert store.save_checkpoint(run_id, one) == []
+    assert store.save_checkpoint(run_id, best) == []
+    assert store.save_checkpoint(run_id, two) == [Path("/a/1")]
+    assert store.save_checkpoint(run_id, two) == [], "the same file is kept"
     rows = store.checkpoints(run_id)
     assert [(row.which, row.step, row.bytes) for row in rows] == [
         ("best", 1, 2**40),
         ("latest", 2, 10),
     ]
+
+
+def test_the_best_checkpoints_are_those_that_are_named(store: TaskStore) -> None:
+    run_id = store.begin_run(RUN)
+
+    def save(step: int, *best: int) -> list[Path]:
+        which = "best" if best[0] == step else "best-2"
+        info = CheckpointInfo(Path(f"/a/{step}"), str(step) * 64, 10, step, which)
+        return store.save_checkpoint(run_id, info, best)
+
+    def names() -> list[tuple[str, int]]:
+        return [(row.which, row.step) for row in store.checkpoints(run_id)]
+
+    latest = CheckpointInfo(Path("/a/l"), "a" * 64, 10, 1, "latest")
+    assert save(1, 1) == store.save_checkpoint(run_id, latest) == []
+    assert save(2, 1, 2) == []
+    assert names() == [("best", 1), ("best-2", 2), ("latest", 1)]
+    assert save(3, 3, 1) == [Path("/a/2")], "it was the third"
+    assert save(3, 3, 1) == [], "once is enough"
+    assert names() == [("best", 3), ("best-2", 1), ("latest", 1)]
+    assert save(4, 4, 9) == [Path("/a/1"), Path("/a/3")], "nobody has the ninth"
+    assert names() == [("best", 4), ("latest", 1)]
 
 
 def test_deleting_a_run_leaves_nothing_of_it(store: TaskStore) -> None:

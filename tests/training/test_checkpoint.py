@@ -91,7 +91,16 @@ SOUND = {
 }
 ODD = (
     *(None, True, -1, 10**30, 1e308, math.nan, math.inf, "", "x", [], [1], {}),
-    *([["a"]], "\x1b[31m", "loop:3", "threads:0", "chunks:" + "9" * 5000, 2**63),
+    *(
+        [["a"]],
+        [[1, 0.5]],
+        [[1, "x"]],
+        "\x1b[31m",
+        "loop:3",
+        "threads:0",
+        "chunks:" + "9" * 5000,
+        2**63,
+    ),
 )
 
 
@@ -111,6 +120,8 @@ def test_headers_with_anything_in_them_are_sound_or_refused(tmp_path: Path) -> N
                 LocalTaskMap.parse(header[name])
             elif name in ("classes", "groups"):
                 assert all(isinstance(each, str) for each in header[name])
+            elif name == "best" and isinstance(header[name], list):
+                assert all(step >= 0 for step, _ in header[name])
             else:
                 assert header[name] is None or abs(header[name]) < math.inf
     assert len(refused) > 80

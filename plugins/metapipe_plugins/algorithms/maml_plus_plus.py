@@ -2,8 +2,7 @@
 
 Antoniou, Edwards & Storkey, "How to Train Your MAML", ICLR 2019. Each trick has its own
 switch; with all of them off it is MAML. Cosine annealing is the run's
-`training.schedule`. Normalisation uses the batch at hand, as the released code in fact
-does, with scales and shifts shared by the steps.
+`training.schedule`, and the mean of the best checkpoints `evaluation.ensemble`.
 """
 
 from __future__ import annotations
@@ -22,11 +21,14 @@ from metapipe import (
     Kind,
     Meta,
     Metrics,
+    Model,
     Params,
+    Problem,
     Register,
     Samples,
     Step,
     TaskMap,
+    UnsupportedError,
     hookimpl,
 )
 from metapipe.numerics import (
@@ -34,13 +36,18 @@ from metapipe.numerics import (
     descend,
     gradient,
     normalisation_names,
+    own,
     partition,
+    require_own_layers,
     support_loss,
+    support_statistics,
     task_loss,
+    within,
 )
 
-RATE = "rate."
-"""Prefix of the step sizes among the meta-parameters."""
+RATE, STEP = "rate.", "step."
+"""Prefixes, among the meta-parameters, of the step sizes, and of the scales and shifts
+of each step."""
 
 ITERATION = "iteration"
 """In the state: meta-iterations done, which the annealing goes by."""
@@ -56,13 +63,15 @@ class MAMLPlusPlus(Algorithm):
         "Antoniou, Edwards & Storkey, ICLR 2019, https://arxiv.org/abs/1810.09502"
     )
     equations: ClassVar[str] = (
-        "section 4: multi-step loss, derivative-order annealing, per-layer per-step "
-        "learning rates; cosine annealing by training.schedule"
+        "section 4: multi-step loss, derivative-order annealing, per-step batch "
+        "normalisation weights and biases, per-layer per-step learning rates; cosine "
+        "annealing by training.schedule"
     )
     departures: ClassVar[str] = (
-        "scales, shifts and statistics of normalisation layers are shared by the "
-        "steps, which use the batch at hand; one checkpoint is tested, where the "
-        "reference averages the five best"
+        "no running statistics: the batch at hand normalises, as in the released code, "
+        "which keeps them and never uses them; scales and shifts are shared by the "
+        "steps unless step_normalisation; the reference tests the mean of the five "
+        "best checkpoints: evaluation.ensemble=5"
     )
     kinds: ClassVar[frozenset[Kind]] = frozenset({"classification", "regression"})
     recommended: ClassVar[dict[str, object]] = {
@@ -92,41 +101,69 @@ class MAMLPlusPlus(Algorithm):
     adapt_normalisation: bool = False
     """Whether the inner loop also moves the parameters of normalisation layers."""
 
-    statistics: Literal["batch"] = "batch"
-    """Normalisation layers use the batch at hand, always: queries predicted together
-    see each other (transductive)."""
+    step_normalisation: bool = False
+    """Whether every step has scales and shifts of normalisation layers of its own,
+    meta-learned and not moved by the inner loop."""
+
+    statistics: Literal["batch", "support"] = "batch"
+    """Whose statistics normalisation layers use for queries: those of the batch at
+    hand, so that queries predicted together see each other (transductive), or those of
+    the support set after each step (inductive, which is no MAML++'s in print)."""
 
     def groups(self) -> Sequence[Group]:
         """Step sizes are learned, and not to be decayed."""
         return (Group(RATE, decays=False),)
 
+    def build(self, model: Model, problem: Problem) -> nn.Module:
+        """The model with its head."""
+        if self.step_normalisation and self.adapt_normalisation:
+            raise UnsupportedError(
+                "algorithm.step_normalisation: scales and shifts of every step are not "
+                "moved by the inner loop; leave algorithm.adapt_normalisation out"
+            )
+        network = super().build(model, problem)
+        if self.statistics == "support":
+            require_own_layers(network)
+        return network
+
     def init(self, network: nn.Module) -> Meta:
-        """theta, the rates (steps,) of each tensor, and a counter."""
-        meta = Meta.of(network)
-        fixed = set() if self.adapt_normalisation else normalisation_names(network)
+        """theta, with scales and shifts (steps, channels) if each step has its own; the
+        rates (steps,) of each tensor, and a counter."""
+        meta, steps = Meta.of(network), self.inner_steps
+        norms, others = partition(meta.params, normalisation_names(network))
+        moved = meta.params if self.adapt_normalisation else others
         rates = {
-            RATE + name: p.new_full((self.inner_steps,), self.inner_lr)
-            for name, p in meta.params.items()
-            if self.learn_rates and name not in fixed
+            RATE + name: p.new_full((steps,), self.inner_lr)
+            for name, p in moved.items()
+            if self.learn_rates
         }
+        theta = meta.params
+        if self.step_normalisation:
+            each = {STEP + n: p.expand(steps, *p.shape) for n, p in norms.items()}
+            theta = {**others, **{name: p.clone() for name, p in each.items()}}
         counter = next(iter(meta.params.values())).new_zeros(())
-        return Meta({**meta.params, **rates}, {**meta.state, ITERATION: counter})
+        return Meta({**theta, **rates}, {**meta.state, ITERATION: counter})
 
     def adapt(
         self, network: nn.Module, meta: Meta, support: Samples, ways: int
     ) -> Params:
-        """theta after all steps."""
-        return self._descend(network, meta.params, support, second_order=False)[-1]
+        """theta after all steps; and the statistics of the support set
+        (`statistics.*`), if queries are normalised by them."""
+        found = self._descend(network, meta.params, support, second_order=False)
+        return self._complete(network, found[-1], support)
 
-    def unadapted(self, network: nn.Module, meta: Meta) -> Params:
-        """theta itself."""
-        return _theta(meta.params)
+    def unadapted(self, network: nn.Module, meta: Meta) -> Params | None:
+        """theta itself; none if queries need statistics of a support set."""
+        if self.statistics == "support":
+            return None
+        return {**_theta(meta.params), **_of_step(meta.params, 0)}
 
     def predict(
         self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor
     ) -> Tensor:
-        """Outputs of the network with the adapted parameters."""
-        return apply(network, adapted, inputs)
+        """Outputs of the network with the adapted parameters, and statistics."""
+        statistics = within(adapted, "statistics")
+        return apply(network, own(network, adapted), inputs, state=statistics)
 
     def meta_gradient(
         self, network: nn.Module, meta: Meta, episodes: Episodes, over: TaskMap
@@ -143,11 +180,12 @@ class MAMLPlusPlus(Algorithm):
             params: Params, support: Samples, query: Samples
         ) -> tuple[Tensor, Metrics]:
             steps = self._descend(network, params, support, second_order=second_order)
-            losses = [
-                (weight, *task_loss(apply(network, step, query.inputs), query.targets))
-                for weight, step in zip(weights, steps, strict=True)
-                if weight
-            ]
+            losses = []
+            for weight, step in zip(weights, steps, strict=True):
+                if weight:
+                    adapted = self._complete(network, step, support)
+                    outputs = self.predict(network, meta, adapted, query.inputs)
+                    losses.append((weight, *task_loss(outputs, query.targets)))
             total = torch.stack([weight * loss for weight, loss, _ in losses]).sum()
             return total, losses[-1][2]
 
@@ -163,18 +201,27 @@ class MAMLPlusPlus(Algorithm):
         *,
         second_order: bool,
     ) -> list[Params]:
-        """All parameters after each step."""
+        """All parameters of the network after each step; queries have the scales and
+        shifts of that step."""
         theta = _theta(params)
         fixed: Params = {}
         if not self.adapt_normalisation:
             fixed, theta = partition(theta, normalisation_names(network))
-        loss = support_loss(network, support, fixed)
         found = []
         for step in range(self.inner_steps):
+            here = {**fixed, **_of_step(params, step)}
+            loss = support_loss(network, support, here)
             grads, _ = gradient(loss, theta, second_order=second_order)
             theta = descend(theta, grads, self._rates(params, theta, step))
-            found.append({**theta, **fixed})
+            found.append({**theta, **here})
         return found
+
+    def _complete(self, network: nn.Module, step: Params, support: Samples) -> Params:
+        """All that predicting a query needs after a step."""
+        if self.statistics == "batch":
+            return step
+        found = support_statistics(network, step, support.inputs)
+        return {**step, **{f"statistics.{k}": value for k, value in found.items()}}
 
     def _rates(self, params: Params, theta: Params, step: int) -> float | Params:
         if not self.learn_rates:
@@ -195,7 +242,12 @@ def step_weights(steps: int, progress: float) -> list[float]:
 
 
 def _theta(params: Params) -> Params:
-    return {k: p for k, p in params.items() if not k.startswith(RATE)}
+    return {k: p for k, p in params.items() if not k.startswith((RATE, STEP))}
+
+
+def _of_step(params: Params, step: int) -> Params:
+    """Scales and shifts that a step has of its own."""
+    return {name: p[step] for name, p in within(params, STEP[:-1]).items()}
 
 
 @hookimpl

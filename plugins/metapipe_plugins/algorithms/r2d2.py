@@ -33,7 +33,10 @@ from metapipe.numerics import apply, head_step, own
 from metapipe_plugins.parts.heads.features import FLAT_FEATURES, vector_features
 from metapipe_plugins.parts.heads.ridge import ridge_regression
 
-SCALE, SHIFT, PENALTY = "adjust.scale", "adjust.shift", "adjust.log_penalty"
+HEAD = "adjust."
+"""Prefix of the head's scalars."""
+
+SCALE, SHIFT, PENALTY = HEAD + "scale", HEAD + "shift", HEAD + "log_penalty"
 
 
 class R2D2(Algorithm):
@@ -62,6 +65,10 @@ class R2D2(Algorithm):
     scale: PositiveFloat = 10.0
     """Scale of the logits (alpha) at the start; a meta-parameter, as is their shift."""
 
+    scale_rate: PositiveFloat = 1.0
+    """Step size of scale, shift and penalty, as a multiple of training.lr: a short
+    training with small steps hardly moves them."""
+
     statistics: Literal["batch", "running"] = "running"
     """Statistics of normalisation layers when predicting: running averages, so that
     each query is on its own; or those of the batch at hand."""
@@ -71,8 +78,10 @@ class R2D2(Algorithm):
         return vector_features(model, problem, self.statistics)
 
     def groups(self) -> Sequence[Group]:
-        """Decaying the logarithm of the penalty would draw the penalty towards 1."""
-        return (Group(PENALTY, decays=False),)
+        """The head's scalars, at a rate of their own. Decaying the logarithm of the
+        penalty would draw the penalty towards 1."""
+        rate = self.scale_rate
+        return (Group(PENALTY, rate, decays=False), Group(HEAD, rate))
 
     def init(self, network: nn.Module) -> Meta:
         """The network's parameters, and three scalars of the head."""

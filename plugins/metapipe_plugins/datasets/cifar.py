@@ -15,6 +15,7 @@ from metapipe_plugins.parts.data.augmented import Augment, augmented
 from metapipe_plugins.parts.data.class_folders import ClassFolders, find_roots
 from metapipe_plugins.parts.data.class_splits import by_lists, published, read_lists
 from metapipe_plugins.parts.data.features import PictureInputs
+from metapipe_plugins.parts.data.normalised import Normalise, normalised
 from metapipe_plugins.parts.data.required import require_root
 
 ENCODER = ImageEncoder(height=32, width=32, channels=3, fit="crop")
@@ -22,6 +23,8 @@ ENCODER = ImageEncoder(height=32, width=32, channels=3, fit="crop")
 
 class CifarSplit(PictureInputs):
     """CIFAR-100, its classes split by lists."""
+
+    of_pixels: ClassVar[tuple[str, ...]] = ("augment", "normalise")
 
     published: ClassVar[str]
     """The folder of the paper's own lists."""
@@ -34,6 +37,8 @@ class CifarSplit(PictureInputs):
     if not given."""
 
     augment: Augment = "none"
+
+    normalise: Normalise = "none"
 
     def check(self) -> None:
         """Root and lists are there."""
@@ -51,8 +56,11 @@ class CifarSplit(PictureInputs):
         roots = find_roots(self.root, "cifar100*")
         folders = ClassFolders("cifar100", roots, ENCODER, self.features())
         bank = folders.bank(lambda classes: by_lists(classes, self._lists))
-        names = by_lists(bank.classes, self._lists)[split]
-        return augmented(folders.source(bank, names), self.augment, split)
+        names = by_lists(bank.classes, self._lists)
+        source = augmented(folders.source(bank, names[split]), self.augment, split)
+        return normalised(
+            source, self.normalise, lambda: folders.source(bank, names["train"])
+        )
 
     @property
     def _lists(self) -> Path:
@@ -67,10 +75,10 @@ class CifarFS(CifarSplit):
         "Bertinetto et al., ICLR 2019, https://arxiv.org/abs/1805.08136"
     )
     departures: ClassVar[str] = (
-        "pixels are in [0, 1], where references subtract a mean and divide by a "
-        "deviation; no augmentation unless augment is given; one picture, "
-        "baby_s_000354, is in a training class (girl) and a test class (baby), as it "
-        "is in CIFAR-100"
+        "pixels are in [0, 1] unless normalise=train, where references subtract a "
+        "mean and divide by a deviation; no augmentation unless augment is given; one "
+        "picture, baby_s_000354, is in a training class (girl) and a test class "
+        "(baby), as it is in CIFAR-100"
     )
     published: ClassVar[str] = "cifar_fs"
 
@@ -83,9 +91,9 @@ class FC100(CifarSplit):
         "Oreshkin, Rodriguez & Lacoste, NeurIPS 2018, https://arxiv.org/abs/1805.10123"
     )
     departures: ClassVar[str] = (
-        "pixels are in [0, 1], where references subtract a mean and divide by a "
-        "deviation; no augmentation unless augment is given; all pictures in the "
-        "files are used"
+        "pixels are in [0, 1] unless normalise=train, where references subtract a "
+        "mean and divide by a deviation; no augmentation unless augment is given; all "
+        "pictures in the files are used"
     )
     published: ClassVar[str] = "fc100"
 

@@ -33,6 +33,7 @@ from metapipe_plugins.parts.data.class_splits import (
     read_lists,
 )
 from metapipe_plugins.parts.data.features import PictureInputs
+from metapipe_plugins.parts.data.normalised import Normalise, normalised
 from metapipe_plugins.parts.data.required import require_root
 
 NEEDS = (
@@ -46,7 +47,7 @@ class ImageFolder(PictureInputs):
     or by folders train, val and test."""
 
     of_pixels: ClassVar[tuple[str, ...]] = (
-        *("size", "colour", "fit", "invert", "augment"),
+        *("size", "colour", "fit", "invert", "augment", "normalise"),
     )
 
     root: Path | None = None
@@ -84,6 +85,8 @@ class ImageFolder(PictureInputs):
 
     augment: Augment = "none"
 
+    normalise: Normalise = "none"
+
     def check(self) -> None:
         """Root and lists are there."""
         require_root(self.root, NEEDS)
@@ -113,14 +116,18 @@ class ImageFolder(PictureInputs):
             by_split=self._by == "folders",
         )
         bank = folders.bank(self._lists)
-        names = self._lists(bank.classes)[split]
+        lists = self._lists(bank.classes)
+        names = lists[split]
         if not names:
             raise DataError(
                 f"the split leaves none of the {len(bank.classes)} classes of "
                 f"{self.root} for {split}: give -s dataset.lists=FOLDER, or other "
                 "-s dataset.shares"
             )
-        return augmented(folders.source(bank, names), self.augment, split)
+        source = augmented(folders.source(bank, names), self.augment, split)
+        return normalised(
+            source, self.normalise, lambda: folders.source(bank, lists["train"])
+        )
 
     @property
     def _by(self) -> str:

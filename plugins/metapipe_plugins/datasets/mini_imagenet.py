@@ -17,6 +17,7 @@ from metapipe_plugins.parts.data.class_splits import (
     published,
     read_lists,
 )
+from metapipe_plugins.parts.data.normalised import Normalise, normalised
 from metapipe_plugins.parts.data.required import require_root
 
 
@@ -30,8 +31,8 @@ class MiniImageNet(Dataset):
     )
     departures: ClassVar[str] = (
         "pictures are resized from whole files, where the common archive was made by "
-        "another library; pixels are in [0, 1]; no augmentation unless augment is "
-        "given"
+        "another library; pixels are in [0, 1] unless normalise=train; no "
+        "augmentation unless augment is given"
     )
 
     root: Path | None = None
@@ -46,6 +47,8 @@ class MiniImageNet(Dataset):
     """Height and width of an input, in pixels."""
 
     augment: Augment = "none"
+
+    normalise: Normalise = "none"
 
     def check(self) -> None:
         """Root and lists are there."""
@@ -67,8 +70,11 @@ class MiniImageNet(Dataset):
         roots = find_roots(self.root, "*")
         folders = ClassFolders("mini-imagenet", roots, encoder)
         bank = folders.bank(lambda classes: by_lists(classes, lists))
-        source = folders.source(bank, by_lists(bank.classes, lists)[split])
-        return augmented(source, self.augment, split)
+        names = by_lists(bank.classes, lists)
+        source = augmented(folders.source(bank, names[split]), self.augment, split)
+        return normalised(
+            source, self.normalise, lambda: folders.source(bank, names["train"])
+        )
 
     def _lists(self, root: Path) -> Path:
         if self.lists is not None:

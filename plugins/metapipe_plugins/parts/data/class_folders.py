@@ -65,7 +65,7 @@ class ClassFolders:
         any picture is read, `check` is asked whether these classes will do."""
         made_from = {
             "files": [identity(root) for root in self.roots],
-            "encoder": self.encoder.model_dump(),
+            "encoder": self.encoder.model_dump(exclude={"moments"}),  # not in the bank
             "unreadable": self.unreadable,
             "by_split": self.by_split,
         }

@@ -1,0 +1,73 @@
+"""The tables of what was reproduced."""
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+from scipy.stats import t
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def modules(monkeypatch):
+    """`reproductions` and `result_tables`, which stand beside their scripts."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    names = ("reproductions", "result_tables")
+    return [importlib.import_module(name) for name in names]
+
+
+def test_every_published_figure_names_its_source(modules) -> None:
+    reproductions, _ = modules
+    names = [each.name for each in reproductions.REPRODUCTIONS]
+    assert len(set(names)) == len(names), "a row is made again by its name"
+    for each in reproductions.REPRODUCTIONS:
+        published = any(test.published is not None for test in each.tests)
+        assert bool(reproductions.source_of(each)) == published, each.name
+
+
+def told(seed, accuracy, ci95):
+    test = {
+        **{"split": "test", "ways": 5, "shots": 1, "queries": 15, "episodes": 600},
+        **{"prediction": "together", "transductive": True, "settings": {}},
+        **{"accuracy": accuracy, "accuracy_ci95": ci95, "accuracy_before": 0.2},
+        "fingerprint": "abcdef" * 10,
+    }
+    selection = {"by": "loss", "every": 100, "episodes": 50, "ensemble": 5}
+    return {
+        **{"seed": seed, "iterations": 1000, "tasks": 16, "minutes": 2.0},
+        **{"selection": selection, "data": {"train": "123456" * 10}, "tests": [test]},
+    }
+
+
+def test_rows_over_seeds_have_students_interval(modules) -> None:
+    _, tables = modules
+    values = [0.89, 0.92, 0.90]
+    figures = {f"default-{n}": told(n, v, 0.006) for n, v in enumerate(values)}
+    text = tables.tables(figures)
+    found = re.search(
+        r"^\| MAML, 3 seeds \| 5-way 1-shot, 15 queries \| (\S+) ± (\S+) % over seeds",
+        text,
+        re.M,
+    )
+    mean = sum(values) / 3
+    deviation = (sum((v - mean) ** 2 for v in values) / 2) ** 0.5
+    half = t.ppf(0.975, 2) * deviation / 3**0.5
+    assert float(found[1]) == pytest.approx(100 * mean, abs=0.01)
+    assert float(found[2]) == pytest.approx(100 * half, abs=0.01)
+    assert "± 0.60 % over episodes of one" in text
+
+
+def test_a_row_says_how_it_was_made(modules) -> None:
+    _, tables = modules
+    text = tables.tables({"default-1": told(1, 0.9, 0.01)})
+    (line,) = [each for each in text.splitlines() if each.startswith("- `default-1`")]
+    assert "over seeds |" not in text
+    for part in (
+        "1000 iterations of 16 tasks (16,000 episodes), seed 1",
+        "the mean of the best 5 by loss on 50 episodes of val, every 100 iterations",
+        "data train 123456123456, test abcdefabcdef",
+        "`metapipe train --plugin maml --seed 1`",
+    ):
+        assert part in line
