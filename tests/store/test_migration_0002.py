@@ -229,6 +229,9 @@ def test_optuna_beside_us(store_url: str) -> None:
     optuna = pytest.importorskip("optuna", reason="pip install optuna")
     TaskStore.open(store_url).close()
     url = store_url.replace("postgresql:", "postgresql+psycopg:")
-    optuna.create_study(storage=url, study_name="ours first")
+    storage = optuna.storages.RDBStorage(url)
+    optuna.create_study(storage=storage, study_name="ours first")
+    storage.remove_session()
+    storage.engine.dispose()
     with TaskStore.open(store_url) as store:
         assert store.runs() == []
