@@ -14,8 +14,8 @@ from house import PACKAGE, ROOT, floors, imports, modules, room, rooms
 # Any room may import the vocabulary, which is the files at the door, and beside it:
 LAW = {
     "numerics data store experiment": "",
-    "training": "numerics",
-    "testing": "numerics training",
+    "training": "numerics data",
+    "testing": "numerics data training",
     "runs": "numerics data store experiment training",
     "adaptation": "numerics data store experiment training runs",
     "cli": "store experiment runs adaptation",

@@ -34,6 +34,7 @@ NOT_RUN = {
     ("README.md", "is what .ci/run and tests/test_wheel.py do"),
     ("README.md", "needs metapipe[onnx]"),
     ("README.md", "needs a run that was interrupted"),
+    ("docs/control.md", "is for pytest"),
     ("docs/control.md", "takes minutes"),
     ("docs/data.md", "needs a collection of many classes"),
     ("docs/data.md", "needs Banking77 and a sentence-transformers model"),

@@ -13,7 +13,7 @@ from project import ROOT
 
 from metapipe import TaskStore
 from metapipe.store import default_url
-from metapipe.testing import DatasetContract, ModelContract
+from metapipe.testing import ArenaContract, DatasetContract, ModelContract
 
 FOLDER = ROOT / "docs" / "examples" / "plugins"
 PAGE = (ROOT / "docs" / "plugins.md").read_text()
@@ -29,6 +29,16 @@ class TestResidual(ModelContract):
 
 class TestBlobs(DatasetContract):
     dataset = example("blobs")["Blobs"]()
+
+
+class TestPendulum(ArenaContract):
+    dataset = example("pendulum")["Pendulum"](steps=10)
+
+
+def test_a_data_set_of_worlds_is_shown_and_short() -> None:
+    page = (ROOT / "docs" / "control.md").read_text()
+    assert "{literalinclude} examples/plugins/pendulum.py" in page
+    assert len((FOLDER / "pendulum.py").read_text().splitlines()) <= 60
 
 
 @pytest.mark.parametrize("name", ["residual", "blobs", "record"])

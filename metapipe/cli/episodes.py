@@ -29,6 +29,10 @@ COLUMNS = (
     "accuracy_before",
     "accuracy",
 )
+OF_WORLDS = (
+    *("id", "evaluation_id", "step", "split", "index", "shots", "queries"),
+    *("return_before", "return", "accuracy"),
+)
 
 
 @click.group()
@@ -64,13 +68,14 @@ def list_(
     found = app.store.episodes(
         row.id, where=where, sort=sort, hardest=hardest, limit=limit, offset=offset
     )
-    rows = [_flat(episode) for episode in found]
+    rows = [_flat(episode, acts=row.controls) for episode in found]
+    columns = OF_WORLDS if row.controls else COLUMNS
     if as_json:
         print_json(rows)
     elif as_csv:
-        print_csv(rows, COLUMNS)
+        print_csv(rows, columns)
     elif rows:
-        print_table(rows, COLUMNS)
+        print_table(rows, columns)
     else:
         prunings = app.store.prunings(row.id)
         echo(_none(row.id, prunings, narrowed=bool(where or offset)))
@@ -99,7 +104,8 @@ def show(app: App, episode: int, png: Path | None, as_json: bool) -> None:
         from ..runs.pictures import draw_episode
 
         draw_episode(again, png)
-    facts = {**_flat(row), **_again(again), "png": png}
+    acts = bool(again.returns)
+    facts = {**_flat(row, acts=acts), **_again(again), "png": png}
     if as_json:
         print_json(facts)
     else:
@@ -110,7 +116,7 @@ def _again(again: Replay) -> dict[str, Any]:
     """What became of it now."""
     figures = {"accuracy_now": again.accuracy, "loss_now": again.loss}
     if again.returns:
-        return {**figures, "returns_now": list(again.returns)}
+        return {**figures, "return_by_step_now": list(again.returns)}
     return {
         "classes": list(again.classes),
         "labels": again.episodes.query.targets[0].tolist(),
@@ -119,10 +125,15 @@ def _again(again: Replay) -> dict[str, Any]:
     }
 
 
-def _flat(row: EpisodeRow) -> dict[str, Any]:
-    """The recipe's numbers beside the others."""
+def _flat(row: EpisodeRow, *, acts: bool) -> dict[str, Any]:
+    """The recipe's numbers beside the others; where a policy `acts`, returns beside
+    losses."""
     facts = asdict(row)
     task = facts.pop("task")
+    if acts:
+        before = row.loss_before
+        facts["return_before"] = None if before is None else -before
+        facts["return"] = -row.loss
     return {**facts, **task}
 
 
