@@ -34,7 +34,7 @@ class MLP(Model):
 
     start: Literal["torch", "glorot"] = "torch"
     """How weights begin: as torch's layers do, or uniform by Glorot & Bengio (2010)
-    with biases of 0, as in the codes of reinforcement learning: a step of an inner loop
+    with biases of 0, as in codes of reinforcement learning: a step of an inner loop
     then changes more of what the network says."""
 
     def build(
