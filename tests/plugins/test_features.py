@@ -143,13 +143,13 @@ def test_mistakes_are_one_line(root):
         assert message in str(error.value)
     with pytest.raises(UnknownNameError, match="did you mean 'gradients'"):
         opened(root=root, **{**FEATURES, "backbone": "gradient"})
-    with pytest.raises(SettingError, match="create the data set by one"):
+    with pytest.raises(SettingError, match="known to a registry alone"):
         ImageFolder(root=root, **FEATURES).open("train")
     with pytest.raises(PathError, match="cifar-fs needs the pictures"):
         CifarFS().open("train")
 
 
-def test_a_run_on_features_is_used_like_any_other(root, tmp_path):
+def test_a_run_on_features_is_used_like_any_other(root, tmp_path, caplog):
     """Trained, evaluated, adapted to files, predicting them, exported; and what learns
     on pictures alone says so."""
     common = {
@@ -173,6 +173,7 @@ def test_a_run_on_features_is_used_like_any_other(root, tmp_path):
         **common,
     )
     assert run.status == "completed"
+    assert "nothing reads it" not in caplog.text
     found = metapipe.evaluate("latest", split="val", episodes=4, project=tmp_path)
     assert found.episodes == 4
     shots = write_classes(tmp_path / "shots", {"a": 3, "b": 2})
