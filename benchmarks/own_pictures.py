@@ -114,7 +114,9 @@ def embedded(pictures: Mapping[str, Sequence[bytes]], arguments: Any) -> Vectors
     """Vectors of all pictures."""
     size = {"size": arguments.size}
     return {
-        name: metapipe.embed(files[: arguments.first], arguments.backbone, settings=size)
+        name: metapipe.embed(
+            files[: arguments.first], arguments.backbone, settings=size
+        )
         for name, files in pictures.items()
     }
 
