@@ -53,6 +53,8 @@ NOT_RUN = {
         "the contract takes minutes; tests/test_wheel.py runs it",
     ),
     ("docs/tutorial/pictures.md", "needs a collection of many classes"),
+    ("docs/tutorial/pictures.md", "needs metapipe[pictures]"),
+    ("README.md", "needs metapipe[pictures]"),
     ("docs/tutorial/tables.md", "needs a sentence-transformers model"),
 }
 """(page, reason) of every block that is left out."""

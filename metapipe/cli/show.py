@@ -14,7 +14,11 @@ from .output import echo, print_facts, print_json
 if TYPE_CHECKING:
     from ..adaptation.card import BackboneFacts, Card, Judged
 
-BY = {"support": "what it learned from, which is no test", "query": "queries"}
+BY = {
+    "support": "what it learned from, which is no test",
+    "query": "queries",
+    "held-out": "its own examples, each held out once",
+}
 """Words for what a model was judged by."""
 
 

@@ -142,7 +142,7 @@ def test_the_file_names_the_hash_and_holds_no_weights_of_others(model):
     file = read_tensors(model, "adapted")
     header = file.header
     head = {"adapted/weight", "adapted/bias"}
-    assert set(file.tensors) == {*head, "support", "labels"}
+    assert set(file.tensors) == {*head, "support", "labels", "trust/right"}
     sha256 = header["encoder"]["sha256"]
     assert header["origin"]["backbone"] == f"gradients@{sha256[:12]}"
     assert header["origin"]["settings"]["backbone"]["size"] == 48
