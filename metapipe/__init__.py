@@ -1,7 +1,7 @@
 """metapipe: the pipeline for meta-learning.
 
 The commands are here as functions: `train`, `resume`, `evaluate`, `compare`,
-`confusion`, `verify`, `delete`, `adapt`, `amend`, `predict`.
+`confusion`, `verify`, `delete`, `adapt`, `amend`, `embed`, `predict`.
 What a plugin needs is here and behind four more doors: `metapipe.numerics`,
 `metapipe.data`, `metapipe.store` and `metapipe.testing`. Files below them may move.
 Importing this module does not import torch.
@@ -31,8 +31,9 @@ from .problem import Kind, Problem, Split, Statistics
 from .version import __version__
 
 if TYPE_CHECKING:
-    from .adaptation.estimators import FewShotClassifier, FewShotRegressor
-    from .adaptation.notebook import adapt, amend, load_adapted, predict
+    from .adaptation.few_shot_classifier import FewShotClassifier
+    from .adaptation.few_shot_regressor import FewShotRegressor
+    from .adaptation.notebook import adapt, amend, embed, load_adapted, predict
     from .runs.notebook import (
         compare,
         confusion,
@@ -47,14 +48,15 @@ if TYPE_CHECKING:
     from .training.weights import load_weights
 
 _LATE = {
-    "FewShotClassifier": "adaptation.estimators",
-    "FewShotRegressor": "adaptation.estimators",
+    "FewShotClassifier": "adaptation.few_shot_classifier",
+    "FewShotRegressor": "adaptation.few_shot_regressor",
     "TaskStore": "store",
     "adapt": "adaptation.notebook",
     "amend": "adaptation.notebook",
     "compare": "runs.notebook",
     "confusion": "runs.notebook",
     "delete": "runs.notebook",
+    "embed": "adaptation.notebook",
     "evaluate": "runs.notebook",
     "load_adapted": "adaptation.notebook",
     "load_plugins": "runs.workspace",
@@ -125,6 +127,7 @@ __all__ = [
     "compare",
     "confusion",
     "delete",
+    "embed",
     "evaluate",
     "hookimpl",
     "load_adapted",

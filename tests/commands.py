@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ FORKS.set_forkserver_preload(
         "metapipe.cli.main",
         "metapipe.runs.pipeline",
         "metapipe.adaptation.adapted_model",
-        "metapipe.adaptation.estimators",
+        "metapipe.adaptation.few_shot_classifier",
     ]
 )
 
@@ -54,11 +54,14 @@ def metapipe(*arguments: str, cwd: Path, code: int = 0) -> tuple[str, str]:
     return out, err
 
 
-def run_metapipe(*arguments: str, cwd: Path) -> tuple[int | None, str, str]:
-    """The exit code of a command, and what it printed on stdout and stderr."""
+def run_metapipe(
+    *arguments: str, cwd: Path, first: Callable[[], None] | None = None
+) -> tuple[int | None, str, str]:
+    """The exit code of a command, and what it printed on stdout and stderr; `first` is
+    called in its process before it."""
     with tempfile.TemporaryDirectory() as folder:
         streams = {1: Path(folder, "out"), 2: Path(folder, "err")}
-        command = (arguments, cwd, dict(os.environ), streams)
+        command = (arguments, cwd, dict(os.environ), streams, first)
         process = FORKS.Process(target=_command, args=command)
         process.start()
         process.join(PATIENCE)
@@ -73,6 +76,7 @@ def _command(
     cwd: Path,
     environment: Mapping[str, str],
     streams: Mapping[int, Path],
+    first: Callable[[], None] | None,
 ) -> None:
     """In the process itself: what a shell does, then the entry point."""
     os.chdir(cwd)
@@ -82,6 +86,8 @@ def _command(
         os.dup2(os.open(path, os.O_CREAT | os.O_WRONLY), number)
     from metapipe.cli.main import main
 
+    if first is not None:
+        first()
     sys.argv = ["metapipe", *arguments]
     main()
 

@@ -47,12 +47,15 @@ NOT_RUN = {
         "the contract takes minutes; tests/test_wheel.py runs it",
     ),
     ("docs/plugins.md", "MyEncoder is yours"),
+    ("docs/plugins.md", "load_mine is yours"),
     ("docs/tutorial/algorithm.md", "is for pytest"),
     (
         "docs/tutorial/algorithm.md",
         "the contract takes minutes; tests/test_wheel.py runs it",
     ),
     ("docs/tutorial/pictures.md", "needs a collection of many classes"),
+    ("docs/tutorial/pictures.md", "needs metapipe[pictures]"),
+    ("README.md", "needs metapipe[pictures]"),
     ("docs/tutorial/tables.md", "needs a sentence-transformers model"),
 }
 """(page, reason) of every block that is left out."""

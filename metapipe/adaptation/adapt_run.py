@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -18,13 +18,15 @@ from ..runs.stored_run import trained_run
 from ..runs.workspace import Workspace
 from ..training.evaluation import QueryMode
 from .adaptable import Adaptable
-from .adapted_model import AdaptedModel, carried_by, save
+from .adapted_file import carried_by, save
+from .adapted_model import AdaptedModel
 from .backbone_run import AUTO, Tables, head_of, open_backbone
 from .examples import Examples, each_once
-from .judgement import Judgement, evaluation_of, judge
+from .judgement import Judgement, evaluation_of, judge, judge_held_out
 from .repeats import tell_repeats
 from .task_files import Unreadable, read_examples, require_ways
 from .trained_run import open_run
+from .trust import Trust
 
 CHECKPOINTS = ("best", "latest")
 
@@ -63,6 +65,15 @@ class NewTask:
 
 
 @dataclass(frozen=True)
+class Mislabelled:
+    """An example that is perhaps mislabelled: held out, it was taken for another."""
+
+    name: str
+    taken_for: str
+    confidence: float
+
+
+@dataclass(frozen=True)
 class Adaptation:
     """A new task that was learned, and how well."""
 
@@ -78,11 +89,20 @@ class Adaptation:
 
     support: Judgement
     query: Judgement | None
+    mislabelled: Sequence[Mislabelled]
+    """Examples whose labels are in question, the most so first."""
+
     prediction: QueryMode
     transductive: bool
     seconds: float
     out: Path | None
     """Where the model was written to."""
+
+    @property
+    def trust(self) -> Trust | None:
+        """What its own examples tell of it, each predicted alone; None if that cannot
+        be known."""
+        return self.model.trust
 
 
 def adapt_run(
@@ -148,16 +168,18 @@ class Learned:
             if self.query is None
             else judge(model, self.query.samples, self.prediction)
         )
+        by, judged = _judged(model, on_support, on_query, self.prediction)
         seconds = time.perf_counter() - begun
         new, episodes = evaluation_of(
             self.adaptable,
             model,
-            on_query or on_support,
+            judged,
             self.prediction,
             self.dataset,
-            self.settings,
+            {**self.settings, "judged": by},
             seconds,
         )
+        model = model.with_judgement({"by": by, **judged.figures})
         if out is not None:
             save(model, out)
         number, evaluation = self.adaptable.record(
@@ -170,11 +192,36 @@ class Learned:
             counts=examples.counts if examples.classes else {},
             support=on_support,
             query=on_query,
+            mislabelled=_mislabelled(model, examples),
             prediction=self.prediction,
             transductive=new.transductive,
             seconds=seconds,
             out=out,
         )
+
+
+def _judged(
+    model: AdaptedModel,
+    on_support: Judgement,
+    on_query: Judgement | None,
+    prediction: QueryMode,
+) -> tuple[str, Judgement]:
+    """By what it is judged best, and how: queries are better than examples of its own,
+    and of those ones that were held out."""
+    if on_query is not None:
+        return "query", on_query
+    if model.trust is None or model.learner.transductive(prediction):
+        return "support", on_support
+    return "held-out", judge_held_out(model.trust)
+
+
+def _mislabelled(model: AdaptedModel, examples: Examples) -> list[Mislabelled]:
+    suspects = () if model.trust is None else model.trust.suspects
+    names = [item.name for item in examples.items] or examples.names
+    return [
+        Mislabelled(names[s.place], model.classes[s.taken_for], s.confidence)
+        for s in suspects
+    ]
 
 
 def tables_of(settings: Pairs, backbone: str | None) -> Tables:
@@ -258,7 +305,6 @@ def _record(task: NewTask, counts: Mapping[str, int]) -> dict[str, Any]:
     return {
         "support": readable_name(task.support.resolve()),
         "query": task.query and readable_name(task.query.resolve()),
-        "judged": "support" if task.query is None else "query",
         "classes": counts,
         **task.settings,
     }

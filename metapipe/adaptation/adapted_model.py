@@ -1,44 +1,35 @@
-"""A learner that has learned one task: all that predicting takes, in memory or a file.
-
-The file has the format of a checkpoint. Opening it needs neither store nor data; no
-code is read from it.
-"""
+"""A learner that has learned one task: all that predicting takes."""
 
 from __future__ import annotations
 
-import math
-import reprlib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any, get_args
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..algorithm import Meta
-from ..data.encoders import encoder_from, is_name
 from ..encoder import Encoder
 from ..episode import Params, Samples
-from ..errors import CheckpointError, MetapipeError, UnsupportedError
-from ..experiment.registry import Registry
-from ..problem import Kind, Problem
-from ..training.activations import LARGEST as LARGEST_ACTIVATION
-from ..training.activations import bytes_per_input, fitting
-from ..training.device import choose_device
+from ..errors import MetapipeError, UnsupportedError
+from ..numerics.functional import apply, own
+from ..training.activations import fitting
 from ..training.evaluation import QueryMode, predict
-from ..training.learner import Learner, constants_of
-from ..training.stored_learner import open_learner
-from ..training.tensor_file import TensorFile, read_tensors, write_tensors
+from ..training.learner import Learner
+from ..version import __version__
 from .examples import Item
 from .numbers import require_numbers
+from .prediction_sets import COVERAGE, prediction_sets, threshold
+from .trust import Trust, trust
+
+logger = logging.getLogger("metapipe")
 
 BATCH = 256
 """Inputs predicted at a time, or fewer where they are large."""
-
-LARGEST = 2**22
-"""Numbers in an input that a file may claim: a picture of 1024 x 1024 in colour, or
-four million words."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +49,16 @@ class ModelOrigin:
 
     backbone: str | None = None
     """Whose vectors it takes, as NAME@HASH; its settings are with the others."""
+
+    licence: str | None = None
+    source: str | None = None
+    """Of that backbone."""
+
+    created: str | None = None
+    """When it was learned, as ISO 8601 has it, in UTC."""
+
+    version: str | None = None
+    """Of metapipe."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,44 @@ class AdaptedModel:
     carries_weights: bool = False
     """Whether its file has the weights of the backbone."""
 
+    kept_trust: Trust | None = None
+    """What its file tells of how far to trust it."""
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """How many examples of each class it learned from."""
+
+    judged: Mapping[str, Any] | None = None
+    """How good it was found to be, and by what: JSON-able."""
+
+    @cached_property
+    def trust(self) -> Trust | None:
+        """How far to trust what it says of each input alone; None if that cannot be
+        known: of one example a class, or of a file of an older version.
+
+        The first time that it is asked for, the task is learned anew for up to ten
+        folds of its examples.
+        """
+        labels = self.support.targets
+        if self.kept_trust is not None or not self.classes or not len(labels):
+            return self.kept_trust
+        examples = Samples(*(tensor.cpu() for tensor in self.support))
+        try:
+            return trust(examples, self._learned, self.features)
+        except MetapipeError as error:  # of a learner that cannot learn from fewer
+            logger.warning("nothing tells how far to trust it: %s", error)
+            return None
+
+    def _learned(self, examples: Samples) -> Callable[[Tensor], Tensor]:
+        """What it would say, had it learned from these."""
+        again = adapt(
+            self.learner, self.meta, examples, self.classes, None, self.origin
+        )
+        return again.outputs
+
+    def with_judgement(self, judged: Mapping[str, Any]) -> AdaptedModel:
+        """The same, told how good it was found to be; nothing is learned anew."""
+        return replace(self, judged=judged, kept_trust=self.trust)
+
     def outputs(self, inputs: Tensor, prediction: QueryMode = "alone") -> Tensor:
         """Logits (m, ways), or numbers (m, outputs), of inputs (m, *shape).
 
@@ -95,7 +134,7 @@ class AdaptedModel:
                 f"{expected}"
             )
         if not len(inputs):
-            return inputs.new_empty(0, self._width)
+            return inputs.new_empty(0, self.width)
         size = len(inputs)
         if prediction == "alone":
             size = fitting(self.learner.network, expected, BATCH)
@@ -114,13 +153,64 @@ class AdaptedModel:
         return require_numbers(torch.cat(parts))
 
     @property
-    def _width(self) -> int:
+    def width(self) -> int:
         """Numbers in a prediction."""
         return len(self.classes) or self.learner.problem.outputs
 
+    def features(self, inputs: Tensor) -> Tensor | None:
+        """(m, d): what classes are compared by; None for a learner that has no such
+        features, or makes them of a batch."""
+        if not self.learner.algorithm.any_ways or self.learner.normalises_batches:
+            return None
+        size = fitting(self.learner.network, self.learner.problem.shape, BATCH)
+        with torch.no_grad():
+            parts = [
+                self.features_of(part.to(self.learner.device)).cpu()
+                for part in torch.split(inputs, size)
+            ]
+        return torch.cat(parts)
+
+    def features_of(self, inputs: Tensor) -> Tensor:
+        """(m, d): by the network, where that makes features and no predictions."""
+        network, meta = self.learner.network, self.meta
+        params = own(network, meta.params)
+        return apply(network, params, inputs, state=meta.state).flatten(1)
+
+    @property
+    def temperature(self) -> float:
+        """What outputs are divided by, so that their softmax is a confidence; 1 where
+        that is not known."""
+        return 1.0 if self.trust is None else self.trust.temperature
+
     def probabilities(self, inputs: Tensor, prediction: QueryMode = "alone") -> Tensor:
-        """(m, ways): the softmax of the outputs."""
-        return self.outputs(inputs, prediction).double().softmax(-1)
+        """(m, ways): the softmax of the outputs, each alone at its temperature."""
+        return self.probabilities_of(self.outputs(inputs, prediction), prediction)
+
+    def probabilities_of(
+        self, outputs: Tensor, prediction: QueryMode = "alone"
+    ) -> Tensor:
+        """(m, ways): of outputs that it has given."""
+        temperature = self.temperature if prediction == "alone" else 1.0
+        return (outputs.double() / temperature).softmax(-1)
+
+    def sets(self, probabilities: Tensor, coverage: float = COVERAGE) -> Tensor | None:
+        """(m, ways), bool: which classes the set has that holds the right one as often
+        as `coverage`, of probabilities that it has given; None if that is not known.
+
+        Raises ValueError unless `coverage` is within (0, 1).
+        """
+        right = torch.empty(0) if self.trust is None else self.trust.right
+        least = threshold(right, coverage)
+        return None if least is None else prediction_sets(probabilities, least)
+
+    def typicality(self, inputs: Tensor) -> Tensor | None:
+        """(m,), within (0, 1]: the share of its own examples that are no more like any
+        class than each of the inputs; None if that is not known."""
+        typical = None if self.trust is None else self.trust.typicality
+        features = None if typical is None else self.features(inputs)
+        if typical is None or features is None:
+            return None
+        return typical.of(features.double())
 
 
 def adapt(
@@ -147,193 +237,20 @@ def adapt(
         params = learner.algorithm.adapt(
             learner.network, meta, support, max(len(classes), 1)
         )
-    names = tuple(classes)
-    return AdaptedModel(
-        learner, meta, params, support, names, encoder, origin, tuple(items)
+    origin = replace(
+        origin,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        version=__version__,
     )
-
-
-def save(adapted: AdaptedModel, path: Path) -> str:
-    """Write one file; returns its SHA-256.
-
-    Of a task learned by a backbone it has the support's vectors, so that the task can
-    be learned again with other examples. Raises WriteError if it cannot be written, and
-    UnsupportedError if it cannot carry the weights of the backbone.
-    """
-    groups = {
-        "params": adapted.meta.params,
-        "state": adapted.meta.state,
-        "constants": constants_of(adapted.learner.network, adapted.meta),
-        "adapted": adapted.params,
-    }
-    found = {
-        f"{group}/{name}": tensor.detach().cpu().clone()
-        for group, tensors in groups.items()
-        for name, tensor in tensors.items()
-    }
-    support = adapted.support
-    if adapted.learner.normalises_batches:  # a prediction needs the batch it is one of
-        found["support"] = support.inputs.cpu()
-    if adapted.origin.backbone:
-        found |= {"support": support.inputs.cpu(), "labels": support.targets.cpu()}
-    if adapted.carries_weights:
-        found |= {f"backbone/{name}": w for name, w in carried_by(adapted).items()}
-    header = {
-        "problem": asdict(adapted.learner.problem),
-        "classes": adapted.classes,
-        "encoder": adapted.encoder and adapted.encoder.model_dump(mode="json"),
-        "origin": asdict(adapted.origin),
-        "items": adapted.items,
-    }
-    return write_tensors(path, "adapted", found, header)
-
-
-def carried_by(adapted: AdaptedModel) -> Mapping[str, Tensor]:
-    """The weights of its backbone, by name, for its file. Raises UnsupportedError if a
-    file cannot carry them, and DataError if they are not here."""
-    weights = None if adapted.encoder is None else adapted.encoder.weights()
-    if weights is None:
-        name = getattr(adapted.encoder, "type", "an encoder that is not known")
-        raise UnsupportedError(
-            f"a file cannot carry {name}: leave --self-contained out, and have it "
-            "where the file is used"
-        )
-    return weights
-
-
-def load(path: Path, registry: Registry, device: str = "auto") -> AdaptedModel:
-    """Read what `save` wrote.
-
-    Raises CheckpointError for a file that is missing, damaged, not ours, or not to be
-    predicted by; UnknownNameError and DataError if it needs a plugin or an encoder that
-    is not here.
-    """
-    try:
-        model = _load(path, registry, device)
-        _require_prediction(model, path)
-    except MetapipeError as error:
-        text = str(error)
-        if str(path) not in text:
-            raise type(error)(f"{path}: {text:.300}") from error
-        raise
-    return model
-
-
-def _load(path: Path, registry: Registry, device: str) -> AdaptedModel:
-    file = read_tensors(path, "adapted")
-    header = file.header
-    device = choose_device(device)
-    try:
-        origin = ModelOrigin(**header["origin"])
-        problem = Problem.from_record(header["problem"])
-        record, classes = header["encoder"], tuple(map(str, header["classes"]))
-        settings = origin.settings
-        algorithm, model = settings["algorithm"], settings["model"]
-        _check_header(origin, problem, classes)
-        encoder = encoder_from(record, registry.encoders) if record else None
-    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        reason = " ".join(str(error).split())
-        raise CheckpointError(f"{path} has a damaged header: {reason:.200}") from error
-    learner, meta = open_learner(
-        registry.create("algorithm", origin.algorithm, algorithm),
-        registry.create("model", origin.model, model),
-        problem,
-        device,
-        file,
-    )
-    support, items = _support(file, problem, len(classes))
-    if learner.normalises_batches and not len(support.inputs):
-        raise CheckpointError(f"{path} is damaged: it lacks the support set")
-    weights = file.group("backbone", "cpu")
-    if encoder is not None and weights:
-        encoder = encoder.with_weights(weights)
+    targets = support.targets.tolist() if classes else []
     return AdaptedModel(
         learner,
         meta,
-        params=file.group("adapted", device),
-        support=Samples(*(tensor.to(device) for tensor in support)),
-        classes=classes,
-        encoder=encoder,
-        origin=origin,
-        items=items,
-        carries_weights=bool(weights),
+        params,
+        support,
+        tuple(classes),
+        encoder,
+        origin,
+        tuple(items),
+        counts={name: targets.count(n) for n, name in enumerate(classes)},
     )
-
-
-def _support(
-    file: TensorFile, problem: Problem, ways: int
-) -> tuple[Samples, tuple[Item, ...]]:
-    """What the file keeps of it, if anything; labels only with their items."""
-    inputs = file.tensors.get("support", torch.empty(0, *problem.shape))
-    labels = file.tensors.get("labels", torch.empty(0, dtype=torch.long))
-    try:
-        items = tuple(Item(*map(str, item)) for item in file.header.get("items", ()))
-    except TypeError as error:
-        raise CheckpointError(f"{file.path} is damaged: {error}") from error
-    sound = (
-        tuple(inputs.shape[1:]) == problem.shape
-        and inputs.is_floating_point()
-        and labels.dtype == torch.long
-        and labels.ndim == 1
-        and len(labels) in (0, len(inputs))
-        and len(items) in (0, len(labels))
-        and not ((labels < 0) | (labels >= max(ways, 1))).any()
-    )
-    if not sound:
-        raise CheckpointError(f"{file.path} is damaged: its support set is none")
-    return Samples(inputs.clone(), labels.clone()), items
-
-
-def _require_prediction(model: AdaptedModel, path: Path) -> None:
-    """Raise CheckpointError unless one input can be predicted: what was adapted is the
-    algorithm's own, and only it knows what it needs."""
-    problem, network = model.learner.problem, model.learner.network
-    needed = bytes_per_input(network, problem.shape)
-    if needed > LARGEST_ACTIVATION:
-        raise CheckpointError(
-            f"{path}: one input of shape {problem.shape} would take {needed >> 20} MiB "
-            f"in its network, at most {LARGEST_ACTIVATION >> 20} are allowed"
-        )
-    encoder = model.encoder
-    if encoder is not None and tuple(encoder.shape) != problem.shape:
-        raise CheckpointError(
-            f"{path} is damaged: its encoder makes inputs of shape {encoder.shape}, "
-            f"and it learned on {problem.shape}"
-        )
-    one = torch.zeros(1, *problem.shape) if encoder is None else encoder.examples(1)
-    try:
-        found = model.outputs(one)
-    except MetapipeError:
-        raise
-    except Exception as error:  # whatever wrong tensors lead to in anybody's code
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise CheckpointError(
-            f"{path} is damaged: nothing can be predicted by it: {reason:.200}"
-        ) from error
-    if found.shape != (1, model._width):
-        raise CheckpointError(
-            f"{path} is damaged: it predicts {tuple(found.shape)} where (1, "
-            f"{model._width}) is told"
-        )
-
-
-def _check_header(
-    origin: ModelOrigin, problem: Problem, classes: Sequence[str]
-) -> None:
-    """Raise ValueError for what no header of ours says."""
-    names = (origin.algorithm, origin.model)
-    tables = (origin.settings["algorithm"], origin.settings["model"])
-    if not all(isinstance(name, str) and is_name(name) for name in names):
-        raise ValueError(f"no plugins are called {reprlib.repr(names)}")
-    if not all(isinstance(table, dict) for table in tables):
-        raise ValueError("the settings of its plugins are no tables")
-    count = type(problem.outputs) is int and problem.outputs > 0
-    if problem.kind not in get_args(Kind) or not count:
-        raise ValueError(
-            f"no problem is {problem.kind!r:.40} with {problem.outputs} outputs"
-        )
-    if any(side < 1 for side in problem.shape) or math.prod(problem.shape) > LARGEST:
-        raise ValueError(f"no input has the shape {reprlib.repr(problem.shape)}")
-    wanted = 2 if problem.kind == "classification" else 0
-    if len(set(classes)) < len(classes) or len(classes) < wanted:
-        raise ValueError(f"its classes are {reprlib.repr(classes)}")

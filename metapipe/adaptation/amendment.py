@@ -16,7 +16,8 @@ from ..episode import Samples
 from ..errors import UsageError, did_you_mean
 from ..runs.workspace import Workspace
 from .adapt_run import Adaptation, Learned
-from .adapted_model import AdaptedModel, load
+from .adapted_file import load
+from .adapted_model import AdaptedModel
 from .backbone_run import name_of, reopened
 from .examples import Examples, each_once
 from .repeats import tell_repeats
@@ -78,7 +79,6 @@ def amend(
         "added": amendment.add and readable_name(amendment.add.resolve()),
         "removed": amendment.remove,
         "query": amendment.query and readable_name(amendment.query.resolve()),
-        "judged": "support" if query is None else "query",
         "classes": support.counts,
     }
     learned = Learned(

@@ -57,6 +57,10 @@ class BackboneRun:
     plugins: Mapping[str, str]
     """Distribution and version of each."""
 
+    licence: str
+    source: str
+    """Of the backbone."""
+
     step: int = 0
     sha256: None = None
     """There is no checkpoint."""
@@ -92,6 +96,8 @@ class BackboneRun:
             run=str(self),
             plugins=self.plugins,
             backbone=self.identity,
+            licence=self.licence,
+            source=self.source,
         )
         return adapt(learner, meta, support, classes, self.encoder, origin, items)
 
@@ -106,7 +112,7 @@ class BackboneRun:
         evaluation."""
         figures = {"loss": new.loss, "accuracy": new.accuracy}
         known = {name: value for name, value in figures.items() if value is not None}
-        judged = new.settings["judged"]
+        judged = new.settings["judged"].replace("-", "_")
         return store.enter_run(
             self._new_run(project, new),
             new,
@@ -187,6 +193,8 @@ def open_backbone(
         encoder=backbone.encoder(),
         settings={kind: part.model_dump(mode="json") for kind, part in parts.items()},
         plugins=registry.versions(names),
+        licence=backbone.licence,
+        source=backbone.source,
     )
 
 
@@ -218,6 +226,8 @@ def reopened(registry: Registry, model: AdaptedModel) -> BackboneRun:
         encoder=model.encoder,
         settings=origin.settings,
         plugins=registry.versions(names),
+        licence=origin.licence or "",
+        source=origin.source or "",
     )
 
 

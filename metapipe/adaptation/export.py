@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
@@ -12,9 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..data.feature_encoder import FeatureEncoder
 from ..errors import UnsupportedError
 from ..whole_file import whole_file
+from .adapted_file import header_of
 from .adapted_model import AdaptedModel
+from .card import KEY, card_of
+from .prediction_sets import threshold
 
 CLOSE = 1e-4
 """How far probabilities of the exported model may be from ours."""
@@ -25,41 +32,92 @@ EXAMPLES = 16
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 
 
+@dataclass(frozen=True)
+class Exported:
+    """What a file takes and gives, and how near it is to ours."""
+
+    takes: tuple[int, ...]
+    """Shape of one input."""
+
+    width: int | None
+    """Length of the vectors that it gives beside the predictions, with a backbone."""
+
+    lacks: str
+    """Of which backbone it takes vectors, if it does not have that."""
+
+    difference: float
+    """The largest that was found."""
+
+
 class Predictor(nn.Module):
-    """Inputs (n, *shape) -> probabilities (n, ways), or numbers (n, outputs)."""
+    """Inputs (n, *shape) -> probabilities (n, ways), or numbers (n, outputs); beside
+    them, with the network of a backbone, vectors (n, d) of pictures (n, C, H, W); and
+    the typicality (n,) where that can be known.
+    """
 
-    def __init__(self, adapted: AdaptedModel) -> None:
+    def __init__(
+        self, adapted: AdaptedModel, backbone: nn.Module | None = None
+    ) -> None:
         super().__init__()
-        self._adapted = adapted
+        self._adapted, self._backbone = adapted, backbone
+        self._temperature = adapted.temperature
+        trust = adapted.trust
+        typical = None if trust is None else trust.typicality
+        self._typical = None if typical is None else typical.single()
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    @property
+    def gives(self) -> list[str]:
+        """Names of its outputs."""
+        names = ["probabilities" if self._adapted.classes else "predictions"]
+        names += ["vectors"] if self._backbone is not None else []
+        return names + (["typicality"] if self._typical is not None else [])
+
+    def forward(self, inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Each input on its own."""
+        found = []
+        if self._backbone is not None:
+            inputs = self._backbone(inputs)
+            found.append(inputs)
+        if self._typical is not None:
+            found.append(self._typical.of(self._adapted.features_of(inputs)))
+        predicted = self._predicted(inputs)
+        return (predicted, *found) if found else predicted
+
+    def _predicted(self, inputs: Tensor) -> Tensor:
         adapted = self._adapted
         learner = adapted.learner
         outputs = learner.algorithm.predict(
             learner.network, adapted.meta, adapted.params, inputs
         )
-        return outputs.softmax(-1) if adapted.classes else outputs
+        if not adapted.classes:
+            return outputs
+        return (outputs / self._temperature).softmax(-1)
 
 
-def export_program(adapted: AdaptedModel, path: Path) -> float:
-    """Write a torch.export program; returns the largest difference from our output.
+def export_program(adapted: AdaptedModel, path: Path) -> Exported:
+    """Write a torch.export program.
 
     Raises UnsupportedError if the predictor cannot be exported, and WriteError.
     """
-    program = _program(adapted)
+    backbone = _backbone(adapted)
+    program = _program(adapted, backbone)
     content = BytesIO()
     torch.export.save(program, content)
     content.seek(0)
     loaded = torch.export.load(content).module()
-    difference = _checked(adapted, lambda inputs: loaded(inputs))
+
+    def run(inputs: Tensor) -> list[Tensor]:
+        found = loaded(inputs)
+        return [found] if isinstance(found, Tensor) else list(found)
+
+    exported = _checked(adapted, backbone, run)
     with whole_file(path) as file:
         file.write(content.getbuffer())
-    return difference
+    return exported
 
 
-def export_onnx(adapted: AdaptedModel, path: Path) -> float:
-    """Write an ONNX file, run it by onnxruntime, and return the largest difference.
+def export_onnx(adapted: AdaptedModel, path: Path) -> Exported:
+    """Write an ONNX file, and run it by onnxruntime; its metadata have the card.
 
     Raises UnsupportedError if the predictor cannot be exported, or the packages for it
     are not installed.
@@ -71,42 +129,88 @@ def export_onnx(adapted: AdaptedModel, path: Path) -> float:
         )
     import onnxruntime
 
-    program = _program(adapted)
+    backbone = _backbone(adapted)
+    content = _onnx(adapted, backbone, _metadata(adapted))
+    session = onnxruntime.InferenceSession(content)
+    name = session.get_inputs()[0].name
+
+    def run(inputs: Tensor) -> list[Tensor]:
+        return list(map(torch.from_numpy, session.run(None, {name: inputs.numpy()})))
+
+    exported = _checked(adapted, backbone, run)
+    with whole_file(path) as file:
+        file.write(content)
+    return exported
+
+
+def _onnx(
+    adapted: AdaptedModel, backbone: nn.Module | None, facts: Mapping[str, str]
+) -> bytes:
+    program = _program(adapted, backbone)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         try:
-            exported = torch.onnx.export(program, dynamo=True, verbose=False)
+            exported = torch.onnx.export(
+                program,
+                dynamo=True,
+                verbose=False,
+                input_names=["inputs" if backbone is None else "pictures"],
+                output_names=Predictor(adapted, backbone).gives,
+            )
             assert exported is not None
-            content = exported.model_proto.SerializeToString()
+            model = exported.model_proto
+            for key, value in facts.items():
+                model.metadata_props.add(key=key, value=value)
+            content: bytes = model.SerializeToString()
         except Exception as error:  # whatever a converter meets
             raise UnsupportedError(_cannot("ONNX", error)) from error
-    session = onnxruntime.InferenceSession(content)
-    name = session.get_inputs()[0].name
-
-    def run(inputs: Tensor) -> Tensor:
-        return torch.from_numpy(session.run(None, {name: inputs.numpy()})[0])
-
-    difference = _checked(adapted, run)
-    with whole_file(path) as file:
-        file.write(content)
-    return difference
+    return content
 
 
-def _program(adapted: AdaptedModel) -> Any:
+def _backbone(adapted: AdaptedModel) -> nn.Module | None:
+    """The network that makes vectors of pictures, if that is one of torch's."""
+    if not isinstance(adapted.encoder, FeatureEncoder):
+        return None
+    adapted.encoder.check()
+    network = adapted.encoder.network()
+    return network if isinstance(network, nn.Module) else None
+
+
+def _metadata(adapted: AdaptedModel) -> dict[str, str]:
+    """What whoever runs the file has to know."""
+    facts = {
+        "classes": json.dumps(adapted.classes),
+        KEY: card_of(header_of(adapted)).model_dump_json(),
+    }
+    if adapted.trust is not None:
+        least = threshold(adapted.trust.right)
+        facts["calibrated"] = "yes"
+        if least is not None:
+            facts["set_threshold"] = repr(least)
+    if adapted.origin.licence:
+        facts["licence"] = adapted.origin.licence
+    if adapted.origin.backbone:
+        facts["backbone"] = adapted.origin.backbone
+    if isinstance(adapted.encoder, FeatureEncoder):
+        facts["pictures"] = adapted.encoder.image.model_dump_json()
+    return facts
+
+
+def _program(adapted: AdaptedModel, backbone: nn.Module | None) -> Any:
     if adapted.learner.normalises_batches:
         raise UnsupportedError(
             f"{adapted.origin.algorithm} predicts with the statistics of a batch, "
             "which a deployed model does not have: use metapipe predict, or train a "
             "method with running statistics, as 'metapipe plugins show' tells"
         )
-    example = _examples(adapted, 2)
+    example = _examples(adapted, backbone, 2)
     batch = torch.export.Dim("n")
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return torch.export.export(
-                Predictor(adapted).eval(),
+                Predictor(adapted, backbone).eval(),
                 (example,),
                 dynamic_shapes=({0: batch},),
                 strict=False,
@@ -120,26 +224,50 @@ def _cannot(what: str, error: Exception) -> str:
     return f"{what} cannot take this predictor: {type(error).__name__}: {text}"
 
 
-def _examples(adapted: AdaptedModel, count: int) -> Tensor:
-    """(count, *shape): inputs of the kind that the model gets. Where nobody tells how
+def _examples(adapted: AdaptedModel, backbone: nn.Module | None, count: int) -> Tensor:
+    """(count, *shape): inputs of the kind that the file gets. Where nobody tells how
     they are made, of the shape, and standard normal."""
-    if adapted.encoder is not None:
-        return adapted.encoder.examples(count)
+    encoder = adapted.encoder
+    if backbone is not None:
+        assert isinstance(encoder, FeatureEncoder)
+        return encoder.image.examples(count)
+    if encoder is not None:
+        return encoder.examples(count)
     generator = torch.Generator().manual_seed(0)
     return torch.randn(count, *adapted.learner.problem.shape, generator=generator)
 
 
-def _checked(adapted: AdaptedModel, run: Any) -> float:
-    """The largest difference over examples, of which there is another number than in
-    the one traced. Raises UnsupportedError if it is not our model's output."""
-    inputs = _examples(adapted, EXAMPLES)
+def _checked(
+    adapted: AdaptedModel,
+    backbone: nn.Module | None,
+    run: Callable[[Tensor], list[Tensor]],
+) -> Exported:
+    """The file beside ours on examples, of which there is another number than in the
+    one traced. Raises UnsupportedError if it does not give our model's outputs."""
+    inputs = _examples(adapted, backbone, EXAMPLES)
     with torch.no_grad():
         found = run(inputs)
-    ours = adapted.outputs(inputs)
-    wanted = ours.softmax(-1) if adapted.classes else ours
-    difference = float((found - wanted).abs().max())
-    if not difference <= CLOSE:  # nor a number
-        raise UnsupportedError(
-            f"the exported model differs from ours by {difference:.2g}: not kept"
-        )
-    return difference
+        vectors = inputs if backbone is None else backbone(inputs)
+    wanted = [
+        adapted.probabilities(vectors) if adapted.classes else adapted.outputs(vectors)
+    ]
+    wanted += [] if backbone is None else [vectors]
+    typicality = adapted.typicality(vectors)
+    wanted += [] if typicality is None else [typicality]
+    differences = list(map(_apart, found, wanted))
+    for difference in differences:
+        if not difference <= CLOSE:  # nor a number
+            raise UnsupportedError(
+                f"the exported model differs from ours by {difference:.2g}: not kept"
+            )
+    return Exported(
+        takes=tuple(inputs.shape[1:]),
+        width=None if backbone is None else vectors.shape[1],
+        lacks=(backbone is None and adapted.origin.backbone) or "",
+        difference=max(differences),
+    )
+
+
+def _apart(found: Tensor, wanted: Tensor) -> float:
+    """The largest difference; of large numbers, as a share of the largest."""
+    return float((found - wanted).abs().max() / wanted.abs().max().clamp(min=1))

@@ -7,21 +7,42 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import column_or_1d
 from torch import Tensor
 
+from ..data.feature_encoder import FeatureEncoder
 from ..data.row import column_name
 from ..encoder import Encoder
-from .adaptable import Adaptable
+from ..runs.counting import counted
 
 
-def encoded(items: Any, opened: Adaptable) -> Tensor:
+def encoded(items: Any, encoder: Encoder) -> Tensor:
     """Inputs (n, *shape) that the encoder makes of them; of the rows of a DataFrame."""
-    encoder = opened.require_encoder()
     encoder.check()
-    return encoder.encode(_records(items) if _is_frame(items) else list(items))
+    several = _records(items) if _is_frame(items) else list(items)
+    if not isinstance(encoder, FeatureEncoder) or not several:
+        return encoder.encode(several)
+    each = counted(several, len(several), "vectors")
+    return torch.cat([encoder.encode([item]) for item in each])
+
+
+def require_several(items: Any) -> None:
+    """Raise ValueError for one thing where a list of them is wanted."""
+    one = isinstance(items, str | bytes | Path) or hasattr(items, "getexif")
+    if one or (isinstance(items, Mapping) and not hasattr(items, "shape")):
+        name = type(items).__name__
+        raise ValueError(f"X is one {name}: a list of them is wanted")
+
+
+def require_pictures(array: NDArray[Any]) -> None:
+    """Raise ValueError for an array that is one picture."""
+    if array.ndim == 3 and array.shape[-1] in (3, 4) and array.shape[1] > 4:
+        raise ValueError(
+            f"X of shape {array.shape} is one picture: a list of them is wanted"
+        )
 
 
 def is_table(items: Any, encoder: Encoder | None) -> bool:

@@ -17,6 +17,7 @@ from ..training.evaluation import QueryMode
 from ..training.intervals import wilson
 from .adaptable import Adaptable
 from .adapted_model import AdaptedModel
+from .trust import Trust
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,20 @@ class Judgement:
     accuracy: float | None
     low: float | None
     high: float | None
-    """Wilson's 95 % interval of the accuracy, over items."""
+    """Wilson's 95 % interval of the accuracy, over items; of half as many, where they
+    were held out."""
 
     before: float | None
     """Accuracy before adaptation, where that exists."""
 
     confusion: list[list[int]]
     """[true][predicted]: numbers of items."""
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """Count, loss, accuracy and its interval, by name."""
+        names = ("count", "loss", "accuracy", "low", "high")
+        return {name: getattr(self, name) for name in names}
 
 
 def judge(
@@ -61,6 +69,20 @@ def judge(
         high=high,
         before=_before(adapted, samples, prediction),
         confusion=confusion.tolist(),
+    )
+
+
+def judge_held_out(trust: Trust) -> Judgement:
+    """As by examples of its own that were held out; the loss is that of confidences."""
+    found = trust.estimate
+    return Judgement(
+        count=found.count,
+        loss=float(-trust.right.log().mean()),
+        accuracy=found.accuracy,
+        low=found.low,
+        high=found.high,
+        before=None,
+        confusion=found.confusion,
     )
 
 

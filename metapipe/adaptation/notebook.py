@@ -7,13 +7,19 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..experiment.options import from_settings, hinting
+from ..experiment.written import typed
 from ..runs.workspace import AnyPath, Workspace
 from ..training.evaluation import QueryMode
 from .adapt_run import Adaptation, NewTask, adapt_run, tables_of
-from .adapted_model import AdaptedModel, load
+from .adapted_file import load
+from .adapted_model import AdaptedModel
 from .amendment import Amendment
 from .amendment import amend as amend_file
+from .items import encoded, require_pictures, require_several
 from .predictions import predictions
 from .task_files import Unreadable
 
@@ -57,6 +63,33 @@ def adapt(
     )
     with Workspace.at(project, db, plugin_paths) as workspace:
         return adapt_run(workspace, run, task, None if out is None else Path(out))
+
+
+@hinting
+def embed(
+    items: Any,
+    backbone: str,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    project: AnyPath | None = None,
+    plugin_paths: Iterable[AnyPath] | AnyPath = (),
+) -> NDArray[np.float32]:
+    """Vectors (n, d) that a backbone makes of things: of paths, bytes of files, Pillow
+    images or arrays; of texts or of rows by column, for a backbone of texts.
+
+    `settings` are the backbone's, such as {"size": 224}. Vectors of pictures are kept
+    in the cache. Raises ValueError for one thing alone, and DataError for one that
+    cannot be read, or if the backbone lacks something.
+    """
+    require_several(items)
+    if isinstance(items, np.ndarray):
+        require_pictures(items)
+    registry = Workspace.at(project, None, plugin_paths).registry
+    given = {n.removeprefix("backbone."): v for n, v in (settings or {}).items()}
+    known = registry.entry("backbone", backbone).cls
+    chosen = registry.create("backbone", backbone, typed("backbone", given, known))
+    vectors: NDArray[np.float32] = encoded(items, chosen.encoder()).numpy()
+    return vectors
 
 
 @hinting
@@ -115,9 +148,12 @@ def predict(
 ) -> list[dict[str, Any]]:
     """Predict files with an adapted model, or the file of one: `metapipe predict`.
 
-    `paths` are files, folders, or archives. A row an item has `path`, and `label`,
-    `probability` and `probabilities`, or the numbers of a regression as `prediction`.
-    What cannot be read is told of and left out.
+    `paths` are files, folders, or archives. A row an item has `path`, and the numbers
+    of a regression as `prediction`, or `label`, `probability` and `probabilities`,
+    which are confidences if `calibrated`; `set`, the classes of which one is right nine
+    times in ten; and `typical`, the share of the model's own examples that are no more
+    like any class. Both are None where they cannot be known. What cannot be read is
+    told of and left out.
     """
     if isinstance(model, Adaptation):
         model = model.model

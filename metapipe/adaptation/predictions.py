@@ -68,7 +68,8 @@ def _batch(
     if not batch:
         return
     try:
-        outputs = adapted.outputs(torch.cat(list(batch.values())))
+        inputs = torch.cat(list(batch.values()))
+        outputs = adapted.outputs(inputs)
     except NoNumberError as error:
         names = [list(batch)[place] for place in error.places]
         for name in names:
@@ -76,13 +77,32 @@ def _batch(
         others = {name: each for name, each in batch.items() if name not in names}
         yield from _batch(adapted, others, skip)
         return
-    for name, values in zip(batch, outputs.double(), strict=True):
-        yield {"path": name, **_prediction(values, adapted.classes)}
+    if not adapted.classes:
+        for name, values in zip(batch, outputs.double().tolist(), strict=True):
+            yield {"path": name, "prediction": values}
+        return
+    for name, row in zip(batch, _classified(adapted, inputs, outputs), strict=True):
+        yield {"path": name, **row}
 
 
-def _prediction(values: Tensor, classes: Sequence[str]) -> dict[str, Any]:
-    if not classes:
-        return {"prediction": values.tolist()}
-    named = dict(zip(classes, values.softmax(-1).tolist(), strict=True))
-    label = max(named, key=lambda name: named[name])
-    return {"label": label, "probability": named[label], "probabilities": named}
+def _classified(
+    adapted: AdaptedModel, inputs: Tensor, outputs: Tensor
+) -> Iterator[dict[str, Any]]:
+    """A row an input; None for what cannot be known."""
+    probabilities = adapted.probabilities_of(outputs)
+    sets, typicality = adapted.sets(probabilities), adapted.typicality(inputs)
+    for number, values in enumerate(probabilities.tolist()):
+        named = dict(zip(adapted.classes, values, strict=True))
+        ranked = sorted(named, key=lambda name: -named[name])
+        held = None
+        if sets is not None:
+            inside = dict(zip(adapted.classes, sets[number].tolist(), strict=True))
+            held = [name for name in ranked if inside[name]]
+        yield {
+            "label": ranked[0],
+            "probability": named[ranked[0]],
+            "calibrated": adapted.trust is not None,
+            "set": held,
+            "typical": None if typicality is None else float(typicality[number]),
+            "probabilities": named,
+        }

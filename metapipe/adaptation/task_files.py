@@ -25,6 +25,7 @@ from ..encoder import Encoder
 from ..episode import Samples
 from ..errors import DataError, UsageError, did_you_mean
 from ..problem import Kind
+from ..runs.counting import counted
 from .examples import Examples, Item
 
 Unreadable = Literal["error", "skip"]
@@ -53,7 +54,7 @@ def read_examples(
         return _rows(root, encoder, kind, classes)
     rows, broken, found = [], [], set()
     folders = labelled(root, picture_suffixes())
-    for label, name, file in folders:
+    for label, name, file in counted(folders, folders.count, "reading"):
         found.add(label)
         try:
             content = file.read()

@@ -40,6 +40,9 @@ class TrainedRun:
     meta: Meta
     checkpoint: Checkpoint
     encoder: Encoder | None
+    licence: str | None = None
+    source: str | None = None
+    """Of the backbone whose vectors it was trained on, if it was."""
 
     def __str__(self) -> str:
         return f"run {self.row.id}"
@@ -81,6 +84,8 @@ class TrainedRun:
             settings={name: tables[name] for name in ("algorithm", "model")},
             run=f"run {self.row.id}" + (f" ({self.row.name})" if self.row.name else ""),
             plugins=self.row.plugins,
+            licence=self.licence,
+            source=self.source,
         )
         return adapt(
             self.learner, self.meta, support, classes, self.encoder, origin, items
@@ -114,4 +119,7 @@ def open_run(
     learner, meta = trained_learner(experiment, checkpoint, row)
     learner = replace(learner, precision="float32")  # as it will be used anywhere
     encoder = encoder_from(row.encoder, registry.encoders) if row.encoder else None
-    return TrainedRun(row, experiment, learner, meta, checkpoint, encoder)
+    name = row.config["dataset"].get("backbone")
+    cls: Any = registry.entry("backbone", name).cls if name else None
+    whose = (cls.licence, cls.source) if cls else ()
+    return TrainedRun(row, experiment, learner, meta, checkpoint, encoder, *whose)

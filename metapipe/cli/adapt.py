@@ -13,6 +13,7 @@ from ..experiment.options import Pairs
 from .context import App, pass_app
 from .options import json_option, set_option
 from .output import echo, heading, print_json, print_table
+from .trust import told_of
 
 if TYPE_CHECKING:
     from ..adaptation.adapt_run import Adaptation
@@ -159,12 +160,17 @@ def _support(run: str | None, support: Path | None) -> Path:
 
 
 def _facts(found: Adaptation) -> dict[str, Any]:
+    trust = found.trust
+    typical = trust and trust.typicality
     return {
         "run": found.run,
         "evaluation": found.evaluation,
         "classes": found.counts,
         "support": found.support,
         "query": found.query,
+        "expected": trust and trust.estimate,
+        "strangers": typical and typical.strangers,
+        "mislabelled": found.mislabelled,
         "prediction": found.prediction,
         "transductive": found.transductive,
         "seconds": found.seconds,
@@ -204,6 +210,8 @@ def _print_accuracies(found: Adaptation) -> None:
         "" if support.before is None else f" (before: {100 * support.before:.1f} %)"
     )
     echo(f"support accuracy  {100 * support.accuracy:.1f} %{before}")
+    for line in told_of(found):
+        echo(line)
     if found.query is not None:
         _print_query(found.query, found.transductive, found.model.classes)
 

@@ -8,7 +8,7 @@ import click
 
 from .context import App, pass_app
 from .options import json_option
-from .output import print_facts, print_json
+from .output import echo, print_facts, print_json
 from .predict import file_type, new_file
 
 
@@ -23,28 +23,38 @@ def export(
 ) -> None:
     """Write an adapted model for deployment, and check it against our own output.
 
-    It takes inputs as the data set has them: images (n, C, H, W) in [0, 1], already of
-    their size. ONNX needs pip install 'metapipe[onnx]'.
+    With a backbone of pictures the file has both, and takes pictures (n, 3, H, W) in
+    [0, 1] of the backbone's size; with another one it takes the vectors. Without one it
+    takes inputs as the data set has them: images already of their size. ONNX needs
+    pip install 'metapipe[onnx]'.
     """
-    from ..adaptation.adapted_model import load
+    from ..adaptation.adapted_file import load
     from ..adaptation.export import export_onnx, export_program
 
     if (onnx is None) == (program is None):
         raise click.UsageError("give either --onnx FILE or --torch FILE")
     adapted = load(model, app.registry, "cpu")
     if onnx is not None:
-        difference, written = export_onnx(adapted, onnx), onnx
+        exported = export_onnx(adapted, onnx)
     else:
         assert program is not None
-        difference, written = export_program(adapted, program), program
+        exported = export_program(adapted, program)
     facts = {
-        "file": str(written),
-        "input": ["n", *adapted.learner.problem.shape],
+        "file": str(onnx or program),
+        "input": ["n", *exported.takes],
         "output": ["n", len(adapted.classes) or adapted.learner.problem.outputs],
+        "vectors": exported.width and ["n", exported.width],
         "classes": list(adapted.classes),
-        "largest_difference": difference,
+        "largest_difference": exported.difference,
+        "lacks": exported.lacks,
     }
     if as_json:
         print_json(facts)
-    else:
-        print_facts(facts.items())
+        return
+    print_facts(
+        (name, value) for name, value in facts.items() if value not in ("", None)
+    )
+    if exported.lacks:
+        echo(
+            f"the head alone: it takes vectors of {exported.lacks}, which is not in it"
+        )

@@ -25,6 +25,7 @@ COMMANDS = {
     "adapt": ("adapt", "adapt"),
     "predict": ("predict", "predict"),
     "export": ("export", "export"),
+    "show": ("show", "show"),
     "runs": ("runs", "runs"),
     "episodes": ("episodes", "episodes"),
     "plugins": ("plugins", "plugins"),

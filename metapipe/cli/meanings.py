@@ -11,7 +11,6 @@ import click
 COMMANDS: Mapping[str, str] = {
     "list": "metapipe runs list",
     "ls": "metapipe runs list",
-    "show": "metapipe runs show RUN",
     "compare": "metapipe runs compare RUN RUN",
     "delete": "metapipe runs delete RUN",
     "run": "metapipe runs list, or metapipe train",

@@ -12,9 +12,10 @@ import click
 from .context import App, pass_app
 from .options import json_option
 from .output import echo, print_csv_rows, print_json_rows
+from .trust import verdict
 
-TOP = 3
-"""Classes told of each file on the terminal."""
+BETWEEN = "|"
+"""Classes of a set in a cell of the CSV."""
 
 file_type = click.Path(path_type=Path)
 new_file = click.Path(path_type=Path, dir_okay=False)
@@ -29,12 +30,16 @@ new_file = click.Path(path_type=Path, dir_okay=False)
 def predict(
     app: App, /, model: Path, paths: tuple[Path, ...], as_csv: bool, as_json: bool
 ) -> None:
-    """Predict files with an adapted model: label and probabilities of each.
+    """Predict files with an adapted model: of each its class, and how sure that is.
+
+    Where one class is not enough, those of which one is right nine times in ten; and
+    "none of these?" for what is like no class. All of that only where the model's own
+    examples could tell it: 'metapipe adapt' says so.
 
     PATHS are files, folders, or zips and tars. MODEL is what 'metapipe adapt --out'
     wrote. A file that cannot be read is told of on stderr, and the others are done.
     """
-    from ..adaptation.adapted_model import load
+    from ..adaptation.adapted_file import load
     from ..adaptation.predictions import predictions
 
     if as_csv and as_json:
@@ -57,8 +62,7 @@ def _print(rows: Iterator[dict[str, Any]]) -> None:
         if "prediction" in row:
             text = "  ".join(f"{value:.6g}" for value in row["prediction"])
         else:
-            ranked = sorted(row["probabilities"].items(), key=lambda item: -item[1])
-            text = "  ".join(f"{name} {100 * p:.1f} %" for name, p in ranked[:TOP])
+            text = verdict(row)
         echo(f"{row['path']}: {text}")
 
 
@@ -70,7 +74,8 @@ def _end(failures: Sequence[str]) -> NoReturn:
 
 def _columns(classes: tuple[str, ...]) -> list[str]:
     """The names of the CSV's columns."""
-    known = ["label", "probability", *(f"p({name})" for name in classes)]
+    known = ["label", "probability", "calibrated", "set", "typical"]
+    known += [f"p({name})" for name in classes]
     return ["path", *(known if classes else ["prediction"])]
 
 
@@ -78,5 +83,13 @@ def _cells(row: dict[str, Any]) -> list[str]:
     """A line of the CSV."""
     if "prediction" in row:
         return [row["path"], *(f"{v:.6g}" for v in row["prediction"])]
-    figures = [row["probability"], *row["probabilities"].values()]
-    return [row["path"], row["label"], *(f"{p:.6g}" for p in figures)]
+    typical = row["typical"]
+    return [
+        row["path"],
+        row["label"],
+        f"{row['probability']:.6g}",
+        "yes" if row["calibrated"] else "no",
+        BETWEEN.join(row["set"] or ()),
+        "" if typical is None else f"{typical:.6g}",
+        *(f"{p:.6g}" for p in row["probabilities"].values()),
+    ]

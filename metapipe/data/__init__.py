@@ -25,6 +25,7 @@ from .image_encoder import Fit, ImageEncoder, unit_floats
 from .image_source import ImageClass, ImageSource, with_rotations
 from .labelled import Labelled, labelled
 from .leftovers import is_leftover
+from .model_folder import folder_digest
 from .names import nearly_one, normal_name, readable_name
 from .passed_over import first_few
 from .picture_files import picture_suffixes
@@ -71,6 +72,7 @@ __all__ = [
     "find_tables",
     "first_few",
     "fixed_order",
+    "folder_digest",
     "identity",
     "integers",
     "is_archive",

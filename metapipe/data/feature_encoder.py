@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -12,7 +15,9 @@ from torch import Tensor
 
 from ..encoder import Encoder
 from ..errors import DataError
-from .image_encoder import ImageEncoder
+from .file import read_file
+from .image_encoder import ImageEncoder, unit_floats
+from .vector_cache import Vector, VectorCache
 
 Features = Callable[[Tensor], Tensor]
 """Pictures (n, C, H, W) in [0, 1] -> vectors (n, d), each for itself."""
@@ -70,17 +75,45 @@ class FeatureEncoder(Encoder):
             )
 
     def encode(self, items: Sequence[Any]) -> Tensor:
-        """Whatever an image encoder takes -> (n, d)."""
-        return self._vectors(self.image.encode([item]) for item in items)
+        """Whatever an image encoder takes -> (n, d). The cache keeps the vectors."""
+        vectors = torch.empty(len(items), self.width)
+        with VectorCache(self.sha256, self.width) as cache:
+            for row, item in zip(vectors, items, strict=True):
+                key, make = self._made_from(item)
+                row.copy_(torch.from_numpy(cache.get(key, make)))
+        return vectors
 
     def examples(self, count: int, seed: int = 0) -> Tensor:
         """(count, d): of pictures of noise."""
-        return self._vectors(torch.split(self.image.examples(count, seed), 1))
+        vectors = torch.empty(count, self.width)
+        pictures = torch.split(self.image.examples(count, seed), 1)
+        for row, picture in zip(vectors, pictures, strict=True):
+            row.copy_(torch.from_numpy(self._vector(picture)))
+        return vectors
 
-    def _vectors(self, pictures: Iterable[Tensor]) -> Tensor:
-        network = self.network()
+    def _made_from(self, item: Any) -> tuple[str, Callable[[], Vector]]:
+        """A key of what is in a file, or of the pixels; and what makes the vector."""
+        name = str(item) if isinstance(item, str | Path) else None
+        content = item if name is None else _read(Path(name))
+        if isinstance(content, bytes):
+            make = partial(self._vector_of_file, content, name)
+            return hashlib.sha256(content).hexdigest(), make
+        pixels = self.image.pixels(content)
+        key = hashlib.sha256(pixels.tobytes()).hexdigest()
+        return f"pixels-{key}", partial(self._vector, unit_floats(pixels[None]))
+
+    def _vector_of_file(self, content: bytes, name: str | None) -> Vector:
+        return self._vector(unit_floats(self.image.pixels(content, name)[None]))
+
+    def _vector(self, picture: Tensor) -> Vector:
         with torch.inference_mode():
-            vectors = [network(picture) for picture in pictures]
-        if not vectors:
-            return torch.empty(0, self.width)
-        return torch.cat(vectors).clone()  # out of inference mode
+            vector: Vector = self.network()(picture)[0].float().numpy()
+        return vector
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return read_file(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataError(f"cannot read {path}: {reason}") from error

@@ -65,7 +65,8 @@ class ImageEncoder(Encoder):
         mode = "L" if self.channels == 1 else "RGB"
         try:
             image = flat_picture(_opened(item), mode, (self.width, self.height))
-            return self._resized(image)
+            pixels: Bytes = np.asarray(self.resized(image))
+            return 255 - pixels if self.invert else pixels
         except DataError:
             raise
         except Exception as error:  # Pillow's readers raise what they will
@@ -73,18 +74,16 @@ class ImageEncoder(Encoder):
             what = name or (item if isinstance(item, str | Path) else "the image")
             raise DataError(f"cannot read {what}: {reason}") from error
 
-    def _resized(self, image: Image.Image) -> Bytes:
+    def resized(self, image: Image.Image) -> Image.Image:
+        """An upright picture without transparency, brought to this size."""
         size = (self.width, self.height)
         method = Image.Resampling.LANCZOS
         if self.fit == "stretch":
-            image = image.resize(size, method)
-        elif self.fit == "crop":
-            image = ImageOps.fit(image, size, method)
-        else:
-            white = 255 if self.channels == 1 else (255, 255, 255)
-            image = ImageOps.pad(image, size, method, color=white)
-        pixels: Bytes = np.asarray(image)
-        return 255 - pixels if self.invert else pixels
+            return image.resize(size, method)
+        if self.fit == "crop":
+            return ImageOps.fit(image, size, method)
+        white = 255 if self.channels == 1 else (255, 255, 255)
+        return ImageOps.pad(image, size, method, color=white)
 
 
 def unit_floats(images: Bytes) -> Tensor:

@@ -19,12 +19,10 @@ from torch import Tensor
 from ..encoder import Encoder, Form
 from ..errors import DataError
 from .bank import open_bank
+from .model_folder import folder_digest
 from .text_encoders import text_of
 
 BATCH = 64
-PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
-"""Weights in these files are pickled, and no pickle is read."""
-
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError)
 """What the library raises for a folder that is not whole."""
 
@@ -140,24 +138,5 @@ def _model(folder: str, sha256: str) -> Any:
         raise DataError(message) from error
 
 
-@lru_cache(8)
 def _digest(folder: str) -> str:
-    """Of the names and contents of all files."""
-    root = Path(folder)
-    if not (root / "modules.json").is_file():
-        raise DataError(
-            f"{folder} is no sentence-transformers model: it has no modules.json"
-        )
-    digest = hashlib.sha256()
-    try:
-        for path in sorted(p for p in root.rglob("*") if p.is_file()):
-            if path.suffix.lower() in PICKLED:
-                raise DataError(
-                    f"{path} is pickled, which is not read: save the model with "
-                    "safetensors, and remove this file"
-                )
-            digest.update(json.dumps(str(path.relative_to(root))).encode())
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-    except OSError as error:
-        raise DataError(f"cannot read {folder}: {error}") from error
-    return digest.hexdigest()
+    return folder_digest(folder, "modules.json", "sentence-transformers model")

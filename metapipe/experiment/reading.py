@@ -74,4 +74,6 @@ def watched(settings: Settings) -> tuple[Settings, set[str]]:
 
     watcher = cast(type[Settings], types.new_class(cls.__name__, (cls,), {}, add))
     values = {name: settings.__dict__[name] for name in fields}
-    return watcher.model_construct(**values), read
+    made = watcher.model_construct(**values)
+    made.__pydantic_private__ = settings.__pydantic_private__  # what is no setting
+    return made, read

@@ -22,6 +22,7 @@ from .precision import Precision, computing_in
 from .steps import query_step
 from .support_statistics import require_own_layers, support_statistics
 from .task_map import LocalTaskMap
+from .vectors import of_length_one
 
 __all__ = [
     "BatchNorm",
@@ -42,6 +43,7 @@ __all__ = [
     "head_step",
     "inner_loop",
     "normalisation_names",
+    "of_length_one",
     "own",
     "partition",
     "plain_attention",

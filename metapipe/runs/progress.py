@@ -19,7 +19,7 @@ from rich.text import Text
 
 from ..events import CheckpointInfo, RunInfo
 from ..hookspecs import hookimpl
-from .gauge import NAMES, EvaluationGauge, Gauge, duration, is_live, left_of
+from .gauge import NAMES, EvaluationGauge, Gauge, can_draw, duration, left_of
 
 QUIET_SECONDS = 10.0
 """Between two plain lines where stderr is no terminal."""
@@ -27,7 +27,7 @@ QUIET_SECONDS = 10.0
 
 def display() -> Lines | Bar:
     """A bar on a terminal and in a notebook, plain lines elsewhere."""
-    return Bar() if is_live() else Lines()
+    return Bar() if can_draw() else Lines()
 
 
 def describe(metrics: Mapping[str, float]) -> str:
@@ -59,7 +59,7 @@ class Lines:
     def run_started(self, run: RunInfo) -> None:
         """Say which run, and from where on."""
         where = f" from iteration {run.step}" if run.step else ""
-        _say(f"run {run.id}{where}: {run.iterations} iterations")
+        say(f"run {run.id}{where}: {run.iterations} iterations")
         self._begun, self._first = time.monotonic(), run.step
 
     @hookimpl
@@ -72,7 +72,7 @@ class Lines:
         if "val_loss" in metrics or now - self._shown >= QUIET_SECONDS:
             self._shown = now
             left = _left(run, now - self._begun, step, self._first)
-            _say(
+            say(
                 f"{step}/{run.iterations}  {describe(self._latest)}  "
                 f"{duration(left)} left"
             )
@@ -86,12 +86,12 @@ class Lines:
         elif done < episodes and now - self._shown >= QUIET_SECONDS:
             self._shown = now
             left = left_of(now - self._judging, done, episodes)
-            _say(f"{NAMES[split]} {done}/{episodes} episodes  {left}")
+            say(f"{NAMES[split]} {done}/{episodes} episodes  {left}")
 
     @hookimpl
     def run_finished(self, run: RunInfo, status: str) -> None:
         """Say how it ended."""
-        _say(f"run {run.id} {status}")
+        say(f"run {run.id} {status}")
 
 
 class Figures(ProgressColumn):
@@ -174,5 +174,6 @@ def _left(run: RunInfo, seconds: float, step: int, first: int) -> float:
     return left if minutes is None else max(min(left, 60 * minutes - seconds), 0.0)
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """On stderr, at once."""
     print(line, file=sys.stderr, flush=True)

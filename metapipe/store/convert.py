@@ -66,6 +66,9 @@ def headline(evaluation: NewEvaluation) -> dict[str, Any]:
     if evaluation.purpose == "test":
         names = ("accuracy", "accuracy_ci95", "loss")
         return {name: getattr(evaluation, name) for name in names}
+    if evaluation.purpose == "adaptation":  # of a run that is nothing else
+        learned_from = evaluation.settings.get("judged") == "support"
+        return {} if learned_from else {"accuracy": evaluation.accuracy}
     if evaluation.purpose != "validation":
         return {}
     best, new = schema.Run.val_accuracy, evaluation.accuracy

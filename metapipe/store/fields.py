@@ -39,8 +39,10 @@ SECTIONS: Mapping[str, type[Section] | None] = {
     "algorithm": None,
     "model": None,
     "dataset": None,
+    "backbone": None,
 }
-"""The tables of an experiment. What is in the last three is the plugins' business."""
+"""The tables of an experiment, or of an adaptation without one. What is in the last
+four is the plugins' business."""
 
 OPERATORS: Mapping[str, Callable[[Any, Any], Condition]] = {
     "=": lambda a, b: a == b,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..backbone import Backbone
 from ..encoder import Encoder
@@ -79,6 +79,31 @@ class BackboneContract(PluginContract):
                     "encode makes another vector of an item when others are beside it: "
                     "put the network into evaluation mode"
                 ),
+            )
+
+    def test_its_network_makes_the_vectors(self) -> None:
+        """If it is a FeatureEncoder: of a picture alone, bit for bit what `encode` has
+        made, now or before; and one of torch's takes several, as when exported."""
+        encoder: Any = self.backbone.encoder()
+        if not hasattr(encoder, "network"):
+            return
+        network, pictures = encoder.network(), encoder.image.encode(self.items)
+        with torch.inference_mode():
+            alone = torch.cat([network(one) for one in torch.split(pictures, 1)])
+        for _ in range(2):  # made, and kept
+            assert torch.equal(encoder.encode(self.items), alone), (
+                "encode makes another vector than network() of the picture alone"
+            )
+        if isinstance(network, nn.Module):
+            assert not network.training, "network() is in training mode: call eval()"
+            frozen = not any(p.requires_grad for p in network.parameters())
+            assert frozen, "network() has parameters that require a gradient: freeze it"
+            torch.testing.assert_close(
+                network(pictures),
+                alone,
+                rtol=1e-4,
+                atol=1e-4,
+                msg=saying("network() makes others of several pictures than of each"),
             )
 
     def test_weights_in_a_file_are_as_good_as_those_installed(self) -> None:

@@ -71,8 +71,9 @@ def mean_ci95(values: Sequence[float]) -> tuple[float, float]:
     return mean, 1.96 * math.sqrt(variance / len(values))
 
 
-def wilson(right: int, count: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a proportion (JASA 1927): of items, not of episodes."""
+def wilson(right: float, count: float) -> tuple[float, float]:
+    """Wilson's 95 % interval of a proportion (JASA 1927): of items, not of episodes.
+    Both may be parts of items: half of them, for items that are worth half."""
     z, share = 1.96, right / count
     middle = share + z * z / (2 * count)
     half = z * math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)

@@ -104,8 +104,9 @@ def write_tensors(
     return _sha256(head, data)
 
 
-def read_tensors(path: Path, which: Which) -> TensorFile:
-    """Read what `write_tensors` wrote, or the metapipe before it.
+def read_tensors(path: Path, which: Which | None = None) -> TensorFile:
+    """Read what `write_tensors` wrote, or the metapipe before it; either of the two
+    unless told which.
 
     Raises CheckpointError, in a line, for a file that is missing, damaged or foreign,
     of a newer format, or the other of the two.
@@ -113,10 +114,12 @@ def read_tensors(path: Path, which: Which) -> TensorFile:
     checked = _has_true_checksum(path, which)
     metadata, tensors = open_tensors(path)
     header = _header(path, metadata, checked)
+    if which is None and header["which"] in WHICH:
+        return TensorFile(path, header, tensors)
     if header["which"] != which:
         found = WHICH.get(str(header["which"]), "something else")
         remedy = f": {MAKE}" if which == "adapted" else ""
-        raise CheckpointError(f"{path} is {found}, not {WHICH[which]}{remedy}")
+        raise CheckpointError(f"{path} is {found}, not {_name(which)}{remedy}")
     return TensorFile(path, header, tensors)
 
 
@@ -166,7 +169,11 @@ def _sha256(*parts: bytes | memoryview) -> str:
     return digest.hexdigest()
 
 
-def _has_true_checksum(path: Path, which: Which) -> bool:
+def _name(which: Which | None) -> str:
+    return "a file of metapipe" if which is None else WHICH[which]
+
+
+def _has_true_checksum(path: Path, which: Which | None) -> bool:
     """False if there is none; raises CheckpointError if there is another."""
     try:
         with path.open("rb") as file:
@@ -180,7 +187,7 @@ def _has_true_checksum(path: Path, which: Which) -> bool:
             while block := file.read(BLOCK):
                 digest.update(block)
     except OSError as error:
-        name = WHICH[which].removeprefix("a ").removeprefix("an ")
+        name = _name(which).removeprefix("a ").removeprefix("an ")
         remedy = f"; {MAKE}" if which == "adapted" else ""
         text = f"no {name} at {path}: {error.strerror}{remedy}"
         raise CheckpointError(text) from error

@@ -13,8 +13,8 @@ from commands import error_line, metapipe, metapipe_json
 from PIL import Image
 from safetensors.torch import save_file
 
-from metapipe.adaptation.adapted_model import load as load_adapted
-from metapipe.adaptation.adapted_model import save as save_adapted
+from metapipe.adaptation.adapted_file import load as load_adapted
+from metapipe.adaptation.adapted_file import save as save_adapted
 from metapipe.errors import CheckpointError
 from metapipe.experiment.experiment import Experiment
 from metapipe.experiment.registry import load

@@ -12,6 +12,7 @@ from sklearn.base import clone
 
 import metapipe as metapipe_python
 from metapipe import FewShotClassifier, UsageError
+from metapipe.data import ImageEncoder
 from metapipe.runs.stored_run import trained_run
 from metapipe.store import TaskStore, default_url
 from metapipe.training.tensor_file import read_tensors, write_tensors
@@ -141,7 +142,7 @@ def test_the_file_names_the_hash_and_holds_no_weights_of_others(model):
     file = read_tensors(model, "adapted")
     header = file.header
     head = {"adapted/weight", "adapted/bias"}
-    assert set(file.tensors) == {*head, "support", "labels"}
+    assert set(file.tensors) == {*head, "support", "labels", "trust/right"}
     sha256 = header["encoder"]["sha256"]
     assert header["origin"]["backbone"] == f"gradients@{sha256[:12]}"
     assert header["origin"]["settings"]["backbone"]["size"] == 48
@@ -156,14 +157,21 @@ def test_vectors_made_otherwise_are_refused(project, model, tmp_path):
     for form in ((), ("--json",), ("--csv",)):
         arguments = ("predict", str(other), "more", *form)
         line = error_line(*arguments, cwd=project, code=1)
-        assert "made with gradients of hash 000000000000, and these are" in line
+        assert "made with gradients of hash 000000000000, and this one is" in line
 
 
-def test_the_head_is_exported(project, model, tmp_path):
+def test_backbone_and_head_are_exported_in_one_file(project, model, tmp_path):
     written = tmp_path / "x.pt2"
     facts = metapipe_json("export", str(model), "--torch", str(written), cwd=project)
     assert facts["largest_difference"] < 1e-5
-    assert torch.tensor(facts["input"][1:]).tolist() == [3 * 3 * 4 * 9]
+    assert (facts["input"], facts["vectors"]) == (["n", 1, 48, 48], ["n", 324])
+    rows = metapipe_json("predict", str(model), "more", cwd=project)
+    image = ImageEncoder(height=48, width=48, channels=1, fit="crop")
+    pictures = image.encode([project / row["path"] for row in rows])
+    found, vectors = torch.export.load(written).module()(pictures)
+    assert vectors.shape == (25, 324)
+    wanted = [list(row["probabilities"].values()) for row in rows]
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
 def test_texts_are_learned_by_a_model_in_a_folder(tmp_path):

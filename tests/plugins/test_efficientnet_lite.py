@@ -113,7 +113,7 @@ def test_what_is_not_there_or_another_is_one_line(monkeypatch, tmp_path):
             encoder.check()
         here({**weights, "_bn1.bias": torch.zeros(3)})
         with pytest.raises(DataError, match="no weights of efficientnet-lite0"):
-            encoder.check()
+            SMALL.encoder().encode([picture(9)])
         here({"a": io.BytesIO()})
         with pytest.raises(DataError, match=r"cannot read .*pth: ") as caught:
             encoder.check()

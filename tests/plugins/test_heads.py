@@ -68,23 +68,22 @@ def logits(head, vectors, labels, query):
 def test_the_discriminant_is_the_librarys(counts, dimensions, shrinkage):
     """With examples fewer than dimensions and more; unequal counts, equal priors."""
     vectors, labels, query = drawn(counts, dimensions)
-    head = Discriminant(shrinkage=shrinkage)
-    found = torch.from_numpy(logits(head, vectors, labels, query)).softmax(-1)
-    # its covariance is pooled by the priors: those of the sample; then they are equal
+    found = logits(Discriminant(shrinkage=shrinkage), vectors, labels, query)
     reference = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage)
     reference.fit(roots(vectors), labels)
-    scores = roots(query) @ (reference.means_ @ np.linalg.inv(reference.covariance_)).T
-    middles = np.einsum(
-        "kd,kd->k",
-        reference.means_,
-        reference.means_ @ np.linalg.inv(reference.covariance_),
-    )
-    expected = torch.from_numpy(scores - middles / 2).softmax(-1)
-    np.testing.assert_allclose(found, expected, atol=1e-9)
+    # its covariance is pooled by its priors, those of the sample: ours are equal
+    weight = reference.means_ @ np.linalg.inv(reference.covariance_)
+    scores = roots(query) @ weight.T - (weight * reference.means_).sum(1) / 2
     if len(set(counts)) == 1:
+        expected = torch.from_numpy(scores).softmax(-1)
         np.testing.assert_allclose(
-            found, reference.predict_proba(roots(query)), atol=1e-9
+            expected, reference.predict_proba(roots(query)), atol=1e-9
         )
+    found, scores = (each - each.mean(1, keepdims=True) for each in (found, scores))
+    centre = reference.means_.mean(0)
+    own = ((weight - weight.mean(0)) * (reference.means_ - centre)).sum(1)
+    scale = 10 / np.sqrt((own**2).mean())
+    np.testing.assert_allclose(found, scale * scores, atol=1e-9)
 
 
 @pytest.mark.parametrize(

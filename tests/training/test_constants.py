@@ -8,8 +8,8 @@ from commands import metapipe_json
 from torch import nn
 
 from metapipe import Meta, Model, Problem, Samples
-from metapipe.adaptation.adapted_model import load as load_adapted
-from metapipe.adaptation.adapted_model import save as save_adapted
+from metapipe.adaptation.adapted_file import load as load_adapted
+from metapipe.adaptation.adapted_file import save as save_adapted
 from metapipe.adaptation.trained_run import open_run
 from metapipe.errors import CheckpointError
 from metapipe.experiment.registry import load as load_plugins

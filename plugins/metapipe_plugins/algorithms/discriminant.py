@@ -22,6 +22,9 @@ from metapipe_plugins.parts.heads.task_head import TaskHead
 FLAT = 1e-12
 """Mean variance of unit vectors within classes that is none: copies of a picture."""
 
+TINY = 1e-30
+"""A score that is none: of classes that are all in one place."""
+
 
 class Discriminant(TaskHead):
     """Fit normal densities of one covariance to the classes, all equally likely.
@@ -38,12 +41,17 @@ class Discriminant(TaskHead):
         "scikit-learn's LinearDiscriminantAnalysis with this shrinkage and equal "
         "priors, solved in the space of the examples"
     )
+    departures: ClassVar[str] = (
+        "logits have one scale for any number of examples: those of the densities grow "
+        "with what is left out, and no temperature of the folds would suit them"
+    )
 
     shrinkage: float = Field(default=0.5, gt=0, le=1)
     """How far the covariance is drawn towards a multiple of the identity."""
 
     scale: PositiveFloat = 10.0
-    """Of the logits where they are cosines: where a class has a single example."""
+    """Of the logits: root mean square, over classes, of what the mean of a class scores
+    for it."""
 
     def fit(self, vectors: Tensor, labels: Tensor, ways: int) -> Params:
         """`weight` (ways, d) and `bias` (ways,)."""
@@ -52,11 +60,12 @@ class Discriminant(TaskHead):
         within = vectors - means[labels]
         variance = within.square().mean()
         if labels.bincount(minlength=ways).min() < 2 or variance < FLAT:
-            directions = _nearest(vectors - centre, labels, ways)
-            weight = self.scale * directions
-            return {"weight": weight, "bias": -weight @ centre}
-        weight = _whitened(means - centre, within, variance, self.shrinkage)
-        middle = (means + centre) / 2  # where the two densities are equal
+            weight, middle = _nearest(vectors - centre, labels, ways), centre
+        else:
+            weight = _whitened(means - centre, within, variance, self.shrinkage)
+            middle = (means + centre) / 2  # where two densities are equal
+        own = (weight * (means - centre)).sum(-1).square().mean().sqrt()
+        weight = weight * (self.scale / own.clamp(min=TINY))
         return {"weight": weight, "bias": -(weight * middle).sum(-1)}
 
 

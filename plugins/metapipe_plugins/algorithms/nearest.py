@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from metapipe import Meta, Params, Register, hookimpl
 from metapipe_plugins.parts.heads.prototypes import prototypes
-from metapipe_plugins.parts.heads.task_head import TaskHead, of_length_one
+from metapipe_plugins.parts.heads.task_head import TaskHead
 
 
 class Nearest(TaskHead):
@@ -42,7 +42,7 @@ class Nearest(TaskHead):
         self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor
     ) -> Tensor:
         """Cosines to the class means, scaled: (m, ways)."""
-        vectors = of_length_one(self._features(network, meta, inputs), self.power)
+        vectors = self.vectors(network, meta, inputs)
         centred = F.normalize(vectors - adapted["centre"], dim=-1)
         return centred @ adapted["weight"].mT
 

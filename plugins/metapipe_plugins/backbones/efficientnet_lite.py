@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar, Literal, Self
@@ -177,21 +177,24 @@ class EfficientNetLite(nn.Module):
 
 @dataclass(frozen=True)
 class Opened:
-    """Weights, and their network."""
+    """Weights, and their network once it is asked for."""
 
     weights: Weights
     sha256: str
-    network: EfficientNetLite
 
     @classmethod
     def of(cls, weights: Weights) -> Self:
+        """With their hash."""
+        return cls(weights, _sha256(weights))
+
+    @cached_property
+    def network(self) -> EfficientNetLite:
         """Raises DataError if they are of another network."""
         try:
-            network = EfficientNetLite(weights)
+            return EfficientNetLite(self.weights)
         except (KeyError, RuntimeError) as error:
             reason = " ".join(str(error).split())
             raise DataError(f"these are no weights of {NAME}: {reason:.200}") from error
-        return cls(weights, _sha256(weights), network)
 
 
 class EfficientNetLiteEncoder(FeatureEncoder):

@@ -10,23 +10,21 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, Self
+from collections.abc import Mapping
+from typing import ClassVar, Literal, Self
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field, model_validator
-from torch import Tensor
+from torch import Tensor, nn
 
 from metapipe import (
     Backbone,
-    DataError,
-    Encoder,
     Register,
     RegisterEncoder,
     hookimpl,
 )
-from metapipe.data import Fit, ImageEncoder
+from metapipe.data import FeatureEncoder, Fit, ImageEncoder
 
 VERSION = 1
 """Of the computation: another one makes other vectors of the same settings."""
@@ -41,37 +39,24 @@ FAINT = 0.01
 """Edges of this strength, of pixels in [0, 1], begin to count: noise does not."""
 
 
-class GradientEncoder(Encoder):
+class Histograms(nn.Module):
+    """Pictures (n, 1, h, w) in [0, 1] -> (n, d): see `histograms`."""
+
+    def __init__(self, cell: int, directions: int) -> None:
+        super().__init__()
+        self.cell, self.directions = cell, directions
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Each for itself."""
+        return histograms(pictures, self.cell, self.directions)
+
+
+class GradientEncoder(FeatureEncoder):
     """A picture as histograms of its oriented gradients."""
 
     type: Literal["gradients"] = "gradients"
-    image: ImageEncoder
     cell: int = Field(ge=2)
     directions: int = Field(ge=2)
-    sha256: str
-    """Of all that the vectors depend on."""
-
-    @classmethod
-    def of(cls, image: ImageEncoder, cell: int, directions: int) -> Self:
-        """The encoder of these settings, with its hash."""
-        fresh = cls(image=image, cell=cell, directions=directions, sha256="")
-        return fresh.model_copy(update={"sha256": fresh.digest()})
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(blocks * cells of a block * directions,)."""
-        sides = (self.image.height, self.image.width)
-        blocks = math.prod(side // self.cell - BLOCK + 1 for side in sides)
-        return (blocks * BLOCK**2 * self.directions,)
-
-    def check(self) -> None:
-        """Raise DataError if vectors are made otherwise now."""
-        if (now := self.digest()) != self.sha256:
-            raise DataError(
-                f"made with gradients of hash {self.sha256[:12]}, and these are "
-                f"{now[:12]}: use the version of metapipe that it was made with, or "
-                "adapt again"
-            )
 
     def digest(self) -> str:
         """SHA-256 of settings, constants and version."""
@@ -79,18 +64,13 @@ class GradientEncoder(Encoder):
         made_by = f"{settings} {VERSION} {BLOCK} {CLIP} {FAINT}"
         return hashlib.sha256(made_by.encode()).hexdigest()
 
-    def encode(self, items: Sequence[Any]) -> Tensor:
-        """Whatever an image encoder takes -> (n, d)."""
-        return histograms(self.image.encode(items), self.cell, self.directions)
+    def network(self) -> Histograms:
+        """It has no weights."""
+        return Histograms(self.cell, self.directions).eval()
 
     def weights(self) -> Mapping[str, Tensor]:
         """There are none."""
         return {}
-
-    def examples(self, count: int, seed: int = 0) -> Tensor:
-        """(count, d): of pictures of noise."""
-        noise = self.image.examples(count, seed)
-        return histograms(noise, self.cell, self.directions)
 
 
 class Gradients(Backbone):
@@ -128,7 +108,13 @@ class Gradients(Backbone):
         image = ImageEncoder(
             height=self.size, width=self.size, channels=1, fit=self.fit
         )
-        return GradientEncoder.of(image, self.cell, self.directions)
+        blocks = (self.size // self.cell - BLOCK + 1) ** 2
+        return GradientEncoder.of(
+            image=image,
+            width=blocks * BLOCK**2 * self.directions,
+            cell=self.cell,
+            directions=self.directions,
+        )
 
 
 def histograms(grey: Tensor, cell: int, directions: int) -> Tensor:

@@ -26,8 +26,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from matplotlib import get_data_path
-from matplotlib.ft2font import FT2Font
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, features
 from PIL import __version__ as pillow_version
@@ -300,6 +298,8 @@ def _face(font: Path) -> ImageFont.FreeTypeFont:
 @lru_cache(maxsize=1)
 def _fonts() -> tuple[Path, ...]:
     """The twelve DejaVu text fonts, the plain sans-serif first."""
+    from matplotlib import get_data_path  # slow, and nobody else needs it
+
     folder = Path(get_data_path()) / "fonts" / "ttf"
     paths = [p for p in folder.glob("DejaVu*.ttf") if "Display" not in p.name]
     plain = folder / "DejaVuSans.ttf"
@@ -314,6 +314,8 @@ def _fonts_with(letter: str) -> list[Path]:
 @lru_cache(maxsize=16)
 def _letters_of(font: Path) -> frozenset[int]:
     """Code points the font has."""
+    from matplotlib.ft2font import FT2Font
+
     return frozenset(FT2Font(str(font)).get_charmap())
 
 

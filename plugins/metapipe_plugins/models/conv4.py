@@ -100,7 +100,7 @@ class Conv4(Model):
         if len(shape) != 3:
             raise UnsupportedError(
                 f"conv4 takes images (channels, height, width), not inputs of shape "
-                f"{shape}: choose another model, for example --model mlp"
+                f"{shape}: choose --model mlp, or residual-mlp for a backbone's"
             )
         height, width = shape[1:]
         for _ in range(self.blocks):

@@ -62,7 +62,7 @@ class R2D2Net(Model):
         if len(shape) != 3:
             raise UnsupportedError(
                 f"r2d2net takes images (channels, height, width), not inputs of shape "
-                f"{shape}: choose another model, for example --model mlp"
+                f"{shape}: choose --model mlp, or residual-mlp for a backbone's"
             )
         halvings = len(self.widths) - 1
         height, width = ((side >> halvings) - 1 for side in shape[1:])

@@ -8,6 +8,7 @@ from where a perceptron with random weights would first have to find back.
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from typing import ClassVar
 
 import torch
@@ -15,7 +16,7 @@ from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from metapipe import Model, Register, Statistics, hookimpl
-from metapipe_plugins.parts.heads.task_head import of_length_one
+from metapipe.numerics import of_length_one
 
 
 class ResidualMLP(Model):
@@ -39,9 +40,10 @@ class ResidualMLP(Model):
         """(n, *shape) -> (n, outputs), or features (n, d) of the input's own width."""
         width = math.prod(shape)
         block = Residual(width, self.width, self.power, self.length)
-        if outputs is None:
-            return block
-        return nn.Sequential(block, nn.Linear(width, outputs))
+        modules: OrderedDict[str, nn.Module] = OrderedDict(residual=block)
+        if outputs is not None:
+            modules["head"] = nn.Linear(width, outputs)
+        return nn.Sequential(modules)
 
 
 class Residual(nn.Module):
@@ -57,7 +59,7 @@ class Residual(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(n, *shape) -> (n, d)."""
-        vectors = self.length * of_length_one(inputs.flatten(1), self.power)
+        vectors = self.length * of_length_one(inputs.flatten(1), roots=self.power)
         added: Tensor = self.outside(torch.relu(self.inside(vectors)))
         return vectors + added
 

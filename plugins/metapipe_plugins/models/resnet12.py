@@ -91,7 +91,7 @@ class ResNet12(Model):
         if len(shape) != 3:
             raise UnsupportedError(
                 f"resnet12 takes images (channels, height, width), not inputs of shape "
-                f"{shape}: choose another model, for example --model mlp"
+                f"{shape}: choose --model mlp, or residual-mlp for a backbone's"
             )
         height, width = (side >> len(self.widths) for side in shape[1:])
         if not height or not width:

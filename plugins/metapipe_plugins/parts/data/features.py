@@ -55,9 +55,10 @@ class PictureInputs(Dataset):
         if the backbone lacks something."""
         if self.inputs == "pixels":
             return None
-        if self._backbone is None:
+        chosen = f"'{self.backbone}' {self.backbone_settings or ''}".strip()
+        if self._backbone is None:  # as registries make it of both
             raise SettingError(
-                f"dataset.backbone = '{self.backbone}' is known to a registry alone: "
-                "create the data set by one"
+                f"dataset.backbone = {chosen} is known to a registry alone: create the "
+                "data set by one"
             )
         return self._backbone.encoder()

@@ -20,7 +20,7 @@ from metapipe import (
     TaskMap,
     UnsupportedError,
 )
-from metapipe.numerics import apply, own
+from metapipe.numerics import apply, of_length_one, own
 
 
 class TaskHead(Algorithm):
@@ -47,7 +47,7 @@ class TaskHead(Algorithm):
         """`weight` (ways, d) and `bias` (ways,); has no gradient."""
         features = self._features(network, meta, support.inputs).detach()
         wide = torch.float32 if features.device.type == "mps" else torch.float64
-        vectors = of_length_one(features.to(wide), self.power)
+        vectors = of_length_one(features.to(wide), roots=self.power)
         fitted = self.fit(vectors, support.targets, ways)
         return {name: tensor.to(features) for name, tensor in fitted.items()}
 
@@ -55,9 +55,13 @@ class TaskHead(Algorithm):
         self, network: nn.Module, meta: Meta, adapted: Params, inputs: Tensor
     ) -> Tensor:
         """Logits (m, ways)."""
-        features = self._features(network, meta, inputs)
-        vectors = of_length_one(features, self.power)
+        vectors = self.vectors(network, meta, inputs)
         return F.linear(vectors, adapted["weight"], adapted["bias"])
+
+    def vectors(self, network: nn.Module, meta: Meta, inputs: Tensor) -> Tensor:
+        """(m, d): what the scores are linear in."""
+        features = self._features(network, meta, inputs)
+        return of_length_one(features, roots=self.power)
 
     def meta_gradient(
         self, network: nn.Module, meta: Meta, episodes: Episodes, over: TaskMap
@@ -67,10 +71,3 @@ class TaskHead(Algorithm):
 
     def _features(self, network: nn.Module, meta: Meta, inputs: Tensor) -> Tensor:
         return apply(network, own(network, meta.params), inputs, state=meta.state)
-
-
-def of_length_one(features: Tensor, power: bool) -> Tensor:
-    """Features (..., d), or their roots, which keep their signs, as unit vectors."""
-    if power:
-        features = features.sign() * features.abs().sqrt()
-    return F.normalize(features, dim=-1)

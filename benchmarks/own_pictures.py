@@ -1,0 +1,209 @@
+"""How well a head does on vectors of a backbone, from a few pictures of each class.
+
+    python benchmarks/own_pictures.py DATA [--backbone NAME] [--heads HEAD ...]
+        [--episodes 200] [--size 128] [--first N] [--write]
+
+DATA is the folder of data for tests (its README.md tells what they are). All goes
+through metapipe's public functions: `metapipe.embed` makes a vector of each picture,
+once; an episode is drawn from the vectors, and learned by a `FewShotClassifier`. Each
+query is predicted on its own. With --write the table goes to PICTURES.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import metapipe
+
+TABLE = Path(__file__).parent / "PICTURES.md"
+SEED, QUERIES = 0, 15
+Vectors = Mapping[str, NDArray[np.float32]]
+"""(n, d) by class, in the order of the files' names."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Which episodes are drawn."""
+
+    pictures: str
+    ways: int
+    shots: int
+    bar: str = ""
+    """What is wanted of the discriminant, in per cent."""
+
+    apart: bool = False
+    """Whether support and queries come from different ends of the files by name."""
+
+    @property
+    def name(self) -> str:
+        """For the table."""
+        return f"{self.pictures}, {self.ways}-way {self.shots}-shot"
+
+
+PROTOCOLS = (
+    Protocol("CIFAR-FS", 5, 1, "77"),
+    Protocol("CIFAR-FS", 5, 5, "89"),
+    Protocol("CIFAR-FS", 20, 5, "73"),
+    Protocol("sign digits, people mixed", 10, 5, "65"),
+    Protocol("sign digits, people mixed", 10, 20, "81"),
+    Protocol("sign digits, other people", 10, 5, apart=True),
+    Protocol("sign digits, other people", 10, 20, apart=True),
+    Protocol("Omniglot", 5, 1),
+    Protocol("Omniglot", 5, 5, "93.5"),
+)
+
+
+def main() -> None:
+    """Measure, print, and perhaps write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--backbone", default="efficientnet-lite0")
+    parser.add_argument("--heads", nargs="+", default=["discriminant", "nearest"])
+    parser.add_argument("--episodes", type=int, default=200)
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--first", type=int, help="pictures of a class, by name")
+    parser.add_argument("--write", action="store_true", help="to PICTURES.md")
+    arguments = parser.parse_args()
+    text = "\n".join(table(arguments))
+    print(text)
+    if arguments.write:
+        TABLE.write_text(text + "\n")
+
+
+def table(arguments: argparse.Namespace) -> Iterator[str]:
+    """Lines of Markdown."""
+    heads, vectors = arguments.heads, {}
+    yield HEADING.format(**vars(arguments))
+    if arguments.first:
+        yield f"Only the first {arguments.first} by name, which are more alike.\n"
+    yield "| episodes | wanted | " + " | ".join(heads) + " |"
+    yield "| --- | --- |" + " --- |" * len(heads)
+    for protocol in PROTOCOLS:
+        pool = POOLS[protocol.pictures.split(",")[0]]
+        if pool not in vectors:
+            vectors[pool] = embedded(pool(arguments.data), arguments)
+        figures = [accuracy(protocol, vectors[pool], head, arguments) for head in heads]
+        yield f"| {protocol.name} | {protocol.bar} | " + " | ".join(figures) + " |"
+
+
+HEADING = """\
+# Own pictures
+
+Written by `benchmarks/own_pictures.py`. {backbone} at {size} pixels; {episodes} \
+episodes of 15 queries a class, seed 0; accuracy in %, with 95 % intervals over \
+episodes; each query is predicted on its own. `discriminant` is what `--head auto` \
+takes for pictures, `nearest` the centred nearest mean.
+
+The backbone learned ImageNet's classes, and CIFAR's overlap with them: "classes never \
+seen" does not hold there. Sign digits and Omniglot are foreign to it. CIFAR-FS: the \
+20 test classes, 200 pictures of each. Sign digits: 100 of each of 10 signs; with \
+other people, the support is from the first 45 files by name and queries from the \
+last 45, which keeps people apart as far as the data tell. Omniglot: the 423 test \
+characters of Vinyals' split, not turned.
+"""
+
+
+def embedded(pictures: Mapping[str, Sequence[bytes]], arguments: Any) -> Vectors:
+    """Vectors of all pictures."""
+    name, size = arguments.backbone, {"size": arguments.size}
+    return {
+        label: metapipe.embed(files[: arguments.first], name, settings=size)
+        for label, files in pictures.items()
+    }
+
+
+def accuracy(protocol: Protocol, vectors: Vectors, head: str, arguments: Any) -> str:
+    """The mean over episodes with its 95 % interval, in per cent."""
+    classifier = metapipe.FewShotClassifier(
+        backbone=arguments.backbone,
+        head=head,
+        backbone_settings={"size": arguments.size},
+    )
+    right = [
+        classifier.fit(support, labels).predict(queries) == wanted
+        for support, labels, queries, wanted in episodes(
+            protocol, vectors, arguments.episodes
+        )
+    ]
+    each = 100 * np.mean(right, axis=1)
+    return f"{each.mean():.1f} ± {1.96 * each.std(ddof=1) / len(each) ** 0.5:.1f}"
+
+
+def episodes(
+    protocol: Protocol, vectors: Vectors, count: int
+) -> Iterator[tuple[NDArray[Any], ...]]:
+    """Support (n, d) with labels (n,), queries (m, d) with labels (m,)."""
+    for number in range(count):
+        rng = np.random.default_rng([SEED, number])
+        names = rng.choice(sorted(vectors), protocol.ways, replace=False)
+        support, queries = [], []
+        for name in names:
+            members = vectors[name]
+            first, last = parts(len(members), protocol.apart, rng)
+            support.append(members[first[: protocol.shots]])
+            queries.append(members[last[-QUERIES:]])
+        labels = np.arange(protocol.ways)
+        yield (
+            np.concatenate(support),
+            labels.repeat(protocol.shots),
+            np.concatenate(queries),
+            labels.repeat(QUERIES),
+        )
+
+
+def parts(
+    count: int, apart: bool, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Places to take a support and queries from, in random order: of all, or of the
+    beginning and the end, with a tenth between them."""
+    if not apart:
+        both = rng.permutation(count)
+        return both, both
+    some = count * 45 // 100
+    return rng.permutation(some), count - some + rng.permutation(some)
+
+
+def cifar_fs(data: Path) -> Mapping[str, Sequence[bytes]]:
+    """The test classes."""
+    found = by_class(data / "cifar100_subset_evaluation.zip")
+    wanted = (data / "splits" / "cifar_fs" / "test.txt").read_text().split()
+    return {name: found[name] for name in wanted}
+
+
+def sign_digits(data: Path) -> Mapping[str, Sequence[bytes]]:
+    """All ten."""
+    return by_class(data / "sign_digits.zip")
+
+
+def omniglot(data: Path) -> Mapping[str, Sequence[bytes]]:
+    """The test characters of Vinyals' split, upright."""
+    found = by_class(data / "omniglot.zip")
+    lines = (data / "splits" / "omniglot_vinyals" / "test.txt").read_text().split()
+    wanted = {line.rpartition("/")[0] for line in lines}
+    return {n: f for n, f in found.items() if n.partition("/")[2] in wanted}
+
+
+POOLS = {"CIFAR-FS": cifar_fs, "sign digits": sign_digits, "Omniglot": omniglot}
+
+
+def by_class(archive: Path) -> dict[str, list[bytes]]:
+    """Contents of files by the folder that they are in, in the order of names."""
+    found = defaultdict(list)
+    with zipfile.ZipFile(archive) as file:
+        for name in sorted(file.namelist()):
+            if not name.endswith("/"):
+                found[name.rpartition("/")[0]].append(file.read(name))
+    return found
+
+
+if __name__ == "__main__":
+    main()
