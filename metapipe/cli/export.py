@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +11,10 @@ from .context import App, pass_app
 from .options import json_option
 from .output import echo, print_facts, print_json
 from .predict import file_type, new_file
+
+if TYPE_CHECKING:
+    from ..adaptation.adapted_model import AdaptedModel
+    from ..adaptation.export import Exported
 
 
 @click.command()
@@ -39,8 +44,19 @@ def export(
     else:
         assert program is not None
         exported = export_program(adapted, program)
-    facts = {
-        "file": str(onnx or program),
+    facts = {"file": str(onnx or program), **_facts(adapted, exported)}
+    if as_json:
+        print_json(facts)
+        return
+    print_facts((name, v) for name, v in facts.items() if v not in ("", None))
+    if exported.lacks:
+        echo(
+            f"the head alone: it takes vectors of {exported.lacks}, which is elsewhere"
+        )
+
+
+def _facts(adapted: AdaptedModel, exported: Exported) -> dict[str, Any]:
+    return {
         "input": ["n", *exported.takes],
         "output": ["n", len(adapted.classes) or adapted.learner.problem.outputs],
         "vectors": exported.width and ["n", exported.width],
@@ -48,13 +64,3 @@ def export(
         "largest_difference": exported.difference,
         "lacks": exported.lacks,
     }
-    if as_json:
-        print_json(facts)
-        return
-    print_facts(
-        (name, value) for name, value in facts.items() if value not in ("", None)
-    )
-    if exported.lacks:
-        echo(
-            f"the head alone: it takes vectors of {exported.lacks}, which is not in it"
-        )

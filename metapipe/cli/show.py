@@ -39,20 +39,16 @@ def show(file: Path, as_json: bool) -> None:
             f"'metapipe runs show {file}'"
         )
     card = read_card(file)
-    if isinstance(card, dict):
-        if as_json:
-            print_json(card)
-        else:
-            classes = card["trained_on"]
-            count = None if classes is None else f"{len(classes)} classes"
-            print_facts({**card, "trained_on": count}.items())
-        return
     if as_json:
-        print_json(card.model_dump(mode="json"))
-        return
-    print_facts(_facts(card))
-    for number, text in enumerate(card.not_for):
-        echo(f"{'' if number else 'not for':<10}{text}")
+        print_json(card if isinstance(card, dict) else card.model_dump(mode="json"))
+    elif isinstance(card, dict):
+        classes = card["trained_on"]
+        count = None if classes is None else f"{len(classes)} classes"
+        print_facts({**card, "trained_on": count}.items())
+    else:
+        print_facts(_facts(card))
+        for number, text in enumerate(card.not_for):
+            echo(f"{'' if number else 'not for':<10}{text}")
 
 
 def _facts(card: Card) -> list[tuple[str, Any]]:

@@ -10,7 +10,7 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from .gauge import MOMENT, duration, is_live
+from .gauge import MOMENT, can_draw, duration
 from .progress import QUIET_SECONDS, say
 
 T = TypeVar("T")
@@ -19,7 +19,7 @@ T = TypeVar("T")
 def counted(things: Iterable[T], count: int, what: str) -> Iterator[T]:
     """The things one after the other: with a bar on a terminal and in a notebook, gone
     in the end; elsewhere with a line at intervals. `count` is their number."""
-    steps = _drawn if is_live() else _said
+    steps = _drawn if can_draw() else _said
     return steps(things, count, what)
 
 

@@ -26,7 +26,7 @@ NAMES = {"train": "training classes", "val": "validation", "test": "test"}
 """What an evaluation on a split is called."""
 
 
-def is_live() -> bool:
+def can_draw() -> bool:
     """Whether there is a terminal, or a notebook that can draw: rich does it by a
     widget."""
     notebook = Console().is_jupyter and find_spec("ipywidgets") is not None
@@ -66,7 +66,7 @@ class EvaluationGauge:
 @contextmanager
 def counting(shown: bool = True) -> Iterator[Advanced]:
     """A display of evaluations on stderr, if it is live; yields what moves it."""
-    if not (shown and is_live()):
+    if not (shown and can_draw()):
         yield untold
         return
     columns = (

@@ -20,7 +20,7 @@ from rich.text import Text
 from ..events import CheckpointInfo, RunInfo
 from ..hookspecs import hookimpl
 from ..problem import Kind
-from .gauge import NAMES, EvaluationGauge, Gauge, duration, is_live, left_of
+from .gauge import NAMES, EvaluationGauge, Gauge, can_draw, duration, left_of
 
 QUIET_SECONDS = 10.0
 """Between two plain lines where stderr is no terminal."""
@@ -28,7 +28,7 @@ QUIET_SECONDS = 10.0
 
 def display() -> Lines | Bar:
     """A bar on a terminal and in a notebook, plain lines elsewhere."""
-    return Bar() if is_live() else Lines()
+    return Bar() if can_draw() else Lines()
 
 
 def describe(metrics: Mapping[str, float], kind: Kind | None = None) -> str:

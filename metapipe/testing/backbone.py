@@ -91,12 +91,20 @@ class BackboneContract(PluginContract):
         with torch.inference_mode():
             alone = torch.cat([network(one) for one in torch.split(pictures, 1)])
         for _ in range(2):  # made, and kept
-            assert torch.equal(encoder.encode(self.items), alone)
+            assert torch.equal(encoder.encode(self.items), alone), (
+                "encode makes another vector than network() of the picture alone"
+            )
         if isinstance(network, nn.Module):
-            assert not network.training
-            assert not any(p.requires_grad for p in network.parameters())
-            together = network(pictures)
-            torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
+            assert not network.training, "network() is in training mode: call eval()"
+            frozen = not any(p.requires_grad for p in network.parameters())
+            assert frozen, "network() has parameters that require a gradient: freeze it"
+            torch.testing.assert_close(
+                network(pictures),
+                alone,
+                rtol=1e-4,
+                atol=1e-4,
+                msg=saying("network() makes others of several pictures than of each"),
+            )
 
     def test_weights_in_a_file_are_as_good_as_those_installed(self) -> None:
         """If a file can carry them: the record with the tensors makes the same vectors,

@@ -10,10 +10,17 @@ COMMANDS = sorted((PACKAGE / "cli").glob("*.py"))
 WORK = ("runs", "adaptation", "experiment", "training", "data", "numerics")
 """Rooms whose functions do something; the store is looked at by its own methods."""
 
-NOT_THE_WORK = {"display", "from_options", "tables_of", "parse_assignment", "load"}
+NOT_THE_WORK = {
+    "counting",
+    "display",
+    "from_options",
+    "tables_of",
+    "parse_assignment",
+    "load",
+}
 """What watches it, and what makes of words what it takes."""
 
-TWO = {"train:train", "export:export", "episodes:show"}
+TWO = {"adapt:adapt", "train:train", "export:export", "episodes:show"}
 """Commands that call one of two functions, or draw what the first one found."""
 
 LONGEST = 12
