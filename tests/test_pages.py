@@ -59,6 +59,7 @@ NOT_RUN = {
     ("docs/tutorial/pictures.md", "needs metapipe[pictures]"),
     ("README.md", "needs metapipe[pictures]"),
     ("docs/tutorial/tables.md", "needs a sentence-transformers model"),
+    ("docs/tutorial/tables.md", "fetches a model"),
 }
 """(page, reason) of every block that is left out."""
 
