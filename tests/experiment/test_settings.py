@@ -25,7 +25,7 @@ def read() -> set[str]:
 
 
 def test_every_setting_is_read() -> None:
-    derived = {"ways_to": "most_ways", "shots_to": "most_shots"}
+    derived = {"ways_to": "most_ways", "shots_to": "most_shots", "images": "queries_of"}
     found = read()
     for section, cls in SECTIONS.items():
         for name in cls.model_fields:
