@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -106,9 +107,21 @@ class FeatureEncoder(Encoder):
         return self._vector(unit_floats(self.image.pixels(content, name)[None]))
 
     def _vector(self, picture: Tensor) -> Vector:
-        with torch.inference_mode():
+        with torch.inference_mode(), _one_thread():
             vector: Vector = self.network()(picture)[0].float().numpy()
         return vector
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One picture is too little work to share, several threads wait for each other
+    where others are at work; and bits would depend on how many there are."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _read(path: Path) -> bytes:

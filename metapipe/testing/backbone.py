@@ -88,8 +88,11 @@ class BackboneContract(PluginContract):
         if not hasattr(encoder, "network"):
             return
         network, pictures = encoder.network(), encoder.image.encode(self.items)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # as `encode` does: bits depend on it
         with torch.inference_mode():
             alone = torch.cat([network(one) for one in torch.split(pictures, 1)])
+        torch.set_num_threads(threads)
         for _ in range(2):  # made, and kept
             assert torch.equal(encoder.encode(self.items), alone), (
                 "encode makes another vector than network() of the picture alone"

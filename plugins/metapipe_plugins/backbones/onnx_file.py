@@ -164,7 +164,7 @@ def _session(file: str, _: str) -> Any:
         raise DataError(f"{NAME} needs onnxruntime: {INSTALL}") from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors
-    options.intra_op_num_threads = torch.get_num_threads()
+    options.intra_op_num_threads = 1  # for one picture at a time
     try:
         return onnxruntime.InferenceSession(
             file, options, providers=["CPUExecutionProvider"]
