@@ -69,6 +69,9 @@ def test_an_evaluation_keeps_the_curve_over_steps(project) -> None:
 
 
 def test_an_episode_is_played_again_to_the_bit(project) -> None:
+    where = ("--where", "return < 0 and purpose=test", "--sort", "-return")
+    best, *_, worst = metapipe_json("episodes", "list", "1", *where, cwd=project)
+    assert 0 > best["return"] > worst["return"] == -worst["loss"]
     rows = metapipe_json("episodes", "list", "1", "--limit", "99", cwd=project)
     tests = [r for r in rows if r["split"] == "test" and r["evaluation_id"] == 3]
     assert len(tests) == 9
