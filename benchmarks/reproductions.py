@@ -36,8 +36,9 @@ TFIDF = (
     "--iterations 1 --tasks 1 --ways 5 --shots 1 --queries 5 --validate-every 0"
 )
 TRIALS = (
-    "--tasks 512 --lr 0.002 --schedule linear -s training.passes=4 --validate-every 100 "
-    "--validation-episodes 1000 --checkpoint-every 100 -s evaluation.episodes=20000"
+    "--tasks 512 --lr 0.002 --schedule linear -s training.passes=4 "
+    "--validate-every 100 --validation-episodes 1000 --checkpoint-every 100 "
+    "-s evaluation.episodes=20000"
 )
 """Of a bandit."""
 
