@@ -10,6 +10,7 @@ from torch import Tensor
 from metapipe import Trajectories
 from metapipe.numerics import (
     advantages,
+    clipped_surrogate,
     linear_baseline,
     rewards_to_go,
     standardised,
@@ -183,3 +184,17 @@ def test_standardised_over_what_is_real() -> None:
     assert found[real].tolist() == pytest.approx(wanted.tolist(), abs=1e-6)
     assert not found[~real].any()
     assert math.isfinite(standardised(torch.ones(1, 2), real[:1, :2]).sum())
+
+
+def test_the_clipped_surrogate_by_hand() -> None:
+    """Choices of 2 with probability 1/2 by the old policy: ratios 1.5 and 0.5."""
+    ratios = torch.tensor([1.5, 0.5, 1.5, 0.5]).double()
+    worths = torch.tensor([[2.0], [2.0], [-2.0], [-2.0]]).double()
+    outputs = torch.stack([ratios / 2, 1 - ratios / 2], -1).log()[:, None]
+    drawn = walked(torch.zeros(4, 1, dtype=torch.float64))._replace(
+        targets=torch.zeros(4, 1, dtype=torch.int64),
+        outputs=torch.zeros(4, 1, 2, dtype=torch.float64),
+    )
+    gains = [2 * 1.2, 2 * 0.5, -2 * 1.5, -2 * 0.8]
+    found = clipped_surrogate(outputs, drawn, worths, 0.2)
+    assert found.item() == pytest.approx(sum(gains) / 4, abs=1e-12)

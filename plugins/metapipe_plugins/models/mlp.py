@@ -33,9 +33,9 @@ class MLP(Model):
     """Batch normalisation before each non-linearity."""
 
     start: Literal["torch", "glorot"] = "torch"
-    """How weights begin: as torch's layers do, or uniform by Glorot & Bengio (2010) with
-    biases of 0, as in the codes of reinforcement learning: a step of an inner loop then
-    changes more of what the network says."""
+    """How weights begin: as torch's layers do, or uniform by Glorot & Bengio (2010)
+    with biases of 0, as in codes of reinforcement learning: a step of an inner loop
+    then changes more of what the network says."""
 
     def build(
         self, shape: tuple[int, ...], outputs: int | None, statistics: Statistics
