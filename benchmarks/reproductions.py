@@ -36,11 +36,11 @@ TFIDF = (
     "--iterations 1 --tasks 1 --ways 5 --shots 1 --queries 5 --validate-every 0"
 )
 TRIALS = (
-    "--tasks 512 --lr 0.003 --schedule linear -s training.passes=4 "
-    "-s algorithm.discount=1 -s algorithm.decay=0.9 --validate-every 100 "
-    "--validation-episodes 1000 -s evaluation.episodes=20000"
+    "--tasks 512 --lr 0.002 --schedule linear -s training.passes=4 "
+    "--validate-every 100 --validation-episodes 1000 --checkpoint-every 100 "
+    "-s evaluation.episodes=20000"
 )
-"""Of a bandit: rewards count alike whenever they come."""
+"""Of a bandit."""
 
 
 @dataclass(frozen=True)
@@ -456,7 +456,7 @@ REPRODUCTIONS = [
     _bandit(
         "bandit-rl2-10",
         "RL^2, 10 pulls",
-        "--plugin rl2 -s algorithm.width=48 -s algorithm.entropy_weight=0.005 "
+        "--plugin rl2 -s algorithm.width=48 -s algorithm.entropy_weight=0.03 "
         "-s dataset.pulls=10 --iterations 1000",
         Test(published=6.7, within=0.1),
     ),

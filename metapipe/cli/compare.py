@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .context import App, pass_app
+from .facts import shape_text
 from .groups import print_groups
 from .options import json_option
 from .output import accuracy_text, echo, print_facts, print_json, print_table
@@ -100,8 +101,8 @@ def _print_comparison(found: Comparison) -> None:
 def _paired_facts(found: Paired) -> list[tuple[str, str]]:
     first, second = found.evaluations
     drawn = (
-        f"{found.episodes} of {first.dataset}/{first.split}, {first.ways}-way "
-        f"{first.shots}-shot, seed {first.seed}: the same of both"
+        f"{found.episodes} of {first.dataset}/{first.split}, {shape_text(first)}, seed "
+        f"{first.seed}: the same of both"
     )
     how = (first.prediction, second.prediction)
     figure = found.figure

@@ -35,7 +35,7 @@ def shape_text(found: Any) -> str:
     """What a task is learned from."""
     if not found.controls:
         return f"{found.ways}-way {found.shots}-shot"
-    return f"{found.shots} trajectories a round"
+    return f"{found.shots} trajectories a round" if found.shots else "no rounds"
 
 
 def _main_text(found: Any) -> str:

@@ -21,7 +21,7 @@ from ..problem import Split
 from ..store import TaskStore
 from ..store.checkpoint_names import ENSEMBLE
 from ..store.records import EpisodeRow, EvaluationRow, RunRow
-from ..training.evaluation import BATCH, QueryMode, predict
+from ..training.evaluation import QueryMode, batch_size, predict
 from ..training.learner import Learner
 from ..training.rollout import draw
 from .ensembles import judged_checkpoints, judged_learner
@@ -79,7 +79,8 @@ def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
     learner, meta = judged_learner(experiment, checkpoints, row)
     source = fitted(opened, learner.problem, task.dataset, encoder_of(row, registry))
     if isinstance(source, Arena):
-        together = _beside(episode, recorded, experiment)
+        size = batch_size(source, task)
+        together = _beside(episode, recorded, experiment, size)
         return _played(learner, meta, source, task, together, recorded is None)
     how = cast(QueryMode, recorded.prediction if recorded else "together")
     return _predicted(learner, meta, source, task, how)
@@ -98,16 +99,20 @@ def _which(store: TaskStore, row: RunRow, recorded: EvaluationRow | None) -> str
 
 
 def _beside(
-    episode: EpisodeRow, recorded: EvaluationRow | None, experiment: Experiment
+    episode: EpisodeRow,
+    recorded: EvaluationRow | None,
+    experiment: Experiment,
+    size: int,
 ) -> list[Task]:
-    """The tasks that were played together with it: a product of matrices may round
-    otherwise in other company, and worlds may be chaotic."""
+    """The tasks that were played together with it, `size` at a time in evaluations: a
+    product of matrices may round otherwise in other company, and worlds may be
+    chaotic."""
     task = episode.task
     if recorded is None:
         parts = meta_batch(experiment, episode.step - 1)
         return next(part for part in parts if task in part)
-    first = task.index - task.index % BATCH
-    last = min(first + BATCH, recorded.episodes)
+    first = task.index - task.index % size
+    last = min(first + size, recorded.episodes)
     return [replace(task, index=index) for index in range(first, last)]
 
 

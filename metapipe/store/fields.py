@@ -88,7 +88,7 @@ def run_fields(status: ColumnElement[str]) -> Fields:
         Field("status", status, "text"),
         Field("tag", None, "tag"),
         Field("note", schema.Run.notes, "text"),
-        Field("return", _return(), "number"),
+        Field("return", _return(schema.Run.loss), "number"),
     ]
     columns = _columns(schema.Run, HIDDEN) | {field.name: field for field in more}
     return Fields(columns, _run_path)
@@ -101,6 +101,7 @@ def episode_fields() -> Fields:
         Field("split", recipe("split"), "text"),
         Field("seed", recipe("seed"), "number"),
         Field("purpose", schema.Evaluation.purpose, "text"),
+        Field("return", _return(schema.Episode.loss), "number"),
     ]
     own = _columns(schema.Episode, {"run_id", "figures"})
     return Fields(own | {field.name: field for field in drawn}, _figure_path)
@@ -167,10 +168,10 @@ def number(field: Field) -> ColumnElement[Any]:
     return cast(ColumnElement[Any], column)
 
 
-def _return() -> ColumnElement[Any]:
-    """Minus the loss of runs that learned to act in worlds; NULL of others."""
+def _return(loss: Any) -> ColumnElement[Any]:
+    """Minus a loss of runs that learned to act in worlds; NULL of others."""
     kind = schema.Run.problem[("kind",)].as_string()
-    return case((kind == "control", -schema.Run.loss))
+    return case((kind == "control", -loss))
 
 
 def _run_path(name: str) -> Any:

@@ -26,6 +26,9 @@ from .rollout import draw
 BATCH = 32
 """Episodes drawn at a time."""
 
+PLAYED = 1280
+"""Trajectories played at a time: few tasks with many, or many tasks with few."""
+
 CHUNK = 64
 """Queries predicted alone at a time, each with the support set, or fewer."""
 
@@ -50,8 +53,9 @@ def evaluate(
     `step` is the age of `meta` in meta-iterations. torch's generator is seeded anew for
     each batch. Raises DivergedError if a loss is not finite.
     """
-    for start in range(0, len(tasks), BATCH):
-        batch = tasks[start : start + BATCH]
+    size = batch_size(source, tasks[0])
+    for start in range(0, len(tasks), size):
+        batch = tasks[start : start + size]
         torch.manual_seed(batch[0].seed)
         episodes = draw(learner, meta, source, batch)
         if isinstance(source, Arena):
@@ -66,6 +70,13 @@ def evaluate(
                     f"{record.loss} at iteration {step}: the learner has diverged"
                 )
             yield record
+
+
+def batch_size(source: Source, task: Task) -> int:
+    """How many episodes like `task` are judged at a time."""
+    if not isinstance(source, Arena):
+        return BATCH
+    return max(1, PLAYED // max(task.shots, task.queries))
 
 
 def labels(

@@ -7,6 +7,7 @@ where samples stand. Everything follows from the tasks' integers and the paramet
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -123,26 +124,30 @@ class _Policy:
         self, learner: Learner, meta: Meta, adapted: Params, count: int
     ) -> None:
         self.learner, self.meta, self.adapted = learner, meta, adapted
-        self.memory: Params = self._begin(adapted, count)
+        self.memory: Params | None = None
+        if isinstance(learner.algorithm, Recurrent):
+            self.memory = self._begin(learner.algorithm, count)
 
     def say(self, seen: Seen) -> Tensor:
         """Outputs for the next step, (n, o)."""
-        outputs, self.memory = self._act(self.adapted, self.memory, seen)
-        return outputs
+        algorithm = self.learner.algorithm
+        if isinstance(algorithm, Recurrent) and self.memory is not None:
+            outputs, self.memory = self._act(algorithm, self.memory, seen)
+            return outputs
+        return self._predict(seen.inputs)
 
-    def _begin(self, adapted: Params, count: int) -> Params:
-        algorithm, network = self.learner.algorithm, self.learner.network
-        if not isinstance(algorithm, Recurrent):
-            return {}
-        return algorithm.begin(network, self.meta, adapted, count)
+    def _begin(self, algorithm: Recurrent, count: int) -> Params:
+        return algorithm.begin(self.learner.network, self.meta, self.adapted, count)
 
     def _act(
-        self, adapted: Params, memory: Params, seen: Seen
+        self, algorithm: Recurrent, memory: Params, seen: Seen
     ) -> tuple[Tensor, Params]:
+        network = self.learner.network
+        return algorithm.act(network, self.meta, self.adapted, memory, seen)
+
+    def _predict(self, inputs: Tensor) -> Tensor:
         algorithm, network = self.learner.algorithm, self.learner.network
-        if isinstance(algorithm, Recurrent):
-            return algorithm.act(network, self.meta, adapted, memory, seen)
-        return algorithm.predict(network, self.meta, adapted, seen.inputs), {}
+        return algorithm.predict(network, self.meta, self.adapted, inputs)
 
 
 class _OfTasks(_Policy):
@@ -154,15 +159,25 @@ class _OfTasks(_Policy):
         grouped = each(seen, lambda t: t.reshape(tasks, -1, *t.shape[1:]))
         return super().say(grouped).flatten(0, 1)
 
-    def _begin(self, adapted: Params, count: int) -> Params:
-        begin = super()._begin
-        return cast(Params, _mapped(lambda mine: begin(mine, count), adapted))
+    def _begin(self, algorithm: Recurrent, count: int) -> Params:
+        network, meta = self.learner.network, self.meta
+        found = _mapped(
+            lambda mine: algorithm.begin(network, meta, mine, count), self.adapted
+        )
+        return cast(Params, found)
 
     def _act(
-        self, adapted: Params, memory: Params, seen: Seen
+        self, algorithm: Recurrent, memory: Params, seen: Seen
     ) -> tuple[Tensor, Params]:
-        found = _mapped(super()._act, adapted, memory, seen)
+        act = partial(algorithm.act, self.learner.network, self.meta)
+        found = _mapped(act, self.adapted, memory, seen)
         return cast(tuple[Tensor, Params], found)
+
+    def _predict(self, inputs: Tensor) -> Tensor:
+        predict = partial(
+            self.learner.algorithm.predict, self.learner.network, self.meta
+        )
+        return cast(Tensor, _mapped(predict, self.adapted, inputs))
 
 
 def _mapped(function: Callable[..., Any], *groups: Any) -> Any:

@@ -133,6 +133,15 @@ def test_a_policy_that_remembers_is_told_of_steps_and_inner_episodes() -> None:
     assert query.outputs[0, 0, :3, 2].tolist() == [0, 1, 1]
 
 
+def test_memory_is_each_trials_own_where_tasks_have_policies_of_their_own() -> None:
+    arena = Scripted(9, [[2, 3], [3, 3]], episodes=3)
+    built, meta = learner(Remembering(steps=1), arena)
+    tasks = [replace(task, queries=2, shots=2) for task in TASKS[:2]]
+    episodes = collect(built, meta, arena, tasks, training=False)
+    assert torch.equal(episodes.query.outputs, episodes.support.outputs[:, 0])
+    assert episodes.query.outputs[1, 0, :, 0].tolist() == [*range(9)]
+
+
 def test_a_method_without_a_first_policy_is_named() -> None:
     class Homeless(Counting):
         def unadapted(self, network, meta):

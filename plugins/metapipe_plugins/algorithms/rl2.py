@@ -53,6 +53,9 @@ class RL2(ActorCritic):
         "training.passes": 5,
         "training.clip": 1.0,
     }
+    recommended_with: ClassVar[dict[str, dict[str, object]]] = {
+        "bandit": {"algorithm.discount": 1.0, "algorithm.decay": 0.9},
+    }
 
     width: PositiveInt = 64
     """Numbers that are remembered: units of the GRU (the paper: 256)."""

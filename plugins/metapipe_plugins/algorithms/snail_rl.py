@@ -55,6 +55,9 @@ class SNAILRL(ActorCritic):
         "training.passes": 5,
         "training.clip": 1.0,
     }
+    recommended_with: ClassVar[dict[str, dict[str, object]]] = {
+        "bandit": {"algorithm.discount": 1.0, "algorithm.decay": 0.9},
+    }
 
     embedding: PositiveInt = 32
     """Length of the vector that a step becomes."""
