@@ -42,8 +42,8 @@ HEADING = """\
 
 Written by `benchmarks/trust.py`. {backbone} at {size} pixels; {tasks} tasks, seed 0,
 {queries} queries of each class, each predicted alone; all in %, but sizes. CIFAR's
-classes overlap with those that the backbone learned; signs it has never seen. How much doubt
-and which odds are best was compared on other classes (LOG.md).
+classes overlap with those that the backbone learned; signs it has never seen. How
+much doubt and which odds are best was compared on other classes (LOG.md).
 
 - *estimate*: the accuracy expected from the support alone, less the true one, on the
   mean (bias), and how large the error is; how often the 95 % interval has the true one,
