@@ -127,7 +127,7 @@ def test_parameters_are_the_references(settings, shape, outputs, weights, beta) 
 def test_a_perceptron_begins_as_it_is_asked_to() -> None:
     """Glorot's bound is sqrt(6 / (in + out)), torch's 1 / sqrt(in)."""
     torch.manual_seed(0)
-    network = MLP(layers=(100,), start="glorot").build((44,), 56, "batch")
+    network = MLP(layers=(100,), initial="xavier").build((44,), 56, "batch")
     for name, p in network.named_parameters():
         if name.endswith("bias"):
             assert not p.any()

@@ -62,7 +62,7 @@ class MAMLTRPO(PolicyGradient):
     recommended: ClassVar[dict[str, object]] = {
         "run.model": "mlp",
         "model.layers": [100, 100],
-        "model.start": "glorot",
+        "model.initial": "xavier",
         "training.optimiser": "sgd",
         "training.lr": 1.0,
     }

@@ -52,7 +52,7 @@ class ProMP(PolicyGradient):
         "run.model": "mlp",
         "model.layers": [64, 64],
         "model.activation": "tanh",
-        "model.start": "glorot",
+        "model.initial": "xavier",
         "training.passes": 5,
         "training.lr": 0.001,
     }

@@ -32,10 +32,10 @@ class MLP(Model):
     normalise: bool = False
     """Batch normalisation before each non-linearity."""
 
-    start: Literal["torch", "glorot"] = "torch"
-    """How weights begin: as torch's layers do, or uniform by Glorot & Bengio (2010)
-    with biases of 0, as in codes of reinforcement learning: a step of an inner loop
-    then changes more of what the network says."""
+    initial: Literal["xavier", "torch"] = "torch"
+    """Initial weights: torch's, or uniform by Glorot & Bengio with biases of 0, as in
+    codes of reinforcement learning: a step of an inner loop then changes more of what
+    the network says."""
 
     def build(
         self, shape: tuple[int, ...], outputs: int | None, statistics: Statistics
@@ -53,12 +53,12 @@ class MLP(Model):
         if outputs is not None:
             modules["head"] = nn.Linear(widths[-1], outputs)
         network = nn.Sequential(modules)
-        if self.start == "glorot":
-            network.apply(_glorot)
+        if self.initial == "xavier":
+            network.apply(_xavier)
         return network
 
 
-def _glorot(module: nn.Module) -> None:
+def _xavier(module: nn.Module) -> None:
     if isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         nn.init.zeros_(module.bias)
