@@ -18,7 +18,6 @@ from typing import Any
 
 import click
 from api import api_pages
-from click.testing import CliRunner
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "benchmarks"))
@@ -29,11 +28,18 @@ from result_tables import tables as results  # noqa: E402
 
 from metapipe import hookspecs  # noqa: E402
 from metapipe.cli.main import cli  # noqa: E402
+from metapipe.cli.train import train  # noqa: E402
 from metapipe.experiment.experiment import SECTIONS  # noqa: E402
+from metapipe.experiment.options import (  # noqa: E402
+    TRAINING,
+    from_options,
+    option_names,
+)
 from metapipe.experiment.plugin_facts import facts as facts_of  # noqa: E402
 from metapipe.experiment.plugin_facts import settings_of  # noqa: E402
-from metapipe.experiment.project import PROJECT  # noqa: E402
+from metapipe.experiment.project import PROJECT, Project  # noqa: E402
 from metapipe.experiment.registry import PLUGIN_TYPES, RUN_TYPES, Entry, load  # noqa: E402
+from metapipe.experiment.resolve import resolve  # noqa: E402
 
 TITLES = {
     "algorithm": "Algorithms",
@@ -238,15 +244,18 @@ def plugin_page(entry: Entry, figures: Mapping[str, Any]) -> str:
 def measurements() -> dict[tuple[str, str], dict[str, Any]]:
     """Measured figures by plugin, and by recipe.
 
-    Which plugins a recipe means is asked of the command line: some recommend others.
+    Which plugins a recipe means is resolved as for a training, but for the data, which
+    need not be here: some recommend others.
     """
     figures = json.loads(FIGURES.read_text(encoding="utf-8"))
+    registry = load()
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for recipe in [r for r in REPRODUCTIONS if r.name in figures]:
         options = [part.format(data="data") for part in recipe.train]
-        command = ["train", *options, "--dry-run", "--json"]
-        done = CliRunner(catch_exceptions=False).invoke(cli, command)
-        chosen = json.loads(done.stdout)["experiment"]["run"]
+        given = train.make_context("train", options).params
+        named = {name: given[name] for name in option_names(TRAINING) if name in given}
+        asked = [*from_options(named, TRAINING), *given["settings"]]
+        chosen = resolve(Project(ROOT), registry, asked).experiment.chosen
         for kind in RUN_TYPES:
             of_plugin = found.setdefault((kind, chosen[kind]), {})
             of_plugin[recipe.name] = figures[recipe.name]
