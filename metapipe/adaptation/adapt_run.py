@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from ..data.names import readable_name
-from ..errors import SettingError, UsageError, did_you_mean
-from ..experiment.options import Pairs, by_table
+from ..errors import UsageError
 from ..experiment.registry import PluginType
 from ..experiment.written import typed
 from ..runs.stored_run import trained_run
@@ -23,45 +22,13 @@ from .adapted_model import AdaptedModel
 from .backbone_run import AUTO, Tables, head_of, open_backbone
 from .examples import Examples, each_once
 from .judgement import Judgement, evaluation_of, judge, judge_held_out
+from .new_task import NewTask
 from .repeats import tell_repeats
-from .task_files import Unreadable, read_examples, require_ways
+from .task_files import read_examples, require_ways
 from .trained_run import open_run
 from .trust import Trust
 
-CHECKPOINTS = ("best", "latest")
-
 logger = logging.getLogger("metapipe")
-
-
-@dataclass(frozen=True)
-class NewTask:
-    """Labelled files of a task, and how it is to be learned."""
-
-    support: Path
-    """A folder a class, or a table."""
-
-    query: Path | None = None
-    """Labelled files to be judged by."""
-
-    checkpoint: str | None = None
-    """Of the run: "best", unless told otherwise."""
-
-    prediction: QueryMode = "alone"
-    """Whether queries see each other's batch statistics."""
-
-    settings: Tables = field(default_factory=dict)
-    """By table: of the run's algorithm, to be changed; or of head and backbone."""
-
-    backbone: str | None = None
-    """With what to learn it instead of a run, and with which head."""
-
-    head: str | None = None
-
-    unreadable: Unreadable = "error"
-    """Whether pictures that cannot be read are an error, or named and left out."""
-
-    self_contained: bool = False
-    """Whether the file of the model carries the weights of the backbone."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +87,7 @@ def adapt_run(
     inputs.
     """
     begun = time.perf_counter()
-    _require_known(task)
+    task.require_known()
     task = _typed(workspace, run, task)
     adaptable = _opened(workspace, run, task)
     if task.query is not None and task.query.resolve() == task.support.resolve():
@@ -224,12 +191,6 @@ def _mislabelled(model: AdaptedModel, examples: Examples) -> list[Mislabelled]:
     ]
 
 
-def tables_of(settings: Pairs, backbone: str | None) -> Tables:
-    """The settings that can change for a new task. Raises SettingError for others."""
-    tables = ("algorithm",) if backbone is None else ("algorithm", "backbone")
-    return by_table(settings, tables, "adapting")
-
-
 def _opened(workspace: Workspace, run: int | str | None, task: NewTask) -> Adaptable:
     """The run, or the head on a backbone: exactly one is asked for."""
     if (run is None) == (task.backbone is None):
@@ -238,7 +199,7 @@ def _opened(workspace: Workspace, run: int | str | None, task: NewTask) -> Adapt
         if task.head is not None:
             raise UsageError("a head goes with a backbone: a run has its algorithm")
         changes = task.settings.get("algorithm", {})
-        which = task.checkpoint or CHECKPOINTS[0]
+        which = task.checkpoint or "best"
         return open_run(workspace.store, workspace.registry, run, which, changes)
     assert task.backbone is not None
     if task.checkpoint is not None:
@@ -269,17 +230,6 @@ def _typed(workspace: Workspace, run: int | str | None, task: NewTask) -> NewTas
         if kind in task.settings
     }
     return replace(task, settings=settings)
-
-
-def _require_known(task: NewTask) -> None:
-    for name, known in (
-        ("checkpoint", CHECKPOINTS),
-        ("prediction", get_args(QueryMode)),
-    ):
-        value = getattr(task, name)
-        if value is not None and value not in known:
-            hint = did_you_mean(str(value), known)
-            raise SettingError(f"{name} = {value!r} is none of them; {hint}")
 
 
 def _read(task: NewTask, adaptable: Adaptable) -> tuple[Examples, Examples | None]:

@@ -14,12 +14,13 @@ from ..experiment.options import from_settings, hinting
 from ..experiment.written import typed
 from ..runs.workspace import AnyPath, Workspace
 from ..training.evaluation import QueryMode
-from .adapt_run import Adaptation, NewTask, adapt_run, tables_of
+from .adapt_run import Adaptation, adapt_run
 from .adapted_file import load
 from .adapted_model import AdaptedModel
 from .amendment import Amendment
 from .amendment import amend as amend_file
 from .items import encoded, require_pictures, require_several
+from .new_task import NewTask, tables_of
 from .predictions import predictions
 from .task_files import Unreadable
 

@@ -100,8 +100,9 @@ def adapt(
     With --add or --remove, RUN is the file of a model that was adapted by a backbone:
     it learns again from the vectors it keeps, and is written in place or to --out.
     """
-    from ..adaptation.adapt_run import NewTask, adapt_run, tables_of
+    from ..adaptation.adapt_run import adapt_run
     from ..adaptation.amendment import Amendment, amend
+    from ..adaptation.new_task import NewTask, tables_of
 
     if add is not None or remove:
         others = {

@@ -14,7 +14,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..errors import SettingError, did_you_mean
-from ..settings import PluginSettings, Section, StoreSettings
+from ..project_settings import PluginSettings, StoreSettings
+from ..settings import Section
 from .experiment import SECTIONS
 from .registry import RUN_TYPES
 from .setting_errors import first_error

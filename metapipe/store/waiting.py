@@ -13,7 +13,7 @@ from typing import TypeVar
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from ..errors import UnreachableError
-from ..settings import StoreSettings
+from ..project_settings import StoreSettings
 
 WAIT = StoreSettings().wait
 """Seconds that a writer waits, if nothing else is said."""

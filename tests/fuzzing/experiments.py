@@ -15,7 +15,7 @@ from metapipe.experiment.project import Project, find_project
 from metapipe.experiment.registry import RUN_TYPES, Registry
 from metapipe.experiment.resolve import resolve
 from metapipe.experiment.written import parse_assignment
-from metapipe.settings import PluginSettings, StoreSettings
+from metapipe.project_settings import PluginSettings, StoreSettings
 
 from .target import Target
 from .values import changed, damaged, number, text, value
