@@ -84,6 +84,8 @@ SOURCES = {
     ("CIFAR-FS", "ProtoNet"): "Bertinetto et al. 2019, who ran it",
     ("CIFAR-FS", "R2-D2"): "Bertinetto et al. 2019",
     ("CIFAR-FS", "MetaOptNet"): "Lee et al. 2019",
+    ("2D", "MAML-TRPO"): "Finn et al. 2017, and the result files of their code",
+    ("Bernoulli", "RL^2"): "Duan et al. 2016, as Mishra et al. 2018 quote it",
     ("Sinusoid", "MAML"): "Li et al. 2017, who ran it, from memory",
     ("Sinusoid", "Meta-SGD"): "Li et al. 2017, from memory",
 }

@@ -19,7 +19,7 @@ import torch
 
 import metapipe
 from metapipe import Problem
-from metapipe.adaptation.adapted_model import LARGEST
+from metapipe.adaptation.adapted_file import LARGEST
 from metapipe.experiment.registry import load
 from metapipe.training.activations import LARGEST as LARGEST_ACTIVATION
 from metapipe.training.learner import build_learner

@@ -119,11 +119,11 @@ def test_a_third_partys_plugin_is_an_equal(environment: Path, tmp_path: Path) ->
     install(environment, project)
     metapipe = str(environment / "metapipe")
     listed = json.loads(run(metapipe, "plugins", "list", "--json", cwd=tmp_path))
-    (mine,) = [p for p in listed["plugins"] if p["name"] == "nearest"]
+    (mine,) = [p for p in listed["plugins"] if p["name"] == "nearest-class"]
     assert (mine["version"], mine["origin"]) == ("0.3.0", "metapipe-nearest")
-    shown = run(metapipe, "plugins", "show", "nearest", cwd=tmp_path)
+    shown = run(metapipe, "plugins", "show", "nearest-class", cwd=tmp_path)
     assert "Divides the squared distances." in shown
-    arguments = ("--plugin", "nearest", "-s", "algorithm.temperature=2.0")
+    arguments = ("--plugin", "nearest-class", "-s", "algorithm.temperature=2.0")
     outcome = json.loads(run(metapipe, "train", *arguments, *TINY, cwd=tmp_path))
     assert outcome["status"] == "completed"
     assert outcome["evaluation"]["accuracy"] > 0.45, "three ways: chance is 0.33"

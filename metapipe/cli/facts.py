@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..store.checkpoint_names import ENSEMBLE
 from .output import accuracy_text
 
 
 def evaluation_facts(found: Any) -> list[tuple[str, Any]]:
     """An evaluation as names and values, with all that its figure depends on."""
+    from ..store.checkpoint_names import ENSEMBLE
+
     before, acts = found.accuracy_before, found.controls
     steps = found.settings.get(ENSEMBLE, ())
     return [

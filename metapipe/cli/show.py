@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import UsageError
 from .options import json_option
 from .output import echo, print_facts, print_json
 
@@ -34,7 +35,7 @@ def show(file: Path, as_json: bool) -> None:
     from ..adaptation.card import read_card
 
     if not file.exists() and not file.suffix:
-        raise click.UsageError(
+        raise UsageError(
             f"show takes a file, and there is no '{file}': a run is shown by "
             f"'metapipe runs show {file}'"
         )

@@ -48,8 +48,13 @@ class ArenaContract(PluginContract):
             arena.check(tasks[0])
             drawn = self.played(arena, tasks)
             shape = (3, self.copies, arena.horizon)
-            assert drawn.inputs.shape == (*shape, *facts.shape)
-            assert drawn.rewards.shape == shape
+            assert drawn.inputs.shape == (*shape, *facts.shape), (
+                f"observations {tuple(drawn.inputs.shape)} are not of facts.shape "
+                f"{facts.shape}: change reset and step of the worlds, or facts"
+            )
+            assert drawn.rewards.shape == shape, (
+                f"step gives rewards {tuple(drawn.rewards.shape)}: one for each world"
+            )
 
     def test_equal_integers_and_actions_give_equal_bits(self) -> None:
         """In worlds that are new or were used, alone or among others."""
@@ -85,8 +90,9 @@ class ArenaContract(PluginContract):
     def test_the_fingerprint_is_stable(self) -> None:
         """Equal worlds, equal fingerprint; splits differ."""
         prints = [self.arena(split).facts.fingerprint for split in SPLITS]
-        assert prints == [self.arena(split).facts.fingerprint for split in SPLITS]
-        assert len(set(prints)) == len(prints)
+        again = [self.arena(split).facts.fingerprint for split in SPLITS]
+        assert prints == again, "facts.fingerprint is another when opened again"
+        assert len(set(prints)) == len(prints), "two splits have one facts.fingerprint"
 
     def test_references_are_of_each_task(self) -> None:
         """A number a task for each name, the same for the same tasks."""
@@ -95,7 +101,10 @@ class ArenaContract(PluginContract):
         for name, values in found.items():
             assert len(values) == len(tasks), name
             assert torch.isfinite(torch.tensor(values)).all(), name
-        assert found == self.arena("test").references(tasks)
+        assert found == self.arena("test").references(tasks), (
+            "references of the same tasks are others when opened again: let them "
+            "follow from the tasks' integers"
+        )
 
     def test_classes_are_refused(self) -> None:
         """A world has one way."""

@@ -14,9 +14,11 @@ from ..numerics.losses import at_each_step
 from ..problem import Problem
 from ..training.learner import Learner, build_learner
 from .meta_gradient import LOOP, OTHERS, MetaGradientContract
+from .saying import saying
 from .strolls import COUNT, GAUSSIAN, strolls
 
 TASKS = 3
+NOBODY = "unadapted gives None: of control there is a policy that acts first"
 
 
 class ControlContract(MetaGradientContract):
@@ -86,7 +88,13 @@ class ControlContract(MetaGradientContract):
             for task_map in OTHERS:
                 got = task_map(adapt, episodes)
                 for name, value in want.items():
-                    torch.testing.assert_close(got[name], value, rtol=1e-9, atol=1e-9)
+                    torch.testing.assert_close(
+                        got[name],
+                        value,
+                        rtol=1e-9,
+                        atol=1e-9,
+                        msg=saying(f"adapt gives another '{name}' by {task_map}"),
+                    )
 
     def test_it_says_how_to_act(self) -> None:
         """Finite outputs for each step, at least `policy_outputs` of them, before and
@@ -95,13 +103,18 @@ class ControlContract(MetaGradientContract):
         learner, meta = self.learner()
         before = [p.clone() for p in (*meta.params.values(), *episodes.query[:3])]
         first = self.algorithm.unadapted(learner.network, meta)
-        assert first is not None
+        assert first is not None, NOBODY
         self.algorithm.meta_gradient(learner.network, meta, episodes, LOOP)
         outputs = episodes.query.outputs
-        assert outputs.shape[-1] >= self.problem.policy_outputs
-        assert torch.isfinite(outputs).all()
+        needed = self.problem.policy_outputs
+        assert outputs.shape[-1] >= needed, (
+            f"predict gives {outputs.shape[-1]} outputs: an action needs {needed}"
+        )
+        assert torch.isfinite(outputs).all(), "predict gives what is no finite number"
         after = (*meta.params.values(), *episodes.query[:3])
-        assert all(map(torch.equal, before, after))
+        assert all(map(torch.equal, before, after)), (
+            "meta_gradient changes its arguments: make new tensors"
+        )
 
 
 def _said(
@@ -118,7 +131,7 @@ def _said(
             flat = each(drawn, lambda tensor: tensor.flatten(0, len(lead) - 2))
             return algorithm.retrace(network, meta, {}, flat).reshape(*lead, -1)
         first = algorithm.unadapted(network, meta)
-        assert first is not None
+        assert first is not None, NOBODY
         if support is None:
             return at_each_step(
                 lambda seen: algorithm.predict(network, meta, first, seen), drawn

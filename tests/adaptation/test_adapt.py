@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from commands import error_line, metapipe, metapipe_json
-from PIL import Image
+from PIL import Image, ImageChops
 from safetensors.torch import save_file
 
 from metapipe.adaptation.adapted_file import load as load_adapted
@@ -237,7 +237,12 @@ def test_a_checkpoint_is_no_model(tmp_path):
 
 def test_what_cannot_be_done_is_one_line(project, task, tmp_path):
     for number in range(5):
-        shutil.copytree(task / "support" / "class 1", task / "support" / f"n{number}")
+        new = task / "support" / f"n{number}"
+        shutil.copytree(task / "support" / "class 1", new)
+        for path in new.iterdir():  # the same picture in two classes is refused
+            with Image.open(path) as picture:
+                changed = ImageChops.offset(picture.convert("L"), number + 1)
+            changed.save(path)
     line = error_line(
         "adapt", "maml", "--support", str(task / "support"), cwd=project, code=2
     )

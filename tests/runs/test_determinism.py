@@ -13,6 +13,12 @@ from metapipe.experiment.registry import load
 ALGORITHMS = [
     entry.name for entry in load().entries("algorithm") if entry.cls.needs_training
 ]
+IN_WORLDS = [
+    entry.name
+    for entry in load().entries("algorithm")
+    if entry.cls.kinds == frozenset({"control"})
+]
+"""What is defined for nothing but control."""
 
 TRAIN = """
 import hashlib, json, sys
@@ -20,7 +26,7 @@ from pathlib import Path
 import metapipe
 from metapipe.training.checkpoint import load
 
-folder, stop, *algorithms = sys.argv[1:]
+folder, stop, in_worlds, *algorithms = sys.argv[1:]
 
 class Stop:
     @metapipe.hookimpl
@@ -28,15 +34,19 @@ class Stop:
         return "asked" if step == int(stop) else None
 
 def trained(algorithm):
+    data = {"dataset": "digits", "ways": 3}
+    if algorithm in in_worlds.split(","):
+        data = {"dataset": "navigation2d"}
     settings = {
         "model.layers": [6], "training.chunk": 2, "training.log_every": 1,
         "evaluation.episodes": 2,
+        **({} if "ways" in data else {"dataset.steps": 5, "task.shots": 2}),
         "training.mapping": "auto" if algorithm == "maml" else "threads",
     }
     where = {"project": folder, "progress": False}
     outcome = metapipe.train(
-        plugin=algorithm, model="mlp", dataset="digits", settings=settings,
-        ways=3, queries=1, tasks=3, iterations=2, validate_every=0,
+        plugin=algorithm, model="mlp", settings=settings, **data,
+        queries=1, tasks=3, iterations=2, validate_every=0,
         observers=[Stop()], **where,
     )
     if outcome.status == "stopped":
@@ -57,7 +67,10 @@ def in_a_process(folder: Path, stop: int = 0) -> dict[str, list]:
     folder.mkdir()
     (folder / "metapipe.toml").write_text("")
     done = subprocess.run(
-        [sys.executable, "-c", TRAIN, str(folder), str(stop), *ALGORITHMS],
+        [
+            *(sys.executable, "-c", TRAIN, str(folder), str(stop)),
+            *(",".join(IN_WORLDS), *ALGORITHMS),
+        ],
         env={**os.environ, "METAPIPE_CACHE": str(folder.parent / "cache")},
         capture_output=True,
         text=True,
