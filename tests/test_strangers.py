@@ -227,10 +227,15 @@ def test_a_strangers_model_is_refused_in_a_line(opened, folder, name: str) -> No
     assert mebibytes < STATED
 
 
+SAFELY = 'torch.load(path, map_location="cpu", weights_only=True)'
+"""Reads tensors and nothing that runs: weights that came with a distribution."""
+
+
 def test_no_file_of_ours_is_read_by_pickle() -> None:
     """Nor is anything in it run."""
     for path in [*ROOT.glob("metapipe/**/*.py"), *ROOT.glob("plugins/**/*.py")]:
         text = path.read_text()
+        text = text.replace(SAFELY, "")
         for call in ("torch.load(", "pickle.load", "eval(", "exec(", "os.system("):
             found = re.search(rf"(?<![\w.]){re.escape(call)}", text)
             assert found is None, f"{path}: {call}"

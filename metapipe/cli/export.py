@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -39,20 +40,20 @@ def export(
     if (onnx is None) == (program is None):
         raise click.UsageError("give either --onnx FILE or --torch FILE")
     adapted = load(model, app.registry, "cpu")
-    if onnx is not None:
-        exported = export_onnx(adapted, onnx)
-    else:
-        assert program is not None
-        exported = export_program(adapted, program)
+    write, file = (export_onnx, onnx) if onnx else (export_program, program)
+    exported = write(adapted, cast(Path, file))
     facts = {"file": str(onnx or program), **_facts(adapted, exported)}
     if as_json:
         print_json(facts)
-        return
+    else:
+        _print(facts)
+
+
+def _print(facts: Mapping[str, Any]) -> None:
+    """Values that there are; and what is not in the file."""
     print_facts((name, v) for name, v in facts.items() if v not in ("", None))
-    if exported.lacks:
-        echo(
-            f"the head alone: it takes vectors of {exported.lacks}, which is elsewhere"
-        )
+    if facts["lacks"]:
+        echo(f"the head alone: it takes vectors of {facts['lacks']}, not in the file")
 
 
 def _facts(adapted: AdaptedModel, exported: Exported) -> dict[str, Any]:

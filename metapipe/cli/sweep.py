@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SHOWN = 20
 """Trials that are listed unless more are asked for."""
 
+FORMS = ("--json", "--csv", "--latex")
 GIVEN = "metapipe.cli.sweep.given"
 """Where the words after `sweep` are kept, for workers to be started with."""
 
@@ -131,7 +132,7 @@ def run(
         tell=_tell,
         apart=(workers, _command(app, context.meta[GIVEN])) if workers > 1 else None,
     )
-    if done.report is not None and not quiet:
+    if done.report is not None and (form or not quiet):
         _print(done.report, SHOWN, form)
     context.exit(done.code)
 
@@ -188,17 +189,18 @@ def _command(app: App, given: Sequence[str]) -> list[str]:
         options += ["--plugin-path", str(path.absolute())]
     return [
         *(sys.executable, "-m", "metapipe", *options, "sweep"),
-        *_without_workers(given),
+        *_for_one(given),
         "--quiet",
     ]
 
 
-def _without_workers(given: Sequence[str]) -> Iterator[str]:
+def _for_one(given: Sequence[str]) -> Iterator[str]:
+    """Without what regards all workers: their number, and what is shown at the end."""
     words = iter(given)
     for word in words:
         if word == "--workers":
             next(words)
-        elif not word.startswith("--workers="):
+        elif word not in FORMS and not word.startswith("--workers="):
             yield word
 
 

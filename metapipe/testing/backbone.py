@@ -98,7 +98,7 @@ class BackboneContract(PluginContract):
                 "encode makes another vector than network() of the picture alone"
             )
         if isinstance(network, nn.Module):
-            assert not network.training, "network() is in training mode: call eval()"
+            assert not network.training, "network() is in training mode"
             frozen = not any(p.requires_grad for p in network.parameters())
             assert frozen, "network() has parameters that require a gradient: freeze it"
             torch.testing.assert_close(
