@@ -97,9 +97,10 @@ def is_begun(database: Database) -> bool:
     """
     if not is_there(database.engine.url):
         return False
+    theirs = _tables(database)  # first: ours come together with their version
     if _stamped(database) is not None:
         return True
-    if theirs := _tables(database):
+    if theirs:
         raise StoreError(
             f"{database.masked} is no task store of metapipe but a database of another "
             f"program, with tables {_some(theirs)}: name the store by --db"
@@ -129,9 +130,8 @@ def _require_known(found: str, database: Database) -> None:
 
 def _require_room(database: Database) -> None:
     """Refuse a database where somebody else's tables have the names of ours."""
-    if _stamped(database) is not None:
-        return
-    if theirs := _tables(database) & set(Base.metadata.tables):
+    theirs = _tables(database) & set(Base.metadata.tables)
+    if theirs and _stamped(database) is None:  # in that order, as others may begin it
         raise StoreError(
             f"{database.masked} is a database of another program, with tables "
             f"{_some(theirs)}, whose names ours would have: name another by --db"
