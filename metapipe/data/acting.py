@@ -54,16 +54,21 @@ def action_noise(arena: Arena, tasks: Sequence[Task], copies: int, name: str) ->
     return torch.from_numpy(noise).float().flatten(0, 1).transpose(0, 1).contiguous()
 
 
+def random_actions(arena: Arena, noise: Tensor) -> Tensor:
+    """Actions (n) or (n, outputs) of that noise of one step: uniform where actions are
+    discrete, standard normal else."""
+    if arena.facts.actions == "discrete":
+        return (noise * (arena.facts.outputs or 1)).long()
+    return noise
+
+
 def random_returns(arena: Arena, tasks: Sequence[Task], copies: int) -> list[float]:
     """What acting at random brings in each task's worlds, a mean over so many
-    trajectories: uniform where actions are discrete, standard normal else."""
+    trajectories."""
     noise = action_noise(arena, tasks, copies, "random")
-    facts = arena.facts
 
     def act(seen: Seen, step: int) -> tuple[Tensor, Tensor]:
-        actions = noise[step]
-        if facts.actions == "discrete":
-            actions = (actions * (facts.outputs or 1)).long()
+        actions = random_actions(arena, noise[step])
         return actions, actions.new_zeros(len(actions), 1)
 
     return mean_returns(play(arena, tasks, copies, "random", act))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..algorithm import Seen
-from ..data.acting import action_noise, play
+from ..data.acting import action_noise, play, random_actions
 from ..dataset import Arena, Dataset
 from ..episode import Task, Trajectories
 from ..errors import UnsupportedError
@@ -132,9 +132,7 @@ class ArenaContract(PluginContract):
         noise = action_noise(arena, tasks, count, "contract")
 
         def act(seen: Seen, step: int) -> tuple[Tensor, Tensor]:
-            actions = noise[step]
-            if arena.facts.actions == "discrete":
-                actions = (actions * (arena.facts.outputs or 1)).long()
+            actions = random_actions(arena, noise[step])
             return actions, torch.zeros(len(actions), 1)
 
         return play(arena, tasks, count, "contract", act)
@@ -148,9 +146,8 @@ class ArenaContract(PluginContract):
         seen = [worlds.reset(seed=[7] * count)[0]]
         theirs = isinstance(seen[0], Tensor)
         for step in range(arena.horizon):
-            actions = noise[step].expand(count, *noise.shape[2:])
-            if arena.facts.actions == "discrete":
-                actions = (actions * (arena.facts.outputs or 1)).long()
+            alike = noise[step].expand(count, *noise.shape[2:])
+            actions = random_actions(arena, alike)
             told = worlds.step(actions if theirs else actions.numpy())
             seen += [told[0], told[1]]
             if (torch.as_tensor(told[2]) + torch.as_tensor(told[3])).any():

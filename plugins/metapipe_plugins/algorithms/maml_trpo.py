@@ -27,17 +27,12 @@ from metapipe import (
     hookimpl,
 )
 from metapipe.numerics import (
-    divergence,
-    entropy,
     fisher,
     linearised,
-    mean_of,
     return_figures,
     surrogate,
 )
-from metapipe_plugins.parts.policies.policy_gradient import (
-    PolicyGradient,
-)
+from metapipe_plugins.parts.policies.policy_gradient import PolicyGradient
 from metapipe_plugins.parts.solvers.conjugate_gradients import (
     conjugate_gradients,
     dot,
@@ -126,11 +121,7 @@ class MAMLTRPO(PolicyGradient):
         adapted = self._ascend(network, params, support)
         outputs = self.said(network, adapted, drawn)
         value = -surrogate(outputs, drawn, self.worth(drawn), "ratio")
-        apart = divergence(drawn.outputs, outputs, drawn.targets)
-        apart = mean_of(apart, drawn.real)
-        uncertain = mean_of(entropy(outputs, drawn.targets), drawn.real)
-        told = {"surrogate": value, "kl": apart, "entropy": uncertain}
-        return value, {name: figure.detach() for name, figure in told.items()}
+        return value, self.told(value, outputs, drawn)
 
     def _fewer(self, episodes: Episodes) -> Episodes:
         """With the first share of each task's trajectories."""

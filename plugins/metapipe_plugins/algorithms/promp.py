@@ -29,7 +29,6 @@ from metapipe.numerics import (
     by_step,
     clipped_surrogate,
     divergence,
-    entropy,
     mean_of,
     return_figures,
 )
@@ -94,14 +93,7 @@ class ProMP(PolicyGradient):
         outputs = self.said(network, adapted, query)
         gain = clipped_surrogate(outputs, query, self.worth(query), self.clip)
         value = self.divergence * self._moved(network, params, support) - gain
-        told = {
-            "surrogate": value,
-            "kl": mean_of(
-                divergence(query.outputs, outputs, query.targets), query.real
-            ),
-            "entropy": mean_of(entropy(outputs, query.targets), query.real),
-        }
-        return value, {name: figure.detach() for name, figure in told.items()}
+        return value, self.told(value, outputs, query)
 
     def _moved(self, network: nn.Module, params: Params, support: Drawn) -> Tensor:
         """The mean over rounds of the divergence of policies from those that drew

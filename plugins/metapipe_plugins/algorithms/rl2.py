@@ -46,16 +46,6 @@ class RL2(ActorCritic):
         "the outer step is PPO's (the paper: TRPO), and the value is the same "
         "network's (the paper: another of the same shape)"
     )
-    recommended: ClassVar[dict[str, object]] = {
-        "run.model": "identity",
-        "task.shots": 0,
-        "training.tasks": 512,
-        "training.passes": 5,
-        "training.clip": 1.0,
-    }
-    recommended_with: ClassVar[dict[str, dict[str, object]]] = {
-        "bandit": {"algorithm.discount": 1.0, "algorithm.decay": 0.9},
-    }
 
     width: PositiveInt = 64
     """Numbers that are remembered: units of the GRU (the paper: 256)."""

@@ -48,16 +48,6 @@ class SNAILRL(ActorCritic):
         "the outer step is PPO's (the paper: TRPO); the value is the same stack's; the "
         "blocks are of the sizes of the paper's classifier"
     )
-    recommended: ClassVar[dict[str, object]] = {
-        "run.model": "identity",
-        "task.shots": 0,
-        "training.tasks": 512,
-        "training.passes": 5,
-        "training.clip": 1.0,
-    }
-    recommended_with: ClassVar[dict[str, dict[str, object]]] = {
-        "bandit": {"algorithm.discount": 1.0, "algorithm.decay": 0.9},
-    }
 
     embedding: PositiveInt = 32
     """Length of the vector that a step becomes."""

@@ -7,7 +7,6 @@ of one bandit, and a policy that remembers has to find the better arms in it.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -30,6 +29,7 @@ from metapipe import (
 )
 from metapipe.data import keys, normal, uniform
 from metapipe_plugins.parts.worlds.batched import BatchedWorlds, Numbers, copied
+from metapipe_plugins.parts.worlds.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -84,12 +84,9 @@ class Bandits(Arena):
     @property
     def facts(self) -> SourceFacts:
         """There is nothing to see; the fingerprint is of the distribution."""
-        text = f"bandit {self.split} {self.settings.model_dump_json()}"
-        fingerprint = hashlib.sha256(text.encode()).hexdigest()
+        found = fingerprint("bandit", self.split, self.settings)
         arms = self.settings.arms
-        return SourceFacts(
-            "control", (1,), fingerprint, outputs=arms, actions="discrete"
-        )
+        return SourceFacts("control", (1,), found, outputs=arms, actions="discrete")
 
     def worlds(self, tasks: Sequence[Task], copies: int) -> Arms:
         """Bandits with each task's means."""

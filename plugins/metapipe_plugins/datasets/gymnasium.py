@@ -7,7 +7,6 @@ Networks", ICML 2017, section 5.3.
 
 from __future__ import annotations
 
-import hashlib
 from abc import abstractmethod
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -28,6 +27,7 @@ from metapipe import (
     hookimpl,
 )
 from metapipe.data import keys, uniform
+from metapipe_plugins.parts.worlds.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from metapipe_plugins.parts.worlds.gym_worlds import Aim, Env
@@ -101,7 +101,7 @@ class Gymnasium(Dataset):
         def make(aim: Aim) -> Env:
             return gym_worlds.made(self.id, steps, self._of(aim))
 
-        print_ = _fingerprint(self, split)
+        print_ = fingerprint(type(self).__name__, split, self)
         return gym_worlds.GymArena(self.id, steps, print_, self._aims, make)
 
     def _middle(self) -> Aim:
@@ -148,7 +148,7 @@ class Walker(Dataset):
         def make(aim: Aim) -> Env:
             return gym_worlds.Forwards(gym_worlds.made(self.body, self.steps, {}), aim)
 
-        print_ = _fingerprint(self, split)
+        print_ = fingerprint(type(self).__name__, split, self)
         return gym_worlds.GymArena(
             self.body, self.steps, print_, self.aims, make, movable=True
         )
@@ -192,11 +192,6 @@ class HalfCheetahVelocity(Walker):
         low, high = self.velocity
         shares = uniform(keys(tasks), "velocity", 1)[:, 0]
         return [{"velocity": v} for v in (low + (high - low) * shares).tolist()]
-
-
-def _fingerprint(dataset: Dataset, split: Split) -> str:
-    text = f"{type(dataset).__name__} {split} {dataset.model_dump_json()}"
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @hookimpl

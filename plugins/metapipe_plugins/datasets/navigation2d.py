@@ -6,7 +6,6 @@ has a return of about -82, normal actions -72, standing still -38, the best way 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -28,6 +27,7 @@ from metapipe import (
 )
 from metapipe.data import keys, random_returns, uniform
 from metapipe_plugins.parts.worlds.batched import BatchedWorlds, Numbers, copied
+from metapipe_plugins.parts.worlds.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -91,12 +91,9 @@ class Plane(Arena):
     @property
     def facts(self) -> SourceFacts:
         """Two coordinates in, and two out; the fingerprint is of the distribution."""
-        text = f"navigation2d {self.split} {self.settings.model_dump_json()}"
         shape = (4,) if self.settings.goal_visible else (2,)
-        fingerprint = hashlib.sha256(text.encode()).hexdigest()
-        return SourceFacts(
-            "control", shape, fingerprint, outputs=2, actions="continuous"
-        )
+        found = fingerprint("navigation2d", self.split, self.settings)
+        return SourceFacts("control", shape, found, outputs=2, actions="continuous")
 
     def worlds(self, tasks: Sequence[Task], copies: int) -> Points:
         """Points at (0, 0)."""

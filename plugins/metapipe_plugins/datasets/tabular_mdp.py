@@ -7,7 +7,6 @@ inner episodes in one process, through which a policy may remember.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -29,6 +28,7 @@ from metapipe import (
 )
 from metapipe.data import keys, normal, uniform
 from metapipe_plugins.parts.worlds.batched import BatchedWorlds, Numbers, copied
+from metapipe_plugins.parts.worlds.fingerprint import fingerprint
 
 
 class TabularMDP(Dataset):
@@ -78,13 +78,12 @@ class Processes(Arena):
     def facts(self) -> SourceFacts:
         """Which state it is, as a one among zeros; the fingerprint is of the
         distribution."""
-        text = f"tabular-mdp {self.split} {self.settings.model_dump_json()}"
-        fingerprint = hashlib.sha256(text.encode()).hexdigest()
+        found = fingerprint("tabular-mdp", self.split, self.settings)
         settings = self.settings
         return SourceFacts(
             "control",
             (settings.states,),
-            fingerprint,
+            found,
             outputs=settings.actions,
             actions="discrete",
         )

@@ -48,6 +48,16 @@ class ActorCritic(Recurrent):
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({"control"})
     needs_support: ClassVar[bool] = False
+    recommended: ClassVar[dict[str, object]] = {
+        "run.model": "identity",
+        "task.shots": 0,
+        "training.tasks": 512,
+        "training.passes": 5,
+        "training.clip": 1.0,
+    }
+    recommended_with: ClassVar[dict[str, dict[str, object]]] = {
+        "bandit": {"algorithm.discount": 1.0, "algorithm.decay": 0.9},
+    }
 
     discount: Annotated[float, Field(ge=0, le=1)] = 0.99
     """What a reward is worth one step later (gamma)."""

@@ -28,7 +28,10 @@ from metapipe.numerics import (
     apply,
     at_each_step,
     by_step,
+    divergence,
+    entropy,
     inner_loop,
+    mean_of,
     policy,
     surrogate,
     worth,
@@ -110,6 +113,17 @@ class PolicyGradient(Algorithm):
             return -surrogate(outputs, drawn, worths, self.credit), {}
 
         return loss
+
+    def told(self, value: Tensor, outputs: Tensor, drawn: Trajectories) -> Metrics:
+        """Of an outer loss: its value, how far the policy went from the one that acted,
+        and how uncertain it is; without a graph."""
+        apart = divergence(drawn.outputs, outputs, drawn.targets)
+        figures = {
+            "surrogate": value,
+            "kl": mean_of(apart, drawn.real),
+            "entropy": mean_of(entropy(outputs, drawn.targets), drawn.real),
+        }
+        return {name: figure.detach() for name, figure in figures.items()}
 
     def worth(self, drawn: Trajectories) -> Tensor:
         """What each action was worth, in these terms."""
