@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from ..errors import MetapipeError
 from ..experiment.options import ALIASES, Pairs, Sections
+from ..settings import Section
 from .context import App
 
 PLUGINS = ("algorithm", "model", "dataset")
@@ -45,6 +46,18 @@ def setting_options(sections: Sections) -> Decorator:
         for section in list(sections.values())[::-1]:
             for name, field in list(section.model_fields.items())[::-1]:
                 function = _option(name, field)(function)
+        return function
+
+    return decorate
+
+
+def field_options(section: type[Section], names: Mapping[str, str]) -> Decorator:
+    """An option for each of these fields of a section, by the names that are given;
+    values arrive by those too."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for name, field in list(names.items())[::-1]:
+            function = _option(name, section.model_fields[field])(function)
         return function
 
     return decorate

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..experiment.options import TRAINING, Pairs, from_options
+from ..experiment.sweep_settings import OPTIONS, SweepSettings, taken_from
 from .context import App, pass_app
 from .forms import Form, form_options, print_rows
-from .options import set_option, setting_options
+from .options import field_options, set_option, setting_options
 from .output import echo, format_cell, print_facts, print_json
 
 if TYPE_CHECKING:
@@ -68,15 +69,7 @@ def _parsed(_: object, __: object, texts: tuple[str, ...]) -> dict[str, Any]:
     help="What to try: training.lr='{low=0.001, high=0.1, log=true}', a list such as "
     "task.tasks='[4, 8]', or auto; may be repeated.",
 )
-@click.option("--trials", type=click.INT, help="Runs in all, whoever makes them.")
-@click.option("--metric", help="The figure of validation to choose by.")
-@click.option(
-    "--sampler", type=click.Choice(["tpe", "random", "grid"]), help="Who chooses."
-)
-@click.option(
-    "--pruner", type=click.Choice(["median", "none"]), help="Which are stopped early."
-)
-@click.option("--sweep-seed", type=click.INT, help="Of the choices.")
+@field_options(SweepSettings, OPTIONS)
 @click.option(
     "--workers",
     type=click.IntRange(1),
@@ -95,11 +88,6 @@ def run(
     study: str,
     settings: Pairs,
     space: dict[str, Any],
-    trials: int | None,
-    metric: str | None,
-    sampler: str | None,
-    pruner: str | None,
-    sweep_seed: int | None,
     workers: int,
     quiet: bool,
     form: Form | None,
@@ -113,15 +101,7 @@ def run(
     from ..runs.progress import display
     from ..runs.sweep import search
 
-    named = {
-        "trials": trials,
-        "metric": metric,
-        "sampler": sampler,
-        "pruner": pruner,
-        "seed": sweep_seed,
-        "space": space or None,
-    }
-    changes = {key: value for key, value in named.items() if value is not None}
+    changes = taken_from(options) | ({"space": space} if space else {})
     context = click.get_current_context()
     done = search(
         app,

@@ -11,6 +11,15 @@ from ..errors import SettingError
 from ..settings import NonNegativeInt, PositiveInt, Section
 from .setting_errors import first_error
 
+OPTIONS: Mapping[str, str] = {
+    "trials": "trials",
+    "metric": "metric",
+    "sampler": "sampler",
+    "pruner": "pruner",
+    "sweep_seed": "seed",
+}
+"""Settings by the names of their options; `seed` is the run's."""
+
 MINIMISED = "loss"
 """How a figure ends that is the better the smaller it is."""
 
@@ -61,3 +70,9 @@ class SweepSettings(Section):
                 "begins with val_"
             )
         return metric
+
+
+def taken_from(options: dict[str, Any]) -> dict[str, Any]:
+    """The settings of the search among options that are given; they are taken out."""
+    taken = {field: options.pop(name, None) for name, field in OPTIONS.items()}
+    return {field: value for field, value in taken.items() if value is not None}

@@ -21,6 +21,7 @@ from ..experiment.options import (
     from_settings,
     hinting,
 )
+from ..experiment.sweep_settings import taken_from
 from ..store.records import EvaluationRow
 from . import comparison, requests
 from .comparison import Comparison
@@ -30,7 +31,6 @@ from .gauge import counting
 from .pipeline import Outcome
 from .progress import display
 from .removal import Removal, remove_runs
-from .study_reports import report
 from .sweep import search
 from .sweep_report import SweepReport
 from .verification import Verification
@@ -102,19 +102,19 @@ def sweep(
     a search of that name was begun with other settings, or without Optuna.
     """
     asked = [*_options(options, TRAINING, sweep), *from_settings(settings)]
-    named = {
+    given = {
         "trials": trials,
         "metric": metric,
         "sampler": sampler,
         "pruner": pruner,
-        "seed": sweep_seed,
-        "space": space,
+        "sweep_seed": sweep_seed,
     }
-    changes = {key: value for key, value in named.items() if value is not None}
+    changes = taken_from(given) | ({} if space is None else {"space": space})
     with Workspace.at(project, db, plugin_paths) as workspace:
         watching = [display] if progress else []
-        search(workspace, name, asked, changes, ARGUMENT, watching)
-        return report(name, workspace.store, workspace.url)
+        found = search(workspace, name, asked, changes, ARGUMENT, watching).report
+        assert found is not None, "it did not go to other processes"
+        return found
 
 
 @hinting

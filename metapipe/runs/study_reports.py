@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..store import TaskStore
-from .study_storage import PLAN, load, names, require_optuna, understood
+from .study_storage import PLAN, load, load_all, understood
 from .sweep_report import SweepReport, TrialRow
 
 if TYPE_CHECKING:
@@ -32,20 +32,7 @@ def report(
 ) -> SweepReport:
     """A search, as it stands, drawn into `png`. Raises NotFoundError if there is none
     of that name."""
-    study = load(name, store, url)
-    with understood(store):
-        kept = json.loads(study.user_attrs[PLAN])
-        runs = store.trials(name)
-        found = study.get_trials(deepcopy=False)
-        trials = tuple(_row(trial, runs.get(trial.number)) for trial in found)
-        importance = _importance(study, trials)
-    whole = SweepReport(
-        name=name,
-        metric=kept["metric"],
-        direction=study.direction.name.lower(),
-        trials=trials,
-        importance=importance,
-    )
+    whole = _report(load(name, store, url), store)
     if png is not None:
         from .sweep_picture import draw  # with matplotlib, for a picture only
 
@@ -55,10 +42,24 @@ def report(
 
 def reports(store: TaskStore, url: str) -> list[SweepReport]:
     """All searches of a store."""
-    require_optuna()
+    return [_report(study, store) for study in load_all(store, url)]
+
+
+def _report(study: optuna.Study, store: TaskStore) -> SweepReport:
+    name = study.study_name
     with understood(store):
-        found = names(url)
-    return [report(name, store, url) for name in found]
+        kept = json.loads(study.user_attrs[PLAN])
+        runs = store.trials(name)
+        found = study.get_trials(deepcopy=False)
+        trials = tuple(_row(trial, runs.get(trial.number)) for trial in found)
+        importance = _importance(study, trials)
+    return SweepReport(
+        name=name,
+        metric=kept["metric"],
+        direction=study.direction.name.lower(),
+        trials=trials,
+        importance=importance,
+    )
 
 
 def _row(trial: optuna.trial.FrozenTrial, run: tuple[int, str] | None) -> TrialRow:

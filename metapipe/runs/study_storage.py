@@ -52,26 +52,26 @@ def storage(url: str) -> Any:
     return RDBStorage(url, {"connect_args": options, "pool_pre_ping": True})
 
 
-def names(url: str) -> list[str]:
-    """The searches of a database, without other studies that are in it; nothing is made
-    in one that has none."""
-    library = require_optuna()
-    if not _is_begun(url):
-        return []
-    found = library.get_all_study_summaries(storage(url), include_best_trial=False)
-    return sorted(study.study_name for study in found if PLAN in study.user_attrs)
-
-
 def load(name: str, store: TaskStore, url: str) -> optuna.Study:
     """A search to look at. Raises NotFoundError with the nearest name."""
+    found = {study.study_name: study for study in load_all(store, url)}
+    if name not in found:
+        hint = did_you_mean(name, found)
+        raise NotFoundError(f"no sweep '{name}' in this store; {hint}")
+    return found[name]
+
+
+def load_all(store: TaskStore, url: str) -> list[optuna.Study]:
+    """The searches of a database by their names, without other studies that are in it;
+    nothing is made in one that has none."""
     library = require_optuna()
     with understood(store):
-        known = names(url)
-        if name not in known:
-            hint = did_you_mean(name, known)
-            raise NotFoundError(f"no sweep '{name}' in this store; {hint}")
-        study: optuna.Study = library.load_study(study_name=name, storage=storage(url))
-        return study
+        if not _is_begun(url):
+            return []
+        kept = storage(url)
+        known = library.get_all_study_summaries(kept, include_best_trial=False)
+        names = sorted(each.study_name for each in known if PLAN in each.user_attrs)
+        return [library.load_study(study_name=name, storage=kept) for name in names]
 
 
 def _is_begun(url: str) -> bool:

@@ -17,7 +17,7 @@ from ..errors import SettingError, StoreError, TrainingError, UsageError
 from ..events import RunInfo
 from ..experiment.given import COMMAND_LINE
 from ..experiment.options import Pairs
-from ..experiment.resolve import Resolved, resolve
+from ..experiment.resolve import resolve
 from ..experiment.space import places, read_space
 from ..hookspecs import hookimpl
 from ..printable import printable
@@ -82,16 +82,16 @@ def plan(
     asked: Pairs,
     changes: Mapping[str, Any],
     source: str = COMMAND_LINE,
-) -> tuple[Plan, Resolved]:
+) -> Plan:
     """What is searched: `[sweep]` of the project with `changes`, on the experiment that
     all settings together make.
 
     Raises SettingError for what cannot be searched.
     """
-    settings = workspace.project.sweep.changed(changes, source)
-    resolved = resolve(workspace.project, workspace.registry, asked, source=source)
-    experiment = resolved.experiment
-    space = read_space(settings.space, workspace.registry, experiment.chosen)
+    project, registry = workspace.project, workspace.registry
+    settings = project.sweep.changed(changes, source)
+    experiment = resolve(project, registry, asked, source=source).experiment
+    space = read_space(settings.space, registry, experiment.chosen)
     if any(name == "run.name" for name, _ in asked):
         raise SettingError(
             f"run.name is given ({source}): the runs of a sweep are called by its name "
@@ -112,7 +112,7 @@ def plan(
         for table, values in experiment.to_dict().items()
     }
     metric = settings.metric or _usual_metric(experiment.dataset)
-    return Plan(base, space, metric, settings), resolved
+    return Plan(base, space, metric, settings)
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def work(
     three failed one after the other.
     """
     name = checked_name(name)
-    planned, _ = plan(workspace, asked, changes, source)
+    planned = plan(workspace, asked, changes, source)
     study = Study.open(name, workspace.new_store, workspace.url, planned)
     worker = _Worker(workspace, study, planned, asked, source)
     ended: list[TrialEnd] = []
