@@ -21,10 +21,11 @@ from ..problem import Split
 from ..store import TaskStore
 from ..store.checkpoint_names import ENSEMBLE
 from ..store.records import EpisodeRow, EvaluationRow, RunRow
+from ..training.checkpoint import Checkpoint
 from ..training.evaluation import QueryMode, batch_size, predict
 from ..training.learner import Learner
 from ..training.rollout import draw
-from .ensembles import judged_checkpoints, judged_learner
+from .ensembles import judged_checkpoints, judged_learner, judged_rows
 from .recipes import meta_batch
 from .stored_run import encoder_of, require_same_data, stored_checkpoint
 from .unseen import FINDINGS
@@ -73,10 +74,7 @@ def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
     opened = experiment.dataset.open(cast(Split, task.split))
     known = recorded.fingerprint if recorded else row.fingerprint
     require_same_data(known, opened)
-    checkpoints = [stored_checkpoint(store, row, _which(store, row, recorded))]
-    if recorded and ENSEMBLE in recorded.settings:
-        checkpoints = list(judged_checkpoints(store, row, recorded).values())
-    learner, meta = judged_learner(experiment, checkpoints, row)
+    learner, meta = judged_learner(experiment, _judged(store, row, recorded), row)
     source = fitted(opened, learner.problem, task.dataset, encoder_of(row, registry))
     if isinstance(source, Arena):
         size = batch_size(source, task)
@@ -86,16 +84,16 @@ def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
     return _predicted(learner, meta, source, task, how)
 
 
-def _which(store: TaskStore, row: RunRow, recorded: EvaluationRow | None) -> str:
-    """The checkpoint that an evaluation judged: tests tell its hash, validations its
-    step. The best for a training episode, and if it is not kept."""
-    if recorded is None:
-        return "best"
-    for kept in store.checkpoints(row.id):
-        same_step = recorded.checkpoint is None and kept.step == recorded.step
-        if same_step or kept.sha256 == recorded.checkpoint:
-            return kept.which
-    return "best"
+def _judged(
+    store: TaskStore, row: RunRow, recorded: EvaluationRow | None
+) -> list[Checkpoint]:
+    """What an evaluation judged, if it is kept. The best for a training episode, and
+    in place of a single one that is not kept."""
+    if recorded and (
+        ENSEMBLE in recorded.settings or judged_rows(store, row, recorded)
+    ):
+        return list(judged_checkpoints(store, row, recorded).values())
+    return [stored_checkpoint(store, row, "best")]
 
 
 def _beside(
