@@ -12,6 +12,7 @@ from ..experiment.experiment import Experiment
 from ..numerics.choices import remembered
 from ..numerics.task_map import LocalTaskMap
 from ..numerics.tuning import candidates
+from ..store import TaskStore
 from ..store.records import RunRow
 from ..training.learner import Learner
 from ..training.loop import DrawBatch, TrainingState, choose_mapping
@@ -57,11 +58,16 @@ def mapping_for(
     return remembered(work, maps, choose, can)
 
 
-def mapping_of(row: RunRow, experiment: Experiment) -> LocalTaskMap | None:
-    """That of a recorded run, for an experiment that is the same work; None if it is
-    other work, or the run had not come so far."""
-    same = work_of(row.config) == work_of(experiment.to_dict())
-    return LocalTaskMap.parse(row.mapping) if row.mapping and same else None
+def mapping_of_parent(
+    row: RunRow, experiment: Experiment, store: TaskStore
+) -> LocalTaskMap | None:
+    """That of the run which a run repeats, if it is the same work; None if it is other
+    work, or that run had not come so far."""
+    if row.parent_id is None:
+        return None
+    parent = store.run(row.parent_id)
+    same = work_of(parent.config) == work_of(experiment.to_dict())
+    return LocalTaskMap.parse(parent.mapping) if parent.mapping and same else None
 
 
 def work_of(config: Any) -> dict[str, Any]:

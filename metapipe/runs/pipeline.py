@@ -26,7 +26,7 @@ from .entry import new_run
 from .examination import final_test
 from .heartbeat import heartbeat
 from .labels import UNLABELLED, Labels
-from .mapping import mapping_for, mapping_of
+from .mapping import mapping_for, mapping_of_parent
 from .patience import Patience
 from .preparation import Prepared, check_dropout, check_trainable
 from .provenance import host
@@ -269,22 +269,13 @@ def _outcome(
     )
 
 
-def _known_mapping(
-    row: RunRow, experiment: Experiment, store: TaskStore
-) -> LocalTaskMap | None:
-    """What the run that this one repeats had, if it is the same work."""
-    if row.parent_id is None:
-        return None
-    return mapping_of(store.run(row.parent_id), experiment)
-
-
 def _mapped(session: TrainingSession, row: RunRow, known: str | None) -> Learner:
     """The learner with its task map: that known of the run, or of the run it repeats,
     or the fastest."""
     learner, experiment = session.learner, session.experiment
     if known is not None:
         return replace(learner, mapping=LocalTaskMap.parse(known))
-    repeated = _known_mapping(row, experiment, session.reporter.store)
+    repeated = mapping_of_parent(row, experiment, session.reporter.store)
     best = mapping_for(experiment, learner, session.state, session.draw, repeated)
     chosen = replace(learner, mapping=best)
     require_exact(chosen, session.state, session.draw)
