@@ -11,7 +11,6 @@ import torch
 
 from ..data.names import normal_name, readable_name
 from ..data.passed_over import first_few
-from ..encoder import Encoder
 from ..episode import Samples
 from ..errors import UsageError, did_you_mean
 from ..runs.workspace import Workspace
@@ -59,16 +58,19 @@ def amend(
         raise UsageError(f"{file}: give what to --add or to --remove")
     model = load(file, workspace.registry)
     adaptable = reopened(workspace.registry, model)
+    encoder = adaptable.require_encoder()
     support = _without(_kept(model, file), amendment.remove, file)
     query = None
     if amendment.add is not None:
-        new = _read(amendment.add, adaptable.encoder, amendment.unreadable)
+        new = read_examples(
+            amendment.add, encoder, "classification", None, amendment.unreadable
+        )
         support = each_once(_together(support, new))
     require_ways(support, file)
     if amendment.query is not None:
         query = read_examples(
             amendment.query,
-            adaptable.require_encoder(),
+            encoder,
             "classification",
             support.classes,
             amendment.unreadable,
@@ -104,10 +106,6 @@ def _kept(model: AdaptedModel, file: Path) -> Examples:
     samples = Samples(model.support.inputs.cpu(), labels.cpu())
     names = tuple(item.name for item in model.items)
     return Examples(samples, model.classes, names, model.items)
-
-
-def _read(root: Path, encoder: Encoder, unreadable: Unreadable) -> Examples:
-    return read_examples(root, encoder, "classification", None, unreadable)
 
 
 def _without(examples: Examples, names: Sequence[str], file: Path) -> Examples:
