@@ -8,7 +8,7 @@ scales. In these layers torch normalises, and the scale is outside of its call.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -80,6 +80,35 @@ class BatchNorm(_BatchNorm):
         each = (-1,) + (1,) * (inputs.ndim - 2)
         found = self._normalised(inputs)
         return torch.addcmul(self.bias.view(each), found, self.weight.view(each))
+
+    def normalise(
+        self, values: Tensor, moments: Callable[[], tuple[Tensor, Tensor]], count: int
+    ) -> Tensor:
+        """`forward` of a part of the maps, (n, channels, *size), such as what is left
+        after pooling, where a quicker way than through all of them leads to their
+        `moments`: mean and variance, (channels,) each, of `count` values."""
+        if (noted := _seen.get()) is not None:
+            noted[self] = moments()
+            return self._by(values, *noted[self])
+        if self.mean is not None and self.var is not None:
+            return self._by(values, self.mean, self.var)
+        if self.running_mean is None or self.running_var is None:
+            return self._by(values, *moments())
+        if not self.training:
+            return self._by(values, self.running_mean, self.running_var)
+        mean, var = moments()
+        self._move(mean.detach(), var.detach() * (count / (count - 1)))
+        return self._by(values, mean, var)
+
+    @torch.no_grad()
+    def _move(self, mean: Tensor, var: Tensor) -> None:
+        """The buffers towards these."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        self.num_batches_tracked.add_(1)
+        self.running_mean.lerp_(mean, self.momentum or 0.0)
+        self.running_var.lerp_(var, self.momentum or 0.0)
 
     def _by(self, inputs: Tensor, mean: Tensor, var: Tensor) -> Tensor:
         """Normalised by this mean and variance; torch's own call takes both for

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from metapipe import Model, Register, Statistics, UnsupportedError, hookimpl
 from metapipe.numerics import BatchNorm, GroupNorm
+from metapipe_plugins.parts.networks.first_block import FirstBlock
 
 GROUP = 8
 """Channels normalised together."""
@@ -125,13 +126,20 @@ class Conv4(Model):
             nn.init.xavier_uniform_(conv.weight)
         elif self.initial == "he":
             nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
-        layers = OrderedDict[str, nn.Module](conv=conv, layout=ChannelsLast())
-        if self.normalise:
-            layers["norm"] = self._norm(outside, statistics)
-        layers["relu"] = nn.ReLU()
-        if self.pooling == "max":
-            layers["pool"] = nn.MaxPool2d(2, ceil_mode=self.ceil)
-        return nn.Sequential(layers)
+        norm = self._norm(outside, statistics) if self.normalise else nn.Identity()
+        layout, relu = ChannelsLast(), nn.ReLU()
+        if self.pooling == "stride":
+            layers = OrderedDict[str, nn.Module](conv=conv, layout=layout, norm=norm)
+            return nn.Sequential(layers | {"relu": relu})
+        pool = nn.MaxPool2d(2, ceil_mode=self.ceil)
+        if FirstBlock.pays(conv) and isinstance(norm, BatchNorm):
+            return FirstBlock(conv, norm, pool, relu)
+        # ReLU of what is left after pooling: the same, and a quarter of the work.
+        return nn.Sequential(
+            OrderedDict[str, nn.Module](
+                conv=conv, layout=layout, norm=norm, pool=pool, relu=relu
+            )
+        )
 
     def _norm(self, channels: int, statistics: Statistics) -> nn.Module:
         if self.norm == "batch":

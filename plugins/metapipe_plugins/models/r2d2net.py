@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from metapipe import DropShare, Model, Register, Statistics, UnsupportedError, hookimpl
 from metapipe.numerics import BatchNorm
+from metapipe_plugins.parts.networks.first_block import FirstBlock
 
 SLOPE = 0.1
 """Of LeakyReLU below zero."""
@@ -104,14 +105,14 @@ class TwoMaps(nn.Module):
 
 def _block(
     inside: int, outside: int, stride: int, dropout: float, statistics: Statistics
-) -> nn.Sequential:
-    layers = OrderedDict[str, nn.Module](
-        conv=nn.Conv2d(inside, outside, 3, padding=1, bias=False),
-        norm=BatchNorm(outside, statistics),
-        pool=nn.MaxPool2d(2, stride=stride),
-        relu=nn.LeakyReLU(SLOPE),
-    )
-    if statistics == "running" and dropout:
+) -> nn.Module:
+    conv = nn.Conv2d(inside, outside, 3, padding=1, bias=False)
+    norm = BatchNorm(outside, statistics)
+    pool, relu = nn.MaxPool2d(2, stride=stride), nn.LeakyReLU(SLOPE)
+    if FirstBlock.pays(conv) and not dropout:
+        return FirstBlock(conv, norm, pool, relu)
+    layers = OrderedDict[str, nn.Module](conv=conv, norm=norm, pool=pool, relu=relu)
+    if dropout:
         layers["dropout"] = nn.Dropout(dropout)
     return nn.Sequential(layers)
 
