@@ -49,7 +49,7 @@ from .policy import (
     log_prob,
     policy,
 )
-from .precision import Precision, computing_in
+from .precision import Precision, computing_in, exactly
 from .returns import return_figures
 from .steps import query_step
 from .support_statistics import require_own_layers, support_statistics
@@ -82,6 +82,7 @@ __all__ = [
     "divergence",
     "embed",
     "entropy",
+    "exactly",
     "fisher",
     "gradient",
     "head_step",

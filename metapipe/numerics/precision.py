@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor
 
 Precision = Literal["float32", "bfloat16"]
+
+Result = TypeVar("Result")
 
 _precision: ContextVar[Precision] = ContextVar("precision", default="float32")
 
@@ -41,3 +43,12 @@ def call(function: Callable[[], Tensor], device: str) -> Tensor:
         return function()
     with torch.autocast(device, dtype=torch.bfloat16):
         return function().float()
+
+
+def exactly(function: Callable[[], Result], device: str) -> Result:
+    """What `function` returns, computed in float32 inside a network too: for sums that
+    fewer digits would spoil, such as variances."""
+    if precision_here() == "float32":
+        return function()
+    with torch.autocast(device, enabled=False):
+        return function()

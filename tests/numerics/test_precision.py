@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from metapipe import Meta, Problem, UnsupportedError
-from metapipe.numerics import LocalTaskMap, apply, computing_in
+from metapipe.numerics import LocalTaskMap, apply, computing_in, exactly
 from metapipe.settings import TrainingSettings
 from metapipe.testing import TinyModel, blobs
 from metapipe.training.exactness import require_exact
@@ -66,6 +66,24 @@ def test_outputs_are_float32_again_and_outside_nothing_is_cast() -> None:
     )
     assert torch.equal(cast, wanted.float())
     assert torch.equal(apply(network, meta.params, inputs), exact)
+
+
+def test_a_layer_may_compute_a_part_exactly() -> None:
+    torch.manual_seed(0)
+    inputs, types = torch.rand(4, 6), []
+
+    class Layer(torch.nn.Linear):
+        def forward(self, inputs):
+            product = exactly(lambda: inputs @ self.weight.T, "cpu")
+            types.append((product.dtype, (inputs @ self.weight.T).dtype))
+            return product
+
+    layer = Layer(6, 3)
+    for precision in ("float32", "bfloat16"):
+        with computing_in(precision):
+            found = apply(layer, dict(layer.named_parameters()), inputs)
+        torch.testing.assert_close(found, inputs @ layer.weight.T)
+    assert types == [2 * (torch.float32,), (torch.float32, torch.bfloat16)]
 
 
 def test_it_has_to_earn_it() -> None:

@@ -9,11 +9,13 @@ of its scale, so what pooling drops need not be normalised. Exact, in all deriva
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from metapipe.numerics import BatchNorm
+from metapipe.numerics import BatchNorm, exactly
 
 
 class FirstBlock(nn.Module):
@@ -38,10 +40,11 @@ class FirstBlock(nn.Module):
         signs = self._signs()
         maps = (patches @ (kernel * signs)).permute(0, 3, 1, 2)
         largest = self.pool(maps) * signs.view(-1, 1, 1)
+        moments = partial(_moments, patches.flatten(0, 2), kernel)
         found = self.norm.normalise(
             largest,
-            lambda: _moments(patches.flatten(0, 2), kernel),
-            patches.shape[:3].numel(),
+            lambda: exactly(moments, images.device.type),
+            count=patches.shape[:3].numel(),
         )
         activated: Tensor = self.relu(found)
         return activated
@@ -70,8 +73,7 @@ def _patches(images: Tensor) -> Tensor:
 
 def _moments(patches: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance, (width,) each, of `patches @ kernel`, which is (m, width)."""
-    with torch.autocast(patches.device.type, enabled=False):
-        mean = patches.mean(0)
-        centred = patches - mean
-        covariance = centred.T @ centred / len(patches)
-        return mean @ kernel, (kernel * (covariance @ kernel)).sum(0)
+    mean = patches.mean(0)
+    centred = patches - mean
+    covariance = centred.T @ centred / len(patches)
+    return mean @ kernel, (kernel * (covariance @ kernel)).sum(0)
