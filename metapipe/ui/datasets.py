@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +23,6 @@ SHAPE = {"ways": 5, "shots": 1, "queries": 5, "seed": 0}
 """Of a sample episode, if the address has no others."""
 
 MOST = {"ways": 20, "shots": 20, "queries": 20, "seed": 2**31 - 1}
-OPENING = threading.Lock()
-"""One data set is opened at a time: each may fill the memory."""
 
 
 def show_datasets(request: Request) -> Response:
@@ -33,43 +31,47 @@ def show_datasets(request: Request) -> Response:
     return page(request, "datasets.html", table=table)
 
 
-def show_dataset(request: Request) -> Response:
+async def show_dataset(request: Request) -> Response:
     """What is in the splits of one, opened with the settings of the project."""
+    name, shape = _name(request), _shape(request)
+    site = site_of(request)
+    return await site.in_turn(request, lambda: _dataset(request, name, shape))
+
+
+async def show_samples(request: Request) -> Response:
+    """Sample episodes of the training split, as a picture."""
+    name, shape = _name(request), _shape(request)
+    site = site_of(request)
+    return await site.in_turn(
+        request, lambda: drawn(lambda: _samples(site, name, shape))
+    )
+
+
+def _dataset(request: Request, name: str, shape: Mapping[str, int]) -> Response:
     from ..runs.dataset_report import report  # with torch
 
-    site, name = site_of(request), _name(request)
-    with OPENING:
-        found = report(site.loaded, name, [])
-        splits = split_table(found.sources)
-        line = shared_line(found.shared, found.sources)
-        classes = {split: _classes(s) for split, s in found.sources.items()}
-        pictured = all(len(s.facts.shape) == 3 for s in found.sources.values())
+    found = report(site_of(request).loaded, name, [])
+    classes = {split: _classes(s) for split, s in found.sources.items()}
+    images = all(len(s.facts.shape) == 3 for s in found.sources.values())
     return page(
         request,
         "dataset.html",
         name=name,
-        splits=splits,
-        line=line,
+        splits=split_table(found.sources),
+        line=shared_line(found.shared, found.sources),
         shared=[" = ".join(members) for members in found.shared[:SHOWN]],
         settings=list(found.settings.items()),
         classes={split: named for split, named in classes.items() if named},
-        pictured=pictured and any(classes.values()),
-        shape=_shape(request),
+        pictured=images and any(classes.values()),
+        shape=shape,
     )
 
 
-def show_samples(request: Request) -> Response:
-    """Sample episodes of the training split, as a picture."""
-    name, shape = _name(request), _shape(request)
-    return drawn(lambda: _samples(site_of(request), name, shape))
-
-
-def _samples(site: Site, name: str, shape: dict[str, int]) -> bytes:
+def _samples(site: Site, name: str, shape: Mapping[str, int]) -> bytes:
     def draw(path: Path) -> None:
         from ..runs.dataset_report import Pictured, report
 
-        with OPENING:
-            report(site.loaded, name, [], Pictured(path, **shape))
+        report(site.loaded, name, [], Pictured(path, **shape))
 
     return site.pictures.of((name, *shape.values()), draw)
 

@@ -67,9 +67,10 @@ def show_episode(request: Request) -> Response:
     )
 
 
-def show_picture(request: Request) -> Response:
+async def show_picture(request: Request) -> Response:
     """The episode drawn again: support, queries, predictions."""
-    return drawn(lambda: _picture(site_of(request), request.path_params["episode"]))
+    site, episode = site_of(request), request.path_params["episode"]
+    return await site.in_turn(request, lambda: drawn(lambda: _picture(site, episode)))
 
 
 def _picture(site: Site, episode_id: int) -> bytes:

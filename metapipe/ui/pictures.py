@@ -1,8 +1,8 @@
-"""Pictures that take a while: drawn one after the other, and kept."""
+"""Pictures that take a while to draw, and are kept."""
 
 from __future__ import annotations
 
-import threading
+import io
 from collections.abc import Callable, Hashable
 from html import escape
 from pathlib import Path
@@ -19,35 +19,43 @@ LINE = 72
 
 
 class Pictures:
-    """Those drawn last. Threads share it; a picture takes a processor, so one at a
-    time is drawn."""
+    """Those drawn last."""
 
     def __init__(self) -> None:
-        self._turn = threading.Lock()
         self._kept: dict[Hashable, bytes] = {}
 
     def of(self, key: Hashable, draw: Callable[[Path], None]) -> bytes:
-        """The PNG of that key, which `draw` writes if it is not kept."""
-        with self._turn:
-            if key not in self._kept:
-                with TemporaryDirectory() as folder:
-                    path = Path(folder, "picture.png")
-                    draw(path)
-                    png = path.read_bytes()
-                while len(self._kept) >= KEPT:
-                    del self._kept[next(iter(self._kept))]
-                self._kept[key] = png
-            return self._kept[key]
+        """The picture of that key, as WebP, which `draw` writes as PNG if it is not
+        kept."""
+        if key not in self._kept:
+            with TemporaryDirectory() as folder:
+                path = Path(folder, "picture.png")
+                draw(path)
+                picture = _small(path)
+            while len(self._kept) >= KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[key] = picture
+        return self._kept[key]
 
 
 def drawn(draw: Callable[[], bytes]) -> Response:
-    """A PNG; where there can be none, a picture of the line that says why, which a
+    """A picture; where there can be none, a picture of the line that says why, which a
     browser shows in its place."""
     try:
-        return Response(draw(), media_type="image/png")
+        return Response(draw(), media_type="image/webp")
     except Exception as error:  # of a plugin, too
         text = _written(line_of(error))
         return Response(text, status_of(error), media_type="image/svg+xml")
+
+
+def _small(path: Path) -> bytes:
+    """A fifth of the bytes of a PNG, for phones and for many on a page."""
+    from PIL import Image
+
+    made = io.BytesIO()
+    with Image.open(path) as image:
+        image.convert("RGB").save(made, "webp", quality=80)
+    return made.getvalue()
 
 
 def _written(line: str) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
+from starlette.responses import Response
 
 from ..errors import StoreError
 from ..store import mask
@@ -28,6 +31,7 @@ class Site:
         self.workspace = workspace
         self.allowed = frozenset(allowed)
         self._plugins = threading.RLock()
+        self._turn = asyncio.Lock()
         self.pictures = Pictures()
         self._begun = False
         with self.store():  # a store that cannot be read is told of before the start
@@ -68,6 +72,14 @@ class Site:
         """What plugins tell of themselves; none is imported."""
         with self._plugins:
             return self.workspace.catalogue
+
+    async def in_turn(self, request: Request, work: Callable[[], Response]) -> Response:
+        """What takes a processor and some memory: one after another, in a thread, so
+        that nobody who only looks waits; not for a browser that has gone on."""
+        async with self._turn:
+            if await request.is_disconnected():
+                return Response(status_code=499)
+            return await run_in_threadpool(work)
 
     def require(self, permission: Permission) -> None:
         """Raise ForbiddenError if that was not allowed."""
