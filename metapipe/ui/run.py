@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from ..facts.episodes import episode_table
 from ..facts.run import checkpoint_table, evaluation_table, facts, pruning_table
+from ..runs.removal import remove_runs
 from ..store import TaskStore
 from ..store.records import EvaluationRow, RunRow
 from .curves import (
@@ -75,4 +76,16 @@ def _settings(row: RunRow) -> list[tuple[str, list[tuple[str, Any, str]]]]:
     ]
 
 
-ROUTES = [Route("/runs/{run}", show_run)]
+def delete_run(request: Request) -> Response:
+    """Remove a run with its files, if that is allowed; then the list."""
+    site = site_of(request)
+    site.require("delete")
+    with site.store() as store:
+        remove_runs(store, [request.path_params["run"]])
+    return RedirectResponse("/runs", 303)
+
+
+ROUTES = [
+    Route("/runs/{run}", show_run),
+    Route("/runs/{run}/delete", delete_run, methods=["POST"]),
+]
