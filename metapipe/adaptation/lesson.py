@@ -33,7 +33,8 @@ from .seen_picture import seen_picture
 
 MOST_CLASSES = 50
 MOST_EXAMPLES = 500
-"""In one lesson."""
+MOST_BYTES = 64 * 2**20
+"""Of classes, examples and inputs in one lesson."""
 
 LONGEST = 60
 """Letters of a name."""
@@ -185,9 +186,10 @@ class Lesson:
         """
         self._require_learning()
         self._require_class(label)
-        if len(self.examples) >= MOST_EXAMPLES:
-            raise UsageError(f"{MOST_EXAMPLES} examples are the most: take some away")
         made = self._encoder.encode([content])[0]
+        most = min(MOST_EXAMPLES, MOST_BYTES // made.nbytes)
+        if len(self.examples) >= most:
+            raise UsageError(f"{most} examples are the most: take some away")
         if (known := self._known(content, made)) is not None:
             other = self.examples[known].label
             if other != label:
@@ -196,7 +198,7 @@ class Lesson:
                 )
             return known
         item = Item(_shown(name), sha256(content).hexdigest())
-        seen = seen_picture(self._encoder, content)
+        seen = self.seen(content)
         self._changed()
         number = self._next()
         self.examples[number] = Example(label, item, made, seen)
@@ -229,6 +231,11 @@ class Lesson:
         model = self.model
         inputs = self._encoder.encode(contents)
         return list(classified(model, inputs, model.outputs(inputs)))
+
+    def seen(self, content: bytes) -> bytes | None:
+        """How the picture in a file reaches the network, as a PNG; None where that is
+        not known."""
+        return seen_picture(self._encoder, content)
 
     def kept(self, workspace: Workspace, path: Path) -> Adaptation:
         """Write what was learned to a file, and keep it in the store, as `metapipe

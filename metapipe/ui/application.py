@@ -12,9 +12,10 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from . import runs
+from . import runs, try_it
 from .faults import Faults
 from .guard import Guard, SafeHeaders
+from .lessons import Lessons
 from .site import Site
 
 STATIC = Path(__file__).parent / "static"
@@ -28,6 +29,7 @@ def application(site: Site, token: str | None = None) -> Starlette:
         routes=[
             Route("/", _first),
             *runs.ROUTES,
+            *try_it.ROUTES,
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         middleware=[
@@ -39,6 +41,7 @@ def application(site: Site, token: str | None = None) -> Starlette:
         max_body_size=LARGEST,
     )
     app.state.site = site
+    app.state.lessons = Lessons()
     return app
 
 

@@ -16,7 +16,7 @@ from ..printable import printable
 from ..version import __version__
 from .site import site_of
 
-NAVIGATION = (("Runs", "/runs"),)
+NAVIGATION = (("Runs", "/runs"), ("Try it", "/try"))
 """What stands at the top of every page."""
 
 
