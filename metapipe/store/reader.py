@@ -139,10 +139,13 @@ class StoreReader:
         with self._database.reading() as session, query.understood(where):
             return groups(session, asked, sort, Page(limit, offset))
 
-    def metrics(self, run_id: int, name: str | None = None) -> list[MetricRow]:
-        """Figures by step, of one name or all."""
+    def metrics(
+        self, run_id: int, name: str | None = None, *, most: int | None = None
+    ) -> list[MetricRow]:
+        """Figures by step, of one name or all; of each name at most so many, if that is
+        given: then each is the mean of a stretch of steps, and has the last of them."""
         with self._database.reading() as session:
-            return query.metrics(session, run_id, name)
+            return query.metrics(session, run_id, name, most)
 
     def evaluations(self, run_id: int) -> list[EvaluationRow]:
         """All evaluations of a run, oldest first."""

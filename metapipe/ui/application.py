@@ -12,12 +12,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from . import runs, try_it
+from . import compare, datasets, episodes, plugins, run, runs, try_it
 from .faults import Faults
 from .guard import Guard, SafeHeaders
 from .lessons import Lessons
 from .site import Site
 
+PAGES = (runs, run, episodes, compare, datasets, plugins, try_it)
 STATIC = Path(__file__).parent / "static"
 LARGEST = 16 * 2**20
 """Bytes of a request: more is refused unread."""
@@ -28,8 +29,7 @@ def application(site: Site, token: str | None = None) -> Starlette:
     app = Starlette(
         routes=[
             Route("/", _first),
-            *runs.ROUTES,
-            *try_it.ROUTES,
+            *(route for each in PAGES for route in each.ROUTES),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         middleware=[

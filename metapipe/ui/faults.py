@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
 from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
@@ -11,24 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..errors import (
-    MetapipeError,
-    NotFoundError,
-    StoreError,
-    UnknownNameError,
-    UsageError,
-)
 from .page import page
-from .permission import ForbiddenError
-
-STATUS: dict[type[Exception], int] = {
-    NotFoundError: 404,
-    UnknownNameError: 404,
-    ForbiddenError: 403,
-    UsageError: 400,
-    StoreError: 503,
-}
-"""Of the first that an error is one of; others are ours, 500."""
+from .status import line_of, status_of
 
 TITLES = {
     400: "That cannot be asked",
@@ -38,7 +20,6 @@ TITLES = {
     405: "That cannot be asked",
     503: "The store cannot be used",
 }
-logger = logging.getLogger("metapipe")
 
 
 @dataclass(frozen=True)
@@ -74,18 +55,3 @@ def fault_page(request: Request, error: Exception) -> Response:
         status, line = status_of(error), line_of(error)
     title = TITLES.get(status, "That failed")
     return page(request, "fault.html", status, title=title, line=line)
-
-
-def status_of(error: Exception) -> int:
-    """The HTTP status of an error."""
-    return next((s for cls, s in STATUS.items() if isinstance(error, cls)), 500)
-
-
-def line_of(error: Exception) -> str:
-    """An error in one line."""
-    if isinstance(error, MetapipeError):
-        return str(error)
-    if os.environ.get("METAPIPE_DEBUG"):
-        logger.error("an error of metapipe's own", exc_info=error)
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text} (METAPIPE_DEBUG=1 shows where)"

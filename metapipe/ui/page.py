@@ -11,12 +11,19 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from ..errors import UsageError
 from ..facts.cells import format_cell
 from ..printable import printable
 from ..version import __version__
 from .site import site_of
 
-NAVIGATION = (("Runs", "/runs"), ("Try it", "/try"))
+NAVIGATION = (
+    ("Runs", "/runs"),
+    ("Compare", "/compare"),
+    ("Data sets", "/datasets"),
+    ("Plugins", "/plugins"),
+    ("Try it", "/try"),
+)
 """What stands at the top of every page."""
 
 
@@ -36,6 +43,20 @@ def page(
     return HTMLResponse(text, status)
 
 
+def whole_number(name: str, text: str, *, least: int = 1) -> int:
+    """A number of an address. Raises UsageError."""
+    if not (
+        text.isascii() and text.isdecimal() and len(text) < 19 and int(text) >= least
+    ):
+        raise UsageError(f"{name} '{text[:20]}': a number from {least} on is wanted")
+    return int(text)
+
+
+def lines(text: str) -> Markup:
+    """Text of several lines, each fit to be read."""
+    return Markup("\n").join(printable(line) for line in text.splitlines())
+
+
 @cache
 def templates() -> Environment:
     """Those of this room. Whatever is put into one is escaped, and fit to be read."""
@@ -47,7 +68,7 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(cell=format_cell, query=_query)
+    environment.filters.update(cell=format_cell, lines=lines, query=_query)
     return environment
 
 

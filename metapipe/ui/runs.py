@@ -14,9 +14,9 @@ from ..facts.cells import Table
 from ..facts.groups import ABOUT, as_texts
 from ..facts.runs import run_table, with_words
 from ..store import TaskStore
-from .faults import line_of, status_of
-from .page import page
+from .page import page, whole_number
 from .site import site_of
+from .status import line_of, status_of
 
 ROWS = 50
 """Of a page."""
@@ -41,10 +41,7 @@ class Asked:
         given = request.query_params
         names = [field.name for field in fields(cls) if field.name != "page"]
         words = {name: given.get(name, "").strip() for name in names}
-        number = given.get("page", "1")
-        if not (number.isdecimal() and 0 < len(number) < 10 and int(number)):
-            raise UsageError(f"page '{number[:20]}': a number from 1 on is wanted")
-        return cls(**words, page=int(number))
+        return cls(**words, page=whole_number("page", given.get("page", "1")))
 
     @property
     def offset(self) -> int:

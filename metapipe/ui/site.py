@@ -12,6 +12,7 @@ from starlette.requests import Request
 from ..errors import StoreError
 from ..store import mask
 from .permission import ForbiddenError, Permission
+from .pictures import Pictures
 
 if TYPE_CHECKING:
     from ..experiment.catalogue import Catalogue
@@ -27,6 +28,7 @@ class Site:
         self.workspace = workspace
         self.allowed = frozenset(allowed)
         self._plugins = threading.RLock()
+        self.pictures = Pictures()
         self._begun = False
         with self.store():  # a store that cannot be read is told of before the start
             pass
@@ -53,6 +55,13 @@ class Site:
         """All plugins, imported when they are first needed."""
         with self._plugins:
             return self.workspace.registry
+
+    @property
+    def loaded(self) -> Workspace:
+        """The workspace with its plugins, for what takes both from there."""
+        with self._plugins:
+            self.workspace.registry  # noqa: B018  # kept there
+            return self.workspace
 
     @property
     def catalogue(self) -> Catalogue:
