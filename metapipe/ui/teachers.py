@@ -45,6 +45,10 @@ class Teacher:
         words = {"model": "adapted model"}
         return f"{words.get(self.kind, self.kind)} {self.name}"
 
+    def is_like(self, other: Teacher | None) -> bool:
+        """Whether both are the same one."""
+        return other is not None and (self.kind, self.name) == (other.kind, other.name)
+
 
 def asked(given: Mapping[str, str]) -> Teacher | None:
     """The one that an address asks for. Raises UsageError for several."""

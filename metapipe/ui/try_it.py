@@ -28,6 +28,11 @@ FILES = 100
 
 FIELDS = 4
 
+UNSURE = (
+    "How sure that is nobody knows, of one example a class: give two or more of each."
+)
+"""Beside shares that are no confidences."""
+
 Act = Callable[["Visit"], dict[str, Any]]
 
 
@@ -57,16 +62,12 @@ class Visit:
 
 def show_choice(request: Request) -> Response:
     """What can be tried; and a sheet to draw on, once it is chosen."""
-    chosen = asked(request.query_params)
-    site = site_of(request)
+    chosen, site = asked(request.query_params), site_of(request)
     may = "adapt" in site.allowed
-    return page(
-        request,
-        "try.html",
-        chosen=chosen,
-        may=may,
-        offered=teachers(site),
-    )
+    offered = teachers(site) if may else {}
+    known = [each for several in offered.values() for each in several]
+    told = next((each.text for each in known if each.is_like(chosen)), "")
+    return page(request, "try.html", chosen=chosen, told=told, may=may, offered=offered)
 
 
 async def begin(request: Request) -> Response:
@@ -149,7 +150,7 @@ def answer(visit: Visit) -> dict[str, Any]:
     rows = lesson.say([content for _, content in visit.pictures])
     trust = lesson.model.trust
     return {
-        "expected": None if trust is None else _line(expectation(trust.estimate)),
+        "expected": UNSURE if trust is None else _line(expectation(trust.estimate)),
         "answers": [
             {
                 "name": name,
