@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -72,8 +72,8 @@ def show_choice(request: Request) -> Response:
 
 async def begin(request: Request) -> Response:
     """A new lesson."""
-    form = await _form(request)
-    given = {kind: str(form.get(kind, "")) for kind in get_args(Kind)}
+    async with request.form(max_files=0, max_fields=FIELDS) as form:
+        given = {kind: str(form.get(kind, "")) for kind in get_args(Kind)}
     teacher = asked(given)
     if teacher is None:
         raise UsageError("choose a run, a model or a backbone")
@@ -201,13 +201,14 @@ def _within(act: Act) -> Callable[[Request], Awaitable[Response]]:
     """An act of a visitor, and what the lesson is then."""
 
     async def respond(request: Request) -> Response:
-        form = await _form(request)
-        given = {name: value for name, value in form.items() if isinstance(value, str)}
-        pictures = [
-            (each.filename or "picture", await each.read())
-            for each in form.getlist("picture")
-            if isinstance(each, UploadFile)
-        ]
+        async with request.form(max_files=FILES, max_fields=FIELDS) as form:
+            pairs = form.multi_items()
+            given = {name: value for name, value in pairs if isinstance(value, str)}
+            pictures = [
+                (each.filename or "picture", await each.read())
+                for name, each in pairs
+                if name == "picture" and isinstance(each, UploadFile)
+            ]
         return await run_in_threadpool(_done, act, request, given, pictures)
 
     return respond
@@ -222,13 +223,6 @@ def _done(
         lesson = lessons.of(key)
         found = act(Visit(request, key, lesson, given, pictures))
         return JSONResponse({**_state(key, lesson), **found})
-
-
-async def _form(request: Request) -> FormData:
-    """Of a request that has one, within bounds."""
-    if request.method in ("GET", "DELETE"):
-        return FormData()
-    return await request.form(max_files=FILES, max_fields=FIELDS)
 
 
 def _lessons(request: Request) -> Lessons:

@@ -61,11 +61,14 @@ async function begin() {
 /** What is on the sheet, or what these files are. */
 async function ask(files = null) {
   const mine = ++asking;
+  $("answer").setAttribute("aria-busy", "true");
   const nothing = !files && sheet.empty;
   if (!lesson || lesson.lacks || nothing) return say(lesson?.lacks ?? "draw something");
   const pictures = files ?? [await sheet.content()];
   const found = await attempt(() => request("POST", `/${lesson.key}/answers`, { picture: pictures }));
-  if (found && mine === asking) answer(found);
+  if (mine !== asking) return;
+  if (found) answer(found);
+  else say("no answer");
 }
 
 function say(text) {
@@ -74,6 +77,7 @@ function say(text) {
   line.textContent = text;
   $("answer").replaceChildren(line);
   weigh({});
+  $("answer").removeAttribute("aria-busy");
 }
 
 function answer({ answers, expected }) {
@@ -81,6 +85,7 @@ function answer({ answers, expected }) {
   $("answer").replaceChildren(...answers.map((each) => said(each, one ? "" : `${each.name}: `)));
   $("expected").textContent = expected ?? "";
   weigh(one ? answers[0].probabilities : {});
+  $("answer").removeAttribute("aria-busy");
 }
 
 function said({ verdict, strange, seen }, name) {
