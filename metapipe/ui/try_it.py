@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -14,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ..adaptation.verdict import expectation, is_strange, verdict
-from ..errors import NotFoundError, UsageError
+from ..errors import DataError, NotFoundError, UsageError
 from .lessons import Lessons
 from .page import page
 from .site import site_of
@@ -132,7 +133,8 @@ def drop_class(visit: Visit) -> dict[str, Any]:
 def give(visit: Visit) -> dict[str, Any]:
     """Examples of a class."""
     for name, content in visit.pictures:
-        visit.lesson.give(visit.number("class"), content, name)
+        with _readable(name):
+            visit.lesson.give(visit.number("class"), content, name)
     return {}
 
 
@@ -147,7 +149,10 @@ def answer(visit: Visit) -> dict[str, Any]:
     if not visit.pictures:
         raise UsageError("draw something, or choose a picture")
     lesson = visit.lesson
-    rows = lesson.say([content for _, content in visit.pictures])
+    rows = []
+    for name, content in visit.pictures:
+        with _readable(name):
+            rows += lesson.say([content])
     trust = lesson.model.trust
     return {
         "expected": UNSURE if trust is None else _line(expectation(trust.estimate)),
@@ -163,6 +168,17 @@ def answer(visit: Visit) -> dict[str, Any]:
             for (name, content), row in zip(visit.pictures, rows, strict=True)
         ],
     }
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """A picture that cannot be read is its visitor's fault."""
+    from ..adaptation.task_files import named_reason
+
+    try:
+        yield
+    except DataError as error:
+        raise UsageError(named_reason(error, name)) from error
 
 
 def _line(text: str) -> str:

@@ -39,7 +39,10 @@ async function attempt(act) {
 /** Does something to the lesson, shows it, and asks again about what is on the sheet. */
 async function change(method, path, fields) {
   const found = await attempt(() => request(method, `/${lesson.key}${path}`, fields));
-  if (!found) return null;
+  if (!found) {
+    await request("GET", `/${lesson.key}`).then(show, () => {}); // a part may be done
+    return null;
+  }
   show(found);
   await ask();
   return found;
