@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
@@ -15,13 +16,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ..adaptation.verdict import expectation, is_strange, verdict
-from ..errors import DataError, NotFoundError, UsageError
+from ..errors import DataError, MetapipeError, NotFoundError, UsageError
 from .lessons import Lessons
 from .page import page
 from .site import site_of
 from .teachers import Kind, Teacher, asked, lesson_of, teachers
 
 if TYPE_CHECKING:
+    from ..adaptation.estimate import Estimate
     from ..adaptation.lesson import Lesson
 
 FILES = 100
@@ -155,11 +157,11 @@ def answer(visit: Visit) -> dict[str, Any]:
             rows += lesson.say([content])
     trust = lesson.model.trust
     return {
-        "expected": UNSURE if trust is None else _line(expectation(trust.estimate)),
+        "expected": UNSURE if trust is None else _expected(trust.estimate),
         "answers": [
             {
                 "name": name,
-                "verdict": _line(verdict(row)),
+                "verdict": _said(row),
                 "strange": is_strange(row),
                 "calibrated": row["calibrated"],
                 "probabilities": row["probabilities"],
@@ -181,9 +183,13 @@ def _readable(name: str) -> Iterator[None]:
         raise UsageError(named_reason(error, name)) from error
 
 
-def _line(text: str) -> str:
-    """Columns of the terminal as one line."""
-    return ", ".join(part for part in text.split("  ") if part)
+def _said(row: Mapping[str, Any]) -> str:
+    """A verdict, which has columns for the terminal, as one line."""
+    return ", ".join(part for part in verdict(row).split("  ") if part)
+
+
+def _expected(estimate: Estimate) -> str:
+    return " ".join(expectation(estimate).split())
 
 
 def _inline(png: bytes | None) -> str | None:
@@ -238,7 +244,14 @@ def _done(
     with lessons.work():
         lesson = lessons.of(key)
         found = act(Visit(request, key, lesson, given, pictures))
-        return JSONResponse({**_state(key, lesson), **found})
+        ahead = BackgroundTask(_prepare, lessons, lesson)
+        return JSONResponse({**_state(key, lesson), **found}, background=ahead)
+
+
+def _prepare(lessons: Lessons, lesson: Lesson) -> None:
+    """While its visitor draws the next sign; what cannot be is told with the answer."""
+    with suppress(MetapipeError), lessons.work():
+        lesson.prepare()
 
 
 def _lessons(request: Request) -> Lessons:

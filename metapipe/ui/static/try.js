@@ -54,6 +54,7 @@ async function begin() {
   const found =
     (before && (await request("GET", `/${before}`).catch(() => null))) ||
     (await attempt(() => request("POST", "", { ...root.dataset })));
+  $("opening").hidden = true;
   root.hidden = false;
   if (!found) return;
   sessionStorage.setItem(place, found.key);
