@@ -225,6 +225,12 @@ class Lesson:
             )
         return self._model
 
+    def prepare(self) -> None:
+        """Learn now what the next answer would take: the task, and how far to trust
+        that. Nothing is done if something is lacking."""
+        if self.lacks is None:
+            _ = self.model.trust
+
     def say(self, contents: Sequence[bytes]) -> list[dict[str, Any]]:
         """Of each content of a file a row as `predictions` gives it: label,
         probability, whether that is calibrated, set, typicality, all probabilities."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ..data.names import normal_name
 from ..errors import NotFoundError, UsageError, did_you_mean
 
 SUFFIX = ".metapipe"
@@ -40,6 +39,8 @@ def model_file(folder: Path, name: str) -> Path:
 def new_model_file(folder: Path, name: str) -> Path:
     """Where to write an adapted model of a new name. Raises UsageError for what is no
     name, or one that is taken."""
+    from ..data.names import normal_name  # and torch, which listing does not need
+
     name = normal_name(name)
     if not NAME.fullmatch(name) or RESERVED.fullmatch(name):
         raise UsageError(

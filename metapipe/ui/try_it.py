@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ..adaptation.verdict import expectation, is_strange, verdict
-from ..errors import NotFoundError, UsageError
+from ..errors import DataError, MetapipeError, NotFoundError, UsageError
 from .lessons import Lessons
 from .page import page
 from .site import site_of
 from .teachers import Kind, Teacher, asked, lesson_of, teachers
 
 if TYPE_CHECKING:
+    from ..adaptation.estimate import Estimate
     from ..adaptation.lesson import Lesson
 
 FILES = 100
@@ -72,8 +75,8 @@ def show_choice(request: Request) -> Response:
 
 async def begin(request: Request) -> Response:
     """A new lesson."""
-    form = await _form(request)
-    given = {kind: str(form.get(kind, "")) for kind in get_args(Kind)}
+    async with request.form(max_files=0, max_fields=FIELDS) as form:
+        given = {kind: str(form.get(kind, "")) for kind in get_args(Kind)}
     teacher = asked(given)
     if teacher is None:
         raise UsageError("choose a run, a model or a backbone")
@@ -132,7 +135,8 @@ def drop_class(visit: Visit) -> dict[str, Any]:
 def give(visit: Visit) -> dict[str, Any]:
     """Examples of a class."""
     for name, content in visit.pictures:
-        visit.lesson.give(visit.number("class"), content, name)
+        with _readable(name):
+            visit.lesson.give(visit.number("class"), content, name)
     return {}
 
 
@@ -147,14 +151,17 @@ def answer(visit: Visit) -> dict[str, Any]:
     if not visit.pictures:
         raise UsageError("draw something, or choose a picture")
     lesson = visit.lesson
-    rows = lesson.say([content for _, content in visit.pictures])
+    rows = []
+    for name, content in visit.pictures:
+        with _readable(name):
+            rows += lesson.say([content])
     trust = lesson.model.trust
     return {
-        "expected": UNSURE if trust is None else _line(expectation(trust.estimate)),
+        "expected": UNSURE if trust is None else _expected(trust.estimate),
         "answers": [
             {
                 "name": name,
-                "verdict": _line(verdict(row)),
+                "verdict": _said(row),
                 "strange": is_strange(row),
                 "calibrated": row["calibrated"],
                 "probabilities": row["probabilities"],
@@ -165,9 +172,24 @@ def answer(visit: Visit) -> dict[str, Any]:
     }
 
 
-def _line(text: str) -> str:
-    """Columns of the terminal as one line."""
-    return ", ".join(part for part in text.split("  ") if part)
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """A picture that cannot be read is its visitor's fault."""
+    from ..adaptation.task_files import named_reason
+
+    try:
+        yield
+    except DataError as error:
+        raise UsageError(named_reason(error, name)) from error
+
+
+def _said(row: Mapping[str, Any]) -> str:
+    """A verdict, which has columns for the terminal, as one line."""
+    return ", ".join(part for part in verdict(row).split("  ") if part)
+
+
+def _expected(estimate: Estimate) -> str:
+    return " ".join(expectation(estimate).split())
 
 
 def _inline(png: bytes | None) -> str | None:
@@ -201,13 +223,14 @@ def _within(act: Act) -> Callable[[Request], Awaitable[Response]]:
     """An act of a visitor, and what the lesson is then."""
 
     async def respond(request: Request) -> Response:
-        form = await _form(request)
-        given = {name: value for name, value in form.items() if isinstance(value, str)}
-        pictures = [
-            (each.filename or "picture", await each.read())
-            for each in form.getlist("picture")
-            if isinstance(each, UploadFile)
-        ]
+        async with request.form(max_files=FILES, max_fields=FIELDS) as form:
+            pairs = form.multi_items()
+            given = {name: value for name, value in pairs if isinstance(value, str)}
+            pictures = [
+                (each.filename or "picture", await each.read())
+                for name, each in pairs
+                if name == "picture" and isinstance(each, UploadFile)
+            ]
         return await run_in_threadpool(_done, act, request, given, pictures)
 
     return respond
@@ -221,14 +244,14 @@ def _done(
     with lessons.work():
         lesson = lessons.of(key)
         found = act(Visit(request, key, lesson, given, pictures))
-        return JSONResponse({**_state(key, lesson), **found})
+        ahead = BackgroundTask(_prepare, lessons, lesson)
+        return JSONResponse({**_state(key, lesson), **found}, background=ahead)
 
 
-async def _form(request: Request) -> FormData:
-    """Of a request that has one, within bounds."""
-    if request.method in ("GET", "DELETE"):
-        return FormData()
-    return await request.form(max_files=FILES, max_fields=FIELDS)
+def _prepare(lessons: Lessons, lesson: Lesson) -> None:
+    """While its visitor draws the next sign; what cannot be is told with the answer."""
+    with suppress(MetapipeError), lessons.work():
+        lesson.prepare()
 
 
 def _lessons(request: Request) -> Lessons:

@@ -39,7 +39,10 @@ async function attempt(act) {
 /** Does something to the lesson, shows it, and asks again about what is on the sheet. */
 async function change(method, path, fields) {
   const found = await attempt(() => request(method, `/${lesson.key}${path}`, fields));
-  if (!found) return null;
+  if (!found) {
+    await request("GET", `/${lesson.key}`).then(show, () => {}); // a part may be done
+    return null;
+  }
   show(found);
   await ask();
   return found;
@@ -51,6 +54,7 @@ async function begin() {
   const found =
     (before && (await request("GET", `/${before}`).catch(() => null))) ||
     (await attempt(() => request("POST", "", { ...root.dataset })));
+  $("opening").hidden = true;
   root.hidden = false;
   if (!found) return;
   sessionStorage.setItem(place, found.key);
@@ -61,11 +65,14 @@ async function begin() {
 /** What is on the sheet, or what these files are. */
 async function ask(files = null) {
   const mine = ++asking;
+  $("answer").setAttribute("aria-busy", "true");
   const nothing = !files && sheet.empty;
   if (!lesson || lesson.lacks || nothing) return say(lesson?.lacks ?? "draw something");
   const pictures = files ?? [await sheet.content()];
   const found = await attempt(() => request("POST", `/${lesson.key}/answers`, { picture: pictures }));
-  if (found && mine === asking) answer(found);
+  if (mine !== asking) return;
+  if (found) answer(found);
+  else say("no answer");
 }
 
 function say(text) {
@@ -74,6 +81,7 @@ function say(text) {
   line.textContent = text;
   $("answer").replaceChildren(line);
   weigh({});
+  $("answer").removeAttribute("aria-busy");
 }
 
 function answer({ answers, expected }) {
@@ -81,6 +89,7 @@ function answer({ answers, expected }) {
   $("answer").replaceChildren(...answers.map((each) => said(each, one ? "" : `${each.name}: `)));
   $("expected").textContent = expected ?? "";
   weigh(one ? answers[0].probabilities : {});
+  $("answer").removeAttribute("aria-busy");
 }
 
 function said({ verdict, strange, seen }, name) {
