@@ -2,13 +2,16 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from served import SCREENSHOTS, browser, served
 from shared import DATA, needs_data
+from store_rows import RUN
 from strokes import omniglot, strokes
 
 import metapipe
+from metapipe.store import TaskStore
 
 PROJECT = """
 [run]
@@ -191,6 +194,24 @@ def test_from_the_list_to_the_hardest_episode(page):
     shown.wait_for()
     assert shown.evaluate("async (i) => (await i.decode(), i.naturalWidth)") > 100
     photograph(page, "episode-light")
+
+
+def test_what_runs_moves_by_itself(chromium, tmp_path):
+    """Also while a link in it has the focus, which stays there."""
+    with TaskStore.open(f"sqlite:///{tmp_path}/.metapipe/metapipe.db") as store:
+        run_id = store.begin_run(replace(RUN, name="runs"))
+        with served(tmp_path) as address:
+            page = chromium.new_page(base_url=address)
+            page.goto("/runs")
+            page.get_by_role("link", name="runs", exact=True).focus()
+            store.record_metrics(run_id, 37, {"loss": 1.0})
+            row = page.get_by_role("row", name="Compare run 1")
+            row.get_by_role("cell", name="37", exact=True).wait_for()
+            assert page.evaluate("document.activeElement.textContent") == "runs"
+            page.goto(f"/runs/{run_id}")
+            store.record_metrics(run_id, 64, {"loss": 0.5})
+            page.get_by_text("iteration 64 of 100").wait_for()
+            page.close()
 
 
 def test_two_runs_are_compared(page):
