@@ -140,7 +140,7 @@ def draw(page: Page, lines: list[Line]) -> None:
 def keep(page: Page, name: str) -> None:
     """What is seen, as WebP."""
     with Image.open(io.BytesIO(page.screenshot())) as image:
-        image.convert("RGB").save(OUT / f"{name}.webp", quality=80, method=6)
+        image.convert("RGB").save(OUT / f"{name}.webp", quality=70, method=6)
 
 
 @contextmanager
