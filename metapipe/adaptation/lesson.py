@@ -18,31 +18,24 @@ from torch import Tensor
 
 from ..data.class_episodes import digest
 from ..data.names import normal_name
-from ..encoder import Encoder
 from ..episode import Samples
 from ..errors import NotFoundError, UnsupportedError, UsageError
-from ..printable import printable
-from ..problem import Problem
 from ..runs.workspace import Workspace
 from .adapt_run import Adaptation, Learned
 from .adaptable import Adaptable
 from .adapted_model import AdaptedModel
+from .class_names import first_names, free_name, shown_name
 from .examples import Examples, Item
 from .predictions import classified
-from .seen_picture import seen_picture
+from .seen_picture import picture_encoder, seen_picture
 
 MOST_CLASSES = 50
 MOST_EXAMPLES = 500
 MOST_BYTES = 64 * 2**20
 """Of classes, examples and inputs in one lesson."""
 
-LONGEST = 60
-"""Letters of a name."""
-
 BEGUN = 5
 """Classes that a lesson begins with, where any number will do."""
-
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 @dataclass(frozen=True)
@@ -77,15 +70,15 @@ class Lesson:
         self._model: AdaptedModel | None = None
         if isinstance(teacher, AdaptedModel):
             self._model = teacher
-            self._encoder = _of_pictures(teacher.learner.problem, teacher.encoder)
+            self._encoder = picture_encoder(teacher.learner.problem, teacher.encoder)
         else:
             self._adaptable = teacher
             encoder = teacher.require_encoder()
-            self._encoder = _of_pictures(teacher.problem, encoder)
+            self._encoder = picture_encoder(teacher.problem, encoder)
         self._given = 0
         self.classes: dict[int, str] = {}
         self.examples: dict[int, Example] = {}
-        names = self._model.classes if self._model else _names(self.ways or BEGUN)
+        names = self._model.classes if self._model else first_names(self.ways or BEGUN)
         for name in names:
             self.add_class(name)
 
@@ -142,7 +135,7 @@ class Lesson:
             )
         if len(self.classes) >= MOST_CLASSES and self.learns:
             raise UsageError(f"{MOST_CLASSES} classes are the most")
-        name = self._free(name)
+        name = free_name(name, self.classes.values())
         self._changed()
         number = self._next()
         self.classes[number] = name
@@ -154,7 +147,7 @@ class Lesson:
         self._require_class(number)
         if self.classes[number] == normal_name(name):
             return
-        name = self._free(name)
+        name = free_name(name, self.classes.values())
         if self._model is not None:
             known = tuple(
                 name if each == self.classes[number] else each
@@ -197,7 +190,7 @@ class Lesson:
                     f"it is an example of {self.classes[other]} already: which is it?"
                 )
             return known
-        item = Item(_shown(name), sha256(content).hexdigest())
+        item = Item(shown_name(name), sha256(content).hexdigest())
         seen = self.seen(content)
         self._changed()
         number = self._next()
@@ -288,17 +281,6 @@ class Lesson:
         if self.learns:
             self._model = None
 
-    def _free(self, name: str) -> str:
-        """The one form of a new name. Raises UsageError for what is none."""
-        name = normal_name(name)
-        if not name or len(name) > LONGEST or printable(name) != name:
-            raise UsageError(
-                f"a class's name has between 1 and {LONGEST} letters on one line"
-            )
-        if name in self.classes.values():
-            raise UsageError(f"there is a class {name} already")
-        return name
-
     def _require_class(self, number: int) -> None:
         if number not in self.classes:
             raise NotFoundError(f"there is no class {number}")
@@ -309,29 +291,3 @@ class Lesson:
                 "this model was adapted from a run and keeps no examples: it can be "
                 "asked, and learns nothing more. Adapt the run anew"
             )
-
-
-def _of_pictures(problem: Problem, encoder: Encoder | None) -> Encoder:
-    """The encoder, if there are classes and it takes pictures."""
-    if problem.kind != "classification":
-        raise UnsupportedError(f"it learned {problem.kind}, and here are classes")
-    if encoder is None or encoder.form != "file":
-        raise UnsupportedError(
-            "it takes rows of texts or numbers, and here are pictures: see metapipe "
-            "adapt --support"
-        )
-    encoder.check()
-    return encoder
-
-
-def _names(count: int) -> list[str]:
-    """Of classes that nobody has named."""
-    if count <= len(LETTERS):
-        return list(LETTERS[:count])
-    return [f"class {number + 1}" for number in range(count)]
-
-
-def _shown(name: str) -> str:
-    """The name of a file, without folders and short."""
-    plain = printable(normal_name(name).replace("\\", "/").rpartition("/")[2])
-    return plain[-LONGEST:] or "picture"

@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import groupby
 
 WIDTH, HEIGHT = 480, 270
-LEFT, RIGHT, TOP, BOTTOM = 56, 10, 10, 38
+LEFT, RIGHT, TOP, BOTTOM = 56, 20, 10, 38
 """Room for the numbers at the axes."""
 
 TICKS = 5

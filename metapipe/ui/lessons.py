@@ -28,6 +28,7 @@ class Lessons:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._kept: OrderedDict[str, tuple[float, Lesson]] = OrderedDict()
+        self._access = threading.Lock()
         self._work = threading.Lock()
 
     @contextmanager
@@ -39,20 +40,24 @@ class Lessons:
 
     def begin(self, lesson: Lesson) -> str:
         """Keep a lesson; returns its key."""
-        self._forget()
-        while len(self._kept) >= MOST:
-            self._kept.popitem(last=False)
         key = secrets.token_urlsafe(16)
-        self._kept[key] = (self._clock(), lesson)
+        with self._access:
+            self._forget()
+            while len(self._kept) >= MOST:
+                self._kept.popitem(last=False)
+            self._kept[key] = (self._clock(), lesson)
         return key
 
     def of(self, key: str) -> Lesson:
         """The lesson of a key. Raises NotFoundError if it is over."""
-        self._forget()
-        if key not in self._kept:
-            raise NotFoundError("this lesson is over: load the page again for another")
-        _, lesson = self._kept.pop(key)
-        self._kept[key] = (self._clock(), lesson)
+        with self._access:
+            self._forget()
+            if key not in self._kept:
+                raise NotFoundError(
+                    "this lesson is over: load the page again for another"
+                )
+            _, lesson = self._kept.pop(key)
+            self._kept[key] = (self._clock(), lesson)
         return lesson
 
     def _forget(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from starlette.background import BackgroundTask
@@ -205,7 +205,8 @@ def keep(visit: Visit) -> dict[str, Any]:
     with site.store():  # that it is there, and of this revision
         pass
     path = new_model_file(site.workspace.project.directory, visit.name)
-    kept = visit.lesson.kept(site.workspace, path)
+    with replace(site.workspace) as workspace:  # which lets go of the store again
+        kept = visit.lesson.kept(workspace, path)
     return {"kept": path.name, "name": path.stem, "run": kept.run}
 
 

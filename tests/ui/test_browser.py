@@ -2,9 +2,11 @@
 
 import json
 import re
+from base64 import b64encode
 from dataclasses import replace
 
 import pytest
+from pictures import write_classes
 from served import SCREENSHOTS, browser, served
 from shared import DATA, needs_data
 from store_rows import RUN
@@ -262,6 +264,43 @@ def test_a_lesson_by_keyboard_alone(page):
     page.wait_for_selector("#shares > li")
     assert page.locator("#classes .name").first.input_value() == MARKUP
     assert page.locator("#classes .example").count() == 2, "examples were kept"
+
+
+def test_pictures_are_chosen_and_dropped(page, tmp_path):
+    shots = write_classes(tmp_path, {"cat": 3, "dog": 2})
+    files = {each.name: sorted(each.iterdir()) for each in shots.iterdir()}
+    opened(page, "/try?backbone=gradients")
+    for name in "CDE":
+        page.get_by_role("button", name=f"Remove {name}").click()
+        page.get_by_role("button", name=f"Remove {name}").wait_for(state="detached")
+    for name, several in zip("AB", files.values(), strict=True):
+        page.get_by_label(f"Pictures of {name}").set_input_files(several)
+        page.get_by_role("button", name=f"from {name}").nth(len(several) - 1).wait_for()
+    for said, several in zip("AB", files.values(), strict=True):
+        drop(page, "#sheet", several[0])
+        page.wait_for_selector(f"#shares .likeliest[data-name={said}]")
+    assert "from your own 5 examples" in page.locator("#expected").inner_text()
+    page.get_by_label("Choose pictures").set_input_files([*files["cat"], *files["dog"]])
+    page.locator("#answer figure").nth(4).wait_for()
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"<svg>")
+    page.get_by_label("Pictures of A").set_input_files(broken)
+    page.get_by_text("broken.png: not an image of a known format").wait_for()
+
+
+def drop(page, place, file):
+    """A file, as from a folder's window."""
+    content = b64encode(file.read_bytes()).decode()
+    held = page.evaluate_handle(
+        """async ([name, content]) => {
+            const held = new DataTransfer();
+            const bytes = Uint8Array.from(atob(content), (each) => each.charCodeAt(0));
+            held.items.add(new File([bytes], name, { type: "image/png" }));
+            return held;
+        }""",
+        [file.name, content],
+    )
+    page.dispatch_event(place, "drop", {"dataTransfer": held})
 
 
 def test_a_finger_draws_without_scrolling(chromium, site):
