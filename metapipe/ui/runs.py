@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -75,7 +78,7 @@ def show_runs(request: Request) -> Response:
         request,
         "runs.html",
         status,
-        **{"line": None, "about": None, **found},
+        **{"line": None, "about": None, "filters": (), **found},
         asked=asked,
         words=asdict(asked),
         seeds=SEEDS,
@@ -107,11 +110,30 @@ def _groups(store: TaskStore, asked: Asked) -> dict[str, Any]:
     return {
         "table": Table(tuple(rows[0]) if rows else (), rows),
         "ids": (),
+        "filters": [_filter(asked.where, group.group) for group in found[:ROWS]],
         "count": None,
         "more": len(found) > ROWS,
         "running": False,
         "about": ABOUT,
     }
+
+
+def _filter(where: str, group: Mapping[str, Any]) -> str | None:
+    """What matches the runs of a group; None where a value is a list, which a filter
+    has no word for."""
+    if any(isinstance(value, list | dict) for value in group.values()):
+        return None
+    same = " and ".join(f"{name}={_word(value)}" for name, value in group.items())
+    return f"({where}) and {same}" if where else same
+
+
+def _word(value: Any) -> str:
+    """A value as filters write it."""
+    if isinstance(value, str):
+        return "'" + re.sub(r"([\\'])", r"\\\1", value) + "'"
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    return repr(value)
 
 
 ROUTES = [Route("/runs", show_runs)]

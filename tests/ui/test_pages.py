@@ -104,9 +104,13 @@ def test_what_cannot_be_asked_is_one_line_with_the_form(
 
 
 def test_seeds_fold_by_the_question_of_the_store(page: TestClient) -> None:
-    text = words(page.get("/runs?group_by=dataset&where=name!=x").text)
-    assert "Groups of runs" in text
-    assert "glyphs 3 2 " in text, "three runs, two seeds"
+    answer = page.get("/runs?group_by=dataset,algorithm&where=name!=x")
+    assert "Groups of runs" in words(answer.text)
+    assert "glyphs maml 2 1 " in words(answer.text), "two runs of one seed"
+    links = re.findall(r'href="(/runs\?where=[^"]*)">\d', answer.text)
+    shown = [words(page.get(unescape(link)).text) for link in links]
+    assert sorted("2 runs" in each for each in shown) == [False, True]
+    assert sum(" 1 run " in each for each in shown) == 1, "whatever its algorithm is"
 
 
 def test_a_list_goes_on(tmp_path: Path) -> None:
