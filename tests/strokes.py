@@ -18,7 +18,7 @@ AROUND = [(-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1)]
 SHORT = 4
 """Pixels of a line that is no stroke, but a rough edge."""
 
-EVERY = 6
+EVERY = 8
 """Pixels between points of a stroke."""
 
 
