@@ -193,6 +193,7 @@ def beside_training(turns: int, iterations: int) -> None:
                     with watching(server.port) if watched else alone():
                         speeds[watched] = train(folder, iterations)
                 ratios.append(speeds[True] / speeds[False])
+                print(f"turn {turn + 1}: {ratios[-1]:.3f}", flush=True)
     print(
         f"training with the page open: {statistics.median(ratios):.3f} of the speed "
         f"without, of {turns} turns from {min(ratios):.3f} to {max(ratios):.3f}"

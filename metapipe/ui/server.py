@@ -8,6 +8,7 @@ import socket
 import threading
 import webbrowser
 from collections.abc import Callable, Collection
+from contextlib import suppress
 
 import uvicorn
 
@@ -64,7 +65,7 @@ def serve(
         server_header=False,
         ws="none",
     )
-    with listening:
+    with listening, suppress(KeyboardInterrupt):  # which is how it ends
         uvicorn.Server(config).run(sockets=[listening])
 
 
