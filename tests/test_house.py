@@ -16,9 +16,11 @@ LAW = {
     "numerics data store experiment": "",
     "training": "numerics data",
     "testing": "numerics data training",
+    "facts": "store",
     "runs": "numerics data store experiment training",
     "adaptation": "numerics data store experiment training runs",
-    "cli": "store experiment runs adaptation",
+    "ui": "store facts experiment runs adaptation",
+    "cli": "store facts experiment runs adaptation ui",
 }
 DOORS = (
     "metapipe",
@@ -165,7 +167,10 @@ def module(path: Path) -> str:
     return ".".join(path.relative_to(ROOT / "plugins").with_suffix("").parts)
 
 
-@pytest.mark.parametrize("name", ["metapipe", "metapipe.store", "metapipe.experiment"])
+@pytest.mark.parametrize(
+    "name",
+    ["metapipe", "metapipe.store", "metapipe.experiment", "metapipe.ui.application"],
+)
 def test_what_only_looks_needs_no_torch(name: str) -> None:
     rest = [m for m in modules() if m.startswith("metapipe.experiment.")]
     names = rest if name == "metapipe.experiment" else [name]

@@ -9,10 +9,10 @@ from typing import Any, NoReturn
 
 import click
 
+from ..adaptation.verdict import verdict
 from .context import App, pass_app
 from .options import json_option
 from .output import echo, print_csv_rows, print_json_rows
-from .trust import verdict
 
 BETWEEN = "|"
 """Classes of a set in a cell of the CSV."""
