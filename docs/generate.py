@@ -46,6 +46,7 @@ TITLES = {
     "model": "Models",
     "dataset": "Data sets",
     "backbone": "Backbones",
+    "observer": "Observers",
 }
 FIGURES = ROOT / "benchmarks" / "results.json"
 

@@ -40,9 +40,10 @@ from .errors import (
     UnsupportedError,
     UsageError,
 )
-from .events import CheckpointInfo, EpisodeRecord, RunInfo
+from .events import CheckpointInfo, EpisodeRecord, EvaluationInfo, RunInfo
 from .hookspecs import hookimpl
 from .model import Model
+from .observer import Observer
 from .plugin import CONTRACT, DropShare, Plugin, Register
 from .problem import Actions, Kind, Problem, Split, Statistics
 from .version import __version__
@@ -114,6 +115,7 @@ __all__ = [
     "Encoder",
     "EpisodeRecord",
     "Episodes",
+    "EvaluationInfo",
     "FewShotClassifier",
     "FewShotRegressor",
     "Form",
@@ -123,6 +125,7 @@ __all__ = [
     "MetapipeError",
     "Metrics",
     "Model",
+    "Observer",
     "Params",
     "PathError",
     "Plugin",

@@ -13,6 +13,9 @@ writing; what is not seen; halves of characters. Joiners, which names in Persian
 Hindi need, are none of them."""
 
 
+PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]*@")
+"""In an address, with the user before it."""
+
 NO_TEXT = re.compile("[\\0\\ud800-\\udfff]")
 
 
@@ -29,6 +32,12 @@ def shortened(text: str, most: int) -> str:
     if len(text) <= most:
         return text
     return f"{text[: most // 2]} … {text[-most // 3 :]}"
+
+
+def without_passwords(text: str) -> str:
+    """The text with its line breaks as spaces, and `***` for each password of an
+    address."""
+    return PASSWORD.sub(r"\1:***@", " ".join(text.split()))
 
 
 def is_text(text: str) -> bool:

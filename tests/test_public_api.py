@@ -11,7 +11,7 @@ NAMES = {
     *("EpisodeRecord", "Episodes", "Samples", "Task", "Metrics", "Params"),
     *("Kind", "Split", "Statistics", "Register", "hookimpl", "__version__"),
     *("load_weights", "compare", "confusion", "delete", "embed"),
-    *("CheckpointInfo", "RunInfo"),
+    *("CheckpointInfo", "EvaluationInfo", "Observer", "RunInfo"),
     *("Backbone", "Form", "RegisterEncoder"),
     *("DropShare", "Encoder", "FewShotClassifier", "FewShotRegressor"),
     *("Group", "Predict", "SourceFacts", "TaskMap", "TaskStore"),

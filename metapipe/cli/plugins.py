@@ -22,7 +22,8 @@ def plugins() -> None:
 @json_option
 @pass_app
 def list_(app: App, as_json: bool) -> None:
-    """List algorithms, models, data sets and backbones, and what failed to load."""
+    """List algorithms, models, data sets, backbones and observers, and what failed
+    to load."""
     rows = [
         {
             "kind": plugin["kind"],

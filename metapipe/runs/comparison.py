@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..store import TaskStore
+from ..store.differences import UNOBSERVED
 from ..store.groups import listed
 from ..store.records import GroupRow, RunRow, flat_settings
 from .curves import curves, seed_curves
@@ -78,6 +79,7 @@ def differences(rows: Sequence[RunRow]) -> dict[str, list[Any]]:
     """The settings in which runs differ, with a value a run."""
     flat = [flat_settings(row.config) for row in rows]
     names = sorted({name for settings in flat for name in settings})
+    names = [name for name in names if UNOBSERVED.match(name)]
     found = {name: [settings.get(name) for settings in flat] for name in names}
     return {
         name: values for name, values in found.items() if len(set(map(str, values))) > 1

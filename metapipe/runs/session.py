@@ -212,7 +212,7 @@ class TrainingSession:
     def _told(self) -> dict[str, Any]:
         """What a checkpoint tells beside the state."""
         return {
-            "experiment": self.experiment.to_dict(),
+            "experiment": self.experiment.unobserved().to_dict(),
             "mapping": str(self.learner.mapping),
             "best": to_json(self.best),
             "seconds": self.seconds,
