@@ -39,6 +39,20 @@ class RunInfo:
     note: str | None = None
     """What its owner wants remembered of it."""
 
+    @property
+    def identity(self) -> str:
+        """What no other run has, in any store, and the run keeps when it is resumed."""
+        return self.directory.name
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All of its settings by dotted name: `training.lr`."""
+        return {
+            f"{table}.{name}": value
+            for table, values in self.experiment.items()
+            for name, value in values.items()
+        }
+
 
 @dataclass(frozen=True)
 class CheckpointInfo:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ..errors import UnknownNameError, did_you_mean
+from ..plugin import table_of
 from .context import App, pass_app
 from .options import json_option
 from .output import echo, heading, print_facts, print_json, print_table
@@ -70,7 +71,8 @@ def _print(plugin: Mapping[str, Any]) -> None:
         *("recommended", "recommended_with", "recommended_if"),
     )
     print_facts((k, v) for k, v in plugin.items() if v and k not in apart)
-    heading(f"settings: give them as -s {plugin['kind']}.NAME=VALUE")
+    table = table_of(plugin["kind"], plugin["name"])
+    heading(f"settings: give them as -s {table}.NAME=VALUE")
     print_table(plugin["settings"], ("name", "type", "default", "bounds", "help"))
     if plugin["recommended"]:
         heading("run settings it recommends, unless you say otherwise")

@@ -12,6 +12,7 @@ from ..algorithm import Algorithm
 from ..dataset import Dataset
 from ..errors import SettingError, UsageError
 from ..model import Model
+from ..plugin import table_of
 from ..settings import (
     EvaluationSettings,
     RunSettings,
@@ -19,7 +20,7 @@ from ..settings import (
     TaskSettings,
     TrainingSettings,
 )
-from .registry import RUN_TYPES, PluginType, Registry, table_of
+from .registry import RUN_TYPES, PluginType, Registry
 from .setting_errors import first_error
 
 SECTIONS: Mapping[str, type[Section]] = {

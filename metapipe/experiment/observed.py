@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SettingError
+from ..plugin import table_of
 from .experiment import SECTIONS
 from .given import ASKED, Given
 from .project import Project
-from .registry import PluginType, Registry, table_of
+from .registry import PluginType, Registry
 from .written import typed
 
 OBSERVER: PluginType = "observer"

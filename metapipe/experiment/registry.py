@@ -27,7 +27,7 @@ from ..encoder import Encoder
 from ..errors import PluginError, SettingError, UnknownNameError, did_you_mean
 from ..model import Model
 from ..observer import Observer
-from ..plugin import CONTRACT, Plugin
+from ..plugin import CONTRACT, Plugin, table_of
 from ..problem import Kind
 from .plugin_files import Stamp, module_of, stamp
 from .setting_errors import first_error
@@ -40,13 +40,6 @@ RUN_TYPES: tuple[PluginType, ...] = ("algorithm", "model", "dataset")
 
 PLUGIN_TABLES: tuple[PluginType, ...] = (*RUN_TYPES, "observer")
 """Types whose settings people give: `[observer.tensorboard]`."""
-
-
-def table_of(kind: PluginType, name: str) -> str:
-    """The table of a plugin's settings in an experiment: a run has one plugin of each
-    type, but any number of observers."""
-    return f"{kind}.{name}" if kind == "observer" else kind
-
 
 BASES: Mapping[str, type[Plugin] | type[Encoder]] = {
     "algorithm": Algorithm,
