@@ -16,9 +16,11 @@ LAW = {
     "numerics data store experiment": "",
     "training": "numerics data",
     "testing": "numerics data training",
+    "facts": "store",
     "runs": "numerics data store experiment training",
     "adaptation": "numerics data store experiment training runs",
-    "cli": "store experiment runs adaptation",
+    "ui": "store facts experiment runs adaptation",
+    "cli": "store facts experiment runs adaptation ui",
 }
 DOORS = (
     "metapipe",

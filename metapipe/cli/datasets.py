@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..experiment.options import Pairs
+from ..facts.datasets import SHOWN, dataset_table, shared_line, split_table
 from .context import App, pass_app
 from .options import json_option, set_option_like
 from .output import echo, heading, print_facts, print_json, print_table
 
 if TYPE_CHECKING:
-    from ..dataset import Source
     from ..runs.dataset_report import DatasetReport
-
-SHOWN = 5
-"""Items in two splits that are named."""
 
 
 @click.group()
@@ -30,15 +27,11 @@ def datasets() -> None:
 @pass_app
 def list_(app: App, as_json: bool) -> None:
     """List the data sets that can be used."""
-    rows = [
-        {name: plugin[name] for name in ("name", "distribution", "what")}
-        for plugin in app.catalogue.plugins
-        if plugin["kind"] == "dataset"
-    ]
+    table = dataset_table(app.catalogue.plugins)
     if as_json:
-        print_json(rows)
+        print_json(table.rows)
         return
-    print_table(rows, ("name", "distribution", "what"))
+    print_table(table.rows, table.columns)
 
 
 @datasets.command()
@@ -91,7 +84,7 @@ def show(
 def _as_dict(found: DatasetReport, png: Path | None) -> dict[str, Any]:
     return {
         "dataset": found.name,
-        "splits": [_facts(split, source) for split, source in found.sources.items()],
+        "splits": split_table(found.sources).rows,
         "shared": found.shared,
         "settings": found.settings,
         "png": png,
@@ -102,19 +95,12 @@ def _as_dict(found: DatasetReport, png: Path | None) -> dict[str, Any]:
 
 
 def _print(found: DatasetReport) -> None:
-    rows = [_facts(split, source) for split, source in found.sources.items()]
-    columns: tuple[str, ...] = ("classes", "items", "each", "shape", "MiB")
-    if rows and rows[0]["actions"]:
-        columns = ("shape", "actions", "steps")
-    print_table(rows, ("split", "problem", *columns))
-    if found.shared:
-        count = len(found.shared)
-        are = "1 item is" if count == 1 else f"{count} items are"
-        heading(f"{are} in more than one split")
-        for members in found.shared[:SHOWN]:
-            echo("  " + " = ".join(members))
-    elif any(source.facts.sizes for source in found.sources.values()):
-        heading("no item is in two splits")
+    table = split_table(found.sources)
+    print_table(table.rows, table.columns)
+    if line := shared_line(found.shared, found.sources):
+        heading(line)
+    for members in found.shared[:SHOWN]:
+        echo("  " + " = ".join(members))
 
 
 def _print_classes(found: DatasetReport) -> None:
@@ -123,27 +109,3 @@ def _print_classes(found: DatasetReport) -> None:
         sizes: list[Any] = list(source.facts.sizes) or [""] * len(classes)
         heading(split)
         print_facts(zip(classes, sizes, strict=True))
-
-
-def _facts(split: str, source: Source) -> dict[str, Any]:
-    sizes = list(source.facts.sizes)
-    least, most = (min(sizes), max(sizes)) if sizes else (0, 0)
-    return {
-        "split": split,
-        "problem": source.facts.kind,
-        "classes": len(source.facts.classes) or None,
-        "items": sum(sizes) or None,
-        "each": f"{least}" if least == most else f"{least} to {most}",
-        "shape": "x".join(map(str, source.facts.shape)),
-        "MiB": round(source.facts.nbytes / 2**20, 1),
-        "actions": _actions(source),
-        "steps": getattr(source, "horizon", None),
-        "fingerprint": source.facts.fingerprint,
-    }
-
-
-def _actions(source: Source) -> str | None:
-    """Of control: one of so many, or so many numbers."""
-    count = source.facts.outputs
-    words = {"discrete": f"one of {count}", "continuous": f"{count} numbers"}
-    return words.get(source.facts.actions)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,25 +13,6 @@ from .output import echo, print_csv, print_facts, print_json, print_table
 
 if TYPE_CHECKING:
     from ..runs.replay import Replay
-    from ..store.records import EpisodeRow, PruningRow
-
-COLUMNS = (
-    "id",
-    "evaluation_id",
-    "step",
-    "split",
-    "index",
-    "ways",
-    "shots",
-    "queries",
-    "loss",
-    "accuracy_before",
-    "accuracy",
-)
-OF_WORLDS = (
-    *("id", "evaluation_id", "step", "split", "index", "shots", "queries"),
-    *("return_before", "return", "accuracy"),
-)
 
 
 @click.group()
@@ -64,21 +44,22 @@ def list_(
     as_json: bool,
 ) -> None:
     """List episodes of a run."""
+    from ..facts.episodes import episode_table, no_episodes
+
     row = app.store.run(run)
     found = app.store.episodes(
         row.id, where=where, sort=sort, hardest=hardest, limit=limit, offset=offset
     )
-    rows = [_flat(episode, acts=row.controls) for episode in found]
-    columns = OF_WORLDS if row.controls else COLUMNS
+    table = episode_table(found, acts=row.controls)
     if as_json:
-        print_json(rows)
+        print_json(table.rows)
     elif as_csv:
-        print_csv(rows, columns)
-    elif rows:
-        print_table(rows, columns)
+        print_csv(table.rows, table.columns)
+    elif table.rows:
+        print_table(table.rows, table.columns)
     else:
         prunings = app.store.prunings(row.id)
-        echo(_none(row.id, prunings, narrowed=bool(where or offset)))
+        echo(no_episodes(row.id, prunings, narrowed=bool(where or offset)))
 
 
 @episodes.command()
@@ -96,6 +77,7 @@ def show(app: App, episode: int, png: Path | None, as_json: bool) -> None:
     The predictions are those of the checkpoint that was judged, if it is still there,
     or of the run's best.
     """
+    from ..facts.episodes import episode_facts
     from ..runs.replay import replay
 
     row = app.store.episode(episode)
@@ -105,7 +87,7 @@ def show(app: App, episode: int, png: Path | None, as_json: bool) -> None:
 
         draw_episode(again, png)
     acts = bool(again.returns)
-    facts = {**_flat(row, acts=acts), **_again(again), "png": png}
+    facts = {**episode_facts(row, acts=acts), **_again(again), "png": png}
     if as_json:
         print_json(facts)
     else:
@@ -123,21 +105,3 @@ def _again(again: Replay) -> dict[str, Any]:
         "predictions": again.predictions,
         **figures,
     }
-
-
-def _flat(row: EpisodeRow, *, acts: bool) -> dict[str, Any]:
-    """The recipe's numbers beside the others; where a policy `acts`, returns beside
-    losses."""
-    facts = asdict(row)
-    task = facts.pop("task")
-    if acts:
-        before = row.loss_before
-        facts["return_before"] = None if before is None else -before
-        facts["return"] = -row.loss
-    return {**facts, **task}
-
-
-def _none(run_id: int, prunings: list[PruningRow], *, narrowed: bool) -> str:
-    pruned = sum(each.count for each in prunings if each.what == "episodes")
-    gone = f"; {pruned} were pruned" if pruned else ""
-    return ("no episodes match" if narrowed else f"run {run_id} has no episodes") + gone

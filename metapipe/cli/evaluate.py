@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from ..experiment.options import EVALUATION, Pairs, from_options
+from ..facts.evaluation import evaluation_facts
 from .context import App, pass_app
-from .facts import evaluation_facts
 from .options import PluginOption, json_option, set_option, setting_options
 from .output import echo, print_facts, print_json
 

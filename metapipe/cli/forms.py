@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import click
 
-from .output import Rows, echo, format_cell, print_csv, print_json, print_table
+from ..facts.cells import Rows
+from ..facts.latex import latex
+from .output import echo, print_csv, print_json, print_table
 
 Form = Literal["table", "csv", "latex", "json"]
-
-LATEX: Mapping[str, str] = {
-    "\\": r"\textbackslash{}",
-    **{c: f"\\{c}" for c in "&%$#_{}"},
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "±": r"$\pm$",
-    "\n": " ",
-}
-"""What means something to LaTeX, or is not in its fonts, and how it is written."""
 
 
 def form_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -51,27 +42,3 @@ def print_rows(
         print_table(rows, columns)
     else:
         echo(none)
-
-
-def latex(rows: Rows, columns: Sequence[str]) -> str:
-    """A table of LaTeX's package booktabs; numbers stand at the right."""
-    numbers = [
-        all(isinstance(row.get(c), int | float | None) for row in rows) for c in columns
-    ]
-    cells = [[format_cell(row.get(c), c) for c in columns] for row in rows]
-    lines = [" & ".join(map(_escaped, line)) + r" \\" for line in (columns, *cells)]
-    return "\n".join(
-        [
-            rf"\begin{{tabular}}{{{''.join('r' if n else 'l' for n in numbers)}}}",
-            r"\toprule",
-            lines[0],
-            r"\midrule",
-            *lines[1:],
-            r"\bottomrule",
-            r"\end{tabular}",
-        ]
-    )
-
-
-def _escaped(text: str) -> str:
-    return re.sub(r"[\\&%$#_{}~^±\n]", lambda found: LATEX[found[0]], text)

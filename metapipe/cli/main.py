@@ -31,6 +31,7 @@ COMMANDS = {
     "episodes": ("episodes", "episodes"),
     "plugins": ("plugins", "plugins"),
     "datasets": ("datasets", "datasets"),
+    "ui": ("ui", "ui"),
     "db": ("db", "db"),
     "completion": ("completion", "completion"),
 }

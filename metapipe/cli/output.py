@@ -7,22 +7,13 @@ from __future__ import annotations
 
 import codecs
 import csv
-import json
-import math
-import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, is_dataclass
-from datetime import datetime
+from collections.abc import Iterable, Sequence
 from itertools import chain
-from pathlib import Path
 from typing import Any, TextIO
 
-from ..printable import ACTING, printable
-
-Rows = Sequence[Mapping[str, Any]]
-FORMULA = ("=", "+", "-", "@")
-"""With what text begins that a spreadsheet calculates, and may act on."""
+from ..facts.cells import Rows, csv_cell, format_cell, json_text
+from ..printable import printable
 
 WORD = 24
 """Words up to this length are not broken in a table."""
@@ -41,14 +32,14 @@ def heading(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """One JSON document; what is no number in JSON becomes null."""
-    _write(f"{json_text(value, indent=2)}\n")
+    _write(f"{_json(value, indent=2)}\n")
 
 
 def print_json_rows(rows: Iterable[Any]) -> None:
     """One JSON document, a list that is written as it grows."""
     _write("[")
     for number, row in enumerate(rows):
-        _write(f"{',' if number else ''}\n  {json_text(row)}")
+        _write(f"{',' if number else ''}\n  {_json(row)}")
     _write("\n]\n")
 
 
@@ -62,23 +53,7 @@ def print_csv_rows(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> None
     a spreadsheet would take for a formula has an apostrophe before it."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     for row in chain([header], rows):
-        writer.writerow(map(_csv_cell, row))
-
-
-def _csv_cell(value: Any) -> str:
-    """Text; numbers, and text that is one, stay as they are."""
-    value = _plain(value)
-    text = printable("" if value is None else str(value))
-    if isinstance(value, str) and text.startswith(FORMULA) and not _is_numeric(text):
-        return f"'{text}"
-    return text
-
-
-def _is_numeric(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
+        writer.writerow(map(csv_cell, row))
 
 
 def print_table(rows: Rows, columns: Sequence[str]) -> None:
@@ -133,64 +108,12 @@ def print_facts(facts: Iterable[tuple[str, Any]]) -> None:
         echo(f"{name.ljust(width)}  {format_cell(value, name)}")
 
 
-def format_cell(value: Any, column: str = "") -> str:
-    """A value for people: percentages for accuracies, local times, four digits."""
-    if value is None or _is_no_number(value):
-        return ""
-    if isinstance(value, float):
-        if "accuracy" in column:
-            return f"{100 * value:.2f} %"
-        return f"{value:.4g}"
-    if isinstance(value, datetime):
-        return value.astimezone().strftime("%Y-%m-%d %H:%M")
-    if isinstance(value, dict | list | tuple):
-        return json_text(value)
-    return printable(str(value))
-
-
-def accuracy_text(accuracy: float | None, ci95: float | None) -> str | None:
-    """`82.47 ± 0.61 %`."""
-    if accuracy is not None and ci95 is None:
-        return f"{100 * accuracy:.2f} %"
-    if accuracy is None or ci95 is None:
-        return None
-    return f"{100 * accuracy:.2f} ± {100 * ci95:.2f} %"
-
-
 def _write(text: str, stream: TextIO | None = None) -> None:
     # not by click, which writes UTF-8 also where the user asked for another encoding
     print(text, end="", file=stream or sys.stdout, flush=True)
 
 
-def json_text(value: Any, indent: int | None = None) -> str:
-    """JSON text in what characters stdout has, without any that act on a terminal; what
-    is no number, for which JSON has no word, is null."""
+def _json(value: Any, indent: int | None = None) -> str:
+    """In what characters stdout has."""
     utf8 = codecs.lookup(sys.stdout.encoding or "ascii").name == "utf-8"
-    text = json.dumps(
-        _plain(value), indent=indent, ensure_ascii=not utf8, allow_nan=False
-    )
-    return _ACTING.sub(lambda found: json.dumps(found[0])[1:-1], text)
-
-
-_ACTING = re.compile(rf"(?!\n){ACTING.pattern}")
-"""What acts, but for the line breaks between the lines of a document: in its texts JSON
-itself escapes them."""
-
-
-def _plain(value: Any) -> Any:
-    """JSON-able."""
-    if is_dataclass(value) and not isinstance(value, type):
-        value = asdict(value)
-    if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Path):
-        return str(value)
-    return None if _is_no_number(value) else value
-
-
-def _is_no_number(value: Any) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
+    return json_text(value, indent, ascii_only=not utf8)

@@ -8,6 +8,13 @@ from typing import Any
 import click
 
 from ..errors import UnknownNameError, did_you_mean
+from ..facts.plugins import (
+    failure_table,
+    plugin_table,
+    recommendations,
+    setting_table,
+    told,
+)
 from ..plugin import table_of
 from .context import App, pass_app
 from .options import json_option
@@ -25,27 +32,15 @@ def plugins() -> None:
 def list_(app: App, as_json: bool) -> None:
     """List algorithms, models, data sets, backbones and observers, and what failed
     to load."""
-    rows = [
-        {
-            "kind": plugin["kind"],
-            "name": plugin["name"],
-            "version": plugin["version"],
-            "origin": plugin["distribution"],
-            "what": plugin["what"],
-        }
-        for plugin in app.catalogue.plugins
-    ]
-    failures = [
-        {"origin": failure.origin, "reason": failure.reason}
-        for failure in app.catalogue.failures
-    ]
+    usable = plugin_table(app.catalogue.plugins)
+    failures = failure_table(app.catalogue.failures)
     if as_json:
-        print_json({"plugins": rows, "failures": failures})
+        print_json({"plugins": usable.rows, "failures": failures.rows})
         return
-    print_table(rows, ("kind", "name", "version", "origin", "what"))
-    if failures:
+    print_table(usable.rows, usable.columns)
+    if failures.rows:
         heading("not usable")
-        print_table(failures, ("origin", "reason"))
+        print_table(failures.rows, failures.columns)
 
 
 @plugins.command()
@@ -66,22 +61,13 @@ def show(app: App, name: str, as_json: bool) -> None:
 
 
 def _print(plugin: Mapping[str, Any]) -> None:
-    apart = (
-        *("distribution", "version", "settings"),
-        *("recommended", "recommended_with", "recommended_if"),
-    )
-    print_facts((k, v) for k, v in plugin.items() if v and k not in apart)
+    print_facts(told(plugin))
     table = table_of(plugin["kind"], plugin["name"])
     heading(f"settings: give them as -s {table}.NAME=VALUE")
-    print_table(plugin["settings"], ("name", "type", "default", "bounds", "help"))
-    if plugin["recommended"]:
-        heading("run settings it recommends, unless you say otherwise")
-        _print_assignments(plugin["recommended"])
-    for other, values in plugin["recommended_with"].items():
-        heading(f"and with {other}")
-        _print_assignments(values)
-    for setting, values in plugin["recommended_if"].items():
-        heading(f"and with {plugin['kind']}.{setting}")
+    settings = setting_table(plugin)
+    print_table(settings.rows, settings.columns)
+    for title, values in recommendations(plugin):
+        heading(title)
         _print_assignments(values)
     echo()
 

@@ -1,120 +1,29 @@
-"""A run as names and values, with its evaluations and checkpoints."""
+"""A run, printed, with its evaluations and checkpoints."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .facts import shape_text
-from .output import accuracy_text, echo, heading, print_facts, print_table
+from .output import echo, heading, print_facts, print_table
 
 if TYPE_CHECKING:
-    from ..store.records import CheckpointRow, EvaluationRow, PruningRow, RunRow
+    from ..store.records import RunRow
+    from ..store.store import TaskStore
 
 
-def print_run(row: RunRow) -> None:
-    print_facts(facts(row))
+def print_run(row: RunRow, store: TaskStore) -> None:
+    """Facts and settings, then a table of each kind of what the run has."""
+    from ..facts import run
+
+    print_facts(run.facts(row))
     echo()
     for table, values in row.config.items():
         echo(f"[{table}]  " + "  ".join(f"{k}={v}" for k, v in values.items()))
-
-
-def facts(row: RunRow) -> list[tuple[str, Any]]:
-    seconds = row.train_seconds
-    environment = {k: v for k, v in row.environment.items() if k != "start"}
-    validation = row.val_accuracy
-    judged = "to judge" if row.controls else "queries"
-    return [
-        ("run", f"{row.id}" + (f" '{row.name}'" if row.name else "")),
-        ("status", row.status),
-        ("reason", row.reason),
-        ("error", row.error),
-        ("tags", ", ".join(row.tags) or None),
-        ("notes", row.notes),
-        ("what", f"{row.algorithm} on {row.model}, {row.dataset}, seed {row.seed}"),
-        ("task", f"{shape_text(row)}, {row.queries} {judged}"),
-        ("step", f"{row.step} of {row.iterations}"),
-        ("accuracy", accuracy_text(row.accuracy, row.accuracy_ci95)),
-        ("validation", None if validation is None else f"{100 * validation:.2f} %"),
-        ("loss", None if row.controls else row.loss),
-        ("return", row.mean_return),
-        ("training", None if seconds is None else f"{seconds:.1f} s"),
-        ("device", f"{row.device}, tasks mapped by {row.mapping}"),
-        ("created", row.created),
-        ("finished", row.finished),
-        ("starts from", _start(row)),
-        ("repeats run", None if _starts_only(row) else row.parent_id),
-        ("git", _git(row)),
-        ("plugins", ", ".join(f"{k} ({v})" for k, v in row.plugins.items())),
-        ("data", row.fingerprint),
-        ("problem", _words(row.problem or {})),
-        ("encoder", _words(row.encoder or {})),
-        ("backbone", row.backbone),
-        ("job", row.job),
-        ("study", None if row.study is None else f"{row.study}, trial {row.trial}"),
-        (
-            "environment",
-            _words(environment),
-        ),
-        ("directory", row.directory),
-    ]
-
-
-def _start(row: RunRow) -> str | None:
-    """The checkpoint that it began with."""
-    begun = row.environment.get("start")
-    if begun is None:
-        return None
-    return "run {run}, {which} checkpoint of step {step}".format(**begun)
-
-
-def _starts_only(row: RunRow) -> bool:
-    """Whether the parent is no run that it repeats."""
-    begun = row.environment.get("start")
-    return begun is not None and begun["run"] == row.parent_id
-
-
-def _words(values: Mapping[str, Any]) -> str | None:
-    return ", ".join(f"{name} {value}" for name, value in values.items()) or None
-
-
-def _git(row: RunRow) -> str | None:
-    if row.git_commit is None:
-        return None
-    return row.git_commit + (" with uncommitted changes" if row.git_dirty else "")
-
-
-def print_evaluations(evaluations: list[EvaluationRow]) -> None:
-    if not evaluations:
-        return
-    heading("evaluations")
-    rows = [
-        {
-            **asdict(e),
-            "accuracy": accuracy_text(e.accuracy, e.accuracy_ci95),
-            "task": shape_text(e),
-            "return": e.mean_return,
-            "data": f"{e.dataset}/{e.split}",
-            "changed": ", ".join(f"{k}={v}" for k, v in e.settings.items()),
-        }
-        for e in evaluations
-    ]
-    columns = ("id", "purpose", "data", "task", "episodes", "seed", "step")
-    main = "return" if evaluations[0].controls else "loss"
-    figures = ("accuracy", main, "transductive", "changed")
-    print_table(rows, columns + figures)
-
-
-def print_checkpoints(checkpoints: list[CheckpointRow]) -> None:
-    if checkpoints:
-        heading("checkpoints")
-        rows = [asdict(checkpoint) for checkpoint in checkpoints]
-        print_table(rows, ("which", "step", "sha256", "path"))
-
-
-def print_prunings(prunings: list[PruningRow]) -> None:
-    if prunings:
-        heading("pruned")
-        rows = [asdict(row) for row in prunings]
-        print_table(rows, ("created", "what", "evaluation_id", "count", "rule"))
+    for name, found in (
+        ("evaluations", run.evaluation_table(store.evaluations(row.id))),
+        ("checkpoints", run.checkpoint_table(store.checkpoints(row.id))),
+        ("pruned", run.pruning_table(store.prunings(row.id))),
+    ):
+        if found.rows:
+            heading(name)
+            print_table(found.rows, found.columns)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -18,32 +17,11 @@ from .groups import print_groups
 from .labels import note, tag
 from .options import json_option
 from .output import print_json
-from .run_facts import (
-    print_checkpoints,
-    print_evaluations,
-    print_prunings,
-    print_run,
-)
+from .run_facts import print_run
 from .verify import verify
 
 if TYPE_CHECKING:
     from ..store.records import RunRow
-
-COLUMNS = (
-    "id",
-    "name",
-    "status",
-    "algorithm",
-    "model",
-    "dataset",
-    "seed",
-    "step",
-    "val_accuracy",
-    "accuracy",
-    "loss",
-    "tags",
-    "created",
-)
 
 
 @click.group()
@@ -101,11 +79,8 @@ def list_(
         print_groups(groups, form)
         return
     rows = app.store.runs(where, sort=sort or "-id", limit=limit, offset=offset)
-    names = _columns(rows, columns)
-    whole = form == "json" and columns is None
-    shown = [_whole(row) for row in rows] if whole else _shown(rows, names, form)
     none = "no runs match" if where or offset else "no runs yet: try 'metapipe train'"
-    print_rows(shown, names, form, none)
+    print_runs(rows, columns, form, none)
 
 
 @runs.command()
@@ -115,42 +90,29 @@ def list_(
 def show(app: App, run: str, as_json: bool) -> None:
     """Show all of a run: settings, figures, evaluations, checkpoints."""
     row = app.store.run(run)
+    if not as_json:
+        print_run(row, app.store)
+        return
     evaluations = app.store.evaluations(row.id)
     checkpoints, prunings = app.store.checkpoints(row.id), app.store.prunings(row.id)
-    if as_json:
-        rest = {"evaluations": evaluations, "checkpoints": checkpoints}
-        rest["prunings"] = prunings
-        print_json({**_whole(row), **rest})
+    rest = {"evaluations": evaluations, "checkpoints": checkpoints}
+    print_json({**_whole(row), **rest, "prunings": prunings})
+
+
+def print_runs(
+    rows: list[RunRow], columns: str | None, form: Form | None, none: str
+) -> None:
+    """A run a row, in that form; for programs all of it, if no columns are named."""
+    from ..facts.runs import run_table, with_words
+
+    if form == "json" and columns is None:
+        print_json([_whole(row) for row in rows])
         return
-    print_run(row)
-    print_evaluations(evaluations)
-    print_checkpoints(checkpoints)
-    print_prunings(prunings)
-
-
-def _columns(rows: Sequence[RunRow], asked: str | None) -> tuple[str, ...]:
-    """What is asked for, or those that are usual; returns where there are some."""
-    if asked is not None:
-        return tuple(map(str.strip, asked.split(",")))
-    if not any(row.controls for row in rows):
-        return COLUMNS
-    place = COLUMNS.index("loss") + 1
-    return (*COLUMNS[:place], "return", *COLUMNS[place:])
+    table = run_table(rows, columns)
+    shown = table if form == "json" else with_words(table)
+    print_rows(shown.rows, shown.columns, form, none)
 
 
 def _whole(row: RunRow) -> dict[str, Any]:
     """All of a run, for programs."""
     return {**asdict(row), "return": row.mean_return}
-
-
-def _shown(
-    rows: Sequence[RunRow], names: Sequence[str], form: Form | None
-) -> list[dict[str, Any]]:
-    """A run a row; tags are words, but for programs."""
-    from ..store.listing import pick
-
-    picked = pick(rows, names)
-    if form != "json":
-        for row in picked:
-            row |= {"tags": ", ".join(row["tags"])} if "tags" in row else {}
-    return picked

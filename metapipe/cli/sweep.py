@@ -11,10 +11,11 @@ import click
 
 from ..experiment.options import TRAINING, Pairs, from_options
 from ..experiment.sweep_settings import OPTIONS, SweepSettings, taken_from
+from ..facts.cells import format_cell
 from .context import App, pass_app
 from .forms import Form, form_options, print_rows
 from .options import field_options, set_option, setting_options
-from .output import echo, format_cell, print_facts, print_json
+from .output import echo, print_facts, print_json
 
 if TYPE_CHECKING:
     from ..runs.sweep import TrialEnd

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..experiment.options import TRAINING, Pairs, from_options
+from ..facts.evaluation import evaluation_facts
 from .context import App, pass_app
-from .facts import evaluation_facts
 from .options import json_option, set_option, setting_options
 from .output import echo, print_facts, print_json
 

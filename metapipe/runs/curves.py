@@ -63,7 +63,7 @@ def _curve(store: TaskStore, row: RunRow) -> Curve:
         )
     tests = [e for e in evaluations if e.purpose == "test"]
     tasks = int(row.config["training"]["tasks"])
-    speeds = [m for m in store.metrics(row.id) if m.name == "episodes_per_second"]
+    speeds = store.metrics(row.id, "episodes_per_second")
     steps, minutes = training_minutes(speeds, tasks)
     figure = "loss" if validations[0].accuracy is None else "accuracy"
     figure = "return" if row.controls else figure

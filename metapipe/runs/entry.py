@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,11 @@ def new_run(
     start: Start | None,
     parent: int | None,
     trial: tuple[str, int] | None = None,
+    origins: Mapping[str, str] | None = None,
 ) -> NewRun:
     """The row of a run of this process, which repeats `parent`, begins at `start` or is
-    a `trial` of a search, if it is any of these; its directory is chosen, and not
-    made."""
+    a `trial` of a search, if it is any of these; `origins` tell where its settings
+    came from. Its directory is chosen, and not made."""
     commit, dirty = git_state(project)
     return NewRun(
         name=experiment.run.name,
@@ -50,6 +52,7 @@ def new_run(
         directory=str(new_directory(project)),
         host=host(),
         pid=os.getpid(),
+        origins=origins,
         study=trial[0] if trial else None,
         trial=trial[1] if trial else None,
         **_facts_of_data(prepared),

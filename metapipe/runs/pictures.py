@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from ..data.normalised_source import pictures
 from ..errors import DataError, UnsupportedError
+from ..printable import shortened
 from ..whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -28,6 +31,12 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0
 
 DASHES = ("-", "--", ":")
 RIGHT, WRONG = "#1a7f37", "#c62828"
+
+TILE, GAP, LINE, LETTER = 0.72, 0.08, 0.16, 0.065
+"""Inches: an image, what is between two, a line of words, a letter."""
+
+NAME = 32
+"""Letters of a class's name."""
 
 
 def draw_episode(replay: Replay, path: Path) -> None:
@@ -61,29 +70,25 @@ def draw_samples(source: Source, episodes: Episodes, path: Path) -> None:
     if images.ndim != 5 or episodes.class_indices is None:
         shape = tuple(images.shape[2:])
         raise UnsupportedError(f"cannot draw inputs of shape {shape}: leave out --png")
-    tasks, ways = episodes.class_indices.shape
-    sets = (episodes.support, episodes.query)
+    names = source.facts.classes
     rows = [
-        [_of_label(samples, task, label) for samples in sets]
-        for task in range(tasks)
-        for label in range(ways)
+        _Row(
+            names[int(index)],
+            [images[task, n] for n in _of_label(episodes.support, task, label)],
+            [
+                (others[task, n], "", RIGHT)
+                for n in _of_label(episodes.query, task, label)
+            ],
+        )
+        for task, indices in enumerate(episodes.class_indices)
+        for label, index in enumerate(indices)
     ]
-    shots, columns = _columns(rows)
-    figure = Figure(figsize=(0.8 * columns + 2.2, 0.85 * tasks * ways + 0.7))
-    axes = figure.subplots(tasks * ways, columns, squeeze=False)
-    for number, (row, (support, query)) in enumerate(zip(axes, rows, strict=True)):
-        _row(row[:shots], images[number // ways], support)
-        _row(row[shots:], others[number // ways], query)
-        index = episodes.class_indices.flatten()[number]
-        _name(row, source.facts.classes[int(index)])
     first = episodes.tasks[0]
-    figure.suptitle(
-        f"{first.dataset}/{first.split}: {tasks} episodes, a row a class; the first "
-        f"{shots} columns are support",
-        fontsize=9,
+    title = (
+        f"{first.dataset}/{first.split}: {len(episodes.tasks)} episodes, a row a "
+        "class: support, then queries"
     )
-    figure.tight_layout()
-    save(figure, path)
+    save(_grid(title, rows), path)
 
 
 def draw_curves(curves: Sequence[Curve], path: Path, axis: Axis) -> None:
@@ -135,28 +140,63 @@ def save(figure: Figure, path: Path) -> None:
         raise DataError(f"cannot write {path}: {error}") from error
 
 
+@dataclass(frozen=True)
+class _Row:
+    """A class, its support, and its queries with a coloured word over each."""
+
+    name: str
+    support: Sequence[Tensor]
+    queries: Sequence[tuple[Tensor, str, str]]
+
+
 def _images(replay: Replay) -> Figure:
-    task, episodes = replay.task, replay.episodes
-    sets = (episodes.support, episodes.query)
-    rows = [[_of_label(s, 0, label) for s in sets] for label in range(task.ways)]
-    shots, columns = _columns(rows)
-    figure = Figure(figsize=(0.8 * columns + 2.2, 0.95 * task.ways + 0.7))
-    axes = figure.subplots(task.ways, columns, squeeze=False)
-    for label, (row, (support, query)) in enumerate(zip(axes, rows, strict=True)):
-        _row(row[:shots], episodes.support.inputs[0], support)
-        _row(row[shots:], episodes.query.inputs[0], query)
-        for place, number in zip(row[shots:], query, strict=False):
-            predicted = replay.predictions[number]
-            colour = RIGHT if predicted == label else WRONG
-            place.set_title(predicted, fontsize=8, color=colour)
-        _name(row, f"{label}: {replay.classes[label]}")
+    task, support, query = replay.task, replay.episodes.support, replay.episodes.query
+    rows = [
+        _Row(
+            f"{label}: {name}",
+            [support.inputs[0, n] for n in _of_label(support, 0, label)],
+            [
+                (query.inputs[0, n], *_verdict(replay.predictions[n], label))
+                for n in _of_label(query, 0, label)
+            ],
+        )
+        for label, name in enumerate(replay.classes)
+    ]
     accuracy = 100 * (replay.accuracy or 0.0)
-    figure.suptitle(
+    title = (
         f"{task.dataset}/{task.split} episode {task.index}: support, then queries "
-        f"under the predicted label ({accuracy:.1f} % right)",
-        fontsize=9,
+        f"under the predicted label ({accuracy:.1f} % right)"
     )
-    figure.tight_layout()
+    return _grid(title, rows)
+
+
+def _verdict(predicted: Any, label: int) -> tuple[str, str]:
+    return str(predicted), RIGHT if predicted == label else WRONG
+
+
+def _grid(title: str, rows: Sequence[_Row]) -> Figure:
+    """A row a class, all in inches in one plane: a hundred of them take seconds."""
+    shots = max(len(row.support) for row in rows)
+    columns = shots + max(len(row.queries) for row in rows)
+    names = [shortened(row.name, NAME) for row in rows]
+    left = LETTER * max(map(len, names)) + 2 * GAP
+    width = max(left + (TILE + GAP) * columns + 2 * GAP, LETTER * len(title))
+    high = TILE + LINE + GAP
+    figure = Figure(figsize=(width, high * len(rows) + 2 * LINE))
+    plane = figure.add_axes((0, 0, 1, 1), xlim=(0, width))
+    plane.set(ylim=(high * len(rows) + 2 * LINE, 0))  # downwards
+    plane.set_axis_off()
+    plane.text(GAP, LINE, title, fontsize=9, va="center")
+    for number, (row, name) in enumerate(zip(rows, names, strict=True)):
+        y = 2 * LINE + number * high + LINE
+        plane.text(left - GAP, y + TILE / 2, name, fontsize=8, ha="right", va="center")
+        for place, image in enumerate(row.support):
+            _image(plane, image, left + place * (TILE + GAP), y)
+        for place, (image, word, colour) in enumerate(row.queries, start=shots):
+            x = left + place * (TILE + GAP) + 2 * GAP
+            _image(plane, image, x, y)
+            middle = x + TILE / 2
+            plane.text(middle, y - 0.03, word, fontsize=8, color=colour, ha="center")
     return figure
 
 
@@ -166,33 +206,14 @@ def _of_label(samples: Samples, task: int, label: int) -> list[int]:
     return found
 
 
-def _columns(rows: Sequence[Sequence[Sequence[int]]]) -> tuple[int, int]:
-    """Columns for the support set, and in all: classes may have unequal numbers."""
-    shots, queries = (max(len(row[part]) for row in rows) for part in (0, 1))
-    return shots, shots + queries
-
-
-def _row(places: Sequence[Any], images: Tensor, numbers: Sequence[int]) -> None:
-    """Images side by side; what is left of the places stays white."""
-    for place in places:
-        place.set_axis_off()
-    for place, number in zip(places, numbers, strict=False):
-        place.set_axis_on()
-        _image(place, images[number])
-
-
-def _name(row: Sequence[Any], name: str) -> None:
-    """At the left of a row of images."""
-    row[0].set_axis_on()
-    row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
-
-
-def _image(axes: Any, image: Any) -> None:
+def _image(plane: Any, image: Tensor, x: float, y: float) -> None:
+    """An image with a frame, its upper left corner at a point."""
     pixels = image.movedim(0, -1).numpy()
     grey = pixels.shape[-1] == 1
-    axes.imshow(pixels[..., 0] if grey else pixels, cmap="Greys", vmin=0, vmax=1)
-    axes.set_xticks([])
-    axes.set_yticks([])
+    place = (x, x + TILE, y + TILE, y)
+    shown = pixels[..., 0] if grey else pixels
+    plane.imshow(shown, cmap="Greys", vmin=0, vmax=1, extent=place, aspect="auto")
+    plane.add_patch(Rectangle((x, y), TILE, TILE, fill=False, lw=0.5, ec="grey"))
 
 
 def _curve(replay: Replay) -> Figure:

@@ -92,7 +92,9 @@ def train(
     check_dropout(experiment, prepared.learner.network)
     reading.tell(["model"])
     check_trainable(prepared)
-    entry = new_run(experiment, prepared, registry, project, start, parent, trial)
+    entry = new_run(
+        experiment, prepared, registry, project, start, parent, trial, origins or None
+    )
     run_id = store.begin_run(entry)
     labels.put(store, run_id)
     outcome = _run(run_id, prepared, None, registry, store, told)

@@ -116,6 +116,10 @@ class Workspace:
 
     @cached_property
     def _found_store(self) -> TaskStore:
+        return self.open_store()
+
+    def open_store(self) -> TaskStore:
+        """The task store, for what reads, opened anew: the caller's to close."""
         from ..store import TaskStore, require_file
 
         if self.db is not None:

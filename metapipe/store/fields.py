@@ -28,7 +28,7 @@ Condition = ColumnElement[bool]
 
 HIDDEN = {
     *("config", "plugins", "environment", "metrics", "problem", "encoder"),
-    "claim",
+    *("origins", "claim"),
 }
 SECTIONS: Mapping[str, type[Section] | None] = {
     "run": RunSettings,

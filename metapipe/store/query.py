@@ -86,14 +86,28 @@ def count_runs(session: Session, where: str) -> int:
     return int(_filtered(session, query, where)[0][0])
 
 
-def metrics(session: Session, run_id: int, name: str | None) -> list[MetricRow]:
-    """Figures by step, of one name or all."""
+def metrics(
+    session: Session, run_id: int, name: str | None, most: int | None
+) -> list[MetricRow]:
+    """Figures by step, of one name or all; of each name at most so many, which are
+    means over equal stretches of steps."""
     table = schema.Metric
-    query = select(table).where(table.run_id == run_id)
+    mine = table.run_id == run_id
     if name is not None:
-        query = query.where(table.name == name)
-    rows = session.scalars(query.order_by(table.name, table.step))
-    return [record(MetricRow, row) for row in rows]
+        mine &= table.name == name
+    if most is None:
+        rows = session.scalars(
+            select(table).where(mine).order_by(table.name, table.step)
+        )
+        return [record(MetricRow, row) for row in rows]
+    last = session.scalar(select(func.max(table.step)).where(mine)) or 0
+    stretch = (table.step - 1) // (-(-last // most) or 1)
+    means = select(table.name, func.max(table.step), func.avg(table.value)).where(mine)
+    means = means.group_by(table.name, stretch).order_by(table.name, stretch)
+    return [
+        MetricRow(run_id, step, figure, float(mean))
+        for figure, step, mean in session.execute(means)
+    ]
 
 
 def evaluations(session: Session, run_id: int) -> list[EvaluationRow]:

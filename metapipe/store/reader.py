@@ -8,7 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
+from sqlalchemy import make_url
+
 from . import integrity, prunings, query, transfer
+from .address import NOWHERE
 from .backup import backing_up, require_place
 from .database import Database
 from .groups import FIGURES, Grouping, groups, listed
@@ -38,6 +41,11 @@ class StoreReader:
     def __init__(self, url: str, wait: float = WAIT) -> None:
         self._database = Database(url, wait)
         self.url_masked = self._database.masked
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether it is anywhere: an empty one stands for a store that nobody began."""
+        return self._database.engine.url != make_url(NOWHERE)
 
     @property
     def home(self) -> Path | None:
@@ -131,10 +139,13 @@ class StoreReader:
         with self._database.reading() as session, query.understood(where):
             return groups(session, asked, sort, Page(limit, offset))
 
-    def metrics(self, run_id: int, name: str | None = None) -> list[MetricRow]:
-        """Figures by step, of one name or all."""
+    def metrics(
+        self, run_id: int, name: str | None = None, *, most: int | None = None
+    ) -> list[MetricRow]:
+        """Figures by step, of one name or all; of each name at most so many, if that is
+        given: then each is the mean of a stretch of steps, and has the last of them."""
         with self._database.reading() as session:
-            return query.metrics(session, run_id, name)
+            return query.metrics(session, run_id, name, most)
 
     def evaluations(self, run_id: int) -> list[EvaluationRow]:
         """All evaluations of a run, oldest first."""

@@ -64,6 +64,10 @@ class NewRun:
     job: str | None = None
     """The cluster's name for what this run is a part of."""
 
+    origins: Mapping[str, str] | None = None
+    """Where settings came from, by dotted names: the command line, a file, a
+    recommendation; those that are not among them are defaults."""
+
     study: str | None = None
     trial: int | None = None
     """The search that the run belongs to, and its number there."""

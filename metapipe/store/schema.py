@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-REVISION = "0003"
+REVISION = "0004"
 """The migration these tables are at; a test holds it to Alembic's head."""
 
 BigId = BigInteger().with_variant(Integer, "sqlite")
@@ -132,6 +132,7 @@ class Run(Base):
     notes: Mapped[str | None] = mapped_column(Text)
     claim: Mapped[str | None] = mapped_column(String(36))
     reason: Mapped[str | None] = mapped_column(Text)
+    origins: Mapped[dict[str, Any] | None]
 
     tags: Mapped[list[Tag]] = relationship(lazy="raise", order_by="Tag.tag")
 

@@ -13,7 +13,7 @@ from scipy import stats
 from store_rows import EVALUATION, RUN
 
 from metapipe import TaskStore
-from metapipe.cli.forms import latex
+from metapipe.facts.latex import latex
 from metapipe.runs.curves import seed_curves
 from metapipe.store import default_url
 

@@ -25,6 +25,7 @@ def main() -> None:
         sys.exit(f"{path} is there already: a kept database is never made again")
     with TaskStore.open(f"sqlite:///{path}") as store:
         facts = {"fingerprint": "f" * 64, "problem": {"kind": "classification"}}
+        facts["origins"] = {"training.lr": "command line"}
         run_id = store.begin_run(
             replace(RUN, name="kept", pid=1, host="nowhere", **facts)
         )

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from store_rows import RUN
 
-from metapipe.cli.output import format_cell
 from metapipe.errors import FilterError
+from metapipe.facts.cells import format_cell
 from metapipe.store import TaskStore
 
 

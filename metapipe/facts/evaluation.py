@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from .output import accuracy_text
+from .cells import accuracy_text
 
 
 def evaluation_facts(found: Any) -> list[tuple[str, Any]]:
     """An evaluation as names and values, with all that its figure depends on."""
-    from ..store.checkpoint_names import ENSEMBLE
+    from ..store.checkpoint_names import ENSEMBLE  # with SQLAlchemy
 
     before, acts = found.accuracy_before, found.controls
     steps = found.settings.get(ENSEMBLE, ())
