@@ -52,11 +52,13 @@ if TYPE_CHECKING:
     from .adaptation.few_shot_classifier import FewShotClassifier
     from .adaptation.few_shot_regressor import FewShotRegressor
     from .adaptation.notebook import adapt, amend, embed, load_adapted, predict
+    from .runs.html import as_html
     from .runs.notebook import (
         compare,
         confusion,
         delete,
         evaluate,
+        replay,
         resume,
         sweep,
         train,
@@ -72,6 +74,7 @@ _LATE = {
     "TaskStore": "store",
     "adapt": "adaptation.notebook",
     "amend": "adaptation.notebook",
+    "as_html": "runs.html",
     "compare": "runs.notebook",
     "confusion": "runs.notebook",
     "delete": "runs.notebook",
@@ -81,6 +84,7 @@ _LATE = {
     "load_plugins": "runs.workspace",
     "load_weights": "training.weights",
     "predict": "adaptation.notebook",
+    "replay": "runs.notebook",
     "resume": "runs.notebook",
     "sweep": "runs.notebook",
     "train": "runs.notebook",
@@ -153,6 +157,7 @@ __all__ = [
     "__version__",
     "adapt",
     "amend",
+    "as_html",
     "compare",
     "confusion",
     "delete",
@@ -163,6 +168,7 @@ __all__ = [
     "load_plugins",
     "load_weights",
     "predict",
+    "replay",
     "resume",
     "sweep",
     "train",

@@ -20,7 +20,7 @@ NAMES = {
     *("train", "DataError", "MetapipeError", "UnsupportedError", "UsageError"),
     *("PathError", "SettingError", "sweep"),
     *("Actions", "Arena", "Drawn", "Recurrent", "Seen", "Trajectories", "Worlds"),
-    "verify",
+    *("as_html", "replay", "verify"),
 }
 
 

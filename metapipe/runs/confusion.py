@@ -18,6 +18,7 @@ from ..episode import Episodes, Task
 from ..errors import NotFoundError, UnsupportedError, UsageError
 from ..experiment.registry import Registry
 from ..problem import Split
+from ..shown import Shown
 from ..store import StoreReader, TaskStore
 from ..store.records import EvaluationRow, RunRow
 from ..training.evaluation import BATCH, QueryMode, labels
@@ -54,7 +55,7 @@ class OfClass:
 
 
 @dataclass(frozen=True)
-class Confusion:
+class Confusion(Shown):
     """What became of the queries of an evaluation, by classes."""
 
     run_id: int

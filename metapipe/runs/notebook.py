@@ -31,6 +31,8 @@ from .gauge import counting
 from .pipeline import Outcome
 from .progress import display
 from .removal import Removal, remove_runs
+from .replay import Replay
+from .replay import replay as replayed
 from .sweep import search
 from .sweep_report import SweepReport
 from .verification import Verification
@@ -232,6 +234,23 @@ def confusion(
     """
     with Workspace.at(project, db, plugin_paths) as workspace:
         return confused(workspace.store, workspace.registry, run, evaluation)
+
+
+def replay(
+    episode: int,
+    *,
+    project: AnyPath | None = None,
+    db: str | None = None,
+    plugin_paths: Iterable[AnyPath] | AnyPath = (),
+) -> Replay:
+    """An episode of the store drawn again from its integers, with what its run
+    predicts; a notebook shows its picture: `metapipe episodes show`.
+
+    Raises UnsupportedError for one that was handed in as files, CheckpointError,
+    NotFoundError.
+    """
+    with Workspace.at(project, db, plugin_paths) as workspace:
+        return replayed(episode, workspace.registry, workspace.store)
 
 
 def delete(

@@ -16,6 +16,7 @@ from ..experiment.listeners import Listener, handed, of_plugins
 from ..experiment.reading import Reading
 from ..experiment.registry import Registry
 from ..numerics.task_map import LocalTaskMap
+from ..shown import Shown
 from ..store import TaskStore
 from ..store.records import EvaluationRow, NewEvaluation, RunRow
 from ..training.exactness import require_exact
@@ -47,7 +48,7 @@ logger = logging.getLogger("metapipe")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Outcome(Shown):
     """How a training run ended."""
 
     run_id: int

@@ -18,6 +18,7 @@ from ..experiment.registry import Registry
 from ..numerics.losses import task_loss
 from ..numerics.returns import return_figures, returns_by_step
 from ..problem import Split
+from ..shown import Shown
 from ..store import TaskStore
 from ..store.checkpoint_names import ENSEMBLE
 from ..store.records import EpisodeRow, EvaluationRow, RunRow
@@ -32,7 +33,7 @@ from .unseen import FINDINGS
 
 
 @dataclass(frozen=True)
-class Replay:
+class Replay(Shown):
     """One episode drawn again from its integers, with what the run predicts, or played
     again as the run acts."""
 
