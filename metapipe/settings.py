@@ -195,6 +195,10 @@ class TrainingSettings(Section):
     tasks: PositiveInt = 16
     """Episodes in a meta-batch."""
 
+    splits: Literal["train", "train+val"] = "train"
+    """Whose classes are trained on; with those of validation too there is none, and the
+    latest checkpoint is tested."""
+
     shards: PositiveInt = 1
     """Parts of a meta-batch whose gradients are computed one after the other and added:
     less memory. Methods that normalise over a meta-batch then do so over a part."""

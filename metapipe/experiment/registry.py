@@ -31,6 +31,7 @@ from ..plugin import CONTRACT, Plugin, table_of
 from ..problem import Kind
 from .plugin_files import Stamp, module_of, stamp
 from .setting_errors import first_error
+from .written import typed
 
 GROUP = "metapipe"
 PluginType = Literal["algorithm", "model", "dataset", "backbone", "observer"]
@@ -160,17 +161,25 @@ class Registry:
         """The plugin with these settings.
 
         Its validators find others of ours in their context: `context["backbone"]` makes
-        a backbone of a name and settings. `origins` tells, by dotted name, where a
-        value came from, for the message of the SettingError that an unknown or invalid
-        one raises.
+        a backbone of a name and settings, `context["dataset"]` a data set. `origins`
+        tells, by dotted name, where a value came from, for the message of the
+        SettingError that an unknown or invalid one raises.
         """
         cls = self.entry(kind, name).cls
         try:
-            known = {"backbone": partial(self.create, "backbone")}
+            known = {
+                "backbone": partial(self.create, "backbone"),
+                "dataset": self._member,
+            }
             return cls.model_validate(dict(settings), context=known)
         except ValidationError as error:
             table = table_of(kind, name)
             raise SettingError(first_error(error, cls, table, origins or {})) from error
+
+    def _member(self, name: str, settings: Mapping[str, Any]) -> Any:
+        """A data set within another; paths are relative to the working directory."""
+        cls = self.entry("dataset", name).cls
+        return self.create("dataset", name, typed("dataset", settings, cls))
 
     def versions(self, chosen: Mapping[PluginType, str]) -> dict[str, str]:
         """Distribution and version of the plugins of these names."""

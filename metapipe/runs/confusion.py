@@ -25,6 +25,7 @@ from ..training.evaluation import BATCH, QueryMode, labels
 from ..training.intervals import wilson
 from .ensembles import judged_checkpoints, judged_learner
 from .replay import as_evaluated
+from .splits import open_split
 from .stored_run import encoder_of, require_same_data
 
 PAGE = 8 * BATCH
@@ -110,7 +111,7 @@ def confusion(
     judged = _judged(store, row, evaluation)
     checkpoints = judged_checkpoints(store, row, judged)
     experiment = as_evaluated(row, judged, judged.dataset, registry)
-    opened = experiment.dataset.open(cast(Split, judged.split))
+    opened = open_split(experiment, cast(Split, judged.split))
     require_same_data(judged.fingerprint, opened)
     learner, meta = judged_learner(experiment, list(checkpoints.values()), row)
     source = fitted(opened, learner.problem, judged.dataset, encoder_of(row, registry))

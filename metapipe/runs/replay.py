@@ -28,6 +28,7 @@ from ..training.learner import Learner
 from ..training.rollout import draw
 from .ensembles import judged_checkpoints, judged_learner, judged_rows
 from .recipes import meta_batch
+from .splits import open_split
 from .stored_run import encoder_of, require_same_data, stored_checkpoint
 from .unseen import FINDINGS
 
@@ -72,7 +73,7 @@ def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
     if episode.evaluation_id is not None:
         recorded = store.evaluation(episode.evaluation_id)
     experiment = as_evaluated(row, recorded, task.dataset, registry)
-    opened = experiment.dataset.open(cast(Split, task.split))
+    opened = open_split(experiment, cast(Split, task.split))
     known = recorded.fingerprint if recorded else row.fingerprint
     require_same_data(known, opened)
     learner, meta = judged_learner(experiment, _judged(store, row, recorded), row)

@@ -174,7 +174,7 @@ class TrainingSession:
             prediction=settings.prediction,
         )
         records = judged(met, "val", settings.episodes, self.reporter.advanced)
-        summary = summarise(records)
+        summary = summarise(records, self.sources["val"].part)
         self.reporter.evaluated(
             self._row(settings, summary, time.perf_counter() - started), records
         )
