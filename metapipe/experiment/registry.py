@@ -157,8 +157,9 @@ class Registry:
         name: str,
         settings: Mapping[str, Any],
         origins: Mapping[str, str] | None = None,
+        table: str | None = None,
     ) -> Any:
-        """The plugin with these settings.
+        """The plugin with these settings, which stand in that table if not in its own.
 
         Its validators find others of ours in their context: `context["backbone"]` makes
         a backbone of a name and settings, `context["dataset"]` a data set. `origins`
@@ -173,13 +174,13 @@ class Registry:
             }
             return cls.model_validate(dict(settings), context=known)
         except ValidationError as error:
-            table = table_of(kind, name)
-            raise SettingError(first_error(error, cls, table, origins or {})) from error
+            where = table or table_of(kind, name)
+            raise SettingError(first_error(error, cls, where, origins or {})) from error
 
     def _member(self, name: str, settings: Mapping[str, Any]) -> Any:
         """A data set within another; paths are relative to the working directory."""
-        cls = self.entry("dataset", name).cls
-        return self.create("dataset", name, typed("dataset", settings, cls))
+        cls, table = self.entry("dataset", name).cls, f"dataset.settings.{name}"
+        return self.create("dataset", name, typed(table, settings, cls), table=table)
 
     def versions(self, chosen: Mapping[PluginType, str]) -> dict[str, str]:
         """Distribution and version of the plugins of these names."""

@@ -88,10 +88,9 @@ class Mixture(Dataset):
 
     def __eq__(self, other: object) -> bool:
         """Equal settings make equal data sets, whoever made them."""
-        same = isinstance(other, Mixture)
-        return same and other.model_dump() == self.model_dump()
+        return isinstance(other, Mixture) and dict(other) == dict(self)
 
-    __hash__ = None  # as of all that has a dict
+    __hash__ = Dataset.__hash__
 
     def check(self) -> None:
         """As each member does."""
