@@ -40,6 +40,16 @@ def without_passwords(text: str) -> str:
     return PASSWORD.sub(r"\1:***@", " ".join(text.split()))
 
 
+SINGULAR = {"are": "is", "were": "was", "have": "has"}
+
+
+def how_many(count: int, noun: str, verb: str = "") -> str:
+    """`1 run`, `2 runs`; with the verb `are`, `1 run is` and `2 runs are`."""
+    one = count == 1
+    words = f"{count:,} {noun}{'' if one else 's'}"
+    return f"{words} {SINGULAR[verb] if one else verb}" if verb else words
+
+
 def is_text(text: str) -> bool:
     """Whether any database takes it for text: no NUL, and no halves of characters."""
     return not NO_TEXT.search(text)
