@@ -170,7 +170,10 @@ def module(path: Path) -> str:
     return ".".join(path.relative_to(ROOT / "plugins").with_suffix("").parts)
 
 
-@pytest.mark.parametrize("name", ["metapipe", "metapipe.store", "metapipe.experiment"])
+@pytest.mark.parametrize(
+    "name",
+    ["metapipe", "metapipe.store", "metapipe.experiment", "metapipe.ui.application"],
+)
 def test_what_only_looks_needs_no_torch(name: str) -> None:
     rest = [m for m in modules() if m.startswith("metapipe.experiment.")]
     names = rest if name == "metapipe.experiment" else [name]

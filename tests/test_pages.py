@@ -44,6 +44,7 @@ NOT_RUN = {
         "docs/plugins.md",
         "my_algorithm.py is yours; docs/tutorial/algorithm.md runs it",
     ),
+    ("docs/ui.md", "it serves until you end it"),
     ("docs/plugins.md", "is for pytest"),
     (
         "docs/plugins.md",

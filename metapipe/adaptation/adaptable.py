@@ -24,6 +24,10 @@ class Adaptable(Protocol):
         """The kind of task and the shape of an input."""
 
     @property
+    def ways(self) -> int | None:
+        """How many classes a task has to have; None if any number will do."""
+
+    @property
     def encoder(self) -> Encoder | None:
         """How new items become inputs, if that is known."""
 

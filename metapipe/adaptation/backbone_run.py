@@ -61,6 +61,9 @@ class BackboneRun:
     source: str
     """Of the backbone."""
 
+    ways: None = None
+    """A head learns any number of classes."""
+
     step: int = 0
     sha256: None = None
     """There is no checkpoint."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,10 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from ..errors import UnsupportedError, did_you_mean
-from ..experiment.registry import Registry
-from ..runs.stored_run import checkpoint_row, trained_run
 from ..runs.workspace import AnyPath, Workspace
-from ..store import TaskStore
 from ..training.evaluation import QueryMode
 from .adaptable import Adaptable
 from .adapted_file import save
@@ -30,10 +25,8 @@ from .items import (
     require_pictures,
     require_several,
 )
-from .trained_run import TrainedRun, open_run
-
-KEPT = 4
-"""Runs kept open, so that fitting again does not read them again."""
+from .open_runs import kept_open
+from .trained_run import TrainedRun
 
 
 class FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -78,22 +71,12 @@ class FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         _require_known("checkpoint", self.checkpoint, ("best", "latest"))
         _require_known("prediction", self.prediction, get_args(QueryMode))
         run = "latest" if self.run is None else self.run
+        settings = {
+            name.removeprefix("algorithm."): value
+            for name, value in (self.settings or {}).items()
+        }
         with Workspace.at(self.project, self.db, self.plugin_paths) as workspace:
-            row = trained_run(workspace.store, run)
-            # which run or checkpoint it is may change
-            sha256 = checkpoint_row(workspace.store, row, self.checkpoint).sha256
-            settings = {
-                name.removeprefix("algorithm."): value
-                for name, value in (self.settings or {}).items()
-            }
-            return _opened(
-                workspace.url,
-                workspace.registry,
-                row.id,
-                self.checkpoint,
-                json.dumps(settings),
-                sha256,
-            )
+            return kept_open(workspace, workspace.store, run, self.checkpoint, settings)
 
     def _inputs(self, X: Any, opened: Adaptable, *, reset: bool) -> Tensor:
         """Inputs (n, *shape): from rows (n, d) of numbers, arrays (n, *shape), or
@@ -143,16 +126,6 @@ class FewShot(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         tags.input_tags.three_d_array = True
         tags.input_tags.string = True
         return tags
-
-
-@lru_cache(KEPT)
-def _opened(
-    url: str, registry: Registry, run: int, kind: str, settings: str, sha256: str
-) -> TrainedRun:
-    """The run, kept open under the hash of its checkpoint: going on with the run, or
-    another one of its number, is another thing to open."""
-    with TaskStore.open(url) as store:
-        return open_run(store, registry, run, kind, json.loads(settings))
 
 
 def _require_known(name: str, value: Any, known: Sequence[str]) -> None:

@@ -81,14 +81,15 @@ def _batch(
         for name, values in zip(batch, outputs.double().tolist(), strict=True):
             yield {"path": name, "prediction": values}
         return
-    for name, row in zip(batch, _classified(adapted, inputs, outputs), strict=True):
+    for name, row in zip(batch, classified(adapted, inputs, outputs), strict=True):
         yield {"path": name, **row}
 
 
-def _classified(
+def classified(
     adapted: AdaptedModel, inputs: Tensor, outputs: Tensor
 ) -> Iterator[dict[str, Any]]:
-    """A row an input; None for what cannot be known."""
+    """A row an input, with the outputs (n, ways) that the model gave for it; None for
+    what cannot be known."""
     probabilities = adapted.probabilities_of(outputs)
     sets, typicality = adapted.sets(probabilities), adapted.typicality(inputs)
     for number, values in enumerate(probabilities.tolist()):

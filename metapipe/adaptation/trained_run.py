@@ -53,6 +53,12 @@ class TrainedRun:
         return self.learner.problem
 
     @property
+    def ways(self) -> int | None:
+        """Classes of a task; None for an algorithm that learns any number."""
+        any_ways = self.learner.algorithm.any_ways
+        return None if any_ways else self.problem.outputs
+
+    @property
     def step(self) -> int:
         """Meta-iterations done at its checkpoint."""
         return self.checkpoint.step

@@ -9,11 +9,11 @@ from typing import Any, NoReturn
 
 import click
 
+from ..adaptation.verdict import verdict
 from ..printable import how_many
 from .context import App, pass_app
 from .options import json_option
 from .output import echo, print_csv_rows, print_json_rows
-from .trust import verdict
 
 BETWEEN = "|"
 """Classes of a set in a cell of the CSV."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..printable import how_many
+from ..adaptation.verdict import expectation
 
 if TYPE_CHECKING:
     from ..adaptation.adapt_run import Adaptation
@@ -16,13 +16,6 @@ LINES = 20
 
 SUSPECTS = 10
 """Examples in question that are told of, likewise."""
-
-STRANGE = 0.1
-"""Typicality up to which a thing is perhaps none of these: that of one in ten of the
-own."""
-
-NAMED = 3
-"""Classes of a set that are named."""
 
 SHARES = (
     (0.95, "nearly all strangers"),
@@ -47,11 +40,7 @@ def told_of(found: Adaptation) -> Iterator[str]:
         yield _no_estimate(found.counts)
         return
     estimate = trust.estimate
-    yield (
-        f"expected accuracy  {100 * estimate.accuracy:.0f} % (95 % interval "
-        f"{100 * estimate.low:.0f} to {100 * estimate.high:.0f} %), from your own "
-        f"{estimate.count} examples, each held out once"
-    )
+    yield expectation(estimate)
     if len(found.counts) <= LINES:
         yield from _classes(estimate, list(found.counts))
     if trust.typicality is not None:
@@ -93,24 +82,3 @@ def _classes(estimate: Estimate, names: Sequence[str]) -> Iterator[str]:
         taken = ", ".join(f"{-count} taken for {names[to]}" for count, to in wrong)
         share = 100 * row[label] / held_out
         yield f"  {name:{width}}  {share:3.0f} %  {taken}".rstrip()
-
-
-def verdict(row: Mapping[str, Any]) -> str:
-    """What is said of a file: its class and a confidence; its set, where one class is
-    not enough; or that it is perhaps none of these."""
-    label, named = row["label"], row["probabilities"]
-    ranked = sorted(named, key=lambda name: -named[name])
-    if row["typical"] is not None and row["typical"] <= STRANGE:
-        return f"none of these? (nearest: {label})"
-    if not row["calibrated"]:
-        return f"{label} (before {', '.join(ranked[1:NAMED])}; no confidence is known)"
-    held = row["set"]
-    if held is None:
-        return "  ".join(f"{name} {100 * named[name]:.0f} %" for name in ranked[:NAMED])
-    if len(held) == 1:
-        return f"{label} {100 * named[label]:.0f} %"
-    shown = held[:NAMED]
-    shares = ", ".join(f"{100 * named[name]:.0f} %" for name in shown)
-    if (others := len(held) - NAMED) > 0:
-        shown = [*shown, how_many(others, "other")]
-    return f"{', '.join(shown[:-1])} or {shown[-1]} ({shares})"

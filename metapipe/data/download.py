@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +26,19 @@ TIMEOUT = 30.0
 """Seconds without an answer before giving up."""
 
 logger = logging.getLogger("metapipe")
+
+
+_FETCHING: ContextVar[bool] = ContextVar("fetching", default=True)
+
+
+@contextmanager
+def nothing_fetched() -> Iterator[None]:
+    """What is not in the cache is not downloaded meanwhile, in this thread."""
+    token = _FETCHING.set(False)
+    try:
+        yield
+    finally:
+        _FETCHING.reset(token)
 
 
 @dataclass(frozen=True)
@@ -56,10 +71,16 @@ def download(url: str, checksum: str, folder: str, instead: str) -> Path:
     """The file at `url`, from the cache's `folder` if it is there already.
 
     `checksum` is `algorithm:hex`, as pooch takes it. `instead` tells the user, in the
-    error, what to do without a network. Raises DataError.
+    error, what to do without a network. Raises DataError, also where it is not there
+    and nothing is to be fetched.
     """
     path = cache_dir() / folder
     name = url.rsplit("/", 1)[-1]
+    if not (_FETCHING.get() or (path / name).exists()):
+        raise DataError(
+            f"{name} has to be downloaded first, which looking does not: train with it "
+            f"once. {instead}"
+        )
     part = path / f"{name}.part"
     try:
         path.mkdir(parents=True, exist_ok=True)

@@ -91,9 +91,15 @@ def resumption(store: StoreReader, row: RunRow) -> Resumption | None:
 
 
 def _newest_first(directory: Path, known: Mapping[Path, str]) -> list[Path]:
-    """By their names, which tell the step; of equals those that the store knows."""
+    """By their names, which tell the step; of equals the latest, which is written after
+    the best and has with it what the store was not told, and those that it knows."""
     found = {*known, *(path.resolve() for path in our_checkpoints(directory))}
-    return sorted(found, key=lambda path: (step_of(path), path in known), reverse=True)
+
+    def newness(path: Path) -> tuple[int, bool, bool, str]:
+        latest = path.name.startswith(LATEST)
+        return step_of(path), latest, path in known, path.name
+
+    return sorted(found, key=newness, reverse=True)
 
 
 def _opened(path: Path, sha256: str | None, directory: Path) -> Resumption:

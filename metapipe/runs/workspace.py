@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
@@ -143,6 +144,13 @@ class Workspace:
 
         require_tables(self.existing_url)
         return self.new_store
+
+    @staticmethod
+    def without_downloads() -> AbstractContextManager[None]:
+        """What data sets have not got is not fetched meanwhile, in this thread."""
+        from ..data.download import nothing_fetched
+
+        return nothing_fetched()
 
     @cached_property
     def new_store(self) -> TaskStore:

@@ -127,6 +127,15 @@ def evaluation(session: Session, evaluation_id: int) -> EvaluationRow:
     return evaluation_row(row)
 
 
+def require_of_run(session: Session, run_id: int, evaluation_id: int) -> None:
+    """Raise NotFoundError for an evaluation that is not of that run."""
+    if evaluation(session, evaluation_id).run_id != run_id:
+        raise NotFoundError(
+            f"run {run_id} has no evaluation {evaluation_id}; see 'metapipe runs show "
+            f"{run_id}'"
+        )
+
+
 def checkpoints(session: Session, run_id: int) -> list[CheckpointRow]:
     """The best checkpoints, the very best first, and the latest."""
     table = schema.Checkpoint
@@ -145,11 +154,17 @@ def prunings(session: Session, run_id: int) -> list[PruningRow]:
 
 
 def episodes(
-    session: Session, run_id: int, where: str, sort: str, page: Page
+    session: Session,
+    run_id: int,
+    where: str,
+    sort: str,
+    page: Page,
+    evaluation: int | None = None,
 ) -> list[EpisodeRow]:
-    """Episodes of a run that match a filter, sorted."""
+    """Episodes of a run, or of an evaluation, that match a filter, sorted."""
     known, key = episode_fields(), schema.Episode.id
-    query = _episodes_of(run_id).where(parse(where, known), page.behind(sort, key))
+    mine = _episodes_of(run_id, evaluation)
+    query = mine.where(parse(where, known), page.behind(sort, key))
     query = page.cut(query.order_by(*order_by(sort, known), key))
     return [episode_row(*row) for row in _filtered(session, query, where)]
 
@@ -164,10 +179,17 @@ def count_episodes(session: Session, run_id: int, where: str) -> int:
     return int(_filtered(session, query, where)[0][0])
 
 
-def hardest(session: Session, run_id: int, where: str, page: Page) -> list[EpisodeRow]:
+def hardest(
+    session: Session,
+    run_id: int,
+    where: str,
+    page: Page,
+    evaluation: int | None = None,
+) -> list[EpisodeRow]:
     """Those of the lowest accuracy; of equals those of the greatest loss first."""
     table = schema.Episode
-    query = _episodes_of(run_id).where(parse(where, episode_fields()))
+    mine = _episodes_of(run_id, evaluation)
+    query = mine.where(parse(where, episode_fields()))
     query = query.order_by(table.accuracy, table.loss.desc(), table.id)
     found: list[EpisodeRow] = []
     for behind in hardest_behind(session, page.after):
@@ -213,8 +235,12 @@ def _runs(current: ColumnElement[Any]) -> Select[Any]:
     return query.options(selectinload(schema.Run.tags))
 
 
-def _episodes_of(run_id: int) -> Select[Any]:
-    return with_recipe().where(schema.Episode.run_id == run_id)
+def _episodes_of(run_id: int, evaluation: int | None = None) -> Select[Any]:
+    """Of a run, or of one evaluation: its few have an index of their own, which leads
+    past the millions of training."""
+    if evaluation is None:
+        return with_recipe().where(schema.Episode.run_id == run_id)
+    return with_recipe().where(schema.Episode.evaluation_id == evaluation)
 
 
 def _filtered(session: Session, query: Select[Any], where: str) -> list[Any]:

@@ -181,21 +181,26 @@ class StoreReader:
         *,
         where: str = "",
         sort: str = "id",
+        evaluation: int | None = None,
         hardest: int | None = None,
         limit: int | None = 50,
         offset: int = 0,
         after: int | None = None,
     ) -> list[EpisodeRow]:
-        """Episodes of a run that match a filter; or its `hardest`, worst first.
+        """Episodes of a run, or of one `evaluation` of it, that match a filter; or the
+        `hardest`, worst first.
 
         A page begins at an `offset`, or after the episode of that id: the latter for
-        the hardest and for the orders id and -id. Raises FilterError.
+        the hardest and for the orders id and -id. Raises FilterError, and NotFoundError
+        for another run's evaluation.
         """
         page = Page(limit if hardest is None else hardest, offset, after)
         with self._database.reading() as session:
+            if evaluation is not None:
+                query.require_of_run(session, run_id, evaluation)
             if hardest is not None:
-                return query.hardest(session, run_id, where, page)
-            return query.episodes(session, run_id, where, sort, page)
+                return query.hardest(session, run_id, where, page, evaluation)
+            return query.episodes(session, run_id, where, sort, page, evaluation)
 
     def count_episodes(self, run_id: int, where: str = "") -> int:
         """How many episodes of a run match a filter. Raises FilterError."""

@@ -12,12 +12,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from . import compare, datasets, episodes, plugins, run, runs
+from . import compare, datasets, episodes, plugins, run, runs, try_it
 from .faults import Faults
 from .guard import Guard, SafeHeaders
+from .lessons import Lessons
 from .site import Site
 
-PAGES = (runs, run, episodes, compare, datasets, plugins)
+PAGES = (runs, run, episodes, compare, datasets, plugins, try_it)
 STATIC = Path(__file__).parent / "static"
 LARGEST = 16 * 2**20
 """Bytes of a request: more is refused unread."""
@@ -40,6 +41,7 @@ def application(site: Site, token: str | None = None) -> Starlette:
         max_body_size=LARGEST,
     )
     app.state.site = site
+    app.state.lessons = Lessons()
     return app
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,25 +27,80 @@ ROWS = 20
 SORTS = ("hardest", "id", "-id", "accuracy", "-accuracy", "loss", "-loss")
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What an address asks for."""
+
+    where: str
+    sort: str
+    evaluation: int | None
+    """Of this one only; of all, and of training, if none is named."""
+
+    begin: Page
+
+    @classmethod
+    def of(cls, request: Request) -> Asked:
+        """Raises UsageError for what is no number."""
+        given = request.query_params
+        numbers = {
+            name: whole_number(name, given[name], least=0)
+            for name in ("evaluation", "after", "offset")
+            if given.get(name)
+        }
+        begin = Page(ROWS, numbers.get("offset", 0), numbers.get("after"))
+        where, sort = given.get("where", "").strip(), given.get("sort", "").strip()
+        return cls(where, sort or "hardest", numbers.get("evaluation"), begin)
+
+    @property
+    def words(self) -> dict[str, Any]:
+        """Those of the address, but for where the page begins."""
+        return {"where": self.where, "sort": self.sort, "evaluation": self.evaluation}
+
+    def found(
+        self, store: TaskStore, row: RunRow
+    ) -> tuple[Table, dict[str, int] | None]:
+        """The rows, and where the next page begins."""
+        hardest = self.sort == "hardest"
+        found = store.episodes(
+            row.id,
+            where=self.where,
+            sort="id" if hardest else self.sort,
+            evaluation=self.evaluation,
+            hardest=ROWS + 1 if hardest else None,
+            limit=ROWS + 1,
+            offset=self.begin.offset,
+            after=self.begin.after,
+        )
+        table = episode_table(found[:ROWS], acts=row.controls)
+        if len(found) <= ROWS:
+            return table, None
+        if self.sort in ("hardest", "id", "-id"):  # found at once, however deep
+            return table, {"after": found[ROWS - 1].id}
+        return table, {"offset": self.begin.offset + ROWS}
+
+
 def show_episodes(request: Request) -> Response:
     """Episodes of a run; what cannot be asked is told above an empty list."""
-    where = request.query_params.get("where", "").strip()
-    sort = request.query_params.get("sort", "").strip() or "hardest"
-    line, status, more = None, 200, None
+    line, status, more, table = None, 200, None, Table((), ())
+    asked = Asked("", "hardest", None, Page(ROWS))
     with site_of(request).store() as store:
         row = store.run(request.path_params["run"])
         try:
-            table, more = _page(store, row, where, sort, _begin(request))
+            asked = Asked.of(request)
+            table, more = asked.found(store, row)
         except UsageError as error:
-            table, line, status = Table((), ()), line_of(error), status_of(error)
-        none = no_episodes(row.id, store.prunings(row.id), narrowed=bool(where))
+            line, status = line_of(error), status_of(error)
+        evaluations = store.evaluations(row.id)
+        narrowed = bool(asked.where or asked.evaluation)
+        none = no_episodes(row.id, store.prunings(row.id), narrowed=narrowed)
     return page(
         request,
         "episodes.html",
         status,
         row=row,
         table=table,
-        words={"where": where, "sort": sort},
+        asked=asked,
+        evaluations=evaluations[::-1],
         sorts=SORTS,
         more=more,
         line=line,
@@ -85,36 +142,6 @@ def _picture(site: Site, episode_id: int) -> bytes:
             draw_episode(replay(episode_id, site.registry, store), path)
 
         return site.pictures.of(key, draw)
-
-
-def _page(
-    store: TaskStore, row: RunRow, where: str, sort: str, begin: Page
-) -> tuple[Table, dict[str, int] | None]:
-    """The rows, and where the next page begins."""
-    hardest = sort == "hardest"
-    found = store.episodes(
-        row.id,
-        where=where,
-        sort="id" if hardest else sort,
-        hardest=ROWS + 1 if hardest else None,
-        limit=ROWS + 1,
-        offset=begin.offset,
-        after=begin.after,
-    )
-    table = episode_table(found[:ROWS], acts=row.controls)
-    if len(found) <= ROWS:
-        return table, None
-    if sort in ("hardest", "id", "-id"):  # found at once, however deep
-        return table, {"after": found[ROWS - 1].id}
-    return table, {"offset": begin.offset + ROWS}
-
-
-def _begin(request: Request) -> Page:
-    """Where the page begins. Raises UsageError."""
-    given = request.query_params
-    after = whole_number("after", given["after"]) if "after" in given else None
-    offset = whole_number("offset", given.get("offset", "0"), least=0)
-    return Page(ROWS, offset, after)
 
 
 ROUTES = [

@@ -22,6 +22,7 @@ NAVIGATION = (
     ("Compare", "/compare"),
     ("Data sets", "/datasets"),
     ("Plugins", "/plugins"),
+    ("Try it", "/try"),
 )
 """What stands at the top of every page."""
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from ..facts.cells import Table
 from ..facts.episodes import episode_table
 from ..facts.run import checkpoint_table, evaluation_table, facts, pruning_table
+from ..runs.removal import remove_runs
 from ..store import TaskStore
 from ..store.records import EvaluationRow, RunRow
 from .curves import (
@@ -33,13 +35,14 @@ def show_run(request: Request) -> Response:
         row = store.run(request.path_params["run"])
         evaluations = store.evaluations(row.id)
         charts = [validation_chart(store, [row], axis), *training_charts(store, row)]
-        context = {
+        context: dict[str, Any] = {
             "evaluations": evaluation_table(evaluations[::-1]),
             "checkpoints": checkpoint_table(store.checkpoints(row.id)),
             "prunings": pruning_table(store.prunings(row.id)),
-            "hardest": _hardest(store, row),
+            "hardest": _hardest(store, row, newest_test(evaluations)),
         }
-    charts += [c for e in newest_test(evaluations) for c in learning_charts(e)]
+    if (test := newest_test(evaluations)) is not None:
+        charts += learning_charts(test)
     return page(
         request,
         "run.html",
@@ -49,17 +52,21 @@ def show_run(request: Request) -> Response:
         charts=[chart for chart in charts if chart is not None],
         axis=axis,
         axes=UNITS,
+        test=newest_test(evaluations),
         **context,
     )
 
 
-def newest_test(evaluations: list[EvaluationRow]) -> list[EvaluationRow]:
+def newest_test(evaluations: list[EvaluationRow]) -> EvaluationRow | None:
     """The last test, if there is one."""
-    return [each for each in evaluations if each.purpose == "test"][-1:]
+    return next((e for e in evaluations[::-1] if e.purpose == "test"), None)
 
 
-def _hardest(store: TaskStore, row: RunRow) -> Any:
-    found = store.episodes(row.id, where="purpose=test", hardest=HARDEST)
+def _hardest(store: TaskStore, row: RunRow, test: EvaluationRow | None) -> Table:
+    """Of the newest test."""
+    if test is None:
+        return Table((), ())
+    found = store.episodes(row.id, evaluation=test.id, hardest=HARDEST)
     return episode_table(found, acts=row.controls)
 
 
@@ -75,4 +82,16 @@ def _settings(row: RunRow) -> list[tuple[str, list[tuple[str, Any, str]]]]:
     ]
 
 
-ROUTES = [Route("/runs/{run}", show_run)]
+def delete_run(request: Request) -> Response:
+    """Remove a run with its files, if that is allowed; then the list."""
+    site = site_of(request)
+    site.require("delete")
+    with site.store() as store:
+        remove_runs(store, [request.path_params["run"]])
+    return RedirectResponse("/runs", 303)
+
+
+ROUTES = [
+    Route("/runs/{run}", show_run),
+    Route("/runs/{run}/delete", delete_run, methods=["POST"]),
+]

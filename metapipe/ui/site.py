@@ -75,11 +75,17 @@ class Site:
 
     async def in_turn(self, request: Request, work: Callable[[], Response]) -> Response:
         """What takes a processor and some memory: one after another, in a thread, so
-        that nobody who only looks waits; not for a browser that has gone on."""
+        that nobody who only looks waits; not for a browser that has gone on. Nothing
+        is downloaded for it."""
+
+        def here() -> Response:
+            with self.workspace.without_downloads():
+                return work()
+
         async with self._turn:
             if await request.is_disconnected():
                 return Response(status_code=499)
-            return await run_in_threadpool(work)
+            return await run_in_threadpool(here)
 
     def require(self, permission: Permission) -> None:
         """Raise ForbiddenError if that was not allowed."""

@@ -65,6 +65,14 @@ def test_looking_imports_nothing_heavy(tmp_path: Path, arguments, needed) -> Non
     assert HEAVY & modules == needed
 
 
+def test_the_page_is_there_without_torch() -> None:
+    """Pages that look need none; a picture or a lesson brings it."""
+    program = "import sys, metapipe.ui.server; print(*sys.modules)"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert HEAVY & set(done.stdout.split()) == {"sqlalchemy"}
+
+
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache in which plugins have been shown once."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from metapipe.data.download import download
+from metapipe.data.download import download, nothing_fetched
 from metapipe.errors import DataError
 
 CONTENT = bytes(range(256)) * 8192  # 2 MiB
@@ -52,6 +52,16 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         yield f"http://127.0.0.1:{listening.server_port}/file.zip"
         listening.shutdown()
         thread.join()
+
+
+def test_who_only_looks_fetches_nothing(server: str) -> None:
+    with nothing_fetched():
+        with pytest.raises(DataError, match="has to be downloaded first"):
+            download(server, CHECKSUM, "x", "")
+        assert Handler.served == []
+    path = download(server, CHECKSUM, "x", "")
+    with nothing_fetched():
+        assert download(server, CHECKSUM, "x", "") == path
 
 
 def test_a_file_is_fetched_once(server: str) -> None:

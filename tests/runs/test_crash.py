@@ -10,6 +10,7 @@ from commands import FORKS, error_line, metapipe, metapipe_json
 from crashes import ITERATIONS, KILLER, TASKS, TRAINING, assert_same, ended
 from sqlalchemy import text
 
+from metapipe.runs.resumption import resumption
 from metapipe.store import TaskStore, default_url
 from metapipe.store.engine import connect
 
@@ -44,6 +45,21 @@ PLACES = {
     "when all is recorded": "episodes test@1",
 }
 ALSO_ON_POSTGRES = ("between a file and its row", "after its test")
+
+
+def test_of_equal_files_the_latest_is_gone_on_from(tmp_path: Path) -> None:
+    """It may have with it what the store was not told; the best has not."""
+    metapipe(*TRAINING, "--iterations", "10", cwd=tmp_path)
+    change(tmp_path, "DELETE FROM checkpoints")
+    with TaskStore.open(default_url(tmp_path)) as store:
+        row = store.run(1)
+        (latest,) = Path(row.directory).glob("latest-*")
+        for writer in "123456789":
+            best = latest.with_name(f"best-00000010-{writer}.safetensors")
+            best.write_bytes(latest.read_bytes())
+        found = resumption(store, row)
+        assert found is not None
+        assert found.info.path == latest.resolve()
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -22,9 +22,12 @@ function put(fresh, old) {
   if (!fresh) return;
   old.replaceWith(fresh);
   fresh.querySelectorAll(".wide").forEach((each, i) => (each.scrollLeft = scrolled[i]));
-  if (focused && focused.getAttribute("href"))
-    fresh.querySelector(`[href="${CSS.escape(focused.getAttribute("href"))}"]`)?.focus();
+  if (focused)
+    [...fresh.querySelectorAll(focused.localName)].find((each) => like(each, focused))?.focus();
 }
+
+const like = (one, other) =>
+  one.textContent === other.textContent && one.getAttribute("href") === other.getAttribute("href");
 
 function plan() {
   const seconds = Math.min(...live().map((each) => Number(each.dataset.live)));
