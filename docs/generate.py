@@ -40,12 +40,14 @@ from metapipe.experiment.plugin_facts import settings_of  # noqa: E402
 from metapipe.experiment.project import PROJECT, Project  # noqa: E402
 from metapipe.experiment.registry import PLUGIN_TYPES, RUN_TYPES, Entry, load  # noqa: E402
 from metapipe.experiment.resolve import resolve  # noqa: E402
+from metapipe.plugin import table_of  # noqa: E402
 
 TITLES = {
     "algorithm": "Algorithms",
     "model": "Models",
     "dataset": "Data sets",
     "backbone": "Backbones",
+    "observer": "Observers",
 }
 FIGURES = ROOT / "benchmarks" / "results.json"
 
@@ -226,7 +228,9 @@ def plugin_page(entry: Entry, figures: Mapping[str, Any]) -> str:
     lines = [f"# `{entry.name}`", "", facts["what"], ""]
     lines += _table(("", ""), [(name, value) for name, value in told if value])
     lines += ["", about, "", "## Settings", ""]
-    lines += _settings_table(facts["settings"], entry.plugin_type) or ["None."]
+    lines += _settings_table(
+        facts["settings"], table_of(entry.plugin_type, entry.name)
+    ) or ["None."]
     own = {f"{facts['kind']}.{k}": v for k, v in facts["recommended_if"].items()}
     beside = {"": facts["recommended"], **facts["recommended_with"], **own}
     if any(beside.values()):

@@ -40,9 +40,10 @@ from .errors import (
     UnsupportedError,
     UsageError,
 )
-from .events import CheckpointInfo, EpisodeRecord, RunInfo
+from .events import CheckpointInfo, EpisodeRecord, EvaluationInfo, RunInfo
 from .hookspecs import hookimpl
 from .model import Model
+from .observer import Observer
 from .plugin import CONTRACT, DropShare, Plugin, Register
 from .problem import Actions, Kind, Problem, Split, Statistics
 from .version import __version__
@@ -51,11 +52,13 @@ if TYPE_CHECKING:
     from .adaptation.few_shot_classifier import FewShotClassifier
     from .adaptation.few_shot_regressor import FewShotRegressor
     from .adaptation.notebook import adapt, amend, embed, load_adapted, predict
+    from .runs.html import as_html
     from .runs.notebook import (
         compare,
         confusion,
         delete,
         evaluate,
+        replay,
         resume,
         sweep,
         train,
@@ -71,6 +74,7 @@ _LATE = {
     "TaskStore": "store",
     "adapt": "adaptation.notebook",
     "amend": "adaptation.notebook",
+    "as_html": "runs.html",
     "compare": "runs.notebook",
     "confusion": "runs.notebook",
     "delete": "runs.notebook",
@@ -80,6 +84,7 @@ _LATE = {
     "load_plugins": "runs.workspace",
     "load_weights": "training.weights",
     "predict": "adaptation.notebook",
+    "replay": "runs.notebook",
     "resume": "runs.notebook",
     "sweep": "runs.notebook",
     "train": "runs.notebook",
@@ -114,6 +119,7 @@ __all__ = [
     "Encoder",
     "EpisodeRecord",
     "Episodes",
+    "EvaluationInfo",
     "FewShotClassifier",
     "FewShotRegressor",
     "Form",
@@ -123,6 +129,7 @@ __all__ = [
     "MetapipeError",
     "Metrics",
     "Model",
+    "Observer",
     "Params",
     "PathError",
     "Plugin",
@@ -150,6 +157,7 @@ __all__ = [
     "__version__",
     "adapt",
     "amend",
+    "as_html",
     "compare",
     "confusion",
     "delete",
@@ -160,6 +168,7 @@ __all__ = [
     "load_plugins",
     "load_weights",
     "predict",
+    "replay",
     "resume",
     "sweep",
     "train",

@@ -76,6 +76,19 @@ class Source(ABC):
         assigned to classes in random order, and support and query are disjoint.
         """
 
+    def part(self, task: Task) -> str | None:
+        """Which part of it the episode is of, where evaluations should tell figures for
+        each part too, such as a member of a mixture; None where it is all one."""
+        return None
+
+    def joined(self, other: Source) -> Source:
+        """All classes of this split and of another one of the same data set, to be
+        trained on together.
+
+        Raises UnsupportedError where the two cannot be joined.
+        """
+        raise UnsupportedError("the splits of this data set cannot be joined")
+
     def depict(self, figure: Figure, episodes: Episodes) -> None:
         """Draw an episode, a meta-batch of one on the CPU, into an empty figure of
         matplotlib's, as its data would best be seen.

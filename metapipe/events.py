@@ -33,6 +33,26 @@ class RunInfo:
     kind: Kind | None = None
     """What is asked of the learner; of control a loss is minus a return."""
 
+    tags: tuple[str, ...] = ()
+    """Words that its owner put on it."""
+
+    note: str | None = None
+    """What its owner wants remembered of it."""
+
+    @property
+    def identity(self) -> str:
+        """What no other run has, in any store, and the run keeps when it is resumed."""
+        return self.directory.name
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All of its settings by dotted name: `training.lr`."""
+        return {
+            f"{table}.{name}": value
+            for table, values in self.experiment.items()
+            for name, value in values.items()
+        }
+
 
 @dataclass(frozen=True)
 class CheckpointInfo:
@@ -45,6 +65,30 @@ class CheckpointInfo:
     which: str
     """latest, best, or best-2 and so on: the second of the best, where more are
     kept."""
+
+
+@dataclass(frozen=True)
+class EvaluationInfo:
+    """What an evaluation came to: figures over episodes that were drawn alike."""
+
+    purpose: str
+    """validation or test."""
+
+    dataset: str
+    split: str
+    step: int
+    """Meta-iterations that the parameters had which were judged."""
+
+    episodes: int
+    ways: int
+    shots: int
+    queries: int
+    transductive: bool
+    """Whether a prediction depends on the other queries."""
+
+    figures: Mapping[str, tuple[float, float]]
+    """Means over the episodes, each with half the width of its 95 % interval: `loss`,
+    `accuracy` where there are classes, and what else the method reports."""
 
 
 @dataclass(frozen=True, slots=True)

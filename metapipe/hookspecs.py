@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import pluggy
 
 from .encoder import RegisterEncoder
-from .events import CheckpointInfo, EpisodeRecord, RunInfo
+from .events import CheckpointInfo, EpisodeRecord, EvaluationInfo, RunInfo
 from .plugin import Register
 
 hookspec = pluggy.HookspecMarker("metapipe")
@@ -45,6 +45,12 @@ def register_backbones(register: Register) -> None:
 
 
 @hookspec
+def register_observers(register: Register) -> None:
+    """Call `register(name, cls)` for each `Observer` this plugin offers: it is told of
+    the runs that name it."""
+
+
+@hookspec
 def run_started(run: RunInfo) -> None:
     """A run begins, or goes on at `run.step`."""
 
@@ -57,6 +63,11 @@ def step_recorded(run: RunInfo, step: int, metrics: Mapping[str, float]) -> None
 @hookspec
 def episodes_recorded(run: RunInfo, episodes: Sequence[EpisodeRecord]) -> None:
     """Episodes of training or of an evaluation were written to the task store."""
+
+
+@hookspec
+def evaluation_recorded(run: RunInfo, evaluation: EvaluationInfo) -> None:
+    """A validation, or the test that ends a run, was written to the task store."""
 
 
 @hookspec

@@ -78,5 +78,11 @@ def silently_off(algorithm: str, setting: str) -> str:
     )
 
 
+def table_of(kind: str, name: str) -> str:
+    """The table of a plugin's settings in an experiment: a run has one plugin of each
+    type, but any number of observers."""
+    return f"{kind}.{name}" if kind == "observer" else kind
+
+
 Register = Callable[[str, type[Plugin]], None]
 """`register(name, cls)`: what the registration hooks are handed."""

@@ -13,6 +13,9 @@ writing; what is not seen; halves of characters. Joiners, which names in Persian
 Hindi need, are none of them."""
 
 
+PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]*@")
+"""In an address, with the user before it."""
+
 NO_TEXT = re.compile("[\\0\\ud800-\\udfff]")
 
 
@@ -29,6 +32,22 @@ def shortened(text: str, most: int) -> str:
     if len(text) <= most:
         return text
     return f"{text[: most // 2]} … {text[-most // 3 :]}"
+
+
+def without_passwords(text: str) -> str:
+    """The text with its line breaks as spaces, and `***` for each password of an
+    address."""
+    return PASSWORD.sub(r"\1:***@", " ".join(text.split()))
+
+
+SINGULAR = {"are": "is", "were": "was", "have": "has"}
+
+
+def how_many(count: int, noun: str, verb: str = "") -> str:
+    """`1 run`, `2 runs`; with the verb `are`, `1 run is` and `2 runs are`."""
+    one = count == 1
+    words = f"{count:,} {noun}{'' if one else 's'}"
+    return f"{words} {SINGULAR[verb] if one else verb}" if verb else words
 
 
 def is_text(text: str) -> bool:

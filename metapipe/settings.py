@@ -68,6 +68,22 @@ class RunSettings(Section):
     start_checkpoint: Literal["best", "latest"] = "best"
     """Which checkpoint of it; best is by validation, latest if there was none."""
 
+    observers: tuple[str, ...] = ()
+    """Observer plugins that are told of the run, such as trackers; none if not given.
+    They have no part in what is learned."""
+
+    @field_validator("observers", mode="before")
+    @classmethod
+    def _as_list(cls, names: object) -> object:
+        """One name is a list of one."""
+        return (names,) if isinstance(names, str) else names
+
+    @field_validator("observers")
+    @classmethod
+    def _each_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Nobody is told twice."""
+        return tuple(dict.fromkeys(names))
+
     @field_validator("start_from", mode="before")
     @classmethod
     def _as_text(cls, run: object) -> object:
@@ -178,6 +194,10 @@ class TrainingSettings(Section):
 
     tasks: PositiveInt = 16
     """Episodes in a meta-batch."""
+
+    splits: Literal["train", "train+val"] = "train"
+    """Whose classes are trained on; with those of validation too there is none, and the
+    latest checkpoint is tested."""
 
     shards: PositiveInt = 1
     """Parts of a meta-batch whose gradients are computed one after the other and added:

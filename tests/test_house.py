@@ -17,7 +17,7 @@ LAW = {
     "training": "numerics data",
     "testing": "numerics data training",
     "facts": "store",
-    "runs": "numerics data store experiment training",
+    "runs": "numerics data store facts experiment training",
     "adaptation": "numerics data store experiment training runs",
     "ui": "store facts experiment runs adaptation",
     "cli": "store facts experiment runs adaptation ui",
@@ -138,12 +138,15 @@ def test_a_name_is_given_once_in_a_file() -> None:
 
 
 def test_tests_use_nothing_private() -> None:
-    """An attribute with an underscore is its own file's; `_replace` is Python's."""
+    """An attribute with an underscore is its own file's; `_replace` is Python's,
+    and `_repr_html_` Jupyter's."""
     for path in (ROOT / "tests").rglob("*.py"):
         for node in ast.walk(parsed(path)):
             if isinstance(node, ast.Attribute) and re.match("_[a-z]", node.attr):
                 own = isinstance(node.value, ast.Name) and node.value.id == "self"
-                assert own or node.attr == "_replace", f"{path.name}:{node.lineno}"
+                assert own or node.attr in ("_replace", "_repr_html_"), (
+                    f"{path.name}:{node.lineno}"
+                )
 
 
 def test_every_plugin_file_has_an_entry_point_and_the_reverse() -> None:

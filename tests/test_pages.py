@@ -31,6 +31,7 @@ PAGES = [
 ]
 
 NOT_RUN = {
+    ("docs/trackers.md", "needs metapipe[tensorboard]"),
     ("README.md", "is what .ci/run and tests/test_wheel.py do"),
     ("README.md", "needs metapipe[onnx]"),
     ("README.md", "needs a run that was interrupted"),

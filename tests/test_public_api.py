@@ -11,7 +11,7 @@ NAMES = {
     *("EpisodeRecord", "Episodes", "Samples", "Task", "Metrics", "Params"),
     *("Kind", "Split", "Statistics", "Register", "hookimpl", "__version__"),
     *("load_weights", "compare", "confusion", "delete", "embed"),
-    *("CheckpointInfo", "RunInfo"),
+    *("CheckpointInfo", "EvaluationInfo", "Observer", "RunInfo"),
     *("Backbone", "Form", "RegisterEncoder"),
     *("DropShare", "Encoder", "FewShotClassifier", "FewShotRegressor"),
     *("Group", "Predict", "SourceFacts", "TaskMap", "TaskStore"),
@@ -20,7 +20,7 @@ NAMES = {
     *("train", "DataError", "MetapipeError", "UnsupportedError", "UsageError"),
     *("PathError", "SettingError", "sweep"),
     *("Actions", "Arena", "Drawn", "Recurrent", "Seen", "Trajectories", "Worlds"),
-    "verify",
+    *("as_html", "replay", "verify"),
 }
 
 

@@ -14,6 +14,7 @@ from ..data.class_episodes import digest
 from ..data.passed_over import first_few
 from ..episode import Samples
 from ..errors import DataError
+from ..printable import how_many
 
 logger = logging.getLogger("metapipe")
 
@@ -67,14 +68,16 @@ def each_once(examples: Examples) -> Examples:
     across = [group for group in groups if len({labels[n] for n in group}) > 1]
     if across:
         raise DataError(
-            f"{len(across)} examples are in several classes: {_named(examples, across)}"
-            ": which class is it? Remove the other"
+            f"{how_many(len(across), 'example', 'are')} in several classes: "
+            f"{_named(examples, across)}: which class is it? Remove the other"
         )
     again = [group for group in groups if len(group) > 1]
     if not again:
         return examples
-    text = "%d examples are there more than once, and count once: %s"
-    logger.warning(text, len(again), _named(examples, again))
+    text = "%s there more than once, and %s once: %s"
+    told = how_many(len(again), "example", "are")
+    count = "counts" if len(again) == 1 else "count"
+    logger.warning(text, told, count, _named(examples, again))
     return examples.only(sorted(group[0] for group in groups))
 
 

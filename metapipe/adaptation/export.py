@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -163,12 +164,23 @@ def _onnx(
             )
             assert exported is not None
             model = exported.model_proto
+            _name_the_queries(model.graph)
             for key, value in facts.items():
                 model.metadata_props.add(key=key, value=value)
             content: bytes = model.SerializeToString()
         except Exception as error:  # whatever a converter meets
             raise UnsupportedError(_cannot("ONNX", error)) from error
     return content
+
+
+def _name_the_queries(graph: Any) -> None:
+    """Call the free axis, to which tracing gives a name like `s85`, what it counts."""
+    free = graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        for axis in value.type.tensor_type.shape.dim:
+            if axis.dim_param:
+                named = re.sub(rf"\b{re.escape(free)}\b", "queries", axis.dim_param)
+                axis.dim_param = named
 
 
 def _backbone(adapted: AdaptedModel) -> nn.Module | None:

@@ -83,7 +83,7 @@ class TrainedRun:
         self, support: Samples, classes: Sequence[str], items: Sequence[Item] = ()
     ) -> AdaptedModel:
         """Learn a task; see `metapipe.adaptation.adapted_model.adapt`."""
-        tables = self.experiment.to_dict()
+        tables = self.experiment.unobserved().to_dict()
         origin = ModelOrigin(
             algorithm=self.row.algorithm,
             model=self.row.model,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..printable import how_many
+
 if TYPE_CHECKING:
     from .estimate import Estimate
 
@@ -33,7 +35,7 @@ def verdict(row: Mapping[str, Any]) -> str:
     shown = held[:NAMED]
     shares = ", ".join(f"{100 * named[name]:.0f} %" for name in shown)
     if (others := len(held) - NAMED) > 0:
-        shown = [*shown, f"{others} other{'s' if others > 1 else ''}"]
+        shown = [*shown, how_many(others, "other")]
     return f"{', '.join(shown[:-1])} or {shown[-1]} ({shares})"
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .context import App, pass_app
+from .drawing import draw_runs
 from .groups import print_groups
 from .options import json_option
 from .output import echo, print_facts, print_json, print_table
@@ -70,8 +71,10 @@ def compare(
         print_json({**shown, "groups": found.groups, "paired": found.paired})
     elif group_by is not None:
         print_groups(found.groups, None)
+        draw_runs(found.curves)
     elif found.paired is not None:
         print_facts(paired_facts(found.paired))
     else:
         table = comparison_table(found.rows, found.differences)
         print_table(table.rows, table.columns)
+        draw_runs(found.curves)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..printable import how_many
 from .context import App, pass_app
 from .output import echo
 
@@ -45,7 +46,7 @@ def _agreed(found: Removal, yes: bool) -> bool:
         echo(_label(row), err=True)
     if count > SHOWN:
         echo(f"... and {count - SHOWN} more", err=True)
-    what = f"{count} run{'s' if count > 1 else ''} with {found.bytes:,} bytes of files"
+    what = f"{how_many(count, 'run')} with {found.bytes:,} bytes of files"
     if yes or click.confirm(f"Delete {what}?", err=True):
         return True
     echo("nothing deleted", err=True)

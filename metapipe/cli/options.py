@@ -14,8 +14,13 @@ from ..experiment.options import ALIASES, Pairs, Sections
 from ..settings import Section
 from .context import App
 
-PLUGINS = ("algorithm", "model", "dataset")
-"""Options that name a plugin of that kind."""
+PLUGINS = {
+    "algorithm": "algorithm",
+    "model": "model",
+    "dataset": "dataset",
+    "observers": "observer",
+}
+"""Options that name plugins, and of which type."""
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -34,8 +39,9 @@ class PluginOption(click.Option):
 
     def _names(self, app: App | None) -> Iterator[str]:
         """Those of its kind; of algorithms those that can be trained."""
+        kind = PLUGINS.get(self.name or "")
         for plugin in app.catalogue.plugins if app else ():
-            if plugin["kind"] == self.name and not plugin["training"]:
+            if plugin["kind"] == kind and not plugin["training"]:
                 yield plugin["name"]
 
 
@@ -65,14 +71,27 @@ def field_options(section: type[Section], names: Mapping[str, str]) -> Decorator
 
 def _option(name: str, field: FieldInfo) -> Decorator:
     text = " ".join((field.description or "").split())
-    default = "" if field.default is None else f"  [default: {field.default}]"
+    default = "" if field.default in (None, ()) else f"  [default: {field.default}]"
+    many = get_origin(field.annotation) is tuple and _holds_text(field)
     return click.option(
         *(f"--{each.replace('_', '-')}" for each in (name, *ALIASES.get(name, ()))),
         name,
         cls=PluginOption if name in PLUGINS else click.Option,
         type=_type(field),
-        help=f"{text}{default}",
+        multiple=many,
+        callback=_given if many else None,
+        help=f"{text}{' Repeatable.' if many else ''}{default}",
     )
+
+
+def _holds_text(field: FieldInfo) -> bool:
+    """Whether it is a list of names, each of which is an option of its own."""
+    return get_args(field.annotation) == (str, ...)
+
+
+def _given(_: object, __: object, values: tuple[str, ...]) -> tuple[str, ...] | None:
+    """None where the option was not given at all."""
+    return values or None
 
 
 def _type(field: FieldInfo) -> click.ParamType[Any]:

@@ -15,6 +15,7 @@ from ..facts.plugins import (
     setting_table,
     told,
 )
+from ..plugin import table_of
 from .context import App, pass_app
 from .options import json_option
 from .output import echo, heading, print_facts, print_json, print_table
@@ -29,7 +30,8 @@ def plugins() -> None:
 @json_option
 @pass_app
 def list_(app: App, as_json: bool) -> None:
-    """List algorithms, models, data sets and backbones, and what failed to load."""
+    """List algorithms, models, data sets, backbones and observers, and what failed
+    to load."""
     usable = plugin_table(app.catalogue.plugins)
     failures = failure_table(app.catalogue.failures)
     if as_json:
@@ -60,7 +62,8 @@ def show(app: App, name: str, as_json: bool) -> None:
 
 def _print(plugin: Mapping[str, Any]) -> None:
     print_facts(told(plugin))
-    heading(f"settings: give them as -s {plugin['kind']}.NAME=VALUE")
+    table = table_of(plugin["kind"], plugin["name"])
+    heading(f"settings: give them as -s {table}.NAME=VALUE")
     settings = setting_table(plugin)
     print_table(settings.rows, settings.columns)
     for title, values in recommendations(plugin):

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import click
 
 from ..adaptation.verdict import verdict
+from ..printable import how_many
 from .context import App, pass_app
 from .options import json_option
 from .output import echo, print_csv_rows, print_json_rows
@@ -67,8 +68,7 @@ def _print(rows: Iterator[dict[str, Any]]) -> None:
 
 
 def _end(failures: Sequence[str]) -> NoReturn:
-    plural = "s" if len(failures) > 1 else ""
-    echo(f"{len(failures)} file{plural} could not be read", err=True)
+    echo(f"{how_many(len(failures), 'file')} could not be read", err=True)
     sys.exit(1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .drawing import draw_run
 from .output import echo, heading, print_facts, print_table
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ def print_run(row: RunRow, store: TaskStore) -> None:
     echo()
     for table, values in row.config.items():
         echo(f"[{table}]  " + "  ".join(f"{k}={v}" for k, v in values.items()))
+    draw_run(store, row)
     for name, found in (
         ("evaluations", run.evaluation_table(store.evaluations(row.id))),
         ("checkpoints", run.checkpoint_table(store.checkpoints(row.id))),

@@ -26,6 +26,7 @@ from .image_encoder import Fit, ImageEncoder, Moments, unit_floats
 from .image_source import ImageClass, ImageSource, with_rotations
 from .labelled import Labelled, labelled
 from .leftovers import is_leftover
+from .mixed_source import MixedSource
 from .model_folder import folder_digest
 from .names import nearly_one, normal_name, readable_name
 from .normalised_source import NormalisedSource
@@ -58,6 +59,7 @@ __all__ = [
     "ImageEncoder",
     "ImageSource",
     "Labelled",
+    "MixedSource",
     "Moments",
     "NormalisedSource",
     "ResizedSource",

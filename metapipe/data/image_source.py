@@ -100,6 +100,14 @@ class BankSource(Source):
             for item in self.bank.items[first:last]:
                 yield digest(item), self.bank.classes[index]
 
+    def joined(self, other: Source) -> Source:
+        """The classes of both, of one bank."""
+        if not isinstance(other, BankSource) or type(other) is not type(self):
+            return super().joined(other)
+        if other.bank.fingerprint != self.bank.fingerprint:
+            return super().joined(other)
+        return replace(self, members=self.members + other.members)
+
     def check(self, task: Task) -> None:
         """Enough classes, and enough items in every class."""
         require_items(self.facts.classes, self.facts.sizes, task)

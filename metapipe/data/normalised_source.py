@@ -36,6 +36,15 @@ class NormalisedSource(Source):
         """As the source does."""
         self.source.check(task)
 
+    def part(self, task: Task) -> str | None:
+        """As the source says."""
+        return self.source.part(task)
+
+    def joined(self, other: Source) -> Source:
+        """The sources joined, and the same done to all of their images."""
+        plain = other.source if isinstance(other, type(self)) else other
+        return replace(self, source=self.source.joined(plain))
+
     def draw(self, tasks: Sequence[Task]) -> Episodes:
         """The source's episodes: support (T, n, C, H, W), query alike."""
         drawn = self.source.draw(tasks)

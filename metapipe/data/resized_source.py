@@ -33,13 +33,16 @@ class ResizedSource(Source):
     wanted: tuple[int, ...]
     """(channels, height, width)."""
 
+    encoder: Encoder | None = None
+    """What makes such inputs of new images, if they may be made at once."""
+
     @cached_property
     def facts(self) -> SourceFacts:
-        """The source's, but for the shape; and for the encoder, whose items have it.
+        """The source's, but for the shape and the encoder, whose items have it.
 
         The fingerprint too: it decides which items an episode has.
         """
-        return replace(self.source.facts, shape=self.wanted, encoder=None)
+        return replace(self.source.facts, shape=self.wanted, encoder=self.encoder)
 
     def digests(self) -> Iterator[tuple[bytes, str]]:
         """Of the source's own items, before they are resized."""
@@ -48,6 +51,15 @@ class ResizedSource(Source):
     def check(self, task: Task) -> None:
         """As the source does."""
         self.source.check(task)
+
+    def part(self, task: Task) -> str | None:
+        """As the source says."""
+        return self.source.part(task)
+
+    def joined(self, other: Source) -> Source:
+        """The sources joined, and the same done to all of their images."""
+        plain = other.source if isinstance(other, type(self)) else other
+        return replace(self, source=self.source.joined(plain))
 
     def draw(self, tasks: Sequence[Task]) -> Episodes:
         """The source's episodes: support (T, n, *wanted), query alike."""

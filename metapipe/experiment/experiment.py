@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from pydantic import BaseModel, ValidationError
@@ -12,6 +12,7 @@ from ..algorithm import Algorithm
 from ..dataset import Dataset
 from ..errors import SettingError, UsageError
 from ..model import Model
+from ..plugin import table_of
 from ..settings import (
     EvaluationSettings,
     RunSettings,
@@ -42,6 +43,9 @@ class Experiment:
     algorithm: Algorithm
     model: Model
     dataset: Dataset
+    observers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Who is told of it, by name, with the settings of each: as they are kept, since
+    an observer that is gone by now hinders nobody."""
 
     @property
     def chosen(self) -> dict[PluginType, str]:
@@ -55,10 +59,17 @@ class Experiment:
 
     def to_dict(self) -> dict[str, Any]:
         """All settings by table, JSON-able: what the store keeps."""
-        return {
+        tables = {
             name: BaseModel.model_dump(getattr(self, name), mode="json")
             for name in (*SECTIONS, *RUN_TYPES)
         }
+        told = {table_of("observer", k): dict(v) for k, v in self.observers.items()}
+        return {**tables, **told}
+
+    def unobserved(self) -> Self:
+        """The same, and nobody is told."""
+        run = self.run.model_copy(update={"observers": ()})
+        return replace(self, run=run, observers={})
 
     def with_algorithm(self, registry: Registry, changes: Mapping[str, Any]) -> Self:
         """The same with some settings of the algorithm changed."""
@@ -102,7 +113,10 @@ class Experiment:
             )
             for kind in RUN_TYPES
         }
-        return cls(**sections, **plugins)
+        observers = {
+            name: tables.get(table_of("observer", name), {}) for name in run.observers
+        }
+        return cls(**sections, **plugins, observers=observers)
 
 
 def _section(name: str, values: Mapping[str, Any], origins: Mapping[str, str]) -> Any:

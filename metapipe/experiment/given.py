@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import SettingError, did_you_mean
 from .experiment import SECTIONS
 from .project import PROJECT, Project
-from .registry import RUN_TYPES
+from .registry import PLUGIN_TABLES, RUN_TYPES
 from .written import Written
 
 PREFIX = "METAPIPE_"
@@ -46,7 +46,7 @@ def from_file(project: Project) -> Iterable[Given]:
         if table in PROJECT:
             continue
         for name, value in values.items():
-            if table in RUN_TYPES:
+            if table in PLUGIN_TABLES:
                 yield from _plugin_table(project, table, name, value)
             else:
                 yield Given((table, name), value, str(project.file))
@@ -109,16 +109,16 @@ def from_base(
         if not (table in RUN_TYPES and table in chosen):
             for name, value in values.items():
                 if (table, name) != ("run", "name"):  # the new run's is its own
-                    yield Given((table, name), value, REPEATED)
+                    yield Given((*table.split("."), name), value, REPEATED)
 
 
 def checked(path: list[str], shown: str) -> tuple[str, ...]:
     """A path whose table exists and whose length suits it."""
-    known = (*SECTIONS, *RUN_TYPES)
+    known = (*SECTIONS, *PLUGIN_TABLES)
     if path[0] not in known:
         hint = did_you_mean(path[0], known)
         raise SettingError(f"'{shown}': no table '{path[0]}'; {hint}")
-    longest = 3 if path[0] in RUN_TYPES else 2
+    longest = 3 if path[0] in PLUGIN_TABLES else 2
     if not 2 <= len(path) <= longest or not all(path):
         raise SettingError(f"'{shown}' is no setting: write TABLE.NAME")
     return tuple(path)

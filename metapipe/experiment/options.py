@@ -31,6 +31,7 @@ TRAINING: Sections = {
 EVALUATION: Sections = {"evaluation": EvaluationSettings}
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "algorithm": ("plugin",),
+    "observers": ("observer",),
     "optimiser": ("optimizer",),
 }
 """Other names of an option."""

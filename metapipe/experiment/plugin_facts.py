@@ -26,6 +26,7 @@ def facts(entry: Entry) -> dict[str, Any]:
         "classes": _classes(cls) if entry.plugin_type == "algorithm" else "",
         "training": "" if getattr(cls, "needs_training", True) else UNTRAINED,
         **(_whose(cls) if entry.plugin_type == "backbone" else {}),
+        **({"install": cls.install} if entry.plugin_type == "observer" else {}),
         "normalisation": _normalisation(entry),
         "dropout": _dropout(cls) if entry.plugin_type == "algorithm" else "",
         "origin": f"{entry.origin} ({entry.origin.module})",

@@ -17,7 +17,7 @@ from ..errors import SettingError, did_you_mean
 from ..project_settings import PluginSettings, StoreSettings
 from ..settings import Section
 from .experiment import SECTIONS
-from .registry import RUN_TYPES
+from .registry import PLUGIN_TABLES
 from .setting_errors import first_error
 from .sweep_settings import SweepSettings
 from .written import whole_path
@@ -94,7 +94,7 @@ def find_project(file: Path | None = None, start: Path | None = None) -> Project
         return Project(here)
     file = file.resolve()
     tables = _read(file)
-    known = (*SECTIONS, *RUN_TYPES, *PROJECT)
+    known = (*SECTIONS, *PLUGIN_TABLES, *PROJECT)
     for name, values in tables.items():
         if name not in known:
             hint = did_you_mean(name, known)

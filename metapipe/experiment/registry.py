@@ -8,7 +8,7 @@ it never takes the others down.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib.metadata import EntryPoint, entry_points
@@ -26,22 +26,28 @@ from ..dataset import Dataset
 from ..encoder import Encoder
 from ..errors import PluginError, SettingError, UnknownNameError, did_you_mean
 from ..model import Model
-from ..plugin import CONTRACT, Plugin
+from ..observer import Observer
+from ..plugin import CONTRACT, Plugin, table_of
 from ..problem import Kind
 from .plugin_files import Stamp, module_of, stamp
 from .setting_errors import first_error
+from .written import typed
 
 GROUP = "metapipe"
-PluginType = Literal["algorithm", "model", "dataset", "backbone"]
+PluginType = Literal["algorithm", "model", "dataset", "backbone", "observer"]
 PLUGIN_TYPES: tuple[PluginType, ...] = get_args(PluginType)
 RUN_TYPES: tuple[PluginType, ...] = ("algorithm", "model", "dataset")
 """Of which a training run has one each, with a table of its settings."""
+
+PLUGIN_TABLES: tuple[PluginType, ...] = (*RUN_TYPES, "observer")
+"""Types whose settings people give: `[observer.tensorboard]`."""
 
 BASES: Mapping[str, type[Plugin] | type[Encoder]] = {
     "algorithm": Algorithm,
     "model": Model,
     "dataset": Dataset,
     "backbone": Backbone,
+    "observer": Observer,
     "encoder": Encoder,
 }
 """What can be registered, each by the hook `register_KINDs`."""
@@ -86,7 +92,7 @@ class Registry:
     """Plugins by kind and name, and the manager that calls their hooks."""
 
     def __init__(self) -> None:
-        self.manager = _manager()
+        self.manager = new_manager()
         self.failures: list[Failure] = []
         self.encoders: dict[str, type[Encoder]] = {}
         """By name: what reads the record of one."""
@@ -102,7 +108,7 @@ class Registry:
             return
         try:
             # pluggy leaves a plugin that fails half registered: try it elsewhere first
-            trial = _manager()
+            trial = new_manager()
             trial.register(plugin)
             trial.check_pending()
             self.manager.register(plugin, name=key)
@@ -151,20 +157,30 @@ class Registry:
         name: str,
         settings: Mapping[str, Any],
         origins: Mapping[str, str] | None = None,
+        table: str | None = None,
     ) -> Any:
-        """The plugin with these settings.
+        """The plugin with these settings, which stand in that table if not in its own.
 
         Its validators find others of ours in their context: `context["backbone"]` makes
-        a backbone of a name and settings. `origins` tells, by dotted name, where a
-        value came from, for the message of the SettingError that an unknown or invalid
-        one raises.
+        a backbone of a name and settings, `context["dataset"]` a data set. `origins`
+        tells, by dotted name, where a value came from, for the message of the
+        SettingError that an unknown or invalid one raises.
         """
         cls = self.entry(kind, name).cls
         try:
-            known = {"backbone": partial(self.create, "backbone")}
+            known = {
+                "backbone": partial(self.create, "backbone"),
+                "dataset": self._member,
+            }
             return cls.model_validate(dict(settings), context=known)
         except ValidationError as error:
-            raise SettingError(first_error(error, cls, kind, origins or {})) from error
+            where = table or table_of(kind, name)
+            raise SettingError(first_error(error, cls, where, origins or {})) from error
+
+    def _member(self, name: str, settings: Mapping[str, Any]) -> Any:
+        """A data set within another; paths are relative to the working directory."""
+        cls, table = self.entry("dataset", name).cls, f"dataset.settings.{name}"
+        return self.create("dataset", name, typed(table, settings, cls), table=table)
 
     def versions(self, chosen: Mapping[PluginType, str]) -> dict[str, str]:
         """Distribution and version of the plugins of these names."""
@@ -172,22 +188,6 @@ class Registry:
             f"{kind} {name}": str(self.entry(kind, name).origin)
             for kind, name in chosen.items()
         }
-
-    def observers(self, more: Iterable[object] = ()) -> pluggy.PluginManager:
-        """What a run tells of what happens: all plugins, and `more` objects with hook
-        implementations. A manager of its own: what is handed to one run is no plugin
-        of the next. Raises SettingError for an object without any."""
-        manager = _manager()
-        for plugin in self.manager.get_plugins():
-            manager.register(plugin)
-        for observer in more:
-            manager.register(observer)
-            if isinstance(observer, type) or not manager.get_hookcallers(observer):
-                raise SettingError(
-                    f"observers: {observer!r} observes nothing: give an object whose "
-                    "methods are marked with metapipe.hookimpl"
-                )
-        return manager
 
     def _register(
         self, kind: str, origin: Origin, key: str, name: str, cls: type[Any]
@@ -242,7 +242,8 @@ def _other_contract(version: object) -> str:
     )
 
 
-def _manager() -> pluggy.PluginManager:
+def new_manager() -> pluggy.PluginManager:
+    """One that knows the hooks of metapipe, and nobody yet."""
     manager = pluggy.PluginManager("metapipe")
     manager.add_hookspecs(hookspecs)
     return manager

@@ -38,6 +38,7 @@ from .given import (
     from_file,
     from_user,
 )
+from .observed import OBSERVER, observer_settings
 from .project import Project
 from .registry import RUN_TYPES, PluginType, Registry
 from .written import typed
@@ -71,6 +72,8 @@ def resolve(
         given = [*from_base(base, given), *given]
     else:
         given = [*from_file(project), *from_environment(), *given]
+    told = [item for item in given if item.path[0] == OBSERVER]
+    given = [item for item in given if item.path[0] != OBSERVER]
     tables, _ = _merge(given, {})
     names = {kind: _chosen(kind, tables) for kind in RUN_TYPES}
     recommended = _recommended(registry, names, _merge(given, names)[0])
@@ -87,6 +90,7 @@ def resolve(
         tables[table] = _typed(project, table, tables.get(table, {}), cls, origins)
     _drop_foreign(tables, origins, registry, chosen)
     _drop_without_effect(tables, origins, registry, chosen)
+    tables |= observer_settings(project, registry, tables["run"], told, origins)
     return Resolved(Experiment.from_dict(tables, registry, origins), origins)
 
 

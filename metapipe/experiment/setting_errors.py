@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from ..errors import did_you_mean
+from ..printable import without_passwords
 
 
 def first_error(
@@ -58,7 +59,7 @@ def _reason(fault: Mapping[str, Any]) -> str:
 
 def _shown(value: Any) -> str:
     try:
-        text = repr(value)
+        text = without_passwords(repr(value))
     except (ValueError, RecursionError):  # too many digits, or too deep
         return f"(a huge {type(value).__name__})"
     return text if len(text) <= 60 else f"{text[:57]}..."

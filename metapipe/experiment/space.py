@@ -20,6 +20,8 @@ BOUNDS = ("low", "high", "log", "step")
 NEVER: Mapping[str, str] = {
     "evaluation": "the test is for the end",
     "run.name": "each trial is a run of its own",
+    "run.observers": "it has no part in what is learned",
+    "observer": "it has no part in what is learned",
     "run.device": "it is no matter of choice",
     "run.start_from": "each trial begins anew",
     "training.validate_every": "trials are compared at equal validations",

@@ -7,19 +7,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UsageError
+from ..errors import UnsupportedError, UsageError
+from ..shown import Shown
 from ..store import TaskStore
+from ..store.differences import UNOBSERVED
 from ..store.groups import listed
 from ..store.records import GroupRow, RunRow, flat_settings
-from .curves import curves, seed_curves
+from .curves import Curve, curves, seed_curves
 from .pairing import Paired, paired
 
 if TYPE_CHECKING:
     from .pictures import Axis
 
 
+MOST = 50
+"""Runs whose curves are looked up though nobody asked for a picture."""
+
+
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Shown):
     """Runs, and the settings in which they differ."""
 
     rows: tuple[RunRow, ...]
@@ -28,6 +34,9 @@ class Comparison:
 
     groups: tuple[GroupRow, ...] = ()
     paired: Paired | None = None
+    curves: tuple[Curve, ...] = ()
+    """Their validations as training went on, or those of groups over seeds; none where
+    they cannot be drawn together, or are too many."""
 
 
 def compare(
@@ -56,15 +65,29 @@ def compare(
 
             draw_curves(curves(store, rows), png, axis)
         found = paired(store, rows) if pair else None
-        return Comparison(tuple(rows), differences(rows), paired=found)
+        drawn = () if pair else _curves(store, rows)
+        return Comparison(tuple(rows), differences(rows), paired=found, curves=drawn)
     ids = [store.run(run).id for run in runs] or None
     groups = store.groups(group_by, where, ids=ids, limit=None)
+    by = listed(group_by)
     if png is not None:
         from .pictures import draw_curves
 
-        rows = _rows(store, runs, where)
-        draw_curves(seed_curves(store, rows, listed(group_by)), png, axis)
-    return Comparison((), {}, groups=tuple(groups))
+        draw_curves(seed_curves(store, _rows(store, runs, where), by), png, axis)
+    few = sum(group.runs for group in groups) <= MOST
+    drawn = _curves(store, _rows(store, runs, where), by) if few else ()
+    return Comparison((), {}, groups=tuple(groups), curves=drawn)
+
+
+def _curves(
+    store: TaskStore, rows: Sequence[RunRow], by: Sequence[str] = ()
+) -> tuple[Curve, ...]:
+    if not 0 < len(rows) <= MOST:
+        return ()
+    try:
+        return tuple(seed_curves(store, rows, by) if by else curves(store, rows))
+    except UnsupportedError:
+        return ()
 
 
 def _rows(store: TaskStore, runs: Sequence[int | str], where: str) -> list[RunRow]:
@@ -78,6 +101,7 @@ def differences(rows: Sequence[RunRow]) -> dict[str, list[Any]]:
     """The settings in which runs differ, with a value a run."""
     flat = [flat_settings(row.config) for row in rows]
     names = sorted({name for settings in flat for name in settings})
+    names = [name for name in names if UNOBSERVED.match(name)]
     found = {name: [settings.get(name) for settings in flat] for name in names}
     return {
         name: values for name, values in found.items() if len(set(map(str, values))) > 1

@@ -18,12 +18,14 @@ from ..episode import Episodes, Task
 from ..errors import NotFoundError, UnsupportedError, UsageError
 from ..experiment.registry import Registry
 from ..problem import Split
+from ..shown import Shown
 from ..store import StoreReader, TaskStore
 from ..store.records import EvaluationRow, RunRow
 from ..training.evaluation import BATCH, QueryMode, labels
 from ..training.intervals import wilson
 from .ensembles import judged_checkpoints, judged_learner
 from .replay import as_evaluated
+from .splits import open_split
 from .stored_run import encoder_of, require_same_data
 
 PAGE = 8 * BATCH
@@ -54,7 +56,7 @@ class OfClass:
 
 
 @dataclass(frozen=True)
-class Confusion:
+class Confusion(Shown):
     """What became of the queries of an evaluation, by classes."""
 
     run_id: int
@@ -109,7 +111,7 @@ def confusion(
     judged = _judged(store, row, evaluation)
     checkpoints = judged_checkpoints(store, row, judged)
     experiment = as_evaluated(row, judged, judged.dataset, registry)
-    opened = experiment.dataset.open(cast(Split, judged.split))
+    opened = open_split(experiment, cast(Split, judged.split))
     require_same_data(judged.fingerprint, opened)
     learner, meta = judged_learner(experiment, list(checkpoints.values()), row)
     source = fitted(opened, learner.problem, judged.dataset, encoder_of(row, registry))

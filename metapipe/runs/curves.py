@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from ..errors import UnsupportedError
+from ..printable import how_many
 from ..store import TaskStore
 from ..store.listing import pick
 from ..store.records import EvaluationRow, MetricRow, RunRow
@@ -120,7 +121,7 @@ def _over_seeds(name: str, members: Sequence[tuple[RunRow, Curve]]) -> Curve:
     tests = [(row, curve.test) for row, curve in members if curve.test is not None]
     seeds = len({row.seed for row, _ in members})
     return Curve(
-        f"{name} ({seeds} seed{'s' if seeds > 1 else ''})",
+        f"{name} ({how_many(seeds, 'seed')})",
         members[0][1].figure,
         tuple(_mean_point(step, points) for step, points in at.items()),
         _mean_point(max(p.step for _, p in tests), tests) if tests else None,

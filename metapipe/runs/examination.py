@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..data.resized_source import fitted
@@ -21,6 +21,7 @@ from ..training.intervals import summarise
 from .ensembles import asked_checkpoints, judged_learner, recorded
 from .evaluations import Advanced, evaluation_row, evaluation_tasks, judged, untold
 from .preparation import check_asked, logger
+from .splits import open_split
 from .stored_run import changed_after_training, encoder_of, look_for_trained
 
 
@@ -101,7 +102,8 @@ def judge(
     learner, meta = judged_learner(experiment, checkpoints, row)
     name = changes.dataset_name or experiment.run.dataset
     chosen = changes.dataset or experiment.dataset
-    opened = chosen.open(settings.split) if opened is None else opened
+    if opened is None:
+        opened = open_split(replace(experiment, dataset=chosen), settings.split)
     source = fitted(opened, learner.problem, name, encoder_of(row, registry))
     tasks = evaluation_tasks(experiment, settings, name)
     check_asked(learner, source, tasks[0])
@@ -118,7 +120,7 @@ def judge(
         settings,
         learner,
         source,
-        summarise(records),
+        summarise(records, source.part),
         dataset=name,
         changes={**changes.to_json(), **recorded(checkpoints), **known},
         purpose="test",

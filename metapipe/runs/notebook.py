@@ -31,6 +31,8 @@ from .gauge import counting
 from .pipeline import Outcome
 from .progress import display
 from .removal import Removal, remove_runs
+from .replay import Replay
+from .replay import replay as replayed
 from .sweep import search
 from .sweep_report import SweepReport
 from .verification import Verification
@@ -49,7 +51,7 @@ def train(
     project: AnyPath | None = None,
     db: str | None = None,
     plugin_paths: Iterable[AnyPath] | AnyPath = (),
-    observers: Iterable[object] = (),
+    observers: Iterable[object] | str = (),
     progress: bool = True,
     **options: Any,
 ) -> Outcome:
@@ -58,19 +60,21 @@ def train(
     `options` are those of the command, such as `plugin="maml"`, `ways=5`, `lr=0.01`;
     `settings` are any others by dotted names, as `--set` takes them:
     `{"algorithm.inner_lr": 0.1}`. `project` is a folder or a config file, and
-    `observers` are objects with hook implementations.
+    `observers` are names of observer plugins, which are kept with the run, and objects
+    with hook implementations.
 
     Raises SettingError and UnknownNameError for what cannot be meant. An interruption
     ends the run with a checkpoint and the status `interrupted`.
     """
-    asked = [*_options(options, TRAINING, train), *from_settings(settings)]
+    names, watching = _told(observers)
+    asked = [*_options(options | names, TRAINING, train), *from_settings(settings)]
     with Workspace.at(project, db, plugin_paths) as workspace:
         return requests.train(
             workspace,
             asked,
             from_run,
             ARGUMENT,
-            _watching(observers, progress),
+            _watching(watching, progress),
             [tags] if isinstance(tags, str) else tags,
             note,
         )
@@ -232,6 +236,23 @@ def confusion(
         return confused(workspace.store, workspace.registry, run, evaluation)
 
 
+def replay(
+    episode: int,
+    *,
+    project: AnyPath | None = None,
+    db: str | None = None,
+    plugin_paths: Iterable[AnyPath] | AnyPath = (),
+) -> Replay:
+    """An episode of the store drawn again from its integers, with what its run
+    predicts; a notebook shows its picture: `metapipe episodes show`.
+
+    Raises UnsupportedError for one that was handed in as files, CheckpointError,
+    NotFoundError.
+    """
+    with Workspace.at(project, db, plugin_paths) as workspace:
+        return replayed(episode, workspace.registry, workspace.store)
+
+
 def delete(
     *runs: int | str,
     where: str | None = None,
@@ -252,6 +273,20 @@ def _options(
 ) -> Pairs:
     """Options as settings; a slip may also be of one of the function's own names."""
     return from_options(options, sections, inspect.signature(function).parameters)
+
+
+def _told(
+    observers: Iterable[object] | str,
+) -> tuple[dict[str, Any], Sequence[object]]:
+    """Names of observers as the option they are, and objects."""
+    if isinstance(observers, str):
+        observers = (observers,)
+    if not isinstance(observers, Iterable):
+        raise SettingError(f"observers = {observers!r}: a list of them is wanted")
+    given = list(observers)
+    names = [each for each in given if isinstance(each, str)]
+    objects = [each for each in given if not isinstance(each, str)]
+    return ({"observers": names} if names else {}), objects
 
 
 def _watching(observers: Iterable[object], progress: bool) -> list[object]:

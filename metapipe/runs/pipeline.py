@@ -12,9 +12,11 @@ from pathlib import Path
 from ..errors import NotFoundError, StoreError, UsageError
 from ..events import RunInfo
 from ..experiment.experiment import Experiment
+from ..experiment.listeners import Listener, handed, of_plugins
 from ..experiment.reading import Reading
 from ..experiment.registry import Registry
 from ..numerics.task_map import LocalTaskMap
+from ..shown import Shown
 from ..store import TaskStore
 from ..store.records import EvaluationRow, NewEvaluation, RunRow
 from ..training.exactness import require_exact
@@ -27,6 +29,7 @@ from .examination import final_test
 from .heartbeat import heartbeat
 from .labels import UNLABELLED, Labels
 from .mapping import mapping_for, mapping_of_parent
+from .observing import check_observers, named_listeners
 from .patience import Patience
 from .preparation import Prepared, check_dropout, check_trainable
 from .provenance import host
@@ -45,7 +48,7 @@ logger = logging.getLogger("metapipe")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Outcome(Shown):
     """How a training run ended."""
 
     run_id: int
@@ -82,9 +85,11 @@ def train(
     warning is logged. Everything that can be refused is refused before the run is
     entered in the store.
     """
+    told = handed(observers)
     reading = Reading.of(experiment, origins)
     prepared = prepared_from(reading.experiment, start, registry=registry)
     labels.check()
+    check_observers(experiment, registry)
     check_dropout(experiment, prepared.learner.network)
     reading.tell(["model"])
     check_trainable(prepared)
@@ -93,7 +98,7 @@ def train(
     )
     run_id = store.begin_run(entry)
     labels.put(store, run_id)
-    outcome = _run(run_id, prepared, None, registry, store, observers)
+    outcome = _run(run_id, prepared, None, registry, store, told)
     reading.tell(["task", "training", "algorithm", "dataset"])
     return outcome
 
@@ -110,6 +115,7 @@ def resume(
     """Go on with a run from its newest whole checkpoint, or from the start if it has
     none; to another end, if one is given, as if that had been asked for from the
     start."""
+    told = handed(observers)
     row = store.run(run_id)
     if row.backbone is not None:
         raise UsageError(
@@ -142,7 +148,7 @@ def resume(
     _tidy(store, row, found)
     select = experiment.training.select
     before = () if row.status == "stopped" else _validations(store, run_id, select)
-    return _run(run_id, prepared, found, registry, store, observers, before)
+    return _run(run_id, prepared, found, registry, store, told, before)
 
 
 def _tidy(store: TaskStore, row: RunRow, found: Resumption | None) -> None:
@@ -167,7 +173,7 @@ def _run(
     found: Resumption | None,
     registry: Registry,
     store: TaskStore,
-    observers: Sequence[object],
+    told: Sequence[Listener],
     before: Sequence[float] = (),
 ) -> Outcome:
     """Train to the end, from where a process before had come if one had; evaluate, and
@@ -184,11 +190,14 @@ def _run(
         step=found.checkpoint.step if found else 0,
         iterations=experiment.training.iterations,
         kind=prepared.learner.problem.kind,
+        tags=row.tags,
+        note=row.notes,
     )
     patience = experiment.training.patience
     select = experiment.training.select
-    own = [Patience(patience, select, before)] if patience else []
-    reporter = Reporter(info, store, registry.observers([*own, *observers]))
+    own = handed([Patience(patience, select, before)] if patience else [])
+    named = named_listeners(experiment, registry, run_id)
+    reporter = Reporter(info, store, [*own, *told, *named, *of_plugins(registry)])
     session = TrainingSession(
         experiment, prepared.learner, state, prepared.sources, reporter
     )

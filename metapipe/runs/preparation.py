@@ -34,6 +34,7 @@ from ..training.stored_learner import open_learner
 from ..training.trial import TRIED, attempt, first_episodes, require_sound
 from .evaluations import evaluation_tasks
 from .recipes import extremes, meta_batch
+from .splits import check_splits, open_split
 
 logger = logging.getLogger("metapipe")
 
@@ -55,10 +56,11 @@ def prepare(
 ) -> Prepared:
     """Open the data, build the learner, or open that of a checkpoint, and refuse now
     what cannot work; of `registry` what would."""
+    check_splits(experiment)
     device = choose_device(experiment.run.device)
     task, training = experiment.task, experiment.training
     _check_kind(experiment, experiment.dataset.kind, registry)
-    sources: dict[str, Source] = {"train": experiment.dataset.open("train")}
+    sources: dict[str, Source] = {"train": open_split(experiment, "train")}
     problem = problem_of(sources["train"], task.ways, task.most_shots)
     _check_kind(experiment, problem.kind, registry)
     check_problem(experiment.algorithm, experiment.run.algorithm, problem)
@@ -77,7 +79,7 @@ def prepare(
         splits.append("val")
     for split in splits:
         settings = experiment.evaluation.model_copy(update={"split": split})
-        sources.setdefault(split, experiment.dataset.open(split))
+        sources.setdefault(split, open_split(experiment, split))
         check_asked(learner, sources[split], evaluation_tasks(experiment, settings)[0])
     _check_ensemble(experiment)
     return Prepared(experiment, sources, learner, meta)

@@ -18,6 +18,7 @@ from ..experiment.registry import Registry
 from ..numerics.losses import task_loss
 from ..numerics.returns import return_figures, returns_by_step
 from ..problem import Split
+from ..shown import Shown
 from ..store import TaskStore
 from ..store.checkpoint_names import ENSEMBLE
 from ..store.records import EpisodeRow, EvaluationRow, RunRow
@@ -27,12 +28,13 @@ from ..training.learner import Learner
 from ..training.rollout import draw
 from .ensembles import judged_checkpoints, judged_learner, judged_rows
 from .recipes import meta_batch
+from .splits import open_split
 from .stored_run import encoder_of, require_same_data, stored_checkpoint
 from .unseen import FINDINGS
 
 
 @dataclass(frozen=True)
-class Replay:
+class Replay(Shown):
     """One episode drawn again from its integers, with what the run predicts, or played
     again as the run acts."""
 
@@ -71,7 +73,7 @@ def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
     if episode.evaluation_id is not None:
         recorded = store.evaluation(episode.evaluation_id)
     experiment = as_evaluated(row, recorded, task.dataset, registry)
-    opened = experiment.dataset.open(cast(Split, task.split))
+    opened = open_split(experiment, cast(Split, task.split))
     known = recorded.fingerprint if recorded else row.fingerprint
     require_same_data(known, opened)
     learner, meta = judged_learner(experiment, _judged(store, row, recorded), row)

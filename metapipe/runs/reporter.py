@@ -13,11 +13,12 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any, Literal
 
-import pluggy
 from torch import nn
 
-from ..errors import ClaimError, StoreError, WriteError
-from ..events import CheckpointInfo, EpisodeRecord, RunInfo
+from ..errors import LONGEST, ClaimError, StoreError, WriteError
+from ..events import CheckpointInfo, EpisodeRecord, EvaluationInfo, RunInfo
+from ..experiment.listeners import Listener
+from ..printable import shortened, without_passwords
 from ..store import TaskStore
 from ..store.checkpoint_names import LATEST, best_name
 from ..store.records import NewEvaluation
@@ -28,6 +29,9 @@ from .run_files import ERROR, checkpoint_file, is_ours, tidy
 
 logger = logging.getLogger("metapipe")
 
+ENDS = ("run_finished", "run_failed")
+"""Hooks that say that a run is over, for now."""
+
 
 @dataclass
 class Reporter:
@@ -35,8 +39,8 @@ class Reporter:
 
     run: RunInfo
     store: TaskStore
-    observers: pluggy.PluginManager
-    """The plugins, and what `train` was handed."""
+    listeners: Sequence[Listener]
+    """What it was handed, who it names, and the plugins that listen to every run."""
 
     stops: str | None = None
     """Why an observer wants the run to stop, once one does."""
@@ -48,7 +52,7 @@ class Reporter:
     """Part of the names of its checkpoints: no other process writes to its files, and
     none of those of others is written again."""
 
-    _faults: set[str] = field(default_factory=set)
+    _broken: set[Listener] = field(default_factory=set)
 
     def started(self) -> None:
         """The run begins or goes on; its directory is there for whoever observes."""
@@ -78,7 +82,7 @@ class Reporter:
     ) -> int:
         """A validation with its episodes; returns its id."""
         number = self.store.record_evaluation(self.run.id, evaluation, records)
-        self._tell("episodes_recorded", episodes=records)
+        self._judged(evaluation, records)
         return number
 
     def checkpoint(
@@ -140,7 +144,7 @@ class Reporter:
         number = self.store.complete_run(
             self.run.id, evaluation, records, metrics=metrics, train_seconds=seconds
         )
-        self._tell("episodes_recorded", episodes=records)
+        self._judged(evaluation, records)
         self._ended("completed", metrics)
         return number
 
@@ -171,6 +175,13 @@ class Reporter:
                     f.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {text}\n".encode())
         self._tell("run_failed", error=error)
 
+    def _judged(
+        self, evaluation: NewEvaluation, records: Sequence[EpisodeRecord]
+    ) -> None:
+        """Tell of an evaluation and its episodes."""
+        self._tell("episodes_recorded", episodes=records)
+        self._tell("evaluation_recorded", evaluation=_info(evaluation, len(records)))
+
     def _ended(self, status: str, metrics: Mapping[str, float]) -> None:
         """Nothing is to be done but to clean up and tell."""
         with suppress(StoreError):  # it is recorded: somebody else may clean up
@@ -179,11 +190,52 @@ class Reporter:
         self._tell("run_finished", status=status, metrics=metrics)
 
     def _tell(self, hook: str, **what: Any) -> Any:
-        """Call a hook; an observer that breaks is reported once and costs no run."""
-        try:
-            return getattr(self.observers.hook, hook)(run=self.run, **what)
-        except Exception as error:  # anybody's code
-            fault = f"{hook}: {type(error).__name__}: {error}"
-            if fault not in self._faults:
-                self._faults.add(fault)
-                logger.warning("a plugin failed while observing the run: %s", fault)
+        """Call a hook of everybody, and take the first answer. One that breaks costs no
+        run and is told of once: it hears of the end, so that it can close its books."""
+        answers = []
+        for listener in self.listeners:
+            if listener in self._broken and hook not in ENDS:
+                continue
+            try:
+                call = getattr(listener.hooks, hook)
+                answers.append(call(run=self.run, **what))
+            except Exception as error:  # anybody's code
+                self._broke(listener, hook, error)
+        return next(filter(None, answers), None)
+
+    def _broke(self, listener: Listener, hook: str, error: Exception) -> None:
+        if listener in self._broken:
+            return
+        self._broken.add(listener)
+        logger.warning(
+            "observer %s is told of run %d no more but its end, and the run goes on: "
+            "%s raised %s: %s",
+            *(listener.name, self.run.id, hook, type(error).__name__),
+            shortened(without_passwords(str(error)), LONGEST),
+        )
+
+
+def _info(evaluation: NewEvaluation, episodes: int) -> EvaluationInfo:
+    """As observers are told."""
+    pairs = {
+        "loss": (evaluation.loss, evaluation.loss_ci95),
+        "accuracy": (evaluation.accuracy, evaluation.accuracy_ci95),
+        **evaluation.figures,
+    }
+    figures = {
+        name: (mean, ci95)
+        for name, (mean, ci95) in pairs.items()
+        if mean is not None and ci95 is not None
+    }
+    return EvaluationInfo(
+        evaluation.purpose,
+        evaluation.dataset,
+        evaluation.split,
+        evaluation.step,
+        episodes,
+        evaluation.ways,
+        evaluation.shots,
+        evaluation.queries,
+        evaluation.transductive,
+        figures,
+    )

@@ -21,6 +21,7 @@ from ..store.records import EvaluationRow, RunRow
 from . import examination, pipeline, verification
 from .evaluations import Advanced, untold
 from .labels import Labels
+from .observing import check_observers
 from .pipeline import Outcome
 from .start import Start, by_number, start_of
 from .stored_run import trained_run
@@ -58,6 +59,7 @@ def plan(
     repeated = None if parent is None else parent.id
     experiment = resolved.experiment
     experiment.dataset.check()
+    check_observers(experiment, workspace.registry)
     if experiment.run.start_from is None:
         return Plan(resolved, repeated)
     experiment = by_number(workspace.store, experiment)

@@ -174,7 +174,7 @@ class TrainingSession:
             prediction=settings.prediction,
         )
         records = judged(met, "val", settings.episodes, self.reporter.advanced)
-        summary = summarise(records)
+        summary = summarise(records, self.sources["val"].part)
         self.reporter.evaluated(
             self._row(settings, summary, time.perf_counter() - started), records
         )
@@ -212,7 +212,7 @@ class TrainingSession:
     def _told(self) -> dict[str, Any]:
         """What a checkpoint tells beside the state."""
         return {
-            "experiment": self.experiment.to_dict(),
+            "experiment": self.experiment.unobserved().to_dict(),
             "mapping": str(self.learner.mapping),
             "best": to_json(self.best),
             "seconds": self.seconds,

@@ -26,6 +26,7 @@ from ..training.device import choose_device
 from ..training.learner import Learner, fits, random_meta
 from ..training.stored_learner import open_learner
 from .run_files import is_ours, require_there
+from .splits import open_split
 from .unseen import require_unseen, shared_items, shared_names
 
 logger = logging.getLogger("metapipe")
@@ -117,7 +118,7 @@ def look_for_trained(
 def _trained_data(experiment: Experiment, row: RunRow, name: str) -> Source | None:
     """The training split of a run, if it is still there; if not, that is told."""
     try:
-        source = experiment.dataset.open("train")
+        source = open_split(experiment, "train")
         require_same_data(row.fingerprint, source)
     except DataError as error:
         logger.warning("%s: compared with what was trained on by name: %s", name, error)

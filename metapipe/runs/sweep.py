@@ -109,7 +109,7 @@ def plan(
         places(space)
     base = {
         table: {k: v for k, v in values.items() if f"{table}.{k}" not in space}
-        for table, values in experiment.to_dict().items()
+        for table, values in experiment.unobserved().to_dict().items()
     }
     metric = settings.metric or _usual_metric(experiment.dataset)
     return Plan(base, space, metric, settings)

@@ -31,6 +31,7 @@ from .preparation import Prepared
 from .provenance import environment
 from .recipes import draw_meta_batch
 from .replay import as_evaluated
+from .splits import open_split
 from .start import prepared_from, start_of
 from .stored_run import encoder_of
 from .stretch import Stretch
@@ -149,7 +150,7 @@ def _differences(
     row: RunRow, experiment: Experiment, registry: Registry
 ) -> dict[str, tuple[Any, Any]]:
     """Versions, machine, plugins and data that are not what they were."""
-    source = experiment.dataset.open("train")
+    source = open_split(experiment, "train")
     now = {
         **environment(),
         **registry.versions(experiment.chosen),
@@ -235,7 +236,7 @@ def _evaluate(
         checkpoints = judged_checkpoints(store, row, recorded)
         name = recorded.dataset
         experiment = as_evaluated(row, recorded, name, registry)
-        opened = experiment.dataset.open(cast(Split, recorded.split))
+        opened = open_split(experiment, cast(Split, recorded.split))
         what, now = f"the fingerprint of {name}", opened.facts.fingerprint
         yield Comparison(what, recorded.step, recorded.fingerprint, now)
         learner, meta = judged_learner(experiment, list(checkpoints.values()), row)

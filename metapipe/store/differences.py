@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,9 @@ from .schema import Run
 
 EXPECTED = ("run.seed", "run.name")
 """Settings in which the runs of a group are meant to differ."""
+
+UNOBSERVED = re.compile(r"(?!run\.observers$|observer\.)")
+"""Names of settings that have a part in what is learned: not who is told of it."""
 
 ABSENT = object()
 """In place of the value of a setting that a run does not have."""
@@ -79,5 +83,7 @@ def _unlike(first: Settings, other: Settings) -> Iterator[str]:
         mine, theirs = first.get(section, {}), other.get(section, {})
         if mine != theirs:
             for name in mine.keys() | theirs.keys():
-                if mine.get(name, ABSENT) != theirs.get(name, ABSENT):
-                    yield f"{section}.{name}"
+                dotted = f"{section}.{name}"
+                same = mine.get(name, ABSENT) == theirs.get(name, ABSENT)
+                if not same and UNOBSERVED.match(dotted):
+                    yield dotted

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from ..episode import Task
+from ..shown import Shown
 
 Pair = tuple[float | None, float | None]
 """A mean with its 95 % interval; None for what is not a finite number."""
@@ -74,7 +75,7 @@ class NewRun:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunRow(NewRun):
+class RunRow(NewRun, Shown):
     """A run as stored. Times are UTC; figures are those of the newest test."""
 
     id: int
@@ -195,7 +196,7 @@ class NewEvaluation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationRow(NewEvaluation):
+class EvaluationRow(NewEvaluation, Shown):
     """An evaluation as stored."""
 
     id: int
@@ -215,7 +216,7 @@ class EvaluationRow(NewEvaluation):
 
 
 @dataclass(frozen=True)
-class EpisodeRow:
+class EpisodeRow(Shown):
     """An episode as stored: its recipe, and what became of it."""
 
     id: int

@@ -13,11 +13,13 @@ import pluggy
 from .. import hookspecs
 from ..episode import Task
 from ..errors import DivergedError
-from ..events import CheckpointInfo, EpisodeRecord, RunInfo
+from ..events import CheckpointInfo, EpisodeRecord, EvaluationInfo, RunInfo
+from ..observer import Observer
 from ..settings import RunSettings, TaskSettings, TrainingSettings
 
 LISTENING = (
-    *("run_started", "step_recorded", "episodes_recorded", "evaluation_advanced"),
+    *("run_started", "step_recorded", "episodes_recorded", "evaluation_recorded"),
+    "evaluation_advanced",
     *("checkpoint_saved", "stop_run", "run_finished", "run_failed"),
 )
 """The hooks of observers."""
@@ -35,12 +37,14 @@ class ObserverContract:
     """
 
     observer: ClassVar[object]
-    """A module, or an object, with methods marked by metapipe.hookimpl."""
+    """A module, or an object, with methods marked by metapipe.hookimpl; or an Observer,
+    whose listeners are told of a run each."""
 
     def test_it_listens_to_hooks_that_there_are(self) -> None:
         """By their names, and with arguments that they have."""
-        manager = _manager(self.observer)
-        heard = {caller.name for caller in manager.get_hookcallers(self.observer) or ()}
+        listener = _listener(self.observer)
+        manager = _manager(listener)
+        heard = {caller.name for caller in manager.get_hookcallers(listener) or ()}
         assert heard & set(LISTENING), (
             f"{self.observer!r} listens to nothing: mark functions with "
             f"metapipe.hookimpl, and call them {', '.join(LISTENING)}"
@@ -81,8 +85,8 @@ class _Told(NamedTuple):
 
 def _told(observer: object) -> Iterator[_Told]:
     """Tell an observer of all runs, each with a directory that is there."""
-    hooks = _manager(observer).hook
     for run, calls in _stories():
+        hooks = _manager(_listener(observer)).hook
         with tempfile.TemporaryDirectory() as folder:
             info = replace(run, directory=Path(folder))
             for hook, what in calls:
@@ -95,6 +99,10 @@ def _told(observer: object) -> Iterator[_Told]:
                         f"{before}. Not every figure is there in every run"
                     ) from error
                 yield _Told(hook, before, repr(what), said)
+
+
+def _listener(observer: object) -> object:
+    return observer.listener() if isinstance(observer, Observer) else observer
 
 
 def _manager(observer: object) -> pluggy.PluginManager:
@@ -130,7 +138,8 @@ def _run(number: int, step: int = 0) -> RunInfo:
         name: section.model_dump(mode="json") for name, section in sections.items()
     } | {"algorithm": {}, "model": {}, "dataset": {}}
     name = None if number == 2 else f"run {number}"
-    return RunInfo(number, name, experiment, Path(), step, 20)
+    tags = () if number == 1 else ("contract",)
+    return RunInfo(number, name, experiment, Path(), step, 20, tags=tags)
 
 
 def _training(
@@ -177,7 +186,14 @@ def _judged(split: str, step: int, classes: bool) -> list[Call]:
         ("evaluation_advanced", {"split": split, "done": done, "episodes": 2})
         for done in (0, 2)
     ]
-    return [*advanced, ("episodes_recorded", {"episodes": episodes})]
+    figures = {"loss": (1.2, 0.1)} | ({"accuracy": (0.4, 0.02)} if classes else {})
+    purpose = "test" if split == "test" else "validation"
+    of = ("contract", split, step, 2, 5 if classes else 1, 1, 15, False, figures)
+    return [
+        *advanced,
+        ("episodes_recorded", {"episodes": episodes}),
+        ("evaluation_recorded", {"evaluation": EvaluationInfo(purpose, *of)}),
+    ]
 
 
 def _episode(split: str, step: int, classes: bool) -> EpisodeRecord:

@@ -7,10 +7,14 @@ field) over the square root of the number of episodes.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..episode import Task
 from ..events import EpisodeRecord
+
+Part = Callable[[Task], str | None]
+"""Which part of the data an episode is of."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,9 @@ class Summary:
     """The same at each of several places, such as after each step of adaptation."""
 
 
-def summarise(records: Sequence[EpisodeRecord]) -> Summary:
-    """Means and intervals of at least one episode."""
+def summarise(records: Sequence[EpisodeRecord], part: Part = lambda _: None) -> Summary:
+    """Means and intervals of at least one episode; figures of each `part` of the data
+    that episodes are of, too, where it has some."""
     loss, loss_ci95 = mean_ci95([record.loss for record in records])
     before = [r.loss_before for r in records if r.loss_before is not None]
     accuracies = [r.accuracy for r in records if r.accuracy is not None]
@@ -53,7 +58,8 @@ def summarise(records: Sequence[EpisodeRecord]) -> Summary:
         figures={
             name: mean_ci95([record.figures[name] for record in records])
             for name in records[0].figures
-        },
+        }
+        | _by_part(records, part),
         curves={
             name: [
                 mean_ci95([record.curves[name][place] for record in records])
@@ -62,6 +68,24 @@ def summarise(records: Sequence[EpisodeRecord]) -> Summary:
             for name, curve in records[0].curves.items()
         },
     )
+
+
+def _by_part(
+    records: Sequence[EpisodeRecord], part: Part
+) -> dict[str, tuple[float, float]]:
+    """Accuracy, or loss where there is none, and how many episodes, of each part."""
+    parts: dict[str, list[EpisodeRecord]] = {}
+    for record in records:
+        name = part(record.task)
+        if name is not None:
+            parts.setdefault(name, []).append(record)
+    found: dict[str, tuple[float, float]] = {}
+    for name, own in sorted(parts.items()):
+        rights = [r.accuracy for r in own if r.accuracy is not None]
+        figure = "accuracy" if rights else "loss"
+        found[f"{figure}_of_{name}"] = mean_ci95(rights or [r.loss for r in own])
+        found[f"episodes_of_{name}"] = float(len(own)), 0.0
+    return found
 
 
 def mean_ci95(values: Sequence[float]) -> tuple[float, float]:

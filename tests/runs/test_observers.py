@@ -9,11 +9,12 @@ from sqlalchemy import update
 import metapipe
 from metapipe import hookimpl
 from metapipe.data.sampling import tasks
-from metapipe.errors import ClaimError, SettingError
+from metapipe.errors import ClaimError, SettingError, UsageError
 from metapipe.experiment.experiment import Experiment
-from metapipe.experiment.project import Project
+from metapipe.experiment.project import Project, find_project
 from metapipe.experiment.registry import load
 from metapipe.experiment.resolve import resolve
+from metapipe.runs.comparison import differences
 from metapipe.runs.pipeline import resume, train
 from metapipe.runs.stored_run import stored_checkpoint, trained_learner
 from metapipe.store import TaskStore, default_url, schema
@@ -69,9 +70,17 @@ class Watcher:
 
 
 class Broken:
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
     @hookimpl
     def step_recorded(self, run, step) -> None:
-        raise RuntimeError("somebody's bug")
+        self.told.append("step_recorded")
+        raise RuntimeError("somebody's bug,\nhttp://me:s3cret@host")
+
+    @hookimpl
+    def run_finished(self) -> None:
+        self.told.append("run_finished")
 
 
 class Stopper:
@@ -126,11 +135,18 @@ def test_an_error_is_told_and_raised(tmp_path) -> None:
 
 
 def test_a_broken_observer_is_reported_once_and_costs_no_run(tmp_path, caplog) -> None:
-    watcher = Watcher()
-    outcome = run(tmp_path, [Broken(), watcher])
+    """The others, before and after it, hear all; it hears of the end."""
+    first, last, broken = Watcher(), Watcher(), Broken()
+    outcome = run(tmp_path, [first, broken, last])
     assert outcome.status == "completed"
-    assert caplog.text.count("somebody's bug") == 1
-    assert ("finished", "completed", True) in watcher.told
+    (line,) = [m for m in caplog.messages if "somebody's bug" in m]
+    assert line == (
+        "observer Broken is told of run 1 no more but its end, and the run goes on: "
+        "step_recorded raised RuntimeError: somebody's bug, http://me:***@host"
+    )
+    assert first.told == last.told
+    assert ("finished", "completed", True) in last.told
+    assert broken.told == ["step_recorded", "run_finished"]
 
 
 def test_what_one_run_was_handed_is_no_plugin_of_the_next(tmp_path) -> None:
@@ -230,6 +246,91 @@ def test_a_run_that_was_taken_over_is_left_as_it_is(tmp_path) -> None:
 def test_what_observes_nothing_is_refused(tmp_path, observer) -> None:
     with pytest.raises(SettingError, match="observes nothing: give an object whose"):
         run(tmp_path, [observer])
+
+
+class Notes:
+    """Keeps what it is told of evaluations, and of the run."""
+
+    @hookimpl
+    def evaluation_recorded(self, run, evaluation) -> None:
+        self.run, self.evaluation = run, evaluation
+
+
+def test_evaluations_are_told_as_they_are_stored(tmp_path) -> None:
+    notes = Notes()
+    outcome = run(tmp_path, [notes])
+    told, row = notes.evaluation, outcome.evaluation
+    for name in ("purpose", "dataset", "split", "step", "episodes", "ways", "shots"):
+        assert getattr(told, name) == getattr(row, name)
+    assert told.figures["loss"] == (row.loss, row.loss_ci95)
+    assert told.figures["accuracy"] == (row.accuracy, row.accuracy_ci95)
+    assert notes.run.settings["model.layers"] == [8]
+    assert notes.run.identity == outcome.directory.name
+
+
+ENDS = Path(__file__).parents[2] / "docs" / "examples" / "plugins" / "ends.py"
+
+
+def test_an_observer_with_a_name_is_in_the_record_and_told_again_when_resumed(
+    tmp_path, monkeypatch
+) -> None:
+    """Its settings are fields: from file, command line and Python alike."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "metapipe.toml").write_text('[observer.ends]\nfile = "in-file.txt"\n')
+    registry = load((ENDS,))
+    given = {**SETTINGS, "run.observers": "ends"}
+    found = resolve(find_project(start=tmp_path), registry, list(given.items()))
+    place = str(tmp_path / "in-file.txt")
+    assert found.experiment.observers == {"ends": {"file": place}}
+    assert found.origins["observer.ends.file"] == str(tmp_path / "metapipe.toml")
+    where = {"project": tmp_path, "plugin_paths": ENDS, "progress": False}
+    few = SETTINGS | {"observer.file": "mine.txt"}
+    stopped = metapipe.train(settings=few, observers=["ends", Stopper()], **where)
+    assert stopped.status == "stopped"
+    with TaskStore.open(default_url(tmp_path)) as store:
+        config = store.run(1).config
+        assert config["run"]["observers"] == ["ends"]
+        assert config["observer.ends"] == {"file": str(tmp_path / "mine.txt")}
+    metapipe.resume(**where)
+    assert Path("mine.txt").read_text() == "1 None stopped\n1 None completed\n"
+    again = metapipe.train(from_run=1, settings={"run.observers": []}, **where)
+    with TaskStore.open(default_url(tmp_path)) as store:
+        assert "observer.ends" not in store.run(again.run_id).config
+        rows = [store.run(1), store.run(2)]
+        assert differences(rows) == {}
+        (group,) = store.groups(["dataset"])
+        assert group.differs == ()
+
+
+def test_a_run_goes_on_without_an_observer_that_is_gone(tmp_path, caplog) -> None:
+    where = {"project": tmp_path, "progress": False}
+    both = {"observers": ["ends", Stopper()], "plugin_paths": ENDS}
+    metapipe.train(settings=SETTINGS, **both, **where)
+    assert metapipe.resume(**where).status == "completed"
+    (line,) = [m for m in caplog.messages if "ends" in m]
+    assert line.startswith(
+        "run 1 goes on without its observer ends: no observer plugin"
+    )
+    assert metapipe.evaluate(1, **where).loss > 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"run.observers": ["end"]}, "no observer plugin 'end'; did you mean 'ends'"),
+        ({"observer.file": "x"}, "of which observer\\? It has none"),
+        ({"observer.ends.file": "x"}, "the observers are none; name it by --observer"),
+        (
+            {"run.observers": ["ends"], "observer.ends.fil": "x"},
+            r"unknown setting 'observer.ends.fil' \(argument\); did you mean 'file'",
+        ),
+    ],
+)
+def test_a_slip_about_observers_is_told(tmp_path, settings, words) -> None:
+    with pytest.raises(UsageError, match=words):
+        metapipe.train(
+            settings=settings, project=tmp_path, plugin_paths=ENDS, progress=False
+        )
 
 
 @pytest.mark.parametrize("mapping", ["loop", "vmap", "threads"])

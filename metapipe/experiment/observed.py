@@ -1,0 +1,77 @@
+"""The observers that a run names, each with the settings that people give it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import SettingError
+from ..plugin import table_of
+from .experiment import SECTIONS
+from .given import ASKED, Given
+from .project import Project
+from .registry import PluginType, Registry
+from .written import typed
+
+OBSERVER: PluginType = "observer"
+
+
+def observer_settings(
+    project: Project,
+    registry: Registry,
+    run: Mapping[str, Any],
+    given: Iterable[Given],
+    origins: dict[str, str],
+) -> dict[str, dict[str, Any]]:
+    """The settings of each observer that the table `run` names, by its own table; where
+    each came from is added to `origins`.
+
+    Raises SettingError and UnknownNameError.
+    """
+    own = {"observers": run.get("observers", ())}
+    names = SECTIONS["run"](**typed("run", own, SECTIONS["run"])).observers  # type: ignore[attr-defined]  # it is RunSettings
+    tables: dict[str, dict[str, Any]] = {name: {} for name in names}
+    for item in given:
+        if item.path[0] != OBSERVER:
+            continue
+        name = _whose(item, names)
+        if name is not None:
+            tables[name][item.path[-1]] = item.value
+            origins[f"{table_of(OBSERVER, name)}.{item.path[-1]}"] = item.source
+    found = {}
+    for name, values in tables.items():
+        table, cls = table_of(OBSERVER, name), registry.entry(OBSERVER, name).cls
+
+        def folder(key: str, table: str = table) -> Path:
+            in_file = origins.get(f"{table}.{key}") == str(project.file)
+            return project.directory if in_file else Path.cwd()
+
+        whole = typed(table, values, cls, folder)
+        made = registry.create(OBSERVER, name, whole, origins)
+        found[table] = made.model_dump(mode="json")
+    return found
+
+
+def _whose(item: Given, names: Sequence[str]) -> str | None:
+    """The observer that a setting is of; None if that one is not told of the run.
+
+    A table for another one may wait in the config file, and elsewhere is a slip.
+    """
+    chosen = ", ".join(names) or "none"
+    if len(item.path) == 2:
+        if len(names) != 1:
+            raise SettingError(
+                f"'{'.'.join(item.path)}' ({item.source}): of which observer? It has "
+                f"{chosen}; name it in run.observers, and write observer.NAME."
+                f"{item.path[1]}"
+            )
+        return names[0]
+    if item.path[1] not in names:
+        if item.source in ASKED:
+            raise SettingError(
+                f"'{'.'.join(item.path[:2])}' ({item.source}): the observers are "
+                f"{chosen}; name it by --observer {item.path[1]} too"
+            )
+        return None
+    return item.path[1]

@@ -1,0 +1,1 @@
+"""Observers: what tells trackers of a run."""
