@@ -14,7 +14,7 @@ from .output import echo, print_facts, print_json
 
 if TYPE_CHECKING:
     from ..experiment.resolve import Resolved
-    from ..runs.pipeline import Outcome
+    from ..runs.outcome import Outcome
 
 INTERRUPTED = 130
 

@@ -28,7 +28,7 @@ from .comparison import Comparison
 from .confusion import Confusion
 from .confusion import confusion as confused
 from .gauge import counting
-from .pipeline import Outcome
+from .outcome import Outcome
 from .progress import display
 from .removal import Removal, remove_runs
 from .sweep import search
