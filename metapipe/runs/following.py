@@ -53,6 +53,11 @@ def tell_plan(
     crew.share(plan)
 
 
+def tell_over(crew: Crew, outcome: Outcome) -> None:
+    """Tell that there is nothing to train."""
+    crew.share({"over": _facts(outcome)})
+
+
 def tell_test(
     crew: Crew, settings: EvaluationSettings, checkpoints: Sequence[Checkpoint]
 ) -> None:
@@ -75,6 +80,8 @@ def follow(crew: Crew, registry: Registry) -> Outcome:
     """Take part in the training that is told. Raises CrewError for whatever happens to
     the others, and of its own what `train` raises."""
     plan: dict[str, Any] = crew.share({})
+    if "over" in plan:
+        return _outcome(crew, plan["over"])
     experiment = Experiment.from_dict(plan["experiment"], registry)
     checkpoint = _found(plan["checkpoint"]) if plan["checkpoint"] else None
     crew.share(None)

@@ -69,10 +69,10 @@ def train(
             workspace,
             asked,
             from_run,
-            ARGUMENT,
-            _watching(observers, progress),
             [tags] if isinstance(tags, str) else tags,
             note,
+            ARGUMENT,
+            _watching(observers, progress),
         )
 
 
@@ -137,7 +137,7 @@ def resume(
     """
     with Workspace.at(project, db, plugin_paths) as workspace:
         return requests.resume(
-            workspace, run, _watching(observers, progress), iterations, minutes
+            workspace, run, iterations, minutes, _watching(observers, progress)
         )
 
 

@@ -12,6 +12,7 @@ from ..experiment.registry import Registry
 from ..store import TaskStore
 from ..store.records import RunRow
 from ..training.crew import Crew
+from .following import tell_over
 from .joining import Place
 from .outcome import Outcome
 from .pipeline import resume
@@ -42,7 +43,9 @@ def go_on(
     if place.restarts and row.status == "failed":
         raise TrainingError(f"run {row.id} failed: {row.error}")
     if place.restarts and row.status not in ("running", "lost"):
-        return _ended(row, store)
+        outcome = _ended(row, store)
+        tell_over(crew, outcome)
+        return outcome
     return resume(row.id, registry, store, observers=observers, crew=crew, own=True)
 
 
@@ -53,7 +56,7 @@ def _ended(row: RunRow, store: TaskStore) -> Outcome:
         status=row.status,
         reason=row.reason,
         step=row.step,
-        metrics=row.metrics,
+        metrics={k: v for k, v in row.metrics.items() if v is not None},
         evaluation=tests[-1] if tests else None,
         directory=Path(row.directory),
         device=row.device,

@@ -79,10 +79,10 @@ def train(
     workspace: Workspace,
     asked: Pairs,
     from_run: int | str | None = None,
-    source: str = COMMAND_LINE,
-    observers: Sequence[object] = (),
     tags: Sequence[str] = (),
     note: str | None = None,
+    source: str = COMMAND_LINE,
+    observers: Sequence[object] = (),
 ) -> Outcome:
     """Train by that plan, then evaluate; see `metapipe.runs.pipeline.train`. Where a
     launcher started several processes, they do it together; and where their job has a
@@ -114,9 +114,9 @@ def train(
 def resume(
     workspace: Workspace,
     run: int | str,
-    observers: Sequence[object] = (),
     iterations: int | None = None,
     minutes: float | None = None,
+    observers: Sequence[object] = (),
 ) -> Outcome:
     """Go on with a run that did not complete, or with any run to another end; together
     with other processes, where a launcher started several."""
