@@ -141,8 +141,8 @@ def _show_experiment(resolved: Resolved, as_json: bool) -> None:
 
 def _report(outcome: Outcome, as_json: bool) -> None:
     if outcome.rank:
-        return  # the first process of several tells
-    if as_json:
+        pass  # the first process of several tells
+    elif as_json:
         print_json(
             {
                 "run": outcome.run_id,
