@@ -1,17 +1,18 @@
-"""Kill processes of a training at random moments; it has to end in the same bits.
+"""Kill processes of one training at random moments: it has to end in the same bits.
 
-    python benchmarks/kills.py --kills 20
+    pip install -e '.[test]' && python benchmarks/kills.py --kills 20
 
 Each round trains with two processes, kills one of them (SIGKILL) after a random time,
-and compares all that the run left, but for times, with an undisturbed run's. Told is how
-long after the kill training went on.
+and compares all that the run left, but for times, with what an undisturbed one left.
+Prints a line a round, with the seconds until training went on, and ends with 1 if one
+round ended otherwise.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
-import signal
 import statistics
 import subprocess
 import sys
@@ -23,21 +24,20 @@ from typing import Any
 
 import psutil
 
-from metapipe.store import TaskStore, default_url
-from metapipe.training.checkpoint import load
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-ITERATIONS = 2000
+from commands import TINY  # noqa: E402
+from crashes import assert_same, ended  # noqa: E402
+
+from metapipe.store import default_url  # noqa: E402
 
 TRAINING = (
     *(sys.executable, "-m", "metapipe", "train", "--processes", "2", "--shards", "4"),
-    *("--dataset", "digits", "--model", "mlp", "-s", "model.layers=[16]"),
-    *("--ways", "3", "--queries", "4", "--tasks", "4", "--mapping", "loop"),
-    *("-s", "evaluation.episodes=200", "--validation-episodes", "100"),
-    *("--validate-every", "100", "--checkpoint-every", "20"),
-    *("--iterations", str(ITERATIONS)),
+    *(*TINY, "--iterations", "600", "--validate-every", "50"),
+    *("--checkpoint-every", "10"),
 )
 
-PATIENCE = 300.0
+PATIENCE = 600.0
 """Seconds until a round has failed."""
 
 
@@ -49,12 +49,11 @@ class Round:
     at: int
     """The iteration of the last checkpoint before."""
 
-    code: int
-    same: bool
-    again: float | None
-    """Seconds until the next checkpoint."""
-
     restarts: int
+    again: float | None
+    """Seconds until the next checkpoint; None if the training was over."""
+
+    fault: str
 
 
 def main() -> int:
@@ -65,96 +64,81 @@ def main() -> int:
     asked = parser.parse_args()
     draw = random.Random(asked.seed)
     with tempfile.TemporaryDirectory() as folder:
+        launcher = started(Path(folder))
+        limit = time.monotonic() + PATIENCE
+        await_workers(launcher, limit)
         begun = time.monotonic()
-        train(Path(folder)).wait()
-        whole, seconds = left(Path(folder)), time.monotonic() - begun
-    print(f"undisturbed: {seconds:.0f} s", flush=True)
+        launcher.wait()
+        whole, seconds = ended(default_url(folder)), time.monotonic() - begun
+    print(f"undisturbed {seconds:.0f} s, load {os.getloadavg()[0]:.1f}", flush=True)
     rounds = []
     for number in range(asked.kills):
+        rank, moment = draw.randrange(2), draw.uniform(0, 0.9 * seconds)
         with tempfile.TemporaryDirectory() as folder:
-            rank, moment = draw.randrange(2), draw.uniform(0, 0.8 * seconds)
-            found = disturbed(Path(folder), rank, moment, whole)
-        rounds.append(found)
-        print(f"{number + 1}: {found}", flush=True)
+            rounds.append(disturbed(Path(folder), rank, moment, whole))
+        print(f"{number + 1}: {rounds[-1]}", flush=True)
     again = [each.again for each in rounds if each.again is not None]
     print(
-        f"{sum(each.same for each in rounds)} of {len(rounds)} ended in the same bits; "
-        f"training again after {statistics.median(again):.1f} s "
-        f"({min(again):.1f} to {max(again):.1f})"
+        f"{sum(not each.fault for each in rounds)} of {len(rounds)} ended in the same "
+        f"bits, with {max(each.restarts for each in rounds)} restarts at most; training "
+        f"again after {statistics.median(again):.1f} s ({min(again):.1f} to "
+        f"{max(again):.1f}), load {os.getloadavg()[0]:.1f}"
     )
-    return 0 if all(each.same for each in rounds) else 1
+    return 1 if any(each.fault for each in rounds) else 0
 
 
-def train(folder: Path) -> subprocess.Popen[bytes]:
-    """A training with two processes, that was started."""
-    return subprocess.Popen(
-        TRAINING, cwd=folder, stdout=subprocess.DEVNULL, stderr=(folder / "log").open("w")
-    )
+def started(folder: Path) -> subprocess.Popen[bytes]:
+    """A training with two processes."""
+    with (folder / "log").open("w") as log:
+        return subprocess.Popen(
+            TRAINING, cwd=folder, stdout=subprocess.DEVNULL, stderr=log
+        )
 
 
 def disturbed(folder: Path, rank: int, moment: float, whole: dict[str, Any]) -> Round:
     """Kill a process so many seconds after both are there, and see."""
-    launcher = train(folder)
+    launcher = started(folder)
     limit = time.monotonic() + PATIENCE
-    while len(found := workers(launcher)) < 2 and time.monotonic() < limit:
-        time.sleep(0.05)
+    victim = await_workers(launcher, limit)[rank]
     time.sleep(moment)
-    victim, at = found[rank], newest(folder)
-    victim.send_signal(signal.SIGKILL)
-    killed, again = time.monotonic(), None
+    at, killed, again = newest(folder), time.monotonic(), None
+    if victim.is_running():
+        victim.kill()
     while launcher.poll() is None and time.monotonic() < limit:
-        if again is None and newest(folder) > at and victim not in workers(launcher):
+        if again is None and newest(folder) > at:
             again = time.monotonic() - killed
         time.sleep(0.05)
     launcher.kill()
-    code = launcher.wait()
-    restarts = (folder / "log").read_text().count("training on ") - 1
-    same = code == 0 and left(folder) == whole
-    return Round(rank, at, code, same, again, restarts)
-
-
-def workers(launcher: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """The processes that train, in the order of their ranks."""
+    code, log = launcher.wait(), (folder / "log").read_text()
+    fault = "" if code == 0 else f"exit code {code}: {log}"
     try:
-        children = psutil.Process(launcher.pid).children()
-        found = [p for p in children if "spawn_main" in " ".join(p.cmdline())]
-    except psutil.Error:
-        return []
-    return sorted(found, key=lambda process: process.pid)
+        assert_same(whole, ended(default_url(folder)))
+    except AssertionError as error:
+        fault = fault or str(error)
+    return Round(rank, at, log.count("going on from"), again, fault)
+
+
+def await_workers(
+    launcher: subprocess.Popen[bytes], limit: float
+) -> list[psutil.Process]:
+    """The processes that train, in the order of their ranks, once they are there: those
+    that the server forked which the launcher has."""
+    while time.monotonic() < limit:
+        try:
+            below = psutil.Process(launcher.pid).children()
+            found = [each for server in below for each in server.children()]
+        except psutil.Error:
+            found = []
+        if len(found) == 2:
+            return sorted(found, key=lambda process: process.pid)
+        time.sleep(0.02)
+    raise TimeoutError("the processes were not started")
 
 
 def newest(folder: Path) -> int:
     """The iteration of the newest checkpoint; 0 if there is none."""
     found = folder.glob(".metapipe/runs/*/latest-*.safetensors")
-    return max((int(path.name.split("-")[1].split(".")[0]) for path in found), default=0)
-
-
-def left(folder: Path) -> dict[str, Any]:
-    """All that the newest run left, but for times, ids and places."""
-    with TaskStore.open(default_url(folder)) as store:
-        row = store.run("latest")
-        tensors = {
-            (each.which, each.step, name): tensor.numpy().tobytes()
-            for each in store.checkpoints(row.id)
-            for name, tensor in load(Path(each.path), each.sha256).file.tensors.items()
-        }
-        return {
-            "run": (row.status, row.step, row.accuracy, row.loss, row.val_accuracy),
-            "figures": [
-                (each.name, each.step, each.value)
-                for each in store.metrics(row.id)
-                if each.name != "episodes_per_second"
-            ],
-            "evaluations": [
-                (each.purpose, each.step, each.loss, each.accuracy)
-                for each in store.evaluations(row.id)
-            ],
-            "episodes": sorted(
-                (each.step, each.task.split, each.task.index, each.loss)
-                for each in store.episodes(row.id, limit=None)
-            ),
-            "checkpoints": tensors,
-        }
+    return max((int(path.name.split("-")[1][:8]) for path in found), default=0)
 
 
 if __name__ == "__main__":

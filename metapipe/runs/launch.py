@@ -19,6 +19,14 @@ Result = TypeVar("Result")
 
 LOOPBACK = "127.0.0.1"
 
+IMPORTED = (
+    "metapipe.runs.requests",
+    "metapipe.runs.progress",
+    "metapipe.training.gloo_crew",
+)
+"""What all processes need: it is imported once for all of them, and for those that are
+started again."""
+
 LIBRARIES = ("torch.distributed.elastic", "torch.distributed.launcher")
 """Who would tell, in many words, what is told here in one line."""
 
@@ -47,22 +55,25 @@ def together(
         rdzv_endpoint=f"{LOOPBACK}:0",
         local_addr=LOOPBACK,
         max_restarts=restarts,
+        start_method="forkserver",
         signals_to_handle="SIGQUIT",
     )
+    multiprocessing.set_forkserver_preload(list(IMPORTED))
     with _surroundings(count), _passed_on():
         try:
-            found = elastic_launch(config, _at_work)(work, arguments)[0]
+            found: Any = elastic_launch(config, _at_work)(work, arguments)[0]
         except ChildFailedError as error:
             rank, first = error.get_first_failure()
             raise CrewLostError(
-                f"process {rank} of {count} ended {_how(first.exitcode)}, and they were "
-                f"started again {restarts} times; metapipe resume latest goes on"
+                f"process {rank} of {count} ended {_how(first.exitcode)}, and all were "
+                f"started again {restarts} times; go on with metapipe resume latest"
             ) from error
         except SignalException as error:
             raise KeyboardInterrupt from error
     if isinstance(found, BaseException):
         raise found
-    return found
+    result: Result = found
+    return result
 
 
 def _at_work(work: Callable[..., Result], arguments: tuple[Any, ...]) -> Any:

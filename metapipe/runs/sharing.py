@@ -71,8 +71,8 @@ def _counted(wanted: Processes, shards: int) -> int:
         return _available(shards)
     if wanted > shards:
         raise UsageError(
-            f"--processes {wanted}: training.shards = {shards}; give --shards {wanted}, "
-            f"or at most {shards} processes"
+            f"--processes {wanted}: training.shards = {shards}; give --shards "
+            f"{wanted}, or at most {shards} processes"
         )
     return wanted
 
