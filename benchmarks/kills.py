@@ -26,10 +26,10 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from commands import TINY  # noqa: E402
-from crashes import assert_same, ended  # noqa: E402
+from commands import TINY
+from crashes import assert_same, ended
 
-from metapipe.store import default_url  # noqa: E402
+from metapipe.store import default_url
 
 TRAINING = (
     *(sys.executable, "-m", "metapipe", "train", "--processes", "2", "--shards", "4"),
@@ -78,10 +78,11 @@ def main() -> int:
             rounds.append(disturbed(Path(folder), rank, moment, whole))
         print(f"{number + 1}: {rounds[-1]}", flush=True)
     again = [each.again for each in rounds if each.again is not None]
+    same = sum(not each.fault for each in rounds)
+    most = max(each.restarts for each in rounds)
     print(
-        f"{sum(not each.fault for each in rounds)} of {len(rounds)} ended in the same "
-        f"bits, with {max(each.restarts for each in rounds)} restarts at most; training "
-        f"again after {statistics.median(again):.1f} s ({min(again):.1f} to "
+        f"{same} of {len(rounds)} ended in the same bits, with {most} restarts at most; "
+        f"training again after {statistics.median(again):.1f} s ({min(again):.1f} to "
         f"{max(again):.1f}), load {os.getloadavg()[0]:.1f}"
     )
     return 1 if any(each.fault for each in rounds) else 0
