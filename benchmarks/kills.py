@@ -81,7 +81,7 @@ def main() -> int:
     same = sum(not each.fault for each in rounds)
     most = max(each.restarts for each in rounds)
     print(
-        f"{same} of {len(rounds)} ended in the same bits, with {most} restarts at most; "
+        f"{same} of {len(rounds)} ended in the same bits, {most} restarts at most; "
         f"training again after {statistics.median(again):.1f} s ({min(again):.1f} to "
         f"{max(again):.1f}), load {os.getloadavg()[0]:.1f}"
     )
