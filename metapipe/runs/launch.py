@@ -61,7 +61,9 @@ def together(
     multiprocessing.set_forkserver_preload(list(IMPORTED))
     with _surroundings(count), _passed_on():
         try:
-            found: Any = elastic_launch(config, _at_work)(work, arguments)[0]
+            found: Any = elastic_launch(config, _at_work)(
+                dict(os.environ), work, arguments
+            )[0]
         except ChildFailedError as error:
             rank, first = error.get_first_failure()
             raise CrewLostError(
@@ -76,9 +78,15 @@ def together(
     return result
 
 
-def _at_work(work: Callable[..., Result], arguments: tuple[Any, ...]) -> Any:
-    """In a process of the crew. An error that it raises is its result: it would end so
+def _at_work(
+    environment: Mapping[str, str],
+    work: Callable[..., Result],
+    arguments: tuple[Any, ...],
+) -> Any:
+    """In a process of the crew, which the server of processes may have given another
+    environment than this program has. An error that it raises is its result: it would end so
     again; but one whose companion is gone fails, and is started again."""
+    os.environ.update(dict(environment) | os.environ)
     try:
         return work(*arguments)
     except CrewLostError:
