@@ -18,7 +18,9 @@ MetapipeError                  failure: exit code 1
 ├── CheckpointError            a checkpoint that is missing, damaged or foreign
 ├── WriteError                 a file that cannot be written
 └── TrainingError              training cannot go on
-    └── DivergedError          the loss or the parameters are no longer finite
+    ├── DivergedError          the loss or the parameters are no longer finite
+    └── CrewError              the processes of one training cannot work together
+        └── CrewLostError      one of them is gone, or does not answer
 
 A message is one line: what is wrong, where, and what to do. What it quotes of files
 and names from outside is made fit to be printed.
@@ -39,6 +41,9 @@ class MetapipeError(Exception):
     """Base of all errors that are the user's to read."""
 
     exit_code = 1
+
+    told = False
+    """Whether another process tells the user of it."""
 
     def __str__(self) -> str:
         return shortened(printable(super().__str__().strip()), LONGEST)
@@ -117,6 +122,14 @@ class TrainingError(MetapipeError):
 
 class DivergedError(TrainingError):
     """The loss or the parameters are no longer finite."""
+
+
+class CrewError(TrainingError):
+    """The processes of one training cannot work together, or one of them failed."""
+
+
+class CrewLostError(CrewError):
+    """One of the processes of a training is gone, or does not answer."""
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:

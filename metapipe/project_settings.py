@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field, NonNegativeFloat
+from typing import Literal
 
-from .settings import Section
+from pydantic import Field, NonNegativeFloat, PositiveFloat
+
+from .settings import NonNegativeInt, PositiveInt, Section
 
 
 class StoreSettings(Section):
@@ -24,3 +26,19 @@ class PluginSettings(Section):
 
     paths: tuple[str, ...] = ()
     """Plugin files, relative to the config file."""
+
+
+class ProcessSettings(Section):
+    """`[processes]`: one training by several processes."""
+
+    count: PositiveInt | Literal["auto"] = 1
+    """Processes on this machine that share each meta-batch, a shard or more each; auto
+    takes one a GPU, or one a core where there is none."""
+
+    wait: PositiveFloat = Field(default=600.0, le=86400.0)
+    """Seconds, up to a day, that they wait for one of them before they end, with
+    checkpoints to resume from."""
+
+    restarts: NonNegativeInt = 3
+    """How often they are started again after one was killed; training goes on from the
+    latest checkpoint."""

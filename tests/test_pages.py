@@ -52,6 +52,8 @@ NOT_RUN = {
     ),
     ("docs/plugins.md", "MyEncoder is yours"),
     ("docs/plugins.md", "load_mine is yours"),
+    ("docs/processes.md", "needs machines with other data"),
+    ("docs/processes.md", "needs two machines"),
     ("docs/tutorial/algorithm.md", "is for pytest"),
     (
         "docs/tutorial/algorithm.md",

@@ -132,7 +132,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return 0
     except MetapipeError as error:
         _reraise_for_debugging()
-        return _fail(str(error), error.exit_code)
+        return error.exit_code if error.told else _fail(str(error), error.exit_code)
     except OSError as error:
         _reraise_for_debugging()
         where = f"{os.fsdecode(error.filename)}: " if error.filename else ""

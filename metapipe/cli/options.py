@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from ..errors import MetapipeError
 from ..experiment.options import ALIASES, Pairs, Sections
+from ..project_settings import ProcessSettings
 from ..settings import Section
 from .context import App
 
@@ -132,6 +133,27 @@ def set_option_like(example: str) -> Decorator:
     )
 
 
+Processes = int | Literal["auto"]
+"""How many there are to be."""
+
+
+class ProcessCount(click.ParamType[Processes]):
+    """A number of processes, or auto."""
+
+    name = "integer|auto"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Processes:
+        """Refuses anything else with click's words."""
+        if value == "auto":
+            return "auto"
+        return click.IntRange(1).convert(value, param, ctx)
+
+
+processes_option = click.option(
+    "--processes",
+    type=ProcessCount(),
+    help=" ".join((ProcessSettings.model_fields["count"].description or "").split()),
+)
 set_option = set_option_like("algorithm.inner_lr=0.1")
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document for programs."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,12 +10,19 @@ import click
 from ..experiment.options import TRAINING, Pairs, from_options
 from ..facts.evaluation import evaluation_facts
 from .context import App, pass_app
-from .options import json_option, set_option, setting_options
+from .options import (
+    Processes,
+    json_option,
+    processes_option,
+    set_option,
+    setting_options,
+)
 from .output import echo, print_facts, print_json
+from .streams import log_to_stderr, prepare
 
 if TYPE_CHECKING:
     from ..experiment.resolve import Resolved
-    from ..runs.pipeline import Outcome
+    from ..runs.outcome import Outcome
 
 INTERRUPTED = 130
 
@@ -26,6 +34,7 @@ INTERRUPTED = 130
 @click.option("--tag", "tags", multiple=True, help="A word to find it by; repeatable.")
 @click.option("--note", help="What to remember of it.")
 @click.option("--dry-run", is_flag=True, help="Show what would run, and stop.")
+@processes_option
 @json_option
 @pass_app
 def train(
@@ -36,6 +45,7 @@ def train(
     tags: tuple[str, ...],
     note: str | None,
     dry_run: bool,
+    processes: Processes | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -45,16 +55,14 @@ def train(
     --set, for example -s algorithm.inner_lr=0.1 -s dataset.root=PATH.
     """
     from ..runs import requests
-    from ..runs.progress import display
+    from ..runs.sharing import shared
 
     asked = [*from_options(options, TRAINING), *settings]
     if dry_run:
         _show_experiment(requests.plan(app, asked, from_run).resolved, as_json)
         return
-    outcome = requests.train(
-        app, asked, from_run, observers=[display()], tags=tags, note=note
-    )
-    _report(outcome, as_json)
+    count, asked = shared(app, processes, asked, from_run)
+    _report(_by(count, app, "train", asked, from_run, tags, note), as_json)
 
 
 @click.command()
@@ -65,21 +73,55 @@ def train(
     type=click.FloatRange(0, min_open=True),
     help="Go on until so many of training in all.",
 )
+@processes_option
 @json_option
 @pass_app
 def resume(
-    app: App, run: str, iterations: int | None, minutes: float | None, as_json: bool
+    app: App,
+    run: str,
+    iterations: int | None,
+    minutes: float | None,
+    processes: Processes | None,
+    as_json: bool,
 ) -> None:
     """Go on with a run from its last checkpoint.
 
     A run that did not complete goes on to its end. With another end a completed one
     goes on too, as if that had been asked for from the start.
     """
+    from ..runs.sharing import shared_again
+
+    count = shared_again(app, processes, run)
+    _report(_by(count, app, "resume", run, iterations, minutes), as_json)
+
+
+def _by(count: int, app: App, name: str, *arguments: Any) -> Outcome:
+    """What a request comes to, by one process or several."""
+    if count == 1:
+        return _requested(app, name, arguments)
+    from ..runs.launch import together
+
+    place = app.project.file or app.project.directory, app.url, app.plugin_files
+    restarts = app.project.processes.restarts
+    return together(count, restarts, _as_one, place, name, arguments)
+
+
+def _as_one(
+    place: tuple[Path, str, tuple[Path, ...]], name: str, arguments: tuple[Any, ...]
+) -> Outcome:
+    """The same, in a process of its own."""
+    prepare()
+    log_to_stderr()
+    with App(*place) as app:
+        return _requested(app, name, arguments)
+
+
+def _requested(app: App, name: str, arguments: tuple[Any, ...]) -> Outcome:
     from ..runs import requests
     from ..runs.progress import display
 
-    outcome = requests.resume(app, run, [display()], iterations, minutes)
-    _report(outcome, as_json)
+    outcome: Outcome = getattr(requests, name)(app, *arguments, observers=[display()])
+    return outcome
 
 
 def _show_experiment(resolved: Resolved, as_json: bool) -> None:
@@ -98,7 +140,9 @@ def _show_experiment(resolved: Resolved, as_json: bool) -> None:
 
 
 def _report(outcome: Outcome, as_json: bool) -> None:
-    if as_json:
+    if outcome.rank:
+        pass  # the first process of several tells
+    elif as_json:
         print_json(
             {
                 "run": outcome.run_id,

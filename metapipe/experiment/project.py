@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..errors import SettingError, did_you_mean
-from ..project_settings import PluginSettings, StoreSettings
+from ..project_settings import PluginSettings, ProcessSettings, StoreSettings
 from ..settings import Section
 from .experiment import SECTIONS
 from .registry import PLUGIN_TABLES
@@ -28,6 +28,7 @@ FILE = "metapipe.toml"
 PROJECT: Mapping[str, type[Section]] = {
     "store": StoreSettings,
     "plugins": PluginSettings,
+    "processes": ProcessSettings,
     "sweep": SweepSettings,
 }
 """Tables that belong to the project and to no run."""
@@ -66,6 +67,12 @@ class Project:
     def store_wait(self) -> float:
         """Seconds that a run waits for a store that cannot be reached."""
         return float(self._table("store").wait)
+
+    @property
+    def processes(self) -> ProcessSettings:
+        """How many processes share a training, and how they wait for each other."""
+        settings: ProcessSettings = self._table("processes")
+        return settings
 
     @property
     def sweep(self) -> SweepSettings:

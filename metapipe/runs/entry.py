@@ -11,6 +11,7 @@ from typing import Any
 from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
 from ..store.records import NewRun
+from .joining import NOWHERE, Place
 from .preparation import Prepared
 from .provenance import environment, git_state, host
 from .run_files import new_directory
@@ -26,10 +27,12 @@ def new_run(
     parent: int | None,
     trial: tuple[str, int] | None = None,
     origins: Mapping[str, str] | None = None,
+    place: Place = NOWHERE,
 ) -> NewRun:
     """The row of a run of this process, which repeats `parent`, begins at `start` or is
     a `trial` of a search, if it is any of these; `origins` tell where its settings
-    came from. Its directory is chosen, and not made."""
+    came from. Its directory is chosen, and not made. `place` says how many processes
+    there are, and for which job."""
     commit, dirty = git_state(project)
     return NewRun(
         name=experiment.run.name,
@@ -43,7 +46,11 @@ def new_run(
         iterations=experiment.training.iterations,
         config=experiment.to_dict(),
         plugins=registry.versions(experiment.chosen),
-        environment=environment() | ({"start": start.to_json()} if start else {}),
+        environment={
+            **environment(),
+            **({"processes": place.size} if place.size > 1 else {}),
+            **({"start": start.to_json()} if start else {}),
+        },
         git_commit=commit,
         git_dirty=dirty,
         device=prepared.learner.device,
@@ -53,6 +60,7 @@ def new_run(
         host=host(),
         pid=os.getpid(),
         origins=origins,
+        job=place.job,
         study=trial[0] if trial else None,
         trial=trial[1] if trial else None,
         **_facts_of_data(prepared),

@@ -16,10 +16,12 @@ from ..experiment.registry import Registry
 from ..settings import EvaluationSettings
 from ..store import TaskStore
 from ..store.records import EvaluationRow, NewEvaluation, RunRow
+from ..training.crew import ALONE, Crew
 from ..training.evaluation import evaluate as evaluate_tasks
 from ..training.intervals import summarise
 from .ensembles import asked_checkpoints, judged_learner, recorded
 from .evaluations import Advanced, evaluation_row, evaluation_tasks, judged, untold
+from .following import tell_test
 from .preparation import check_asked, logger
 from .splits import open_split
 from .stored_run import changed_after_training, encoder_of, look_for_trained
@@ -69,18 +71,19 @@ def final_test(
     settings: EvaluationSettings,
     advanced: Advanced,
     opened: Source,
+    crew: Crew = ALONE,
 ) -> tuple[NewEvaluation, list[EpisodeRecord]]:
     """The test that ends a training, on the split that it has opened: of the latest
     checkpoint if the best is lost, which is told."""
     try:
-        return judge(row, registry, store, settings, None, advanced, opened)
+        return judge(row, registry, store, settings, None, advanced, opened, crew)
     except CheckpointError as error:
         if settings.checkpoint == "latest":
             raise
         reason = str(error).partition("; there is also")[0]
         logger.warning("the test is of the latest checkpoint: %s", reason)
         settings = settings.model_copy(update={"checkpoint": "latest"})
-        return judge(row, registry, store, settings, None, advanced, opened)
+        return judge(row, registry, store, settings, None, advanced, opened, crew)
 
 
 def judge(
@@ -91,9 +94,10 @@ def judge(
     changes: Changes | None = None,
     advanced: Advanced = untold,
     opened: Source | None = None,
+    crew: Crew = ALONE,
 ) -> tuple[NewEvaluation, list[EpisodeRecord]]:
     """That evaluation with its episodes, not stored yet; on the split that somebody has
-    `opened`, if it is."""
+    `opened`, if it is, and by all processes that trained."""
     changes = changes or Changes()
     experiment = Experiment.from_dict(row.config, registry)
     checkpoints = asked_checkpoints(store, row, settings)
@@ -113,7 +117,10 @@ def judge(
         known = look_for_trained(experiment, checkpoint, row, opened, name, same)
     begun, step = time.perf_counter(), checkpoint.step
     how = settings.prediction
-    met = evaluate_tasks(learner, meta, source, tasks, step=step, prediction=how)
+    tell_test(crew, settings, checkpoints)
+    met = evaluate_tasks(
+        learner, meta, source, tasks, step=step, prediction=how, crew=crew
+    )
     records = judged(met, settings.split, len(tasks), advanced)
     new = evaluation_row(
         experiment,

@@ -23,7 +23,7 @@ from ..facts.runs import run_table, with_words
 from ..store.records import CheckpointRow, EpisodeRow, EvaluationRow, GroupRow, RunRow
 from .comparison import Comparison
 from .confusion import Confusion
-from .pipeline import Outcome
+from .outcome import Outcome
 from .replay import Replay
 
 Facts = Iterable[tuple[str, Any]]

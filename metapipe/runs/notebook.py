@@ -28,7 +28,7 @@ from .comparison import Comparison
 from .confusion import Confusion
 from .confusion import confusion as confused
 from .gauge import counting
-from .pipeline import Outcome
+from .outcome import Outcome
 from .progress import display
 from .removal import Removal, remove_runs
 from .replay import Replay
@@ -73,10 +73,10 @@ def train(
             workspace,
             asked,
             from_run,
-            ARGUMENT,
-            _watching(watching, progress),
             [tags] if isinstance(tags, str) else tags,
             note,
+            ARGUMENT,
+            _watching(watching, progress),
         )
 
 
@@ -141,7 +141,7 @@ def resume(
     """
     with Workspace.at(project, db, plugin_paths) as workspace:
         return requests.resume(
-            workspace, run, _watching(observers, progress), iterations, minutes
+            workspace, run, iterations, minutes, _watching(observers, progress)
         )
 
 

@@ -11,6 +11,7 @@ from ..data.sampling import integers, keys
 from ..dataset import Source
 from ..episode import Episodes, Task
 from ..experiment.experiment import Experiment
+from ..training.crew import ALONE, Crew, own
 from ..training.learner import Learner
 from ..training.rollout import draw
 
@@ -31,11 +32,13 @@ def draw_meta_batch(
     meta: Meta,
     source: Source,
     iteration: int,
+    crew: Crew = ALONE,
 ) -> list[Episodes]:
     """That meta-batch drawn, or played by these parameters, on the learner's device: an
-    element a part."""
+    element a part, of those that are this process's."""
     parts = meta_batch(experiment, iteration)
-    return [draw(learner, meta, source, part, training=True) for part in parts]
+    mine = [parts[place] for place in own(len(parts), crew)]
+    return [draw(learner, meta, source, part, training=True) for part in mine]
 
 
 def extremes(experiment: Experiment) -> Iterator[Task]:

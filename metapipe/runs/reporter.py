@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from ..errors import LONGEST, ClaimError, StoreError, WriteError
+from ..errors import LONGEST, ClaimError, CrewLostError, StoreError, WriteError
 from ..events import CheckpointInfo, EpisodeRecord, EvaluationInfo, RunInfo
 from ..experiment.listeners import Listener
 from ..printable import shortened, without_passwords
@@ -162,11 +162,12 @@ class Reporter:
         self._ended(status, metrics)
 
     def failed(self, error: BaseException) -> None:
-        """The run ended by an error, or goes on without this process. What the store
-        cannot be told is written down beside the checkpoints."""
+        """The run ended by an error, or goes on without this process; where another
+        process of its crew was lost, it may be started again. What the store cannot be
+        told is written down beside the checkpoints."""
         if isinstance(error, StoreError):
             self.store.hurry()
-        if not isinstance(error, ClaimError):
+        if not isinstance(error, ClaimError | CrewLostError):
             text = str(error) or type(error).__name__
             try:
                 self.store.finish_run(self.run.id, "failed", error=text)

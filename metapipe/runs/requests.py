@@ -20,9 +20,12 @@ from ..settings import EvaluationSettings
 from ..store.records import EvaluationRow, RunRow
 from . import examination, pipeline, verification
 from .evaluations import Advanced, untold
+from .following import follow
+from .joining import Place, joined
 from .labels import Labels
 from .observing import check_observers
-from .pipeline import Outcome
+from .outcome import Outcome
+from .relaunch import go_on, run_of_job
 from .start import Start, by_number, start_of
 from .stored_run import trained_run
 from .verification import Verification
@@ -78,43 +81,64 @@ def train(
     workspace: Workspace,
     asked: Pairs,
     from_run: int | str | None = None,
-    source: str = COMMAND_LINE,
-    observers: Sequence[object] = (),
     tags: Sequence[str] = (),
     note: str | None = None,
+    source: str = COMMAND_LINE,
+    observers: Sequence[object] = (),
 ) -> Outcome:
-    """Train by that plan, then evaluate; see `metapipe.runs.pipeline.train`."""
-    planned = plan(workspace, asked, from_run, source)
-    return pipeline.train(
-        planned.resolved.experiment,
-        workspace.registry,
-        workspace.new_store,
-        workspace.project.directory,
-        origins=planned.resolved.origins,
-        parent=planned.parent,
-        start=planned.start,
-        observers=observers,
-        labels=Labels(tuple(tags), note),
-    )
+    """Train by that plan, then evaluate; see `metapipe.runs.pipeline.train`. Where a
+    launcher started several processes, they do it together; and where their job has a
+    run of the same plan that did not end, they go on with that."""
+    place = Place.here()
+    with joined(place, workspace.project.processes.wait) as crew:
+        if crew.rank:
+            return follow(crew, workspace.registry)
+        planned = plan(workspace, asked, from_run, source)
+        experiment, store = planned.resolved.experiment, workspace.new_store
+        earlier = run_of_job(store, place, experiment)
+        if earlier is not None:
+            return go_on(earlier, workspace.registry, store, place, crew, observers)
+        return pipeline.train(
+            experiment,
+            workspace.registry,
+            store,
+            workspace.project.directory,
+            origins=planned.resolved.origins,
+            parent=planned.parent,
+            start=planned.start,
+            observers=observers,
+            labels=Labels(tuple(tags), note),
+            crew=crew,
+            place=place,
+        )
 
 
 def resume(
     workspace: Workspace,
     run: int | str,
-    observers: Sequence[object] = (),
     iterations: int | None = None,
     minutes: float | None = None,
+    observers: Sequence[object] = (),
 ) -> Outcome:
-    """Go on with a run that did not complete, or with any run to another end."""
-    store = workspace.store
-    return pipeline.resume(
-        store.run(run).id,
-        workspace.registry,
-        store,
-        observers=observers,
-        iterations=iterations,
-        minutes=minutes,
-    )
+    """Go on with a run that did not complete, or with any run to another end; together
+    with other processes, where a launcher started several."""
+    place = Place.here()
+    with joined(place, workspace.project.processes.wait) as crew:
+        if crew.rank:
+            return follow(crew, workspace.registry)
+        store, registry = workspace.store, workspace.registry
+        row = store.run(run)
+        if place.restarts:
+            return go_on(row, registry, store, place, crew, observers)
+        return pipeline.resume(
+            row.id,
+            registry,
+            store,
+            observers=observers,
+            iterations=iterations,
+            minutes=minutes,
+            crew=crew,
+        )
 
 
 def verify(

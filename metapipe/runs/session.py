@@ -21,16 +21,19 @@ from ..errors import ClaimError, StoreError
 from ..experiment.experiment import Experiment
 from ..settings import EvaluationSettings
 from ..store.records import NewEvaluation
+from ..training.crew import ALONE, Crew
 from ..training.evaluation import evaluate
 from ..training.intervals import Summary, summarise
 from ..training.learner import Learner
 from ..training.loop import Iteration, TrainingState, iterations, lr_at, same_rates
+from .agreement import require_same_state
 from .clock import Clock
 from .evaluations import evaluation_row, evaluation_tasks, judged
 from .ranking import Ranking, Validated, goodness, to_json, with_another
 from .recipes import draw_meta_batch
 from .reporter import Reporter
 from .signals import Interruption
+from .silent import Silent
 from .stretch import Stretch
 
 Ending = Literal["completed", "interrupted", "stopped"]
@@ -41,13 +44,15 @@ logger = logging.getLogger("metapipe")
 
 @dataclass
 class TrainingSession:
-    """One process's part in a run."""
+    """One process's part in a run; those of a crew do the same, and who leads keeps the
+    records."""
 
     experiment: Experiment
     learner: Learner
     state: TrainingState
     sources: Mapping[str, Source]
-    reporter: Reporter
+    reporter: Reporter | Silent
+    crew: Crew = ALONE
     best: Ranking = ()
     """The best validations so far: as many as are kept."""
 
@@ -61,28 +66,33 @@ class TrainingSession:
         """The training meta-batch of an iteration, counted from 0, on the device, in
         the parts whose gradients are computed one after the other; in worlds it is what
         the parameters of now do."""
-        source, meta = self.sources["train"], self.state.meta
-        return draw_meta_batch(self.experiment, self.learner, meta, source, iteration)
+        return draw_meta_batch(
+            *(self.experiment, self.learner, self.state.meta, self.sources["train"]),
+            *(iteration, self.crew),
+        )
 
     def train(self, interruption: Interruption) -> Ending:
         """Train to the end, or until interrupted or stopped by an observer; a
         checkpoint is left either way."""
         training = self.experiment.training
         window: list[Iteration] = []
+        seed = self.experiment.run.seed
         loop = iterations(
-            self.learner, self.state, training, self.draw, self.experiment.run.seed
+            self.learner, self.state, training, self.draw, seed, self.crew
         )
         with self._clock() as clock, self.learner.mapping.undisturbed():
-            if self.state.step and self._done(clock.seconds()):
+            done, _ = self._agreed(clock, interruption)
+            if self.state.step and done:
                 return "completed"  # it was resumed with nothing left to train
             for iteration in loop:
                 window.append(iteration)
                 step = iteration.step
                 ended: Ending | None = None
-                if self._done(clock.seconds()):
+                done, interrupted = self._agreed(clock, interruption)
+                if done:
                     ended = "completed"
                     self._tell_of_a_cut()
-                elif interruption:
+                elif interrupted:
                     ended = "interrupted"
                 save = bool(ended) or step % training.checkpoint_every == 0
                 validate = self._validates(ended == "completed")
@@ -112,7 +122,7 @@ class TrainingSession:
             self._record(stretch)
             if validate:
                 self._validate()
-            if not ended and self.reporter.stops:
+            if self.crew.share(bool(self.reporter.stops)) and not ended:
                 ended = "stopped"
             if ended or save:
                 self._checkpoint()
@@ -123,6 +133,12 @@ class TrainingSession:
             self.reporter.rescue(self.state, self.learner.network, self._told() | kept)
             raise
         return ended
+
+    def _agreed(self, clock: Clock, interruption: Interruption) -> tuple[bool, bool]:
+        """Whether the training is done, by the clock of who leads, and whether any
+        process was asked to stop."""
+        told = self.crew.gather((clock.seconds(), bool(interruption)))
+        return self._done(told[0][0]), any(asked for _, asked in told)
 
     def _validates(self, done: bool) -> bool:
         every = self.experiment.training.validate_every
@@ -172,6 +188,7 @@ class TrainingSession:
             evaluation_tasks(self.experiment, settings),
             step=self.state.step,
             prediction=settings.prediction,
+            crew=self.crew,
         )
         records = judged(met, "val", settings.episodes, self.reporter.advanced)
         summary = summarise(records, self.sources["val"].part)
@@ -206,6 +223,7 @@ class TrainingSession:
         )
 
     def _checkpoint(self, best: Sequence[int] = ()) -> None:
+        require_same_state(self.crew, self.state)
         network = self.learner.network
         self.reporter.checkpoint(self.state, network, self._told(), best)
 

@@ -44,12 +44,21 @@ def trained_learner(
     experiment: Experiment, checkpoint: Checkpoint, row: RunRow
 ) -> tuple[Learner, Meta]:
     """The learner of a run with the meta-parameters of a checkpoint."""
+    mapping = LocalTaskMap.parse(row.mapping or "loop")
+    return opened_learner(experiment, checkpoint, recorded_problem(row), mapping)
+
+
+def opened_learner(
+    experiment: Experiment,
+    checkpoint: Checkpoint,
+    problem: Problem,
+    mapping: LocalTaskMap,
+) -> tuple[Learner, Meta]:
+    """The learner of an experiment with the meta-parameters of a checkpoint."""
     device = choose_device(experiment.run.device)
-    problem = recorded_problem(row)
     learner, meta = open_learner(
         experiment.algorithm, experiment.model, problem, device, checkpoint.file
     )
-    mapping = LocalTaskMap.parse(row.mapping or "loop")
     precision = experiment.run.precision
     return replace(learner, mapping=mapping, precision=precision), meta
 

@@ -46,8 +46,9 @@ def status(session: Session) -> ColumnElement[str]:
     return case((lost, "lost"), else_=Run.status)
 
 
-def require_still(session: Session, run_id: int) -> tuple[str, int]:
-    """Lock the run for this transaction; returns its status and step.
+def require_still(session: Session, run_id: int, own: bool = False) -> tuple[str, int]:
+    """Lock the run for this transaction; returns its status and step. Who takes over
+    its `own` run knows that the process before is gone.
 
     Raises UsageError if a process is at it, NotFoundError if there is none.
     """
@@ -56,7 +57,7 @@ def require_still(session: Session, run_id: int) -> tuple[str, int]:
     found = session.execute(asked).one_or_none()
     if found is None:
         raise NotFoundError(f"no run {run_id} in this store")
-    if found[0] == "running":
+    if found[0] == "running" and not own:
         raise UsageError(
             f"run {run_id} is running already: process {found.pid} on {found.host}"
         )

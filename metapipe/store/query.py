@@ -79,6 +79,13 @@ def trials(session: Session, study: str) -> dict[int, tuple[int, str]]:
     return {trial: (run_id, now) for trial, run_id, now in rows if trial is not None}
 
 
+def of_job(session: Session, job: str) -> RunRow | None:
+    """The newest run of a job."""
+    newest = _runs(status(session)).where(schema.Run.job == job)
+    found = session.execute(newest.order_by(schema.Run.id.desc()).limit(1)).first()
+    return None if found is None else run_row(*found)
+
+
 def count_runs(session: Session, where: str) -> int:
     """How many runs match a filter."""
     condition = parse(where, run_fields(status(session)))

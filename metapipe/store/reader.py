@@ -104,6 +104,12 @@ class StoreReader:
         with self._database.reading() as session:
             return query.trials(session, study)
 
+    def run_of_job(self, job: str) -> RunRow | None:
+        """The newest run that was begun by a job of that name."""
+        with self._database.reading() as session:
+            found = query.of_job(session, job)
+            return None if found is None else self._placed(found)
+
     def turn(self, name: str) -> AbstractContextManager[None]:
         """Hold the lock `name` of this store, while others who want it wait. Raises
         UnreachableError if somebody holds it for too long."""

@@ -51,11 +51,13 @@ class RunWriter(StoreReader):
         step: int,
         config: Mapping[str, Any] | None = None,
         seen: int | None = None,
+        own: bool = False,
     ) -> None:
         """Take a run over, to go on at `step`: what lies behind that is forgotten. With
         a `config` that has another end, the test of the former one is the run's no
         more; it stays among its evaluations. A completed run goes on so, if its end is
-        still that at step `seen`.
+        still that at step `seen`. A run of the caller's `own`, whose process before
+        this one was killed, is taken over whether it is known to be lost or not yet.
 
         Raises UsageError if the run is running, or completed and not to go on from its
         end: only one of two processes that resume it at once gets it.
@@ -65,7 +67,7 @@ class RunWriter(StoreReader):
         def write(session: Session, again: bool) -> None:
             if again and recording.claimed(session, claim):
                 return
-            status, done = require_still(session, run_id)
+            status, done = require_still(session, run_id, own)
             if status == "completed" and (config is None or done != seen):
                 raise UsageError(f"run {run_id} is completed already")
             recording.change(

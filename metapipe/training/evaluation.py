@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from ..numerics.precision import computing_in
 from ..numerics.returns import return_figures, returns_by_step
 from ..numerics.task_map import LocalTaskMap
 from .activations import fitting
+from .crew import ALONE, Crew
 from .learner import Learner
 from .rollout import draw
 
@@ -37,6 +38,9 @@ MAIN = ("loss", "loss_before", "accuracy", "accuracy_before")
 
 QueryMode = Literal["together", "alone"]
 
+Columns = dict[str, list[Any]]
+"""Figures by name, a number or a list of numbers an episode."""
+
 
 def evaluate(
     learner: Learner,
@@ -46,30 +50,49 @@ def evaluate(
     *,
     step: int,
     prediction: QueryMode = "together",
+    crew: Crew = ALONE,
 ) -> Iterator[EpisodeRecord]:
     """Adapt to each task's support set and predict its query set, in order of `tasks`;
     of control, act in each task's worlds.
 
     `step` is the age of `meta` in meta-iterations. torch's generator is seeded anew for
-    each batch. Raises DivergedError if a loss is not finite.
+    each batch, so it is the same who of a crew judges which. Raises DivergedError if a
+    loss is not finite.
     """
     size = batch_size(source, tasks[0])
-    for start in range(0, len(tasks), size):
-        batch = tasks[start : start + size]
-        torch.manual_seed(batch[0].seed)
-        episodes = draw(learner, meta, source, batch)
-        if isinstance(source, Arena):
-            metrics = _of_worlds(episodes, source)
-        else:
-            with torch.no_grad(), computing_in(learner.precision):
-                metrics = figures(learner, meta, episodes, prediction, learner.mapping)
-        for record in episode_records(batch, step, metrics):
-            if not math.isfinite(record.loss):
-                raise DivergedError(
-                    f"the loss of {record.task.split} episode {record.task.index} is "
-                    f"{record.loss} at iteration {step}: the learner has diverged"
-                )
-            yield record
+    batches = [tasks[start : start + size] for start in range(0, len(tasks), size)]
+    for start in range(0, len(batches), crew.size):
+        shared = batches[start : start + crew.size]
+        mine = [
+            _judged(learner, meta, source, batch, prediction)
+            for batch in shared[crew.rank : crew.rank + 1]
+        ]
+        columns = (each[0] for each in crew.gather(mine) if each)
+        for batch, figures in zip(shared, columns, strict=True):
+            for record in _records(batch, step, figures):
+                if not math.isfinite(record.loss):
+                    raise DivergedError(
+                        f"the loss of {record.task.split} episode {record.task.index} "
+                        f"is {record.loss} at iteration {step}: the learner has "
+                        "diverged"
+                    )
+                yield record
+
+
+def _judged(
+    learner: Learner,
+    meta: Meta,
+    source: Source,
+    batch: Sequence[Task],
+    prediction: QueryMode,
+) -> Columns:
+    """Figures of a batch of episodes, one each."""
+    torch.manual_seed(batch[0].seed)
+    episodes = draw(learner, meta, source, batch)
+    if isinstance(source, Arena):
+        return _columns(_of_worlds(episodes, source))
+    with torch.no_grad(), computing_in(learner.precision):
+        return _columns(figures(learner, meta, episodes, prediction, learner.mapping))
 
 
 def batch_size(source: Source, task: Task) -> int:
@@ -167,7 +190,16 @@ def episode_records(
     tasks: Sequence[Task], step: int, metrics: Metrics
 ) -> Iterator[EpisodeRecord]:
     """What became of each of `tasks`, from figures (T,) and curves (T, k) by name."""
-    columns = {name: values.tolist() for name, values in metrics.items()}
+    return _records(tasks, step, _columns(metrics))
+
+
+def _columns(metrics: Metrics) -> Columns:
+    return {name: values.tolist() for name, values in metrics.items()}
+
+
+def _records(
+    tasks: Sequence[Task], step: int, columns: Columns
+) -> Iterator[EpisodeRecord]:
     for number, task in enumerate(tasks):
         values = {name: column[number] for name, column in columns.items()}
         own = {name: values.pop(name) for name in MAIN if name in values}

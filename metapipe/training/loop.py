@@ -21,8 +21,9 @@ from ..numerics.precision import computing_in
 from ..numerics.task_map import LocalTaskMap
 from ..numerics.tuning import fastest
 from ..settings import TrainingSettings
+from .crew import ALONE, Crew, own
 from .learner import Learner
-from .merging import merged
+from .merging import merged_by
 from .optimiser import optimiser
 
 DIVERGED = 1000.0
@@ -33,7 +34,8 @@ PARTS, PASSES = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9
 
 DrawBatch = Callable[[int], Sequence[Episodes]]
 """The meta-batch of iteration n, counted from 0, in parts whose gradients are computed
-one after the other. Within a part episodes agree in their shape."""
+one after the other; of several processes each draws its own. Within a part episodes
+agree in their shape."""
 
 
 @dataclass
@@ -83,20 +85,21 @@ def iterations(
     settings: TrainingSettings,
     draw: DrawBatch,
     seed: int,
+    crew: Crew = ALONE,
 ) -> Iterator[Iteration]:
-    """Run the iterations that `state` has not done yet, changing it in place.
+    """Run the iterations that `state` has not done yet, changing it in place; all
+    processes of a crew change theirs alike.
 
     Raises DivergedError when the loss or the gradient is no longer finite, or the loss
     has grown a thousandfold; `state` is then as it was before that step.
     """
     while state.step < settings.iterations:
         parts = draw(state.step)
-        tasks = tuple(task for part in parts for task in part.tasks)
-        first = _pass(learner, state, settings, parts, seed, 0)
+        first = _pass(learner, state, settings, parts, seed, 0, crew)
         for number in range(1, settings.passes):
-            _pass(learner, state, settings, parts, seed, number)
+            _pass(learner, state, settings, parts, seed, number, crew)
         state.step += 1
-        yield Iteration(state.step, tasks, *first)
+        yield Iteration(state.step, *first)
 
 
 def meta_step(
@@ -147,6 +150,7 @@ def same_rates(one: TrainingSettings, other: TrainingSettings, steps: int) -> bo
 class _Pass(NamedTuple):
     """What one pass over a meta-batch saw, before it moved anything."""
 
+    tasks: tuple[Task, ...]
     metrics: Metrics
     loss: float
     grad_norm: float
@@ -160,19 +164,23 @@ def _pass(
     parts: Sequence[Episodes],
     seed: int,
     number: int,
+    crew: Crew,
 ) -> _Pass:
     """A step of the outer optimiser; everything random in part k is decided by seed,
     iteration, k and the number of the pass."""
     steps = []
-    for place, part in enumerate(parts):
+    for place, part in enumerate(parts, own(settings.shards, crew).start):
         torch.manual_seed(_mix(seed, state.step, place, number))
         steps.append(meta_step(learner, state.meta, part, learner.mapping))
-    update = merged(steps, [len(part.tasks) for part in parts])
-    return _apply(state, settings, update)
+    update, tasks = merged_by(crew, steps, [part.tasks for part in parts])
+    return _Pass(tasks, update.metrics, *_apply(state, settings, update))
 
 
-def _apply(state: TrainingState, settings: TrainingSettings, update: Step) -> _Pass:
-    """Let the optimiser descend, if the update is sound."""
+def _apply(
+    state: TrainingState, settings: TrainingSettings, update: Step
+) -> tuple[float, float, float]:
+    """Let the optimiser descend, if the update is sound; returns loss, norm of the
+    gradient, and step size."""
     norm = torch.nn.utils.get_total_norm(update.gradients.values())
     loss = float(update.metrics["loss"].mean())
     _check(state, loss, float(norm))
@@ -189,7 +197,7 @@ def _apply(state: TrainingState, settings: TrainingSettings, update: Step) -> _P
     state.optimiser.step()
     state.optimiser.zero_grad()
     state.meta = Meta(state.meta.params, update.state)
-    return _Pass(update.metrics, loss, float(norm), lr)
+    return loss, float(norm), lr
 
 
 def _check(state: TrainingState, loss: float, norm: float) -> None:

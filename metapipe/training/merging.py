@@ -2,14 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from operator import attrgetter
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..algorithm import Step
-from ..episode import Params
+from ..episode import Metrics, Params, Task
 from ..errors import PluginError
+from .crew import Crew
+
+
+def merged_by(
+    crew: Crew, steps: Sequence[Step], tasks: Sequence[Sequence[Task]]
+) -> tuple[Step, tuple[Task, ...]]:
+    """The step of a meta-batch whose parts each process of a crew has some of, in
+    order, and the tasks of all parts; to the bit what `merged` makes of all parts."""
+    counts = [len(part) for part in tasks]
+    if crew.size == 1:
+        return merged(steps, counts), tuple(task for part in tasks for task in part)
+    mine: dict[str, Any] = {
+        "tasks": [[_row(task) for task in part] for part in tasks],
+        "metrics": [_written(step.metrics) for step in steps],
+        "integers": [_fingerprints(step.state) for step in steps],
+    }
+    told = crew.gather(mine)
+    device = steps[0].metrics["loss"].device
+    metrics = [_read(one, device) for each in told for one in each["metrics"]]
+    first, *others = [found for each in told for found in each["integers"]]
+    for found in others:
+        _require_equal(first, found)
+    rows = [row for each in told for part in each["tasks"] for row in part]
+    shares = [count / len(rows) for count in counts]
+    parts = [len(each["tasks"]) for each in told]
+    gradients = _total([step.gradients for step in steps], shares, crew, parts)
+    state = _total([step.state for step in steps], shares, crew, parts)
+    together = Step(gradients, _together(metrics), state)
+    return together, tuple(Task(*row) for row in rows)
 
 
 def merged(steps: Sequence[Step], counts: Sequence[int]) -> Step:
@@ -23,12 +56,23 @@ def merged(steps: Sequence[Step], counts: Sequence[int]) -> Step:
     if len(steps) == 1:
         return steps[0]
     shares = [count / sum(counts) for count in counts]
-    names = [name for name in steps[0].metrics if all(name in s.metrics for s in steps)]
     return Step(
         _mean([step.gradients for step in steps], shares),
-        {name: torch.cat([step.metrics[name] for step in steps]) for name in names},
+        _together([step.metrics for step in steps]),
         _mean([step.state for step in steps], shares),
     )
+
+
+def _together(parts: Sequence[Metrics]) -> Metrics:
+    """Figures of one part after the other: those that all have."""
+    names = [name for name in parts[0] if all(name in part for part in parts)]
+    return {name: torch.cat([part[name] for part in parts]) for name in names}
+
+
+def fingerprint(tensor: Tensor) -> str:
+    """Of its bits."""
+    whole = tensor.detach().cpu().contiguous().view(-1)
+    return hashlib.sha256(whole.view(torch.uint8).numpy().tobytes()).hexdigest()
 
 
 def _mean(parts: Sequence[Params], shares: Sequence[float]) -> Params:
@@ -41,9 +85,67 @@ def _mean(parts: Sequence[Params], shares: Sequence[float]) -> Params:
 def _mean_of(name: str, values: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
     if not values[0].is_floating_point():
         if not all(torch.equal(value, values[0]) for value in values[1:]):
-            raise PluginError(f"parts of a meta-batch disagree on the integer '{name}'")
+            raise _disagreeing(name)
         return values[0]
     total = values[0] * shares[0]
     for value, share in zip(values[1:], shares[1:], strict=True):
         total = total + value * share
     return total
+
+
+def _total(
+    parts: Sequence[Params], shares: Sequence[float], crew: Crew, each: Sequence[int]
+) -> Params:
+    """Means over the parts of all processes, of which each has as many as `each`
+    says; integers as they are."""
+    found = dict(parts[0])
+    floating = [name for name, value in found.items() if value.is_floating_point()]
+    for dtype in {found[name].dtype: None for name in floating}:
+        names = [name for name in floating if found[name].dtype == dtype]
+        rows = [
+            torch.cat([part[name].flatten() for name in names]) * share
+            for part, share in zip(parts, shares, strict=True)
+        ]
+        total = crew.total(torch.stack(rows), each)
+        pieces = torch.split(total, [found[name].numel() for name in names])
+        for name, piece in zip(names, pieces, strict=True):
+            found[name] = piece.view_as(found[name])
+    return found
+
+
+_row = attrgetter(*(field.name for field in fields(Task)))
+"""A task as JSON has it."""
+
+
+def _written(metrics: Metrics) -> dict[str, Any]:
+    """Figures as JSON has them, to the bit."""
+    return {
+        name: [str(value.dtype).removeprefix("torch."), value.tolist()]
+        for name, value in metrics.items()
+    }
+
+
+def _read(written: Mapping[str, Any], device: torch.device) -> Metrics:
+    return {
+        name: torch.tensor(values, dtype=getattr(torch, dtype), device=device)
+        for name, (dtype, values) in written.items()
+    }
+
+
+def _fingerprints(state: Params) -> dict[str, str]:
+    """Of what is no floating-point number, which all parts must have alike."""
+    return {
+        name: fingerprint(value)
+        for name, value in state.items()
+        if not value.is_floating_point()
+    }
+
+
+def _require_equal(one: Mapping[str, str], other: Mapping[str, str]) -> None:
+    for name, found in one.items():
+        if other.get(name) != found:
+            raise _disagreeing(name)
+
+
+def _disagreeing(name: str) -> PluginError:
+    return PluginError(f"parts of a meta-batch disagree on the integer '{name}'")

@@ -15,7 +15,7 @@ from metapipe.experiment.project import Project, find_project
 from metapipe.experiment.registry import RUN_TYPES, Registry
 from metapipe.experiment.resolve import resolve
 from metapipe.experiment.written import parse_assignment
-from metapipe.project_settings import PluginSettings, StoreSettings
+from metapipe.project_settings import PluginSettings, ProcessSettings, StoreSettings
 
 from .target import Target
 from .values import changed, damaged, number, text, value
@@ -46,6 +46,7 @@ def projects(registry: Registry) -> Target:
     tables = {
         **{k: v for k, v in _tables(registry).items() if k not in RUN_TYPES},
         "store": _defaults(StoreSettings),
+        "processes": _defaults(ProcessSettings),
         "plugins": _defaults(PluginSettings),
     }
 

@@ -1,0 +1,146 @@
+"""Kill processes of one training at random moments: it has to end in the same bits.
+
+    pip install -e '.[test]' && python benchmarks/kills.py --kills 20
+
+Each round trains with two processes, kills one of them (SIGKILL) after a random time,
+and compares all that the run left, but for times, with what an undisturbed one left.
+Prints a line a round, with the seconds until training went on, and ends with 1 if one
+round ended otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from commands import TINY
+from crashes import assert_same, ended
+
+from metapipe.store import default_url
+
+TRAINING = (
+    *(sys.executable, "-m", "metapipe", "train", "--processes", "2", "--shards", "4"),
+    *(*TINY, "--iterations", "600", "--validate-every", "50"),
+    *("--checkpoint-every", "10"),
+)
+
+PATIENCE = 600.0
+"""Seconds until a round has failed."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """What became of a training one of whose processes was killed."""
+
+    rank: int
+    at: int
+    """The iteration of the last checkpoint before."""
+
+    restarts: int
+    again: float | None
+    """Seconds until the next checkpoint; None if the training was over."""
+
+    fault: str
+
+
+def main() -> int:
+    """Exit code 0 if all rounds ended alike."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    draw = random.Random(asked.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        launcher = started(Path(folder))
+        limit = time.monotonic() + PATIENCE
+        await_workers(launcher, limit)
+        begun = time.monotonic()
+        launcher.wait()
+        whole, seconds = ended(default_url(folder)), time.monotonic() - begun
+    print(f"undisturbed {seconds:.0f} s, load {os.getloadavg()[0]:.1f}", flush=True)
+    rounds = []
+    for number in range(asked.kills):
+        rank, moment = draw.randrange(2), draw.uniform(0, 0.9 * seconds)
+        with tempfile.TemporaryDirectory() as folder:
+            rounds.append(disturbed(Path(folder), rank, moment, whole))
+        print(f"{number + 1}: {rounds[-1]}", flush=True)
+    again = [each.again for each in rounds if each.again is not None]
+    same = sum(not each.fault for each in rounds)
+    most = max(each.restarts for each in rounds)
+    print(
+        f"{same} of {len(rounds)} ended in the same bits, {most} restarts at most; "
+        f"training again after {statistics.median(again):.1f} s ({min(again):.1f} to "
+        f"{max(again):.1f}), load {os.getloadavg()[0]:.1f}"
+    )
+    return 1 if any(each.fault for each in rounds) else 0
+
+
+def started(folder: Path) -> subprocess.Popen[bytes]:
+    """A training with two processes."""
+    with (folder / "log").open("w") as log:
+        return subprocess.Popen(
+            TRAINING, cwd=folder, stdout=subprocess.DEVNULL, stderr=log
+        )
+
+
+def disturbed(folder: Path, rank: int, moment: float, whole: dict[str, Any]) -> Round:
+    """Kill a process so many seconds after both are there, and see."""
+    launcher = started(folder)
+    limit = time.monotonic() + PATIENCE
+    victim = await_workers(launcher, limit)[rank]
+    time.sleep(moment)
+    at, killed, again = newest(folder), time.monotonic(), None
+    if victim.is_running():
+        victim.kill()
+    while launcher.poll() is None and time.monotonic() < limit:
+        if again is None and newest(folder) > at:
+            again = time.monotonic() - killed
+        time.sleep(0.05)
+    launcher.kill()
+    code, log = launcher.wait(), (folder / "log").read_text()
+    fault = "" if code == 0 else f"exit code {code}: {log}"
+    try:
+        assert_same(whole, ended(default_url(folder)))
+    except AssertionError as error:
+        fault = fault or str(error)
+    return Round(rank, at, log.count("going on from"), again, fault)
+
+
+def await_workers(
+    launcher: subprocess.Popen[bytes], limit: float
+) -> list[psutil.Process]:
+    """The processes that train, in the order of their ranks, once they are there: those
+    that the server forked which the launcher has."""
+    while time.monotonic() < limit:
+        try:
+            below = psutil.Process(launcher.pid).children()
+            found = [each for server in below for each in server.children()]
+        except psutil.Error:
+            found = []
+        if len(found) == 2:
+            return sorted(found, key=lambda process: process.pid)
+        time.sleep(0.02)
+    raise TimeoutError("the processes were not started")
+
+
+def newest(folder: Path) -> int:
+    """The iteration of the newest checkpoint; 0 if there is none."""
+    found = folder.glob(".metapipe/runs/*/latest-*.safetensors")
+    return max((int(path.name.split("-")[1][:8]) for path in found), default=0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""Several processes of one training on this machine, by PyTorch's elastic agent: it
+starts them, and starts all of them again when one is killed."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import secrets
+import signal
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from ..errors import CrewError, CrewLostError, MetapipeError
+
+Result = TypeVar("Result")
+
+LOOPBACK = "127.0.0.1"
+
+IMPORTED = (
+    "metapipe.runs.requests",
+    "metapipe.runs.progress",
+    "metapipe.training.gloo_crew",
+)
+"""What all processes need: it is imported once for all of them, and for those that are
+started again."""
+
+LIBRARIES = ("torch.distributed.elastic", "torch.distributed.launcher")
+"""Who would tell, in many words, what is told here in one line."""
+
+
+def together(
+    count: int, restarts: int, work: Callable[..., Result], *arguments: Any
+) -> Result:
+    """Call `work`, a function of a module, in `count` new processes, which share the
+    cores; returns what it returns in the first. What metapipe raises there is raised
+    here; where one is killed all are started again, so often at most.
+
+    SIGTERM is handed on; a terminal's Ctrl-C reaches all of them by itself.
+    """
+    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    for name in LIBRARIES:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=count,
+        run_id=f"{socket.gethostname()[:60]}-{os.getpid()}-{secrets.token_hex(4)}",
+        rdzv_backend="c10d",
+        rdzv_endpoint=f"{LOOPBACK}:0",
+        local_addr=LOOPBACK,
+        max_restarts=restarts,
+        start_method="forkserver",
+        signals_to_handle="SIGQUIT",
+    )
+    multiprocessing.set_forkserver_preload(list(IMPORTED))
+    with _surroundings(count), _passed_on():
+        try:
+            found: Any = elastic_launch(config, _at_work)(
+                dict(os.environ), work, arguments
+            )[0]
+        except ChildFailedError as error:
+            rank, first = error.get_first_failure()
+            raise CrewLostError(
+                f"process {rank} of {count} ended {_how(first.exitcode)}, and all were "
+                f"started again {restarts} times; go on with metapipe resume latest"
+            ) from error
+        except SignalException as error:
+            raise KeyboardInterrupt from error
+    if isinstance(found, BaseException):
+        raise found
+    result: Result = found
+    return result
+
+
+def _at_work(
+    environment: Mapping[str, str],
+    work: Callable[..., Result],
+    arguments: tuple[Any, ...],
+) -> Any:
+    """In a process of the crew, which the server of processes may have given another
+    environment than this program has. An error that it raises is its result: it would end so
+    again; but one whose companion is gone fails, and is started again."""
+    os.environ.update(dict(environment) | os.environ)
+    try:
+        return work(*arguments)
+    except CrewLostError:
+        raise
+    except KeyboardInterrupt:
+        return KeyboardInterrupt()
+    except MetapipeError as error:
+        return error
+    except Exception as error:
+        return CrewError(f"{type(error).__name__}: {error}")
+
+
+def _how(code: int) -> str:
+    return f"by signal {-code}" if code < 0 else f"with exit code {code}"
+
+
+@contextmanager
+def _surroundings(count: int) -> Iterator[None]:
+    """What processes of one machine are told by the environment: their share of the
+    cores, to speak by way of this machine alone, and to meet anew (pytorch 135712)."""
+    share = str(max(len(os.sched_getaffinity(0)) // count, 1))
+    given: Mapping[str, str] = {
+        "OMP_NUM_THREADS": share,
+        "MKL_NUM_THREADS": share,
+        "GLOO_SOCKET_IFNAME": "lo",
+        "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+    }
+    new = {name: value for name, value in given.items() if name not in os.environ}
+    os.environ.update(new)
+    try:
+        yield
+    finally:
+        for name in new:
+            del os.environ[name]
+
+
+@contextmanager
+def _passed_on() -> Iterator[None]:
+    """Hand SIGTERM on to the processes, and leave Ctrl-C to them."""
+
+    def ask(number: int, _: object) -> None:
+        for process in multiprocessing.active_children():
+            if process.pid is not None:
+                os.kill(process.pid, number)
+
+    before = signal.signal(signal.SIGTERM, ask)
+    ignored = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGINT, ignored)

@@ -1,0 +1,207 @@
+"""Leading a run: what the one process does that has its store and its observers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from ..errors import CrewLostError, StoreError
+from ..events import RunInfo
+from ..experiment.listeners import Listener, handed, of_plugins
+from ..experiment.registry import Registry
+from ..numerics.task_map import LocalTaskMap
+from ..store import TaskStore
+from ..store.records import EvaluationRow, NewEvaluation, RunRow
+from ..training.crew import ALONE, Crew
+from ..training.exactness import require_exact
+from ..training.learner import Learner
+from ..training.loop import initial_state
+from .ensembles import as_many_as_there_are
+from .examination import final_test
+from .following import tell_beginning, tell_end
+from .heartbeat import heartbeat
+from .mapping import mapping_for, mapping_of_parent
+from .observing import named_listeners
+from .outcome import Outcome
+from .patience import Patience
+from .preparation import Prepared
+from .ranking import to_json
+from .reporter import Reporter
+from .resumption import Resumption
+from .session import TrainingSession
+from .signals import Interruption, interruptible
+
+logger = logging.getLogger("metapipe")
+
+
+def lead(
+    run_id: int,
+    prepared: Prepared,
+    found: Resumption | None,
+    registry: Registry,
+    store: TaskStore,
+    told: Sequence[Listener],
+    before: Sequence[float] = (),
+    crew: Crew = ALONE,
+) -> Outcome:
+    """Train to the end, from where a process before had come if one had; evaluate, and
+    close the run's books. `before` are validations that count for its patience."""
+    experiment = prepared.experiment
+    row = store.run(run_id)
+    groups = experiment.algorithm.groups()
+    state = initial_state(prepared.meta, experiment.training, groups)
+    info = RunInfo(
+        id=run_id,
+        name=row.name,
+        experiment=row.config,
+        directory=Path(row.directory),
+        step=found.checkpoint.step if found else 0,
+        iterations=experiment.training.iterations,
+        kind=prepared.learner.problem.kind,
+        tags=row.tags,
+        note=row.notes,
+    )
+    patience = experiment.training.patience
+    select = experiment.training.select
+    own = handed([Patience(patience, select, before)] if patience else [])
+    named = named_listeners(experiment, registry, run_id)
+    reporter = Reporter(info, store, [*own, *told, *named, *of_plugins(registry)])
+    session = TrainingSession(
+        experiment, prepared.learner, state, prepared.sources, reporter, crew
+    )
+    with heartbeat(store, run_id), interruptible(store.hurry) as interruption:
+        try:
+            reporter.started()
+            _begin(session, reporter, row, found)
+            return _work(session, reporter, registry, interruption)
+        except KeyboardInterrupt:  # a second one
+            store.hurry()
+            with suppress(StoreError):
+                reporter.finished("interrupted", session.latest, session.seconds)
+            raise
+        except CrewLostError as error:
+            reporter.failed(error)
+            raise CrewLostError(f"{error}; metapipe resume {run_id}") from error
+        except BaseException as error:
+            reporter.failed(error)
+            raise
+
+
+def _begin(
+    session: TrainingSession, reporter: Reporter, row: RunRow, found: Resumption | None
+) -> None:
+    """Take up what was done before, and choose how tasks are mapped."""
+    store = reporter.store
+    if found:
+        header = found.checkpoint.header
+        found.checkpoint.restore(session.state)
+        reporter.last = found.info.path
+        session.best, session.seconds = found.ranking, header["seconds"]
+        session.latest = {m.name: m.value for m in store.metrics(row.id)}
+    known = found.checkpoint.header["mapping"] if found else row.mapping
+    session.learner = _mapped(session, store, row, known)
+    mapping = str(session.learner.mapping)
+    store.update_run(row.id, mapping=mapping)
+    logger.info("training on %s, tasks mapped by %s", session.learner.device, mapping)
+    facts = {
+        "resumed": found is not None,
+        "unrecorded": found is not None and found.unrecorded is not None,
+        "mapping": mapping,
+        "best": to_json(session.best),
+        "seconds": session.seconds,
+    }
+    tell_beginning(session.crew, _outcome(session, reporter, "running"), facts)
+    if found and found.unrecorded:
+        session.catch_up(found.unrecorded)
+
+
+def _work(
+    session: TrainingSession,
+    reporter: Reporter,
+    registry: Registry,
+    interruption: Interruption,
+) -> Outcome:
+    """Train, and evaluate what was completed."""
+    store = reporter.store
+    status = session.train(interruption)
+    if status != "completed":
+        reporter.finished(status, session.latest, session.seconds)
+        return _ended(session, reporter, status)
+    row, settings = store.run(reporter.run.id), session.experiment.evaluation
+    try:
+        settings = as_many_as_there_are(store, row, settings)
+        opened = session.sources[settings.split]
+        with interruption.at_once():
+            new, records = final_test(
+                *(row, registry, store, settings, reporter.advanced, opened),
+                session.crew,
+            )
+    except KeyboardInterrupt as interrupted:
+        session.crew.fail(interrupted)
+        logger.warning("only the test is left to do: metapipe resume %d", row.id)
+        reporter.finished("interrupted", session.latest, session.seconds)
+        return _outcome(session, reporter, "interrupted")
+    figures = session.latest | _figures(new)
+    number = reporter.completed(new, records, figures, session.seconds)
+    return _ended(session, reporter, "completed", figures, store.evaluation(number))
+
+
+def _ended(
+    session: TrainingSession,
+    reporter: Reporter,
+    status: str,
+    figures: Mapping[str, float] | None = None,
+    evaluation: EvaluationRow | None = None,
+) -> Outcome:
+    """The outcome, of which the others hear."""
+    outcome = _outcome(session, reporter, status, figures, evaluation)
+    tell_end(session.crew, outcome)
+    return outcome
+
+
+def _outcome(
+    session: TrainingSession,
+    reporter: Reporter,
+    status: str,
+    figures: Mapping[str, float] | None = None,
+    evaluation: EvaluationRow | None = None,
+) -> Outcome:
+    return Outcome(
+        run_id=reporter.run.id,
+        status=status,
+        reason=reporter.stops if status == "stopped" else None,
+        step=session.state.step,
+        metrics=session.latest if figures is None else figures,
+        evaluation=evaluation,
+        directory=reporter.run.directory,
+        device=session.learner.device,
+        mapping=str(session.learner.mapping),
+    )
+
+
+def _mapped(
+    session: TrainingSession, store: TaskStore, row: RunRow, known: str | None
+) -> Learner:
+    """The learner with its task map: that known of the run, or of the run it repeats,
+    or the fastest."""
+    learner, experiment = session.learner, session.experiment
+    if known is not None:
+        return replace(learner, mapping=LocalTaskMap.parse(known))
+    repeated = mapping_of_parent(row, experiment, store)
+    best = mapping_for(experiment, learner, session.state, session.draw, repeated)
+    chosen = replace(learner, mapping=best)
+    require_exact(chosen, session.state, session.draw)
+    return chosen
+
+
+def _figures(evaluation: NewEvaluation) -> dict[str, float]:
+    """The figures of the final evaluation, by the names the run keeps them under."""
+    split = evaluation.split
+    figures = {f"{split}_loss": evaluation.loss}
+    if evaluation.accuracy is not None and evaluation.accuracy_ci95 is not None:
+        figures[f"{split}_accuracy"] = evaluation.accuracy
+        figures[f"{split}_accuracy_ci95"] = evaluation.accuracy_ci95
+    return figures

@@ -1,0 +1,65 @@
+"""Processes that do not agree on what decides figures are told so in a line."""
+
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+from toy_training import learner
+
+from metapipe.errors import CrewError
+from metapipe.runs.agreement import require_agreement, require_same_state
+from metapipe.settings import TrainingSettings
+from metapipe.training.crew import Alone
+from metapipe.training.loop import initial_state
+
+
+@dataclass(frozen=True)
+class Heard(Alone):
+    """Two processes: what this one says, and what the other said."""
+
+    size: int = 2
+    other: tuple = ()
+
+    def gather(self, value):
+        """Both."""
+        if not self.other:
+            object.__setattr__(self, "other", (value,))
+        return [value, *self.other]
+
+
+def test_other_parameters_are_told_of_and_equal_ones_are_not() -> None:
+    _, meta = learner()
+    state = initial_state(meta, TrainingSettings())
+    crew = Heard()
+    require_same_state(crew, state)
+    require_same_state(crew, state)
+    name, value = next(iter(state.meta.params.items()))
+    moved = value.detach().clone()
+    moved.view(-1)[0] = torch.nextafter(moved.view(-1)[0], torch.tensor(9.0).double())
+    state.meta = replace(state.meta, params={**state.meta.params, name: moved})
+    with pytest.raises(CrewError, match="process 1 has other parameters at iteration"):
+        require_same_state(crew, state)
+
+
+def test_other_data_are_told_of() -> None:
+    """And so all else that is compared: the first that differs."""
+    _, meta = learner()
+
+    def said(fingerprint: str):
+        facts = SimpleNamespace(fingerprint=fingerprint)
+        return SimpleNamespace(
+            experiment=SimpleNamespace(chosen={}),
+            learner=SimpleNamespace(device="cpu"),
+            sources={"train": SimpleNamespace(facts=facts)},
+            meta=meta,
+        )
+
+    registry, crew = SimpleNamespace(versions=lambda _: {"maml": "1.0"}), Heard()
+    require_agreement(crew, said("1a2b"), registry)
+    with pytest.raises(CrewError) as raised:
+        require_agreement(crew, said("3c4d"), registry)
+    assert str(raised.value) == (
+        "process 1 has other training data than process 0 (1a2b, and 3c4d): all of a "
+        "training need the same data and versions"
+    )

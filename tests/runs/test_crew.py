@@ -1,0 +1,144 @@
+"""Several processes do one training, and it is the same to the last bit."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from commands import metapipe, run_metapipe
+from crashes import TRAINING, assert_same, ended
+from crews import crew, together
+
+from metapipe.store import TaskStore, default_url
+
+FAILING = Path(__file__).parents[1] / "files" / "failing.py"
+SHARDS = ("--shards", "4")
+MAML = (*TRAINING, *SHARDS)
+PROTONET = (
+    *(*MAML, "--plugin", "protonet", "-s", "model.normalise=true", "--lr", "0.01"),
+    *("-s", "evaluation.episodes=70", "-s", "algorithm.statistics=running"),
+)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
+    """What one process leaves, by method."""
+    found = {}
+    for name, command in (("maml", MAML), ("protonet", PROTONET)):
+        folder = tmp_path_factory.mktemp(name)
+        metapipe(*command, cwd=folder)
+        found[name] = ended(default_url(folder))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("method", "size"), [("maml", 2), ("maml", 3), ("protonet", 2), ("protonet", 4)]
+)
+def test_the_bits_do_not_depend_on_how_many_processes_there_were(
+    alone, tmp_path: Path, method: str, size: int
+) -> None:
+    command = MAML if method == "maml" else PROTONET
+    together(size, *command, cwd=tmp_path)
+    assert_same(alone[method], ended(default_url(tmp_path)))
+    with TaskStore.open(default_url(tmp_path)) as store:
+        assert store.run(1).environment["processes"] == size
+
+
+def checkpoint(folder: Path, step: int, seconds: float = 120) -> None:
+    """Wait for one that is as far."""
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit:
+        found = folder.glob(".metapipe/runs/*/latest-*")
+        if any(int(path.name.split("-")[1][:8]) >= step for path in found):
+            return
+        time.sleep(0.01)
+    raise AssertionError("no checkpoint")
+
+
+LONG = ("--iterations", "4000", "--validate-every", "0")
+"""Nobody waits for its end."""
+
+
+def test_whichever_is_asked_to_stop_all_leave_one_checkpoint(tmp_path: Path) -> None:
+    started = crew(2, *MAML, *LONG, cwd=tmp_path)
+    checkpoint(tmp_path, 14)
+    asked = time.monotonic()
+    started[1].send_signal(signal.SIGTERM)
+    ends = [command.ended() for command in started]
+    assert time.monotonic() - asked < 20
+    assert [code for code, _, _ in ends] == [130, 130]
+    with TaskStore.open(default_url(tmp_path)) as store:
+        row = store.run(1)
+        assert row.status == "interrupted"
+        assert store.checkpoints(1)[-1].step == row.step
+
+
+def test_what_fails_in_one_ends_all_and_the_first_tells(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("FAILS_IN", "1")
+    monkeypatch.setenv("FAILS_AT", "9")
+    options = ("--plugin-path", str(FAILING))
+    begun = time.monotonic()
+    err, _ = together(
+        2, *options, *MAML, "--plugin", "failing", cwd=tmp_path, codes=[1, 1]
+    )
+    assert "Error: process 1: the disk of this machine is full" in err
+    with TaskStore.open(default_url(tmp_path)) as store:
+        row = store.run(1)
+        assert (row.status, row.step) == ("failed", 7)
+        assert row.finished is not None
+    assert time.monotonic() - begun < 60
+    metapipe(*options, "resume", "1", cwd=tmp_path)
+
+
+def test_one_that_hangs_is_waited_for_as_long_as_is_set(tmp_path: Path, monkeypatch):
+    (tmp_path / "metapipe.toml").write_text("[processes]\nwait = 3\n")
+    monkeypatch.setenv("FAILS_IN", "1")
+    monkeypatch.setenv("FAILS_AT", "9")
+    monkeypatch.setenv("FAILS_BY", "hanging")
+    options = ("--plugin-path", str(FAILING))
+    first, second = crew(2, *options, *MAML, "--plugin", "failing", cwd=tmp_path)
+    code, _, err = first.ended()
+    second.send_signal(signal.SIGKILL)
+    second.ended()
+    assert code == 1
+    assert (
+        "Error: no answer for 3 s from process 1 of 2 of this training: it hangs or is "
+        "gone (processes.wait says how long); metapipe resume 1"
+    ) in err
+    with TaskStore.open(default_url(tmp_path)) as store:
+        assert store.run(1).status == "lost"
+
+
+def test_more_processes_than_shards_are_refused(tmp_path: Path) -> None:
+    err, *_ = together(2, *TRAINING, cwd=tmp_path, codes=[2, 2])
+    assert "Error: 2 processes: training.shards = 1; give --shards 2" in err
+    code, _, err = run_metapipe(*MAML, "--processes", "5", cwd=tmp_path)
+    assert code == 2
+    assert "Error: --processes 5: training.shards = 4; give --shards 5, or at " in err
+    code, _, err = run_metapipe(*TRAINING, "--processes", "5", cwd=tmp_path)
+    assert code == 2
+    assert "Error: --processes 5: training.tasks = 4; take at most 4 processes" in err
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("rank", [0, 1])
+def test_one_that_is_killed_is_started_again_and_ends_in_the_same_bits(
+    alone, tmp_path: Path, monkeypatch, rank: int
+) -> None:
+    monkeypatch.setenv("FAILS_IN", str(rank))
+    monkeypatch.setenv("FAILS_AT", "16")
+    monkeypatch.setenv("FAILS_BY", "dying")
+    command = [sys.executable, "-m", "metapipe", "--plugin-path", str(FAILING), *MAML]
+    command += ["--plugin", "failing", "--processes", "2", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=240)
+    err = done.stderr.decode()
+    assert done.returncode == 0, err
+    assert json.loads(done.stdout)["status"] == "completed"
+    assert "run 1 from iteration 14" in err
+    assert "Traceback" not in err
+    assert_same(alone["maml"], ended(default_url(tmp_path)))
+    with TaskStore.open(default_url(tmp_path)) as store:
+        assert store.count_runs() == 1
