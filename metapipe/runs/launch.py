@@ -83,9 +83,9 @@ def _at_work(
     work: Callable[..., Result],
     arguments: tuple[Any, ...],
 ) -> Any:
-    """In a process of the crew, which the server of processes may have given another
-    environment than this program has. An error that it raises is its result: it would end so
-    again; but one whose companion is gone fails, and is started again."""
+    """In a process of the crew, which may have been forked with another environment
+    than this program has. An error that it raises is its result: it would end so again;
+    but one whose companion is gone fails, and is started again."""
     os.environ.update(dict(environment) | os.environ)
     try:
         return work(*arguments)

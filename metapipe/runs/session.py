@@ -169,8 +169,7 @@ class TrainingSession:
 
     def _record(self, stretch: Stretch) -> None:
         self.latest.update(stretch.figures)
-        self.reporter.step(stretch.step, stretch.figures)
-        self.reporter.episodes(stretch.episodes)
+        self.reporter.step(stretch.step, stretch.figures, stretch.episodes)
 
     def _validate(self) -> None:
         """Judge on the validation split; keep the checkpoint if it is the best."""
