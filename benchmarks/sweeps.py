@@ -1,6 +1,6 @@
 """Many workers of one search, all started at once on an empty database, one killed.
 
-    pip install -e '.[test,sweep]' && python benchmarks/sweeps.py --workers 8 --trials 80
+    pip install -e '.[test,sweep]' && python benchmarks/sweeps.py
 
 On SQLite and on a Postgres of its own. Afterwards every trial has to be told, once, by
 runs that completed, and the killed worker's trial adopted by exactly one other: ends
