@@ -4,7 +4,7 @@
 
 Each chooses its own task map, with both cores: one process with two threads, two with
 one thread each. Of each setup the median of the ratio of training times, with
-quartiles; above 1 two are faster. It wants a machine with two idle cores, and says its load.
+quartiles; above 1 two are faster. It wants two idle cores, and says the load.
 """
 
 from __future__ import annotations
