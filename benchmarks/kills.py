@@ -33,11 +33,11 @@ from metapipe.store import default_url
 
 TRAINING = (
     *(sys.executable, "-m", "metapipe", "train", "--processes", "2", "--shards", "4"),
-    *(*TINY, "--iterations", "600", "--validate-every", "50"),
+    *(*TINY, "--iterations", "300", "--validate-every", "50"),
     *("--checkpoint-every", "10"),
 )
 
-PATIENCE = 600.0
+PATIENCE = 900.0
 """Seconds until a round has failed."""
 
 
@@ -69,7 +69,7 @@ def main() -> int:
         await_workers(launcher, limit)
         begun = time.monotonic()
         launcher.wait()
-        whole, seconds = ended(default_url(folder)), time.monotonic() - begun
+        whole, seconds = ended(default_url(Path(folder))), time.monotonic() - begun
     print(f"undisturbed {seconds:.0f} s, load {os.getloadavg()[0]:.1f}", flush=True)
     rounds = []
     for number in range(asked.kills):

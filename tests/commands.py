@@ -68,9 +68,14 @@ class Command:
         self._process = FORKS.Process(target=_run, args=(program, arguments, *place))
         self._process.start()
 
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return cast(int, self._process.pid)
+
     def send_signal(self, number: int) -> None:
         """As `kill` does."""
-        os.kill(cast(int, self._process.pid), number)
+        os.kill(self.pid, number)
 
     def ended(self) -> tuple[int | None, str, str]:
         """The exit code, and what was printed on stdout and stderr."""

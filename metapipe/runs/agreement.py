@@ -21,9 +21,11 @@ DECIDING = ("metapipe", "torch", "python", "threads")
 def require_agreement(crew: Crew, prepared: Prepared, registry: Registry) -> None:
     """Raise CrewError where a process has other data, versions, settings or initial
     parameters than the one that leads."""
-    own = {name: environment()[name] for name in DECIDING}
+    if crew.size == 1:
+        return
+    here = environment()
     facts = {
-        **{f"{name}": value for name, value in own.items()},
+        **{name: here[name] for name in DECIDING},
         **registry.versions(prepared.experiment.chosen),
         "device": prepared.learner.device.partition(":")[0],
         "training data": prepared.sources["train"].facts.fingerprint,

@@ -9,6 +9,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -29,6 +30,13 @@ started again."""
 
 LIBRARIES = ("torch.distributed.elastic", "torch.distributed.launcher")
 """Who would tell, in many words, what is told here in one line."""
+
+
+def cores() -> int:
+    """Those that this process may use, as far as the system tells."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def together(
@@ -83,9 +91,9 @@ def _at_work(
     work: Callable[..., Result],
     arguments: tuple[Any, ...],
 ) -> Any:
-    """In a process of the crew, which the server of processes may have given another
-    environment than this program has. An error that it raises is its result: it would end so
-    again; but one whose companion is gone fails, and is started again."""
+    """In a process of the crew, which may have been forked with another environment
+    than this program has. An error that it raises is its result: it would end so again;
+    but one whose companion is gone fails, and is started again."""
     os.environ.update(dict(environment) | os.environ)
     try:
         return work(*arguments)
@@ -107,11 +115,11 @@ def _how(code: int) -> str:
 def _surroundings(count: int) -> Iterator[None]:
     """What processes of one machine are told by the environment: their share of the
     cores, to speak by way of this machine alone, and to meet anew (pytorch 135712)."""
-    share = str(max(len(os.sched_getaffinity(0)) // count, 1))
+    share = str(max(cores() // count, 1))
     given: Mapping[str, str] = {
         "OMP_NUM_THREADS": share,
         "MKL_NUM_THREADS": share,
-        "GLOO_SOCKET_IFNAME": "lo",
+        "GLOO_SOCKET_IFNAME": "lo" if sys.platform == "linux" else "lo0",
         "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
     }
     new = {name: value for name, value in given.items() if name not in os.environ}

@@ -60,18 +60,19 @@ class Reporter:
             self.run.directory.mkdir(parents=True, exist_ok=True)
         self._tell("run_started")
 
-    def step(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Figures of a meta-iteration."""
-        self.store.record_metrics(self.run.id, step, metrics)
+    def step(
+        self,
+        step: int,
+        metrics: Mapping[str, float],
+        episodes: Sequence[EpisodeRecord] = (),
+    ) -> None:
+        """Figures of a meta-iteration, and training episodes up to there."""
+        self.store.record_metrics(self.run.id, step, metrics, episodes)
         self._tell("step_recorded", step=step, metrics=metrics)
         reason = self._tell("stop_run", step=step, metrics=metrics)
         self.stops = self.stops or reason or None
-
-    def episodes(self, records: Sequence[EpisodeRecord]) -> None:
-        """Write training episodes, and tell of them."""
-        if records:
-            self.store.record_episodes(self.run.id, records)
-            self._tell("episodes_recorded", episodes=records)
+        if episodes:
+            self._tell("episodes_recorded", episodes=episodes)
 
     def advanced(self, split: str, done: int, episodes: int) -> None:
         """So many episodes of an evaluation are judged."""

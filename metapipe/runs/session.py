@@ -27,6 +27,7 @@ from ..training.intervals import Summary, summarise
 from ..training.learner import Learner
 from ..training.loop import Iteration, TrainingState, iterations, lr_at, same_rates
 from .agreement import require_same_state
+from .allowance import Allowance
 from .clock import Clock
 from .evaluations import evaluation_row, evaluation_tasks, judged
 from .ranking import Ranking, Validated, goodness, to_json, with_another
@@ -61,6 +62,9 @@ class TrainingSession:
 
     latest: dict[str, float] = field(default_factory=dict)
     """The most recent figures by name."""
+
+    allowance: Allowance = field(default_factory=Allowance)
+    """Of training episodes that are kept as samples."""
 
     def draw(self, iteration: int) -> list[Episodes]:
         """The training meta-batch of an iteration, counted from 0, on the device, in
@@ -99,8 +103,7 @@ class TrainingSession:
                 if save or validate or step % training.log_every == 0:
                     with clock.paused():
                         self.seconds = clock.seconds()
-                        kept = training.store_episodes
-                        stretch = Stretch.of(window, clock.lap(), kept)
+                        stretch = Stretch.of(window, clock.lap(), self._kept(window))
                         window.clear()
                         ended = self._close(stretch, validate, ended, save)
                 if ended:
@@ -133,6 +136,13 @@ class TrainingSession:
             self.reporter.rescue(self.state, self.learner.network, self._told() | kept)
             raise
         return ended
+
+    def _kept(self, window: Sequence[Iteration]) -> str:
+        """Which episodes of some iterations are: samples are bounded by rate."""
+        kept = self.experiment.training.store_episodes
+        if kept == "sampled" and not self.allowance.takes(len(window[-1].tasks)):
+            return "none"
+        return kept
 
     def _agreed(self, clock: Clock, interruption: Interruption) -> tuple[bool, bool]:
         """Whether the training is done, by the clock of who leads, and whether any
@@ -169,8 +179,7 @@ class TrainingSession:
 
     def _record(self, stretch: Stretch) -> None:
         self.latest.update(stretch.figures)
-        self.reporter.step(stretch.step, stretch.figures)
-        self.reporter.episodes(stretch.episodes)
+        self.reporter.step(stretch.step, stretch.figures, stretch.episodes)
 
     def _validate(self) -> None:
         """Judge on the validation split; keep the checkpoint if it is the best."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Literal
 
 import torch
@@ -11,6 +10,7 @@ from ..errors import UsageError
 from ..experiment.options import Pairs
 from ..settings import TrainingSettings
 from .joining import Place
+from .launch import cores
 from .requests import plan
 from .workspace import Workspace
 
@@ -79,4 +79,4 @@ def _counted(wanted: Processes, shards: int) -> int:
 
 def _available(most: int) -> int:
     """One a GPU, or one a core where there is none."""
-    return min(torch.cuda.device_count() or len(os.sched_getaffinity(0)), most)
+    return min(torch.cuda.device_count() or cores(), most)

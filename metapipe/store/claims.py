@@ -31,6 +31,10 @@ class Claims:
         """Remember a claim that was written."""
         self._held[run_id] = claim
 
+    def held(self, run_id: int) -> str | None:
+        """The claim on a run, if one is held."""
+        return self._held.get(run_id)
+
     def require(self, session: Session, run_id: int) -> None:
         """Make sure, until this transaction ends, that the run is ours.
 

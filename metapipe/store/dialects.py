@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from sqlalchemy import String
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
+
+from .schema import Base
 
 
 class JsonKind(GenericFunction[str]):
@@ -40,3 +44,17 @@ def _as_it_is(function: ByCode, compiler: Any, **options: Any) -> str:
 @compiles(ByCode, "postgresql")
 def _postgres_by_code(function: ByCode, compiler: Any, **options: Any) -> str:
     return f'({compiler.process(*function.clauses, **options)}) COLLATE "C"'
+
+
+@cache
+def replacing(table: type[Base], dialect: str) -> Any:
+    """An insertion whose rows replace those of the same key."""
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    statement = insert(table.__table__)  # type: ignore[arg-type]  # a Table
+    keys = [column.name for column in table.__table__.primary_key]
+    rest = {
+        column.name: statement.excluded[column.name]
+        for column in table.__table__.columns
+        if column.name not in keys
+    }
+    return statement.on_conflict_do_update(index_elements=keys, set_=rest)

@@ -103,17 +103,24 @@ class RunWriter(StoreReader):
         self._change(run_id, {}, durable=False, wait=0)
 
     def record_metrics(
-        self, run_id: int, step: int, metrics: Mapping[str, float]
+        self,
+        run_id: int,
+        step: int,
+        metrics: Mapping[str, float],
+        episodes: Sequence[EpisodeRecord] = (),
     ) -> None:
-        """Write figures of a meta-iteration, replacing those of the same name, and that
-        the run is there."""
+        """Write figures of a meta-iteration, replacing those of the same name, training
+        episodes, and that the run is there."""
+        held = self._claims.held(run_id)
 
         def write(session: Session, again: bool) -> None:
-            if metrics:
-                recording.metrics(session, run_id, step, metrics)
-            recording.change(session, run_id, step=step, heartbeat=now())
+            if not recording.moved(session, run_id, held, step):
+                self._claims.require(session, run_id)
+            recording.metrics(session, run_id, step, metrics)
+            if not (again and recording.has_episodes(session, run_id, episodes)):
+                recording.episodes(session, run_id, None, episodes)
 
-        self._write(run_id, write, durable=False)
+        self._database.write(write, durable=False)
 
     def record_episodes(self, run_id: int, episodes: Sequence[EpisodeRecord]) -> None:
         """Write training episodes of a run of ours, in the order of their steps."""

@@ -209,7 +209,7 @@ def meeting(rank: int, size: int, wait: float) -> Iterator[GlooCrew]:
             "gloo", store=store, rank=rank, world_size=size, timeout=patience
         )
     except (RuntimeError, ValueError) as error:
-        raise _not_met(size, wait, error) from error
+        raise _not_met(size, error) from error
     crew = GlooCrew(rank, size, wait, store)
     try:
         yield crew
@@ -234,10 +234,10 @@ def failure_of(rank: int, word: Mapping[str, Any]) -> BaseException:
     return error
 
 
-def _not_met(size: int, wait: float, error: Exception) -> CrewError:
+def _not_met(size: int, error: Exception) -> CrewError:
     place = ":".join(os.environ.get(f"MASTER_{n}", "?") for n in ("ADDR", "PORT"))
     reason = str(error).partition("\n")[0].partition(". ")[0]
     return CrewError(
-        f"the {size} processes of this training did not meet at {place} in {wait:g} s: "
-        f"{reason}; start as many as torchrun says, with a port that is free"
+        f"the {size} processes of this training cannot meet at {place}: {reason}; "
+        "start all of them (torchrun does), at a port that is free"
     )

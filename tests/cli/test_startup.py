@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 from commands import metapipe
 
-HEAVY = {"torch", "sqlalchemy", "alembic", "matplotlib", "sklearn", "rich", "requests"}
+HEAVY = {
+    *("torch", "sqlalchemy", "alembic", "matplotlib", "sklearn", "rich", "requests"),
+    "optuna",
+}
 PROGRAM = """
 import sys
 from metapipe.cli.main import main
