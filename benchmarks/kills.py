@@ -2,8 +2,9 @@
 
     pip install -e '.[test]' && python benchmarks/kills.py --kills 20
 
-Each round trains with two processes, kills one of them (SIGKILL) after a random time,
-and compares all that the run left, but for times, with what an undisturbed one left.
+Each round trains with two processes, kills one of them (SIGKILL) at a random moment
+around a random iteration, and compares all that the run left, but for times, with what
+an undisturbed one left.
 Prints a line a round, with the seconds until training went on, and ends with 1 if one
 round ended otherwise.
 """
@@ -31,10 +32,12 @@ from crashes import assert_same, ended
 
 from metapipe.store import default_url
 
+ITERATIONS, EVERY = 400, 10
+
 TRAINING = (
     *(sys.executable, "-m", "metapipe", "train", "--processes", "2", "--shards", "4"),
-    *(*TINY, "--iterations", "300", "--validate-every", "50"),
-    *("--checkpoint-every", "10"),
+    *(*TINY, "--iterations", str(ITERATIONS), "--validate-every", "50"),
+    *("--checkpoint-every", str(EVERY)),
 )
 
 PATIENCE = 900.0
@@ -64,18 +67,16 @@ def main() -> int:
     asked = parser.parse_args()
     draw = random.Random(asked.seed)
     with tempfile.TemporaryDirectory() as folder:
-        launcher = started(Path(folder))
-        limit = time.monotonic() + PATIENCE
-        await_workers(launcher, limit)
         begun = time.monotonic()
-        launcher.wait()
+        started(Path(folder)).wait()
         whole, seconds = ended(default_url(Path(folder))), time.monotonic() - begun
     print(f"undisturbed {seconds:.0f} s, load {os.getloadavg()[0]:.1f}", flush=True)
     rounds = []
     for number in range(asked.kills):
-        rank, moment = draw.randrange(2), draw.uniform(0, 0.9 * seconds)
+        rank, step = draw.randrange(2), draw.randrange(ITERATIONS - 20)
+        moment = draw.uniform(0, 0.5)
         with tempfile.TemporaryDirectory() as folder:
-            rounds.append(disturbed(Path(folder), rank, moment, whole))
+            rounds.append(disturbed(Path(folder), rank, step, moment, whole))
         print(f"{number + 1}: {rounds[-1]}", flush=True)
     again = [each.again for each in rounds if each.again is not None]
     same = sum(not each.fault for each in rounds)
@@ -96,11 +97,16 @@ def started(folder: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def disturbed(folder: Path, rank: int, moment: float, whole: dict[str, Any]) -> Round:
-    """Kill a process so many seconds after both are there, and see."""
+def disturbed(
+    folder: Path, rank: int, step: int, moment: float, whole: dict[str, Any]
+) -> Round:
+    """Kill a process so many seconds after the last checkpoint up to an iteration, or
+    after both processes are there, and see."""
     launcher = started(folder)
     limit = time.monotonic() + PATIENCE
     victim = await_workers(launcher, limit)[rank]
+    while newest(folder) < step // EVERY * EVERY and time.monotonic() < limit:
+        time.sleep(0.01)
     time.sleep(moment)
     at, killed, again = newest(folder), time.monotonic(), None
     if victim.is_running():
