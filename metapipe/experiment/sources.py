@@ -14,7 +14,7 @@ from typing import Any
 
 from ..version import __version__
 from ..whole_file import sha256_of
-from .registry import GROUP, distribution, installed
+from .installed import GROUP, distribution, installed, version
 
 Stamps = dict[str, Any]
 """File -> [size, time of its last change], or None if it is not there. JSON-able."""
@@ -23,10 +23,7 @@ Stamps = dict[str, Any]
 def sources(paths: Sequence[Path]) -> dict[str, Any]:
     """All that decides what plugins there are and what they say of themselves. JSON-
     able, and read before anything is imported: a change meanwhile is seen next time."""
-    points = [
-        (distribution(e), e.dist.version if e.dist else "", e.name, e.value)
-        for e in installed()
-    ]
+    points = [(distribution(e), version(e), e.name, e.value) for e in installed()]
     packages = {GROUP, *(value.split(":")[0].split(".")[0] for *_, value in points)}
     return {
         "metapipe": __version__,
