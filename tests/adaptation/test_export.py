@@ -202,7 +202,7 @@ def test_a_backbone_and_its_head_are_one_onnx_file(tmp_path):
     ).fit(photographs[::20], labels[::20])
     queries, path = photographs[3::10], tmp_path / "x.onnx"
     exported = export_onnx(classifier.adapted_, path)
-    assert (exported.takes, exported.width) == ((3, 64, 64), 1280)
+    assert (exported.takes, exported.width) == ((3, 64, 64), 1792)
     assert exported.lacks == ""
     pixels = classifier.adapted_.encoder.image.encode(queries).numpy()
     session = runtime.InferenceSession(str(path))
