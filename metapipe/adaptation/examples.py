@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 
 from ..data.class_episodes import digest
-from ..data.passed_over import first_few
+from ..data.passed_over import first_few, so_many
 from ..episode import Samples
 from ..errors import DataError
 
@@ -67,14 +67,14 @@ def each_once(examples: Examples) -> Examples:
     across = [group for group in groups if len({labels[n] for n in group}) > 1]
     if across:
         raise DataError(
-            f"{len(across)} examples are in several classes: {_named(examples, across)}"
-            ": which class is it? Remove the other"
+            f"{so_many(len(across), 'example')} in several classes: "
+            f"{_named(examples, across)}: which class is it? Remove the other"
         )
     again = [group for group in groups if len(group) > 1]
     if not again:
         return examples
-    text = "%d examples are there more than once, and count once: %s"
-    logger.warning(text, len(again), _named(examples, again))
+    text = "%s there more than once, and counted once: %s"
+    logger.warning(text, so_many(len(again), "example"), _named(examples, again))
     return examples.only(sorted(group[0] for group in groups))
 
 

@@ -29,7 +29,7 @@ from .leftovers import is_leftover
 from .model_folder import folder_digest
 from .names import nearly_one, normal_name, readable_name
 from .normalised_source import NormalisedSource
-from .passed_over import first_few
+from .passed_over import first_few, so_many
 from .picture_files import picture_suffixes
 from .resized_source import ResizedSource, resize
 from .row import Row, column_name
@@ -103,6 +103,7 @@ __all__ = [
     "require_no_counter",
     "require_one_way",
     "resize",
+    "so_many",
     "uniform",
     "unit_floats",
     "walk",

@@ -25,6 +25,11 @@ def first_few(texts: Sequence[str], between: str = "; ") -> str:
     return between.join(texts[:SHOWN]) + more
 
 
+def so_many(count: int, thing: str) -> str:
+    """`2 pictures are`, `1 picture is`."""
+    return f"{count:,} {thing} is" if count == 1 else f"{count:,} {thing}s are"
+
+
 class PassedOver:
     """What lies below a root and was not read, by kind."""
 

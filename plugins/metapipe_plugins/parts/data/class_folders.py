@@ -31,6 +31,7 @@ from metapipe.data import (
     labelled,
     open_bank,
     picture_suffixes,
+    so_many,
     walk,
 )
 from metapipe_plugins.parts.data.class_splits import NAMED
@@ -198,10 +199,9 @@ def _report_duplicates(classes: Mapping[str, Mapping[Place, Bytes]]) -> None:
     across = [found for found in several if found not in within]
     for found, where in (
         (across, "in several classes"),
-        (within, "more than once in their class"),
+        (within, "more than once in a class"),
     ):
         if found:
             names = [" = ".join(map("/".join, places)) for places in found]
-            logger.warning(
-                "%d pictures are %s: %s", len(found), where, first_few(names)
-            )
+            many = so_many(len(found), "picture")
+            logger.warning("%s %s: %s", many, where, first_few(names))

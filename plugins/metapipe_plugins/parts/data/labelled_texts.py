@@ -21,6 +21,7 @@ from metapipe.data import (
     find_tables,
     first_few,
     read_rows,
+    so_many,
 )
 from metapipe_plugins.parts.data.class_splits import Lists
 from metapipe_plugins.parts.data.labelled_rows import by_name, tell_of_names
@@ -145,8 +146,9 @@ def _report_repeats(texts: Texts) -> None:
     within = [text for text in several if text not in set(across)]
     for found, where in (
         (across, "in several classes"),
-        (within, "more than once in their class"),
+        (within, "more than once in a class"),
     ):
         if found:
             examples = first_few([f"'{text[:60]}'" for text in sorted(found)])
-            logger.warning("%d texts are %s: %s", len(found), where, examples)
+            many = so_many(len(found), "text")
+            logger.warning("%s %s: %s", many, where, examples)
