@@ -102,9 +102,7 @@ class EfficientNetLiteEncoder(FeatureEncoder):
         return CARRIED.get(self.sha256) or installed()
 
     def _digest(self, weights: str) -> str:
-        settings = self.model_dump_json(exclude={"sha256"})
-        made_by = f"{settings} {weights} {VERSION}"
-        return hashlib.sha256(made_by.encode()).hexdigest()
+        return self.hash_of(weights, VERSION)
 
 
 CARRIED: dict[str, Opened] = {}
