@@ -28,10 +28,11 @@ class Kept:
         files = [(str(path), str(path.resolve())) for path in paths]
         digest = hashlib.sha256(json.dumps([sys.prefix, files]).encode()).hexdigest()
         self._place = cache_dir() / folder / f"{digest[:16]}.json"
-        self._sources = sources(paths)
+        self.entry_points = installed()
+        self._sources = sources(paths, self.entry_points)
         # What was imported some time ago need not be what the files say now.
         self._fresh = sys.modules.keys().isdisjoint(
-            point.value.split(":")[0] for point in installed()
+            point.value.split(":")[0] for point in self.entry_points
         )
 
     def read(self) -> Any:

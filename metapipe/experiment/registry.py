@@ -28,7 +28,7 @@ from ..errors import PluginError, SettingError, UnknownNameError, did_you_mean
 from ..plugin import CONTRACT, Plugin
 from ..problem import Kind
 from .encoders import Encoders
-from .installed import distribution, installed, version
+from .installed import distribution, version
 from .kept import Kept
 from .plugin_files import Stamp, module_of, stamp
 from .registration import BASES, fault, other_contract
@@ -254,7 +254,7 @@ def _load(paths: tuple[Path, ...], stamps: tuple[Stamp, ...]) -> Registry:
     registry = Registry()
     kept = Kept("plugins")
     index = index_of(kept.read())
-    for entry_point in installed():
+    for entry_point in kept.entry_points:
         key = f"{distribution(entry_point)}:{entry_point.name}"
         load_it = partial(_load_entry_point, registry, entry_point, key)
         if key in index:
