@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..data.encoders import encoder_from, is_name
+from ..data.feature_encoder import FeatureEncoder
 from ..episode import Samples
 from ..errors import CheckpointError, MetapipeError, UnsupportedError
 from ..experiment.registry import Registry
@@ -40,9 +41,9 @@ four million words."""
 def save(adapted: AdaptedModel, path: Path) -> str:
     """Write one file; returns its SHA-256.
 
-    Of a task learned by a backbone it has the support's vectors, so that the task can
-    be learned again with other examples. Raises WriteError if it cannot be written, and
-    UnsupportedError if it cannot carry the weights of the backbone.
+    Of a task learned on vectors of a backbone it has those of the support, so that the
+    task can be learned again with other examples. Raises WriteError if it cannot be
+    written, and UnsupportedError if it cannot carry the weights of the backbone.
     """
     groups = {
         "params": adapted.meta.params,
@@ -58,7 +59,7 @@ def save(adapted: AdaptedModel, path: Path) -> str:
     support = adapted.support
     if adapted.learner.normalises_batches:  # a prediction needs the batch it is one of
         found["support"] = support.inputs.cpu()
-    if adapted.origin.backbone:
+    if adapted.origin.backbone or isinstance(adapted.encoder, FeatureEncoder):
         found |= {"support": support.inputs.cpu(), "labels": support.targets.cpu()}
     if adapted.carries_weights:
         found |= {f"backbone/{name}": w for name, w in carried_by(adapted).items()}

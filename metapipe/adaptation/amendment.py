@@ -99,9 +99,12 @@ def _kept(model: AdaptedModel, file: Path) -> Examples:
     """The examples that a file has. Raises UsageError if it has none."""
     labels = model.support.targets
     if not len(labels):
+        by = model.origin.run
+        if model.origin.backbone is not None:
+            by = f"--backbone {name_of(model)}"
         raise UsageError(
             f"{file} keeps no vectors, as an older metapipe wrote it: adapt to all "
-            f"examples again, with --backbone {name_of(model)} --support DIR"
+            f"examples again, with {by} --support DIR"
         )
     samples = Samples(model.support.inputs.cpu(), labels.cpu())
     names = tuple(item.name for item in model.items)

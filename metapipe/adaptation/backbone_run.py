@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from ..algorithm import Algorithm
 from ..backbone import Backbone
+from ..data.feature_encoder import FeatureEncoder
 from ..encoder import Encoder, Form
 from ..episode import Samples
 from ..errors import UsageError
@@ -64,6 +65,10 @@ class BackboneRun:
     ways: None = None
     """A head learns any number of classes."""
 
+    again: AdaptedModel | None = None
+    """What learns the task anew, where that was learned before: by a head, or by a run
+    that was trained on the backbone's vectors."""
+
     step: int = 0
     sha256: None = None
     """There is no checkpoint."""
@@ -75,6 +80,11 @@ class BackboneRun:
     def problem(self) -> Problem:
         """Classification of vectors."""
         return Problem("classification", self.encoder.shape, LEAST)
+
+    @property
+    def network(self) -> str:
+        """The name of what is between the vectors and the head."""
+        return MODEL if self.again is None else self.again.origin.model
 
     @property
     def identity(self) -> str:
@@ -90,6 +100,12 @@ class BackboneRun:
     ) -> AdaptedModel:
         """Learn a task; see `metapipe.adaptation.adapted_model.adapt`."""
         problem = replace(self.problem, outputs=len(classes))
+        if self.again is not None:
+            known, origin = self.again, self.again.origin
+            learner, meta = known.learner, known.meta
+            if learner.algorithm.any_ways:
+                learner = replace(learner, problem=problem)
+            return adapt(learner, meta, support, classes, self.encoder, origin, items)
         device = choose_device("auto")
         learner, meta = build_learner(self.algorithm, self.model, problem, device, 0)
         origin = ModelOrigin(
@@ -128,14 +144,14 @@ class BackboneRun:
         commit, dirty = git_state(project)
         chosen = {
             "algorithm": self.head,
-            "model": MODEL,
+            "model": self.network,
             "dataset": new.dataset,
             "backbone": self.backbone,
         }
         return NewRun(
             name=None,
             algorithm=self.head,
-            model=MODEL,
+            model=self.network,
             dataset=new.dataset,
             seed=new.seed,
             ways=new.ways,
@@ -202,25 +218,22 @@ def open_backbone(
 
 
 def name_of(model: AdaptedModel) -> str:
-    """The name of the backbone that an adapted model was learned by."""
+    """The name of the backbone on whose vectors an adapted model was learned; empty if
+    it was learned on others."""
+    if isinstance(model.encoder, FeatureEncoder):
+        return str(getattr(model.encoder, "type", ""))
     return (model.origin.backbone or "").partition("@")[0]
 
 
 def reopened(registry: Registry, model: AdaptedModel) -> BackboneRun:
-    """The head and the backbone that an adapted model was learned by, as the file of it
-    tells. Raises UsageError for a model that was learned by a run."""
-    origin = model.origin
-    if origin.backbone is None or model.encoder is None:
+    """What an adapted model was learned by, as its file tells. Raises UsageError for a
+    model of a run that learned on no vectors of a backbone."""
+    origin, name = model.origin, name_of(model)
+    if not name or model.encoder is None:
         raise UsageError(
             f"it was learned by {origin.run}, and keeps no vectors to be learned from "
             "again: adapt the run to all examples"
         )
-    name = name_of(model)
-    names: dict[PluginType, str] = {
-        "backbone": name,
-        "algorithm": origin.algorithm,
-        "model": origin.model,
-    }
     return BackboneRun(
         backbone=name,
         head=origin.algorithm,
@@ -228,9 +241,10 @@ def reopened(registry: Registry, model: AdaptedModel) -> BackboneRun:
         model=registry.create("model", origin.model, origin.settings["model"]),
         encoder=model.encoder,
         settings=origin.settings,
-        plugins=registry.versions(names),
+        plugins=origin.plugins,
         licence=origin.licence or "",
         source=origin.source or "",
+        again=model,
     )
 
 

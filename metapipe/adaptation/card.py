@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -13,7 +15,10 @@ from ..errors import CheckpointError, UnsupportedError
 from ..training.tensor_file import read_tensors
 
 KEY = "metapipe.card"
-"""Of the card among the metadata of an ONNX file."""
+"""Of the card among the metadata of an ONNX file, and the extra files of a program."""
+
+LARGEST = 2**24
+"""Bytes of a card, which has the name of every class."""
 
 NOT_FOR = {
     "classification": (
@@ -110,14 +115,16 @@ def card_of(header: Mapping[str, Any]) -> Card:
 
 
 def read_card(path: Path) -> Card | dict[str, Any]:
-    """The card of an adapted model or of an ONNX file that metapipe exported; or the
-    facts of a checkpoint of a run.
+    """The card of an adapted model, or of an ONNX file or a program of torch.export
+    that metapipe wrote; or the facts of a checkpoint of a run.
 
     Needs no plugin and no weights. Raises CheckpointError for another file, and
     UnsupportedError if reading ONNX is not installed.
     """
     if path.suffix.lower() == ".onnx":
         return _of_onnx(path)
+    if is_zipfile(path):
+        return _of_program(path)
     file = read_tensors(path)
     if file.header["which"] == "adapted":
         try:
@@ -152,9 +159,31 @@ def _of_onnx(path: Path) -> Card:
     except Exception as error:  # whatever its reader raises for what is no ONNX
         raise CheckpointError(f"{path} is damaged, or no ONNX file") from error
     told = {each.key: each.value for each in model.metadata_props}
-    if KEY not in told:
+    return _parsed(told.get(KEY), path)
+
+
+def _of_program(path: Path) -> Card:
+    """Nothing in the file is executed, nor is torch needed."""
+    try:
+        with ZipFile(path) as file:
+            names = [n for n in file.namelist() if n.endswith(f"/extra/{KEY}")]
+            large = sum(file.getinfo(name).file_size for name in names) > LARGEST
+            told = file.read(names[0]) if names and not large else None
+    except (
+        OSError,
+        BadZipFile,
+        RuntimeError,
+        NotImplementedError,
+        zlib.error,
+    ) as error:
+        raise CheckpointError(f"{path} is damaged") from error
+    return _parsed(told, path)
+
+
+def _parsed(told: str | bytes | None, path: Path) -> Card:
+    if told is None:
         raise CheckpointError(f"{path} has no card: metapipe did not export it")
     try:
-        return Card.model_validate_json(told[KEY])
+        return Card.model_validate_json(told)
     except ValidationError as error:
         raise CheckpointError(f"{path} has a damaged card") from error

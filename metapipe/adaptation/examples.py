@@ -74,10 +74,10 @@ def each_once(examples: Examples) -> Examples:
     again = [group for group in groups if len(group) > 1]
     if not again:
         return examples
-    text = "%s there more than once, and %s once: %s"
-    told = how_many(len(again), "example", "are")
-    count = "counts" if len(again) == 1 else "count"
-    logger.warning(text, told, count, _named(examples, again))
+    text = "%s there more than once, and counted once: %s"
+    logger.warning(
+        text, how_many(len(again), "example", "are"), _named(examples, again)
+    )
     return examples.only(sorted(group[0] for group in groups))
 
 

@@ -99,14 +99,14 @@ class Predictor(nn.Module):
 
 
 def export_program(adapted: AdaptedModel, path: Path) -> Exported:
-    """Write a torch.export program.
+    """Write a torch.export program; its extra files have the card.
 
     Raises UnsupportedError if the predictor cannot be exported, and WriteError.
     """
     backbone = _backbone(adapted)
     program = _program(adapted, backbone)
     content = BytesIO()
-    torch.export.save(program, content)
+    torch.export.save(program, content, extra_files=_metadata(adapted))
     content.seek(0)
     loaded = torch.export.load(content).module()
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ..data.class_episodes import digest
 from ..data.passed_over import first_few
+from ..printable import how_many
 from .examples import Examples
 
 logger = logging.getLogger("metapipe")
@@ -43,7 +44,8 @@ def tell_repeats(support: Examples, query: Examples | None) -> None:
             names = dict.fromkeys(f"{place.part} {place.name}" for place in places)
             told[_kind(places)].append(" = ".join(names))
     for kind, all_of in told.items():
-        logger.warning("%d examples are %s: %s", len(all_of), kind, first_few(all_of))
+        many = how_many(len(all_of), "example", "are")
+        logger.warning("%s %s: %s", many, kind, first_few(all_of))
 
 
 def _kind(places: list[Place]) -> str:

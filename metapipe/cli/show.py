@@ -29,8 +29,8 @@ BY = {
 def show(file: Path, as_json: bool) -> None:
     """Show what a file tells of itself: classes, origin, licence, how good it is.
 
-    FILE is what 'metapipe adapt --out' or 'metapipe export --onnx' wrote, or a
-    checkpoint of a run. Runs are shown by 'metapipe runs show RUN'.
+    FILE is what 'metapipe adapt --out' or 'metapipe export' wrote, or a checkpoint of
+    a run. Runs are shown by 'metapipe runs show RUN'.
     """
     from ..adaptation.card import read_card
 

@@ -4,6 +4,7 @@ A door for plugin authors: import from here, files below may move.
 """
 
 from ..cache import cache_dir
+from ..printable import how_many
 from .acting import Act, action_noise, mean_returns, play, random_returns
 from .array_source import ArraySource, GroupSource
 from .augmented_source import Augmentation, AugmentedSource
@@ -81,6 +82,7 @@ __all__ = [
     "first_few",
     "fixed_order",
     "folder_digest",
+    "how_many",
     "identity",
     "integers",
     "is_archive",

@@ -12,14 +12,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pooch
-import requests
 from filelock import FileLock
 
 from ..cache import cache_dir
 from ..errors import DataError
+
+if TYPE_CHECKING:
+    import requests
 
 CHUNK = 1 << 18
 TIMEOUT = 30.0
@@ -50,16 +53,18 @@ class Resuming:
 
     def __call__(self, url: str, output_file: str, _pooch: object) -> None:
         """Fetch what is missing, then hand the whole file over to pooch."""
+        import requests  # here, as most commands download nothing
+
         have = self.part.stat().st_size if self.part.exists() else 0
         headers = {"Range": f"bytes={have}-"} if have else {}
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as reply:
-            if reply.status_code != requests.codes.requested_range_not_satisfiable:
+            if reply.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 reply.raise_for_status()
                 self._append(reply, have)
         shutil.copyfile(self.part, output_file)
 
     def _append(self, reply: requests.Response, have: int) -> None:
-        continues = reply.status_code == requests.codes.partial_content
+        continues = reply.status_code == HTTPStatus.PARTIAL_CONTENT
         if have and continues:
             logger.info("continuing the download at byte %s", f"{have:,}")
         with self.part.open("ab" if continues else "wb") as file:
@@ -74,6 +79,9 @@ def download(url: str, checksum: str, folder: str, instead: str) -> Path:
     error, what to do without a network. Raises DataError, also where it is not there
     and nothing is to be fetched.
     """
+    import pooch
+    import requests
+
     path = cache_dir() / folder
     name = url.rsplit("/", 1)[-1]
     if not (_FETCHING.get() or (path / name).exists()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -48,10 +48,18 @@ class FeatureEncoder(Encoder):
 
     @abstractmethod
     def digest(self) -> str:
-        """SHA-256 of weights, settings and version of the computation, as they are now.
+        """SHA-256 of weights, settings and version of the computation, as they are now:
+        `hash_of` what is not among the fields.
 
         Raises DataError, in a line, if what it needs is not here.
         """
+
+    def hash_of(self, *parts: object, places: Collection[str] = ()) -> str:
+        """SHA-256 of all fields but those that are `places`, where something lies, and
+        of `parts`: a hash of the weights, a version, constants."""
+        fields = self.model_dump_json(exclude={"sha256", *places})
+        made_by = " ".join(map(str, (fields, *parts)))
+        return hashlib.sha256(made_by.encode()).hexdigest()
 
     @abstractmethod
     def network(self) -> Features:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -59,6 +59,9 @@ class Moments(BaseModel):
 
 class ImageEncoder(Encoder):
     """Decode, turn upright, flatten onto white, resize (Lanczos) and perhaps invert."""
+
+    filter: ClassVar[Image.Resampling] = Image.Resampling.LANCZOS
+    """A subclass may resize by another."""
 
     type: Literal["image"] = "image"
     height: int = Field(ge=1, le=4096)
@@ -118,7 +121,7 @@ class ImageEncoder(Encoder):
     def resized(self, image: Image.Image) -> Image.Image:
         """An upright picture without transparency, brought to this size."""
         size = (self.width, self.height)
-        method = Image.Resampling.LANCZOS
+        method = self.filter
         if self.fit == "stretch":
             return image.resize(size, method)
         if self.fit == "crop":

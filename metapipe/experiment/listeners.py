@@ -22,16 +22,7 @@ class Listener:
 
 def of_plugins(registry: Registry) -> list[Listener]:
     """The plugins that listen to every run, by their names."""
-    manager = registry.manager
-    found = {manager.get_name(p) or "": p for p in manager.get_plugins()}
-    return [
-        listener(name, found[name])
-        for name in sorted(found)
-        if any(
-            not caller.name.startswith("register_")
-            for caller in manager.get_hookcallers(found[name]) or ()
-        )
-    ]
+    return [listener(name, plugin) for name, plugin in registry.listening().items()]
 
 
 def handed(observers: Iterable[object]) -> list[Listener]:

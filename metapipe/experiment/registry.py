@@ -3,15 +3,17 @@
 The core knows no plugin by name. Ours come in by the same entry-point group `metapipe`
 as anybody's. A plugin that fails to load or clashes in name is recorded and left out;
 it never takes the others down.
+
+What entry points register is kept from one process to the next: then a plugin is
+imported when it is asked for, and all of them only for what looks at all.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, cast, get_args
@@ -21,19 +23,19 @@ from pydantic import ValidationError
 
 from .. import hookspecs
 from ..algorithm import Algorithm
-from ..backbone import Backbone
-from ..dataset import Dataset
 from ..encoder import Encoder
 from ..errors import PluginError, SettingError, UnknownNameError, did_you_mean
-from ..model import Model
-from ..observer import Observer
 from ..plugin import CONTRACT, Plugin, table_of
 from ..problem import Kind
+from .encoders import Encoders
+from .installed import distribution, version
+from .kept import Kept
 from .plugin_files import Stamp, module_of, stamp
+from .registration import BASES, fault, other_contract
 from .setting_errors import first_error
+from .shelf import Contents, Index, Named, Shelf, Unopened, index_of
 from .written import typed
 
-GROUP = "metapipe"
 PluginType = Literal["algorithm", "model", "dataset", "backbone", "observer"]
 PLUGIN_TYPES: tuple[PluginType, ...] = get_args(PluginType)
 RUN_TYPES: tuple[PluginType, ...] = ("algorithm", "model", "dataset")
@@ -41,19 +43,6 @@ RUN_TYPES: tuple[PluginType, ...] = ("algorithm", "model", "dataset")
 
 PLUGIN_TABLES: tuple[PluginType, ...] = (*RUN_TYPES, "observer")
 """Types whose settings people give: `[observer.tensorboard]`."""
-
-BASES: Mapping[str, type[Plugin] | type[Encoder]] = {
-    "algorithm": Algorithm,
-    "model": Model,
-    "dataset": Dataset,
-    "backbone": Backbone,
-    "observer": Observer,
-    "encoder": Encoder,
-}
-"""What can be registered, each by the hook `register_KINDs`."""
-
-NAME = re.compile("[a-z][a-z0-9_+-]*")
-"""What can be a TOML table, part of a dotted setting and of an environment variable."""
 
 
 @dataclass(frozen=True)
@@ -94,17 +83,22 @@ class Registry:
     def __init__(self) -> None:
         self.manager = new_manager()
         self.failures: list[Failure] = []
-        self.encoders: dict[str, type[Encoder]] = {}
-        """By name: what reads the record of one."""
+        self.encoders: Mapping[str, type[Encoder]] = Encoders(
+            self._encoder, partial(self.names, "encoder")
+        )
+        self.index: Index = {}
+        """Of what is loaded."""
 
+        self._shelf = Shelf()
         self._entries: dict[tuple[PluginType, str], Entry] = {}
-        self._taken: dict[tuple[str, str], Origin] = {}
+        self._encoders: dict[str, type[Encoder]] = {}
+        self._taken: dict[Named, Origin] = {}
 
     def add(self, plugin: ModuleType, origin: Origin, key: str) -> None:
         """Register a module that has hook implementations; faults are recorded."""
         written_for = getattr(plugin, "contract", CONTRACT)
         if written_for != CONTRACT:
-            self._fail(key, PluginError(_other_contract(written_for)))
+            self._fail(key, PluginError(other_contract(written_for)))
             return
         try:
             # pluggy leaves a plugin that fails half registered: try it elsewhere first
@@ -115,6 +109,9 @@ class Registry:
         except (pluggy.PluginValidationError, ValueError) as error:
             self._fail(key, error)
             return
+        hooks = [c.name for c in self.manager.get_hookcallers(plugin) or ()]
+        watches = not all(name.startswith("register_") for name in hooks)
+        self.index[key] = Contents(watches=watches)
         for kind in BASES:
             hook = f"register_{kind}s"
             if self.manager.parse_hookimpl_opts(plugin, hook) is not None:
@@ -123,14 +120,30 @@ class Registry:
                 except (Exception, SystemExit) as error:  # anybody's code
                     self._fail(key, error)
 
+    def add_later(self, key: str, unopened: Unopened) -> None:
+        """Add a module when one of its plugins is asked for, or all."""
+        self._shelf.put(key, unopened)
+
     def entries(self, kind: PluginType | None = None) -> list[Entry]:
         """What is registered, by kind and name."""
+        self._shelf.open()
         rows = [e for e in self._entries.values() if kind in (None, e.plugin_type)]
         return sorted(rows, key=lambda e: (PLUGIN_TYPES.index(e.plugin_type), e.name))
 
-    def names(self, kind: PluginType) -> list[str]:
-        """The names of a kind."""
-        return [entry.name for entry in self.entries(kind)]
+    def names(self, kind: str) -> list[str]:
+        """The names of a kind; nothing is imported for them."""
+        promised = (named for named, _ in self._shelf.named())
+        return sorted({name for k, name in (*self._taken, *promised) if k == kind})
+
+    def has(self, kind: str, name: str) -> bool:
+        """Whether there is such a plugin; it is loaded then, and if nobody is known to
+        have it, all are."""
+        named = (kind, name)
+        if named not in self._taken:
+            self._shelf.open(lambda unopened: named in unopened.contents.names)
+        if named not in self._taken:
+            self._shelf.open()
+        return named in self._taken
 
     def defined_for(self, kind: Kind) -> list[str]:
         """The names of the algorithms that can be trained for such problems."""
@@ -140,16 +153,13 @@ class Registry:
 
     def entry(self, kind: PluginType, name: str) -> Entry:
         """One plugin. Raises UnknownNameError, with the nearest name."""
-        try:
+        if self.has(kind, name):
             return self._entries[kind, name]
-        except KeyError:
-            hint = did_you_mean(name, self.names(kind))
-            message = f"no {kind} plugin '{name}'; {hint}"
-            if self.failures:
-                message += (
-                    " ('metapipe plugins list' shows plugins that failed to load)"
-                )
-            raise UnknownNameError(message) from None
+        hint = did_you_mean(name, self.names(kind))
+        message = f"no {kind} plugin '{name}'; {hint}"
+        if self.failures:
+            message += " ('metapipe plugins list' shows plugins that failed to load)"
+        raise UnknownNameError(message)
 
     def create(
         self,
@@ -189,57 +199,46 @@ class Registry:
             for kind, name in chosen.items()
         }
 
+    def listening(self) -> dict[str, object]:
+        """The modules that listen to every run, by name."""
+        self._shelf.open(lambda unopened: unopened.contents.watches)
+        found = {self.manager.get_name(p) or "": p for p in self.manager.get_plugins()}
+        watching = {key for key, contents in self.index.items() if contents.watches}
+        return {name: found[name] for name in sorted(watching & found.keys())}
+
     def _register(
         self, kind: str, origin: Origin, key: str, name: str, cls: type[Any]
     ) -> None:
-        if fault := self._fault(kind, origin, name, cls):
-            self._fail(key, PluginError(fault))
+        if reason := fault(kind, name, cls) or self._clash(kind, origin, name):
+            self._fail(key, PluginError(reason))
             return
         self._taken[kind, name] = origin
+        self.index[key].names.append((kind, name))
         if kind == "encoder":
-            self.encoders[name] = cls
+            self._encoders[name] = cls
         else:
             plugin_type = cast(PluginType, kind)
             self._entries[plugin_type, name] = Entry(plugin_type, name, cls, origin)
 
-    def _fault(self, kind: str, origin: Origin, name: Any, cls: Any) -> str | None:
-        """Why it cannot be registered, if so."""
-        base = BASES[kind]
-        if not (isinstance(name, str) and NAME.fullmatch(name)):
-            shape = "lower-case letters, digits, -, _ and +, a letter first"
-            return f"{name!r} is no name for a plugin: {shape}"
-        if not (isinstance(cls, type) and issubclass(cls, base)):
-            return f"'{name}' is no metapipe.{base.__name__}"
-        if missing := sorted(getattr(cls, "__abstractmethods__", ())):
-            return f"'{name}' lacks {', '.join(missing)}"
-        if taken := self._taken.get((kind, name)):
-            return (
-                f"{kind} '{name}' of {origin.module} is left out: "
-                f"{taken.module} has that name already"
-            )
-        if kind == "encoder" and _type_of(cls) != name:
-            return f"encoder '{name}' has no field type: Literal['{name}'] = '{name}'"
-        return None
+    def _clash(self, kind: str, origin: Origin, name: str) -> str | None:
+        """Who has that name already, if anybody."""
+        taken = self._taken.get((kind, name))
+        promised = {named: each.module for named, each in self._shelf.named()}
+        module = taken.module if taken else promised.get((kind, name))
+        if module is None:
+            return None
+        return (
+            f"{kind} '{name}' of {origin.module} is left out: {module} has that name "
+            "already"
+        )
+
+    def _encoder(self, name: str) -> type[Encoder] | None:
+        return self._encoders[name] if self.has("encoder", name) else None
 
     def _fail(self, key: str, error: BaseException) -> None:
         text = " ".join(str(error).split()) or "no reason given"
         kind = "" if isinstance(error, PluginError) else f"{type(error).__name__}: "
         self.failures.append(Failure(key, f"{kind}{text}"))
-
-
-def _type_of(encoder: Any) -> Any:
-    """What the records of an encoder's class say that it is."""
-    field = encoder.model_fields.get("type")
-    return field and field.default
-
-
-def _other_contract(version: object) -> str:
-    newer = isinstance(version, int) and version > CONTRACT
-    advice = "upgrade metapipe" if newer else "get a newer version of the plugin"
-    return (
-        f"it was written for contract {version!r} of plugins, and this metapipe has "
-        f"{CONTRACT}: {advice}"
-    )
 
 
 def new_manager() -> pluggy.PluginManager:
@@ -258,34 +257,31 @@ def load(paths: tuple[Path, ...] = ()) -> Registry:
 @lru_cache(maxsize=8)
 def _load(paths: tuple[Path, ...], stamps: tuple[Stamp, ...]) -> Registry:
     registry = Registry()
-    for entry_point in installed():
-        _load_entry_point(registry, entry_point)
+    kept = Kept("plugins")
+    index = index_of(kept.read())
+    for entry_point in kept.entry_points:
+        key = f"{distribution(entry_point)}:{entry_point.name}"
+        load_it = partial(_load_entry_point, registry, entry_point, key)
+        if key in index:
+            registry.add_later(key, Unopened(entry_point.value, index[key], load_it))
+        else:
+            load_it()
+    # A failure's cause may lie anywhere, and so may its cure.
+    if not index and not registry.failures:
+        kept.write({key: asdict(contents) for key, contents in registry.index.items()})
     # a file may be in the config file and on the command line
     for path in {path.resolve(): path for path in paths}.values():
         _load_file(registry, path)
     return registry
 
 
-def installed() -> Sequence[EntryPoint]:
-    """Entry points in a fixed order, ours first, each distribution's once."""
-    found = {(distribution(e), e.name, e.value): e for e in entry_points(group=GROUP)}
-    return [found[k] for k in sorted(found, key=lambda k: (k[0] != GROUP, k))]
-
-
-def distribution(entry_point: EntryPoint) -> str:
-    """The name of the distribution that an entry point is from."""
-    return entry_point.dist.name if entry_point.dist else "unknown"
-
-
-def _load_entry_point(registry: Registry, entry_point: EntryPoint) -> None:
-    key = f"{distribution(entry_point)}:{entry_point.name}"
+def _load_entry_point(registry: Registry, entry_point: EntryPoint, key: str) -> None:
     try:
         plugin = entry_point.load()
     except (Exception, SystemExit) as error:  # anybody's code
         registry._fail(key, error)
         return
-    version = entry_point.dist.version if entry_point.dist else ""
-    origin = Origin(entry_point.value, distribution(entry_point), version)
+    origin = Origin(entry_point.value, distribution(entry_point), version(entry_point))
     registry.add(plugin, origin, key)
 
 

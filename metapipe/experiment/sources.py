@@ -8,25 +8,27 @@ from __future__ import annotations
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
+from importlib.metadata import EntryPoint
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from ..version import __version__
 from ..whole_file import sha256_of
-from .registry import GROUP, distribution, installed
+from .installed import GROUP, distribution, installed, version
 
 Stamps = dict[str, Any]
 """File -> [size, time of its last change], or None if it is not there. JSON-able."""
 
 
-def sources(paths: Sequence[Path]) -> dict[str, Any]:
+def sources(
+    paths: Sequence[Path], found: Sequence[EntryPoint] | None = None
+) -> dict[str, Any]:
     """All that decides what plugins there are and what they say of themselves. JSON-
-    able, and read before anything is imported: a change meanwhile is seen next time."""
-    points = [
-        (distribution(e), e.dist.version if e.dist else "", e.name, e.value)
-        for e in installed()
-    ]
+    able, and read before anything is imported: a change meanwhile is seen next time.
+    `found` are the entry points, if they are known."""
+    found = installed() if found is None else found
+    points = [(distribution(e), version(e), e.name, e.value) for e in found]
     packages = {GROUP, *(value.split(":")[0].split(".")[0] for *_, value in points)}
     return {
         "metapipe": __version__,

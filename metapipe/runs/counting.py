@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+from .display import MOMENT, QUIET_SECONDS, can_draw, duration, say
 
-from .gauge import MOMENT, can_draw, duration
-from .progress import QUIET_SECONDS, say
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 T = TypeVar("T")
 
@@ -25,17 +24,26 @@ def counted(things: Iterable[T], count: int, what: str) -> Iterator[T]:
 
 def _drawn(things: Iterable[T], count: int, what: str) -> Iterator[T]:
     begun = time.monotonic()
+    bar: Progress | None = None
+    with ExitStack() as shown:
+        for done, thing in enumerate(things, start=1):
+            yield thing
+            if bar is None and time.monotonic() - begun > MOMENT:
+                bar = shown.enter_context(_bar())
+                bar.add_task(what, total=count)
+            if bar is not None:
+                bar.update(bar.task_ids[0], completed=done)
+
+
+def _bar() -> Progress:
+    """One that is gone in the end."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn())
-    bar = Progress(
+    return Progress(
         *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
     )
-    task = bar.add_task(what, total=count)
-    with ExitStack() as shown:
-        for thing in things:
-            yield thing
-            bar.advance(task)
-            if not bar.live.is_started and time.monotonic() - begun > MOMENT:
-                shown.enter_context(bar)
 
 
 def _said(things: Iterable[T], count: int, what: str) -> Iterator[T]:

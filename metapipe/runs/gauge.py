@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 
 from rich.console import Console, RenderableType
 from rich.progress import (
@@ -17,20 +15,11 @@ from rich.progress import (
     TextColumn,
 )
 
+from .display import MOMENT, can_draw, left_of
 from .evaluations import Advanced, untold
-
-MOMENT = 1.0
-"""Seconds that need no display."""
 
 NAMES = {"train": "training classes", "val": "validation", "test": "test"}
 """What an evaluation on a split is called."""
-
-
-def can_draw() -> bool:
-    """Whether there is a terminal, or a notebook that can draw: rich does it by a
-    widget."""
-    notebook = Console().is_jupyter and find_spec("ipywidgets") is not None
-    return sys.stderr.isatty() or notebook
 
 
 class Gauge(Progress):
@@ -77,14 +66,3 @@ def counting(shown: bool = True) -> Iterator[Advanced]:
     )
     with Gauge(*columns, console=Console(stderr=True), transient=True) as gauge:
         yield EvaluationGauge(gauge).advance
-
-
-def left_of(seconds: float, done: int, total: int) -> str:
-    """The time that is left when some of `total` took so many seconds."""
-    return f"{duration(seconds * (total - done) / done)} left" if done else ""
-
-
-def duration(seconds: float) -> str:
-    """As minutes and seconds."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

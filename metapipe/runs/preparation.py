@@ -122,7 +122,7 @@ def _check_kind(
 ) -> None:
     """Refuse an algorithm that is not defined for that kind, if it is known."""
     if kind is not None:
-        instead = registry.defined_for(kind) if registry else ()
+        instead = registry.defined_for if registry else None
         check_kind(experiment.algorithm, experiment.run.algorithm, kind, instead)
 
 

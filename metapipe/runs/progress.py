@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Mapping
 
@@ -20,10 +19,8 @@ from rich.text import Text
 from ..events import CheckpointInfo, RunInfo
 from ..hookspecs import hookimpl
 from ..problem import Kind
-from .gauge import NAMES, EvaluationGauge, Gauge, can_draw, duration, left_of
-
-QUIET_SECONDS = 10.0
-"""Between two plain lines where stderr is no terminal."""
+from .display import QUIET_SECONDS, can_draw, duration, left_of, say
+from .gauge import NAMES, EvaluationGauge, Gauge
 
 
 def display() -> Lines | Bar:
@@ -174,8 +171,3 @@ def _left(run: RunInfo, seconds: float, step: int, first: int) -> float:
     left = seconds * (run.iterations - step) / max(step - first, 1)
     minutes = run.experiment.get("training", {}).get("minutes")
     return left if minutes is None else max(min(left, 60 * minutes - seconds), 0.0)
-
-
-def say(line: str) -> None:
-    """On stderr, at once."""
-    print(line, file=sys.stderr, flush=True)

@@ -4,7 +4,7 @@ device.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -68,10 +68,13 @@ def check_problem(algorithm: Algorithm, name: str, problem: Problem) -> None:
 
 
 def check_kind(
-    algorithm: Algorithm, name: str, kind: Kind, instead: Sequence[str] = ()
+    algorithm: Algorithm,
+    name: str,
+    kind: Kind,
+    instead: Callable[[Kind], Sequence[str]] | None = None,
 ) -> None:
     """Raise UnsupportedError if the algorithm cannot be trained for such problems, and
-    name those that can, `instead`."""
+    name those that can: `instead` of a kind, which may take a while to know."""
     if not algorithm.needs_training:
         raise UnsupportedError(
             f"{name} has nothing to train: it learns a task from its examples alone, "
@@ -79,7 +82,7 @@ def check_kind(
         )
     if kind not in algorithm.kinds:
         kinds = " and ".join(sorted(algorithm.kinds))
-        others = f", one of {', '.join(instead)}" if instead else ""
+        others = f", one of {', '.join(instead(kind))}" if instead else ""
         raise UnsupportedError(
             f"{name} is defined for {kinds}, and this data set poses {kind}: choose "
             f"another algorithm with --plugin{others}; or another data set"

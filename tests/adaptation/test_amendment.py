@@ -103,7 +103,7 @@ def test_what_is_there_already_counts_once(adapted, tmp_path, caplog):
     file = adapted({"b": [1, 2], "c": [3, 4]})
     before = file.read_bytes()
     amend(tmp_path, file, add=draw(tmp_path / "more", {"b": [1], "c": [4]}))
-    assert "2 examples are there more than once, and count once: b/1.png = " in (
+    assert "2 examples are there more than once, and counted once: b/1.png = " in (
         caplog.text
     )
     assert tensors(file)["labels"].tolist() == [0, 0, 1, 1]

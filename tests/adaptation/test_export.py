@@ -21,7 +21,7 @@ from metapipe.data.image_encoder import ImageEncoder
 from metapipe.data.row_encoder import TableEncoder
 from metapipe.data.sentence_encoder import SentenceEncoder
 from metapipe.data.text_encoders import HASHES, TextEncoder, TfidfEncoder
-from metapipe.errors import UnsupportedError
+from metapipe.errors import CheckpointError, UnsupportedError
 from metapipe.experiment.registry import load as load_registry
 from metapipe.training.learner import build_learner
 from metapipe_plugins.algorithms.maml import MAML
@@ -85,6 +85,33 @@ def test_a_program_gives_our_numbers_of_real_inputs(kind, tmp_path):
     wanted = ours.probabilities(inputs).float()
     assert wanted.std(0).max() > 1e-3, "the items have to differ for this to say much"
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+    card = read_card(path)
+    assert list(card.classes) == list(TOPICS)
+    assert set(card.classes.values()) == {4}
+    assert card.algorithm == ORIGIN.algorithm
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "has no card: metapipe did not export it"),
+        (b"{}", "has a damaged card"),
+        (b" " * 2**24 + b"{}", "has no card"),
+        (b"{", "has a damaged card"),
+    ],
+)
+def test_an_archive_without_a_card_is_told_of(tmp_path, content, reason):
+    path = tmp_path / "x.pt2"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("archive/archive_format", "pt2")
+        if content is not None:
+            file.writestr("archive/extra/metapipe.card", content)
+    with pytest.raises(CheckpointError, match=reason):
+        read_card(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"archive/extra", b"archive/extrb", 1))
+    with pytest.raises(CheckpointError, match=r"x\.pt2 (is damaged|has)"):
+        read_card(path)
 
 
 @KINDS
@@ -204,7 +231,7 @@ def test_a_backbone_and_its_head_are_one_onnx_file(tmp_path):
     ).fit(photographs[::20], labels[::20])
     queries, path = photographs[3::10], tmp_path / "x.onnx"
     exported = export_onnx(classifier.adapted_, path)
-    assert (exported.takes, exported.width) == ((3, 64, 64), 1280)
+    assert (exported.takes, exported.width) == ((3, 64, 64), 1792)
     assert exported.lacks == ""
     pixels = classifier.adapted_.encoder.image.encode(queries).numpy()
     session = runtime.InferenceSession(str(path))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from commands import metapipe
+from pictures import write_classes
 
 HEAVY = {
     *("torch", "sqlalchemy", "alembic", "matplotlib", "sklearn", "rich", "requests"),
@@ -131,8 +132,34 @@ def test_the_config_file_decides_which_plugins_are_shown(
         assert ("torch" in modules) == imported, "both are kept"
 
 
-def test_a_training_does_not_import_torchs_compiler(tmp_path: Path) -> None:
-    out, modules = run(*TRAIN, cwd=tmp_path)
+def plugins_in(modules: set[str]) -> set[str]:
+    """The plugins among them, which parts and packages are not."""
+    kinds = ("algorithms", "backbones", "datasets", "models")
+    known = [name.split(".") for name in modules if name.startswith("metapipe_plugins")]
+    return {name[2] for name in known if len(name) == 3 and name[1] in kinds}
+
+
+def test_a_training_imports_its_plugins_and_not_torchs_compiler(
+    kept: Path, tmp_path: Path
+) -> None:
+    out, modules = run(*TRAIN, cwd=tmp_path, cache=kept)
     assert "completed" in out
     assert "torch" in modules
-    assert not modules & {"torch._dynamo", "sympy"}
+    assert not modules & {"torch._dynamo", "sympy", "requests", "matplotlib"}
+    assert plugins_in(modules) == {"maml", "mlp", "digits"}
+
+
+def test_own_pictures_take_their_plugins_and_no_library_too_many(
+    kept: Path, tmp_path: Path
+) -> None:
+    write_classes(tmp_path / "own", {"a": 3, "b": 3})
+    learn = ("adapt", "--backbone", "gradients", "--support", "own", "--out", "own.mp")
+    used = []
+    for command in (learn, learn, ("predict", "own.mp", "own")):
+        out, modules = run(*command, cwd=tmp_path, cache=kept)
+        assert out
+        used.append(modules)
+        assert plugins_in(modules) == {"gradients", "discriminant", "identity"}
+    other = {"requests", "pooch", "scipy", "transformers", "optuna", "torch._dynamo"}
+    assert not (HEAVY | other) - {"torch", "sqlalchemy"} & used[1]
+    assert not (HEAVY | other) - {"torch"} & used[2]

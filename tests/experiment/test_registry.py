@@ -3,11 +3,15 @@
 import pickle
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from metapipe import hookimpl
 from metapipe.errors import SettingError, UnknownNameError
-from metapipe.experiment.registry import Registry, load
+from metapipe.experiment.registry import Origin, Registry, load
+from metapipe.experiment.shelf import Contents, Unopened
+from metapipe.testing import TinyModel
 
 GOOD = """
 from metapipe import hookimpl
@@ -192,3 +196,52 @@ def test_a_plugin_for_another_contract_is_left_out(tmp_path, version, advice) ->
     (failure,) = [f for f in registry.failures if f.origin == str(path)]
     assert failure.reason.startswith(f"it was written for contract {version}")
     assert advice in failure.reason
+
+
+def _models(names):
+    """A hook that registers models of these names."""
+
+    def register_models(register) -> None:
+        for _, name in names:
+            register(name, TinyModel)
+
+    return register_models
+
+
+def test_what_is_on_the_shelf_is_loaded_when_it_is_asked_for() -> None:
+    registry, loaded = Registry(), []
+
+    def put(key: str, *names: tuple[str, str], watches: bool = False) -> None:
+        module = ModuleType(key)
+        if watches:
+            module.run_started = hookimpl(lambda run: None)
+
+        module.register_models = hookimpl(_models(names))
+
+        def load_it() -> None:
+            loaded.append(key)
+            registry.add(module, Origin(key, "somebody", "1"), key)
+
+        contents = Contents([*names], watches)
+        registry.add_later(key, Unopened(key, contents, load_it))
+
+    put("one", ("model", "first"), ("model", "second"))
+    put("two", ("model", "third"), watches=True)
+    put("three", ("model", "fourth"))
+    assert registry.names("model") == ["first", "fourth", "second", "third"]
+    assert loaded == []
+    assert registry.entry("model", "second").origin.module == "one"
+    assert registry.entry("model", "first").cls is not None
+    assert loaded == ["one"]
+    assert list(registry.listening()) == ["two"]
+    assert loaded == ["one", "two"]
+    clash = ModuleType("clash")
+    clash.register_models = hookimpl(_models([("model", "fourth")]))
+    registry.add(clash, Origin("clash", "a file", ""), "clash")
+    (failure,) = registry.failures
+    assert failure.reason.endswith("three has that name already")
+    with pytest.raises(UnknownNameError, match="did you mean 'fourth'"):
+        registry.entry("model", "forth")
+    assert loaded == ["one", "two", "three"]
+    assert [entry.name for entry in registry.entries()] == registry.names("model")
+    assert len(registry.failures) == 1

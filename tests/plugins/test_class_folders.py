@@ -154,9 +154,7 @@ def test_a_picture_that_is_there_twice_is_told_of(six, caplog):
     content = (six / "a" / "0.png").read_bytes()
     (six / "a" / "1.png").write_bytes(content)
     opened(six)
-    assert "1 pictures are more than once in their class: a/0.png = a/1.png" in (
-        caplog.text
-    )
+    assert "1 picture is more than once in a class: a/0.png = a/1.png" in (caplog.text)
 
 
 def test_what_cannot_be_read_is_left_out_and_named(six, caplog):

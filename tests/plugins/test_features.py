@@ -16,6 +16,7 @@ from metapipe.adaptation.export import export_program
 from metapipe.data.sampling import tasks
 from metapipe.errors import UnknownNameError
 from metapipe.experiment.registry import load
+from metapipe.store import default_url
 from metapipe.testing import DatasetContract, ModelContract
 from metapipe_plugins.backbones.gradients import Gradients
 from metapipe_plugins.datasets.cifar import CifarFS
@@ -187,8 +188,18 @@ def test_a_run_on_features_is_used_like_any_other(root, tmp_path, caplog):
     assert "MIT" in card.backbone.licence
     exported = export_program(adapted.model, tmp_path / "out.pt2")
     assert exported.takes == (1, 32, 32)  # pictures: it has the backbone too
-    with pytest.raises(metapipe.UsageError, match="keeps no vectors"):
-        metapipe.amend(out, remove="a/0.png", project=tmp_path)
+    left = metapipe.amend(out, remove="a/0.png", out=tmp_path / "b", project=tmp_path)
+    (shots / "a" / "0.png").unlink()
+    wanted = metapipe.adapt("1", support=shots, out=tmp_path / "c", project=tmp_path)
+    assert left.counts == wanted.counts == {"a": 2, "b": 2}
+    rows, expected = (
+        metapipe.predict(tmp_path / name, shots, project=tmp_path) for name in "bc"
+    )
+    assert rows == expected
+    with metapipe.TaskStore.open(default_url(tmp_path)) as store:
+        row = store.run(left.run)
+    assert (row.algorithm, row.model) == ("protonet", "residual-mlp")
+    assert row.backbone == f"gradients@{ENCODER.sha256[:12]}"
     with pytest.raises(metapipe.MetapipeError, match=r"conv4 takes images"):
         metapipe.train(plugin="protonet", model="conv4", iterations=1, **common)
     with pytest.raises(metapipe.UnsupportedError, match="has nothing to train"):

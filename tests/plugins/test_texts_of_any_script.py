@@ -83,4 +83,4 @@ def test_empty_and_repeated_texts_are_told_of(tmp_path, caplog):
         opened(write_table(tmp_path / "t.csv", rows))
     assert "texts that are empty: 1" in caplog.text
     assert "t.csv: row 10" in caplog.text
-    assert "19 texts are more than once in their class" in caplog.text
+    assert "19 texts are more than once in a class" in caplog.text

@@ -8,8 +8,9 @@ import pytest
 from rich.console import Console
 
 from metapipe.runs import gauge, progress
+from metapipe.runs.display import left_of
 from metapipe.runs.evaluations import judged, untold
-from metapipe.runs.gauge import EvaluationGauge, Gauge, counting, left_of
+from metapipe.runs.gauge import EvaluationGauge, Gauge, counting
 
 
 def test_an_evaluation_tells_how_far_it_is_from_none_to_all() -> None:

@@ -8,7 +8,6 @@ directions, but not between neighbouring cells.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping
 from typing import ClassVar, Literal, Self
@@ -60,9 +59,7 @@ class GradientEncoder(FeatureEncoder):
 
     def digest(self) -> str:
         """SHA-256 of settings, constants and version."""
-        settings = self.model_dump_json(exclude={"sha256"})
-        made_by = f"{settings} {VERSION} {BLOCK} {CLIP} {FAINT}"
-        return hashlib.sha256(made_by.encode()).hexdigest()
+        return self.hash_of(VERSION, BLOCK, CLIP, FAINT)
 
     def network(self) -> Histograms:
         """It has no weights."""

@@ -41,9 +41,7 @@ class OnnxEncoder(FeatureEncoder):
 
     def digest(self) -> str:
         """SHA-256 of file, settings and version."""
-        settings = self.model_dump_json(exclude={"sha256", "file"})
-        made_by = f"{settings} {_sha256(self.file)} {VERSION}"
-        return hashlib.sha256(made_by.encode()).hexdigest()
+        return self.hash_of(_sha256(self.file), VERSION, places=["file"])
 
     def network(self) -> Callable[[Tensor], Tensor]:
         """It runs the file."""

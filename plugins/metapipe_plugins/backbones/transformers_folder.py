@@ -8,7 +8,6 @@ folder's preprocessor_config.json says.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -125,8 +124,7 @@ class TransformersEncoder(FeatureEncoder):
 
     def digest(self) -> str:
         """SHA-256 of all files in the folder, and of the version."""
-        made_by = f"{_digest(self.folder)} {VERSION}"
-        return hashlib.sha256(made_by.encode()).hexdigest()
+        return self.hash_of(_digest(self.folder), VERSION, places=["folder"])
 
     def network(self) -> Vectors:
         """That in the folder."""

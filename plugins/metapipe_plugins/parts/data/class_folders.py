@@ -25,6 +25,7 @@ from metapipe.data import (
     digest,
     feature_item,
     first_few,
+    how_many,
     identity,
     is_archive,
     is_leftover,
@@ -198,10 +199,9 @@ def _report_duplicates(classes: Mapping[str, Mapping[Place, Bytes]]) -> None:
     across = [found for found in several if found not in within]
     for found, where in (
         (across, "in several classes"),
-        (within, "more than once in their class"),
+        (within, "more than once in a class"),
     ):
         if found:
             names = [" = ".join(map("/".join, places)) for places in found]
-            logger.warning(
-                "%d pictures are %s: %s", len(found), where, first_few(names)
-            )
+            many = how_many(len(found), "picture", "are")
+            logger.warning("%s %s: %s", many, where, first_few(names))

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from operator import itemgetter
 
-from metapipe.data import Row, is_missing, nearly_one, normal_name
+from metapipe.data import Row, how_many, is_missing, nearly_one, normal_name
 
 logger = logging.getLogger("metapipe")
 
@@ -48,7 +48,7 @@ def tell_of_doubles(found: Mapping[str, list[Row]], column: str) -> None:
     count, (name, _) = sum(doubles.values()), max(doubles.items(), key=itemgetter(1))
     if count:
         logger.warning(
-            "%d rows are there twice, most of them where '%s' is '%s': support and "
+            "%s there twice, most of them where '%s' is '%s': support and "
             "query may share them",
-            *(count, column, name),
+            *(how_many(count, "row", "are"), column, name),
         )

@@ -20,6 +20,7 @@ from metapipe.data import (
     column_name,
     find_tables,
     first_few,
+    how_many,
     read_rows,
 )
 from metapipe_plugins.parts.data.class_splits import Lists
@@ -145,8 +146,9 @@ def _report_repeats(texts: Texts) -> None:
     within = [text for text in several if text not in set(across)]
     for found, where in (
         (across, "in several classes"),
-        (within, "more than once in their class"),
+        (within, "more than once in a class"),
     ):
         if found:
             examples = first_few([f"'{text[:60]}'" for text in sorted(found)])
-            logger.warning("%d texts are %s: %s", len(found), where, examples)
+            many = how_many(len(found), "text", "are")
+            logger.warning("%s %s: %s", many, where, examples)
