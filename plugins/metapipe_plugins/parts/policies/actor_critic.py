@@ -6,6 +6,7 @@ Schulman, Wolski, Dhariwal, Radford & Klimov, "Proximal Policy Optimization Algo
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -30,6 +31,7 @@ from metapipe import (
 )
 from metapipe.numerics import (
     advantages,
+    apply,
     clipped_surrogate,
     discounted,
     divergence,
@@ -92,6 +94,40 @@ class ActorCritic(Recurrent):
     def unadapted(self, network: nn.Module, meta: Meta) -> Params:
         """Nothing."""
         return {}
+
+    @abstractmethod
+    def remember(self, memory: Tensor, step: Tensor) -> Tensor:
+        """Memory (n, ..., r) after a step of which (n, r) is remembered."""
+
+    def act(
+        self,
+        network: nn.Module,
+        meta: Meta,
+        adapted: Params,
+        memory: Params,
+        seen: Seen,
+    ) -> tuple[Tensor, Params]:
+        """What is said of the next action, and what is remembered then."""
+        said, step = self._read(network, meta, memory, one_step(seen))
+        ((name, before),) = memory.items()
+        return said[:, 0], {name: self.remember(before, step[:, 0])}
+
+    def retrace(
+        self, network: nn.Module, meta: Meta, adapted: Params, drawn: Trajectories
+    ) -> Tensor:
+        """What is said at each step of whole trajectories."""
+        memory = self.begin(network, meta, adapted, len(drawn.rewards))
+        return self._read(network, meta, memory, shifted(drawn))[0]
+
+    def _read(
+        self, network: nn.Module, meta: Meta, memory: Params, seen: Seen
+    ) -> tuple[Tensor, Tensor]:
+        """Of sequences (n, H, ...), what is said and what is remembered at each step,
+        which the network gives side by side: (n, H, outputs) and (n, H, r)."""
+        (before,) = memory.values()
+        found = apply(network, meta.params, before, *seen)
+        length = before.shape[-1]
+        return found[..., :-length], found[..., -length:]
 
     def meta_gradient(
         self, network: nn.Module, meta: Meta, episodes: Episodes, over: TaskMap
