@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -23,11 +22,11 @@ from metapipe import (
     SettingError,
     Split,
     Task,
-    UnsupportedError,
     hookimpl,
 )
 from metapipe.data import keys, uniform
 from metapipe_plugins.parts.worlds.fingerprint import fingerprint
+from metapipe_plugins.parts.worlds.packages import require
 
 if TYPE_CHECKING:
     from metapipe_plugins.parts.worlds.gym_worlds import Aim, Env
@@ -45,15 +44,6 @@ RECIPE: dict[str, object] = {
     "training.checkpoint_every": 5,
     "evaluation.episodes": 40,
 }
-
-
-def require(extra: str, *packages: str) -> None:
-    """Raise UnsupportedError, with the line that installs them, if there are none."""
-    if missing := [name for name in packages if find_spec(name) is None]:
-        raise UnsupportedError(
-            f"this data set needs {' and '.join(missing)}: pip install "
-            f"'metapipe[{extra}]'"
-        )
 
 
 class Gymnasium(Dataset):
