@@ -25,6 +25,7 @@ from metapipe import (
     hookimpl,
 )
 from metapipe.data import keys, uniform
+from metapipe_plugins.parts.data.intervals import Interval
 from metapipe_plugins.parts.worlds.fingerprint import fingerprint
 from metapipe_plugins.parts.worlds.packages import require
 
@@ -62,7 +63,7 @@ class Gymnasium(Dataset):
     settings: dict[str, Any] = Field(default_factory=dict)
     """What else gymnasium.make is given, in all tasks alike: { name = value }."""
 
-    vary: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    vary: dict[str, Interval] = Field(default_factory=dict)
     """What differs: { name = [least, most] }, uniform between them."""
 
     steps: PositiveInt | None = None
@@ -174,7 +175,7 @@ class HalfCheetahVelocity(Walker):
 
     body: ClassVar[str] = "HalfCheetah-v5"
 
-    velocity: tuple[float, float] = (0.0, 2.0)
+    velocity: Interval = (0.0, 2.0)
     """Least and greatest velocity, uniform between them."""
 
     def aims(self, tasks: Sequence[Task]) -> list[Aim]:
