@@ -138,9 +138,16 @@ def _require_parameters(experiment: Experiment, network: nn.Module, meta: Meta) 
 
 
 def _check_range(experiment: Experiment) -> None:
-    """Refuse varying ways for a method with a head for one number of classes."""
+    """Refuse varying ways where there are no classes, and for a method with a head for
+    one number of them."""
     task, name = experiment.task, experiment.run.algorithm
-    if task.most_ways > task.ways and not experiment.algorithm.any_ways:
+    if task.most_ways == task.ways:
+        return
+    if experiment.dataset.kind == "control":
+        raise UnsupportedError(
+            f"task.ways_to = {task.ways_to}: control has no classes; leave it out"
+        )
+    if not experiment.algorithm.any_ways:
         raise UnsupportedError(
             f"task.ways_to = {task.ways_to}: {name} has a head for one number of "
             "classes; leave it out, or use a method for which 'metapipe plugins show' "

@@ -95,6 +95,7 @@ WRONG = {
         "dataset": "omniglot"
     },
     "ways = 5: control has no classes; use --ways 1": {"ways": 5},
+    "task.ways_to = 3: control has no classes; leave it out": {"ways_to": 3},
     "shots = 0: this method learns a task from trajectories, at least one": {
         "shots": 0
     },
