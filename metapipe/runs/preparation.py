@@ -207,8 +207,23 @@ def check_asked(learner: Learner, source: Source, task: Task) -> None:
             f"shots = 0: this method learns a task from {what}, at least one {each}; "
             "use --shots 1 or more"
         )
+    if task.shots and _learns_while_acting(learner):
+        raise UnsupportedError(
+            f"shots = {task.shots}: this method learns a world while it acts, and "
+            "before that from nothing; use --shots 0"
+        )
     source.check(task)
     learner.algorithm.check(trained, asked)
+
+
+def _learns_while_acting(learner: Learner) -> bool:
+    """Whether trajectories of before are of no use to it."""
+    algorithm = learner.algorithm
+    return (
+        learner.problem.kind == "control"
+        and not algorithm.needs_support
+        and not algorithm.rounds(training=True)
+    )
 
 
 def _actions(problem: Problem) -> str:

@@ -99,6 +99,10 @@ WRONG = {
     "shots = 0: this method learns a task from trajectories, at least one": {
         "shots": 0
     },
+    "shots = 3: this method learns a world while it acts": {
+        "plugin": "rl2",
+        "shots": 3,
+    },
     "conv4 takes images": {"model": "conv4"},
 }
 

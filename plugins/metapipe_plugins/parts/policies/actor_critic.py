@@ -71,6 +71,7 @@ class ActorCritic(Recurrent):
             "training.schedule": "linear",
             "training.passes": 4,
         },
+        "navigation2d": {"evaluation.shots": 0},
     }
 
     discount: Annotated[float, Field(ge=0, le=1)] = 0.99
