@@ -74,6 +74,7 @@ class TrainingSession:
         )
         with self._clock() as clock, self.learner.mapping.undisturbed():
             if self.state.step and self._done(clock.seconds()):
+                self._complete()
                 return "completed"  # it was resumed with nothing left to train
             for iteration in loop:
                 window.append(iteration)
@@ -123,6 +124,12 @@ class TrainingSession:
             self.reporter.rescue(self.state, self.learner.network, self._told() | kept)
             raise
         return ended
+
+    def _complete(self) -> None:
+        """Keep the checkpoint that a process did not come to that was killed when it
+        had kept the best of this very step."""
+        if self.reporter.latest_step() != self.state.step:
+            self._checkpoint()
 
     def _validates(self, done: bool) -> bool:
         every = self.experiment.training.validate_every
