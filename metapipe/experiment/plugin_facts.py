@@ -46,7 +46,7 @@ def facts(entry: Entry) -> dict[str, Any]:
 
 def _of_tasks(cls: Any) -> dict[str, str]:
     """What an algorithm wants of classes, and of worlds."""
-    kinds = getattr(cls, "kinds", frozenset())
+    kinds: frozenset[str] = getattr(cls, "kinds", frozenset())
     found = dict.fromkeys(("classes", "worlds"), "")
     if kinds - {"control"}:
         found["classes"] = "any number" if cls.any_ways else "as many as in training"
@@ -67,11 +67,12 @@ def _whose(cls: Any) -> dict[str, str]:
 
 def _normalisation(entry: Entry) -> str:
     """Where an algorithm's normalisation layers take their statistics from."""
-    if entry.plugin_type != "algorithm" or entry.cls.kinds == {"control"}:
+    cls: Any = entry.cls
+    if entry.plugin_type != "algorithm" or cls.kinds == {"control"}:
         return ""
-    if entry.cls.recommended.get("model.normalise") is False:
+    if cls.recommended.get("model.normalise") is False:
         return "no such layers: predictions are inductive"
-    setting = entry.cls.model_fields["statistics"]
+    setting = cls.model_fields["statistics"]
     default, choices = setting.default, get_args(setting.annotation)
     if default == "running":
         return "running averages: predictions are inductive"

@@ -69,23 +69,24 @@ class MetaWorld(Dataset):
         validation. Raises UnsupportedError without the package, SettingError for a
         family that it does not have."""
         require("metaworld", "metaworld")
-        from metapipe_plugins.parts.worlds import gym_worlds, robot_arms
+        from metapipe_plugins.parts.worlds import gym_worlds
+        from metapipe_plugins.parts.worlds.robot_arms import arm, suite
 
         gym_worlds.quiet_physics()
-        suite = robot_arms.suite(self.benchmark, self.family, self.goals)
+        found = suite(self.benchmark, self.family, self.goals)
         if split == "test":
-            classes, tasks = suite.test_classes, list(suite.test_tasks)
+            classes, tasks = found.test_classes, list(found.test_tasks)
         else:
-            classes = suite.train_classes
+            classes = found.train_classes
             held_out = split == "val"
             tasks = [
                 task
-                for number, task in enumerate(suite.train_tasks)
+                for number, task in enumerate(found.train_tasks)
                 if (number % EACH == EACH - 1) == held_out
             ]
 
         def make(aim: Aim) -> Env:
-            return robot_arms.arm(classes, tasks, aim, self.steps)
+            return arm(classes, tasks, aim, self.steps)
 
         def aims(drawn: Sequence[Task]) -> list[Aim]:
             return numbers(drawn, tasks)

@@ -17,8 +17,7 @@ from torch import Tensor
 
 from metapipe import Arena, Seen, Task
 from metapipe.data import mean_returns, play
-
-from .batched import Numbers
+from metapipe_plugins.parts.worlds.batched import Numbers
 
 LEVELS = 128
 """Sure pays that are tried, from 0 to 1; indices between them are interpolated."""

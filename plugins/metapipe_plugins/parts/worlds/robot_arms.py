@@ -11,8 +11,7 @@ import metaworld
 from gymnasium.wrappers import TimeLimit
 
 from metapipe import SettingError
-
-from .gym_worlds import Aim, Env
+from metapipe_plugins.parts.worlds.gym_worlds import Aim, Env
 
 SUITES = {"ml10": metaworld.ML10, "ml45": metaworld.ML45}
 
