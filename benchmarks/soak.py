@@ -181,8 +181,9 @@ def train(soak: Soak) -> None:
     while dead and soak.chance.random() < 0.5:
         check(url)
         with TaskStore.open(url) as store:
-            if not store.runs():
-                break
+            rows = store.runs()
+        if not rows or rows[0].status == "completed":  # killed on its way out
+            break
         dead = soak.killed("resume", "1", url=url)
     soak.resumed(url)
 
