@@ -3,11 +3,12 @@ random and for as long as you like, and have to end as one that nobody disturbed
 
     pip install -e '.[test]' && python benchmarks/soak.py --rounds 20 --store postgres
 
-Each round is of a kind, drawn with its moment by the seed; `--only KIND` chooses. After
-it the database is checked, every evaluation and meta-batch has all its episodes, and
-the run, resumed, has parameters, figures, evaluations and episodes of the undisturbed
-one, bit for bit. Prints a table and writes JSON: rounds, kills, faults, the slowest
-write and read, and the load of the machine. Ends with 1 if there was a fault.
+Each round is of a kind, drawn with its moment by the seed; `--only KIND` chooses, and
+`--training` what is trained: `navigation2d` and `half-cheetah` act in worlds. After it
+the database is checked, every evaluation and meta-batch has all its episodes, and the
+run, resumed, has parameters, figures, evaluations and episodes of the undisturbed one,
+bit for bit. Prints a table and writes JSON: rounds, kills, faults, the slowest write
+and read, and the load of the machine. Ends with 1 if there was a fault.
 """
 
 from __future__ import annotations
@@ -45,6 +46,20 @@ from metapipe.store import TaskStore, default_url  # noqa: E402
 from metapipe.store.engine import connect  # noqa: E402
 
 OLD = TESTS / "databases" / "0001-trained.db"
+ACTING = (
+    *("train", "--plugin", "maml-trpo", "-s", "model.layers=[8]", "--mapping", "loop"),
+    *("--shots", "2", "--queries", "2", "--tasks", str(TASKS), "--iterations", "20"),
+    *("-s", "evaluation.episodes=6", "-s", "evaluation.shots=2"),
+    *("--validate-every", "5", "--validation-episodes", "4", "--checkpoint-every", "3"),
+    *("--store-episodes", "all", "-s", "evaluation.queries=2", "-s", "dataset.steps=5"),
+)
+TRAININGS = {
+    "classes": TRAINING,
+    "navigation2d": (*ACTING, "--dataset", "navigation2d"),
+    "half-cheetah": (*ACTING, "--dataset", "half-cheetah-direction"),
+}
+"""What is trained, `TASKS` tasks an iteration."""
+
 SECONDS = 3.0
 """About what a training takes; kills by the clock fall within."""
 
@@ -67,6 +82,7 @@ class Soak:
     folder: Path
     """Of this round, and empty."""
 
+    training: tuple[str, ...] = TRAINING
     whole: Mapping[str, Any] = field(default_factory=dict)
     """What a run leaves that was never disturbed."""
 
@@ -103,7 +119,7 @@ class Soak:
         with TaskStore.open(url) as store:
             rows = store.runs()
         if not rows:  # killed before it was entered
-            metapipe("--db", url, *TRAINING, cwd=self.folder)
+            metapipe("--db", url, *self.training, cwd=self.folder)
         elif rows[0].status != "completed":
             metapipe("--db", url, "resume", "1", cwd=self.folder)
         check(url)
@@ -161,12 +177,13 @@ def check(url: str) -> None:
 def train(soak: Soak) -> None:
     """Killed while training, validating, checkpointing, testing; and when resumed."""
     url = soak.url()
-    dead = soak.killed(*TRAINING, url=url)
+    dead = soak.killed(*soak.training, url=url)
     while dead and soak.chance.random() < 0.5:
         check(url)
         with TaskStore.open(url) as store:
-            if not store.runs():
-                break
+            rows = store.runs()
+        if not rows or rows[0].status == "completed":  # killed on its way out
+            break
         dead = soak.killed("resume", "1", url=url)
     soak.resumed(url)
 
@@ -174,14 +191,14 @@ def train(soak: Soak) -> None:
 def create(soak: Soak) -> None:
     """Killed while the tables are made."""
     url = soak.url()
-    soak.killed(*TRAINING, url=url, last=60)
+    soak.killed(*soak.training, url=url, last=60)
     soak.resumed(url)
 
 
 def evaluate(soak: Soak) -> None:
     """Killed while it judges: an evaluation is there with all its episodes or not."""
     url = soak.url()
-    metapipe("--db", url, *TRAINING, cwd=soak.folder)
+    metapipe("--db", url, *soak.training, cwd=soak.folder)
     finished = sum(not soak.killed("evaluate", "1", url=url, last=60) for _ in range(3))
     check(url)
     with TaskStore.open(url) as store:
@@ -220,7 +237,7 @@ def rows_of(url: str) -> dict[str, int]:
 def suspend(soak: Soak) -> None:
     """Suspended and woken; meanwhile two try to resume it, in vain."""
     url = soak.url()
-    process = started(("--db", url, *TRAINING), soak.folder)
+    process = started(("--db", url, *soak.training), soak.folder)
     time.sleep(0.5 + soak.chance.random() * SECONDS)
     if process.is_alive():
         os.kill(process.pid, signal.SIGSTOP)
@@ -239,7 +256,7 @@ def suspend(soak: Soak) -> None:
 def resume_at_once(soak: Soak) -> None:
     """Killed, and resumed by three at once: one gets it."""
     url = soak.url()
-    if soak.killed(*TRAINING, url=url):
+    if soak.killed(*soak.training, url=url):
         with TaskStore.open(url) as store:
             entered = bool(store.runs()) and store.run(1).status == "lost"
         if entered:
@@ -257,7 +274,7 @@ def restart(soak: Soak) -> None:
     """Its server stops, gently or not, and starts; connections are cut."""
     assert soak.server is not None
     url = soak.url()
-    process = started(("--db", url, *TRAINING), soak.folder)
+    process = started(("--db", url, *soak.training), soak.folder)
     for _ in range(2):
         time.sleep(soak.chance.random() * SECONDS / 2)
         if soak.chance.random() < 0.5:
@@ -283,7 +300,9 @@ def disk(soak: Soak) -> None:
     try:
         url = soak.url()
         log = soak.folder.parent / "disk.log"
-        process = FORKS.Process(target=told, args=(("--db", url, *TRAINING), soak, log))
+        process = FORKS.Process(
+            target=told, args=(("--db", url, *soak.training), soak, log)
+        )
         process.start()
         process.join()
         lines = log.read_text().splitlines()
@@ -391,7 +410,7 @@ def possible(store: str) -> list[str]:
 
 def undisturbed(soak: Soak, folder: Path) -> None:
     """Train once, and count the places where it could have been killed."""
-    process = started(TRAINING, folder, {"KILLED_LOG": str(folder / "places")})
+    process = started(soak.training, folder, {"KILLED_LOG": str(folder / "places")})
     process.join()
     soak.events = len((folder / "places").read_text().splitlines())
     soak.whole = ended(default_url(folder))
@@ -431,6 +450,7 @@ def write(
     """What was found so far, as JSON."""
     result = {
         "store": asked.store,
+        "training": asked.training,
         "seed": asked.seed,
         "machine": {"cpus": os.cpu_count(), "platform": platform.platform()},
         "load": os.getloadavg(),
@@ -448,6 +468,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--store", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--only", action="append", choices=[*KINDS, "crowd"])
+    parser.add_argument("--training", choices=TRAININGS, default="classes")
     parser.add_argument("--seconds", type=float, default=15, help="of the crowd")
     parser.add_argument("--json", type=Path, default=Path("soak.json"))
     asked = parser.parse_args()
@@ -456,7 +477,8 @@ def main() -> int:
     crowded: dict[str, Any] = {}
     begun, load = time.monotonic(), os.getloadavg()
     with opened(asked.store) as running, tempfile.TemporaryDirectory() as folder:
-        soak = Soak(random.Random(asked.seed), running, Path(folder))
+        training = TRAININGS[asked.training]
+        soak = Soak(random.Random(asked.seed), running, Path(folder), training)
         undisturbed(soak, Path(folder))
         for number in range(asked.rounds):
             for kind in kinds:

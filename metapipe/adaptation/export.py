@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
-import re
-import warnings
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
-from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,19 +12,14 @@ from torch import Tensor, nn
 from ..data.feature_encoder import FeatureEncoder
 from ..data.image_encoder import ImageEncoder
 from ..errors import UnsupportedError
-from ..whole_file import whole_file
 from .adapted_file import header_of
 from .adapted_model import AdaptedModel
 from .card import KEY, card_of
 from .prediction_sets import threshold
-
-CLOSE = 1e-4
-"""How far probabilities of the exported model may be from ours."""
+from .program import Program, Traceable, as_onnx, as_program
 
 EXAMPLES = 16
 """Inputs on which the exported model is compared with ours."""
-
-NEEDED = ("onnx", "onnxscript", "onnxruntime")
 
 
 @dataclass(frozen=True)
@@ -104,19 +92,9 @@ def export_program(adapted: AdaptedModel, path: Path) -> Exported:
     Raises UnsupportedError if the predictor cannot be exported, and WriteError.
     """
     backbone = _backbone(adapted)
-    program = _program(adapted, backbone)
-    content = BytesIO()
-    torch.export.save(program, content, extra_files=_metadata(adapted))
-    content.seek(0)
-    loaded = torch.export.load(content).module()
-
-    def run(inputs: Tensor) -> list[Tensor]:
-        found = loaded(inputs)
-        return [found] if isinstance(found, Tensor) else list(found)
-
-    exported = _checked(adapted, backbone, run)
-    with whole_file(path) as file:
-        file.write(content.getbuffer())
+    program = as_program(_traceable(adapted, backbone), _metadata(adapted))
+    exported = _checked(adapted, backbone, program)
+    program.write(path)
     return exported
 
 
@@ -126,61 +104,11 @@ def export_onnx(adapted: AdaptedModel, path: Path) -> Exported:
     Raises UnsupportedError if the predictor cannot be exported, or the packages for it
     are not installed.
     """
-    if missing := [name for name in NEEDED if find_spec(name) is None]:
-        raise UnsupportedError(
-            f"--onnx needs {', '.join(missing)}: pip install 'metapipe[onnx]', or use "
-            "--torch FILE"
-        )
-    import onnxruntime
-
     backbone = _backbone(adapted)
-    content = _onnx(adapted, backbone, _metadata(adapted))
-    session = onnxruntime.InferenceSession(content)
-    name = session.get_inputs()[0].name
-
-    def run(inputs: Tensor) -> list[Tensor]:
-        return list(map(torch.from_numpy, session.run(None, {name: inputs.numpy()})))
-
-    exported = _checked(adapted, backbone, run)
-    with whole_file(path) as file:
-        file.write(content)
+    program = as_onnx(_traceable(adapted, backbone), _metadata(adapted))
+    exported = _checked(adapted, backbone, program)
+    program.write(path)
     return exported
-
-
-def _onnx(
-    adapted: AdaptedModel, backbone: nn.Module | None, facts: Mapping[str, str]
-) -> bytes:
-    program = _program(adapted, backbone)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-        try:
-            exported = torch.onnx.export(
-                program,
-                dynamo=True,
-                verbose=False,
-                input_names=["inputs" if backbone is None else "pictures"],
-                output_names=Predictor(adapted, backbone).gives,
-            )
-            assert exported is not None
-            model = exported.model_proto
-            _name_the_queries(model.graph)
-            for key, value in facts.items():
-                model.metadata_props.add(key=key, value=value)
-            content: bytes = model.SerializeToString()
-        except Exception as error:  # whatever a converter meets
-            raise UnsupportedError(_cannot("ONNX", error)) from error
-    return content
-
-
-def _name_the_queries(graph: Any) -> None:
-    """Call the free axis, to which tracing gives a name like `s85`, what it counts."""
-    free = graph.input[0].type.tensor_type.shape.dim[0].dim_param
-    for value in (*graph.input, *graph.output, *graph.value_info):
-        for axis in value.type.tensor_type.shape.dim:
-            if axis.dim_param:
-                named = re.sub(rf"\b{re.escape(free)}\b", "queries", axis.dim_param)
-                axis.dim_param = named
 
 
 def _backbone(adapted: AdaptedModel) -> nn.Module | None:
@@ -212,31 +140,17 @@ def _metadata(adapted: AdaptedModel) -> dict[str, str]:
     return facts
 
 
-def _program(adapted: AdaptedModel, backbone: nn.Module | None) -> Any:
+def _traceable(adapted: AdaptedModel, backbone: nn.Module | None) -> Traceable:
     if adapted.learner.normalises_batches:
         raise UnsupportedError(
             f"{adapted.origin.algorithm} predicts with the statistics of a batch, "
             "which a deployed model does not have: use metapipe predict, or train a "
             "method with running statistics, as 'metapipe plugins show' tells"
         )
-    example = _examples(adapted, backbone, 2)
-    batch = torch.export.Dim("n")
-    try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return torch.export.export(
-                Predictor(adapted, backbone).eval(),
-                (example,),
-                dynamic_shapes=({0: batch},),
-                strict=False,
-            )
-    except Exception as error:  # whatever tracing meets in anybody's algorithm
-        raise UnsupportedError(_cannot("torch.export", error)) from error
-
-
-def _cannot(what: str, error: Exception) -> str:
-    text = " ".join(str(error).split())[:200]
-    return f"{what} cannot take this predictor: {type(error).__name__}: {text}"
+    predictor = Predictor(adapted, backbone)
+    takes = ["inputs" if backbone is None else "pictures"]
+    examples = (_examples(adapted, backbone, 2),)
+    return Traceable(predictor, examples, takes, predictor.gives)
 
 
 def _examples(adapted: AdaptedModel, backbone: nn.Module | None, count: int) -> Tensor:
@@ -264,15 +178,12 @@ def _as_learned(adapted: AdaptedModel, inputs: Tensor) -> Tensor:
 
 
 def _checked(
-    adapted: AdaptedModel,
-    backbone: nn.Module | None,
-    run: Callable[[Tensor], list[Tensor]],
+    adapted: AdaptedModel, backbone: nn.Module | None, program: Program
 ) -> Exported:
     """The file beside ours on examples, of which there is another number than in the
     one traced. Raises UnsupportedError if it does not give our model's outputs."""
     inputs = _examples(adapted, backbone, EXAMPLES)
     with torch.no_grad():
-        found = run(inputs)
         vectors = _as_learned(adapted, inputs) if backbone is None else backbone(inputs)
     wanted = [
         adapted.probabilities(vectors) if adapted.classes else adapted.outputs(vectors)
@@ -280,20 +191,9 @@ def _checked(
     wanted += [] if backbone is None else [vectors]
     typicality = adapted.typicality(vectors)
     wanted += [] if typicality is None else [typicality]
-    differences = list(map(_apart, found, wanted))
-    for difference in differences:
-        if not difference <= CLOSE:  # nor a number
-            raise UnsupportedError(
-                f"the exported model differs from ours by {difference:.2g}: not kept"
-            )
     return Exported(
         takes=tuple(inputs.shape[1:]),
         width=None if backbone is None else vectors.shape[1],
         lacks=(backbone is None and adapted.origin.backbone) or "",
-        difference=max(differences),
+        difference=program.apart(wanted, inputs),
     )
-
-
-def _apart(found: Tensor, wanted: Tensor) -> float:
-    """The largest difference; of large numbers, as a share of the largest."""
-    return float((found - wanted).abs().max() / wanted.abs().max().clamp(min=1))

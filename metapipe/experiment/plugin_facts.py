@@ -11,6 +11,12 @@ from .registry import Entry
 UNTRAINED = "none: a head for metapipe adapt --backbone NAME"
 """Of an algorithm that needs no run."""
 
+ROUNDS = "a round of `shots` trajectories for each step of learning"
+"""What an algorithm learns a world by that adapts to it."""
+
+MEMORY = "learned while acting, in a trajectory's own memory: `shots` is 0"
+"""And one that remembers."""
+
 
 def facts(entry: Entry) -> dict[str, Any]:
     """What there is to say of a plugin, by the names that `plugins show` prints."""
@@ -23,7 +29,7 @@ def facts(entry: Entry) -> dict[str, Any]:
         "implements": getattr(cls, "equations", ""),
         "departs": cls.departures,
         "problems": ", ".join(sorted(getattr(cls, "kinds", ()))),
-        "classes": _classes(cls) if entry.plugin_type == "algorithm" else "",
+        **_of_tasks(cls),
         "training": "" if getattr(cls, "needs_training", True) else UNTRAINED,
         **(_whose(cls) if entry.plugin_type == "backbone" else {}),
         **({"install": cls.install} if entry.plugin_type == "observer" else {}),
@@ -39,9 +45,15 @@ def facts(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _classes(cls: Any) -> str:
-    """Whether tasks may have other numbers of classes than in training."""
-    return "any number" if cls.any_ways else "as many as in training"
+def _of_tasks(cls: Any) -> dict[str, str]:
+    """What an algorithm wants of classes, and of worlds."""
+    kinds: frozenset[str] = getattr(cls, "kinds", frozenset())
+    found = dict.fromkeys(("classes", "worlds"), "")
+    if kinds - {"control"}:
+        found["classes"] = "any number" if cls.any_ways else "as many as in training"
+    if "control" in kinds:
+        found["worlds"] = ROUNDS if cls.needs_support else MEMORY
+    return found
 
 
 def _whose(cls: Any) -> dict[str, str]:
@@ -56,11 +68,12 @@ def _whose(cls: Any) -> dict[str, str]:
 
 def _normalisation(entry: Entry) -> str:
     """Where an algorithm's normalisation layers take their statistics from."""
-    if entry.plugin_type != "algorithm":
+    cls: Any = entry.cls
+    if entry.plugin_type != "algorithm" or cls.kinds == {"control"}:
         return ""
-    if entry.cls.recommended.get("model.normalise") is False:
+    if cls.recommended.get("model.normalise") is False:
         return "no such layers: predictions are inductive"
-    setting = entry.cls.model_fields["statistics"]
+    setting = cls.model_fields["statistics"]
     default, choices = setting.default, get_args(setting.annotation)
     if default == "running":
         return "running averages: predictions are inductive"

@@ -140,9 +140,16 @@ def _require_parameters(experiment: Experiment, network: nn.Module, meta: Meta) 
 
 
 def _check_range(experiment: Experiment) -> None:
-    """Refuse varying ways for a method with a head for one number of classes."""
+    """Refuse varying ways where there are no classes, and for a method with a head for
+    one number of them."""
     task, name = experiment.task, experiment.run.algorithm
-    if task.most_ways > task.ways and not experiment.algorithm.any_ways:
+    if task.most_ways == task.ways:
+        return
+    if experiment.dataset.kind == "control":
+        raise UnsupportedError(
+            f"task.ways_to = {task.ways_to}: control has no classes; leave it out"
+        )
+    if not experiment.algorithm.any_ways:
         raise UnsupportedError(
             f"task.ways_to = {task.ways_to}: {name} has a head for one number of "
             "classes; leave it out, or use a method for which 'metapipe plugins show' "
@@ -202,8 +209,23 @@ def check_asked(learner: Learner, source: Source, task: Task) -> None:
             f"shots = 0: this method learns a task from {what}, at least one {each}; "
             "use --shots 1 or more"
         )
+    if task.shots and _learns_while_acting(learner):
+        raise UnsupportedError(
+            f"shots = {task.shots}: this method learns a world while it acts, and "
+            "before that from nothing; use --shots 0"
+        )
     source.check(task)
     learner.algorithm.check(trained, asked)
+
+
+def _learns_while_acting(learner: Learner) -> bool:
+    """Whether trajectories of before are of no use to it."""
+    algorithm = learner.algorithm
+    return (
+        learner.problem.kind == "control"
+        and not algorithm.needs_support
+        and not algorithm.rounds(training=True)
+    )
 
 
 def _actions(problem: Problem) -> str:

@@ -119,6 +119,11 @@ class Reporter:
         self._tell("checkpoint_saved", checkpoint=info)
         return info
 
+    def latest_step(self) -> int | None:
+        """Of the latest checkpoint that the store knows of, if there is one."""
+        rows = self.store.checkpoints(self.run.id)
+        return next((row.step for row in rows if row.which == LATEST), None)
+
     def rescue(
         self, state: TrainingState, network: nn.Module, extra: Mapping[str, Any]
     ) -> None:

@@ -87,6 +87,7 @@ class TrainingSession:
         with self._clock() as clock, self.learner.mapping.undisturbed():
             done, _ = self._agreed(clock, interruption)
             if self.state.step and done:
+                self._complete()
                 return "completed"  # it was resumed with nothing left to train
             for iteration in loop:
                 window.append(iteration)
@@ -149,6 +150,13 @@ class TrainingSession:
         process was asked to stop."""
         told = self.crew.gather((clock.seconds(), bool(interruption)))
         return self._done(told[0][0]), any(asked for _, asked in told)
+
+    def _complete(self) -> None:
+        """Keep the checkpoint that a process did not come to that was killed when it
+        had kept the best of this very step."""
+        leaders, *_ = self.crew.gather(self.reporter.latest_step())
+        if leaders != self.state.step:
+            self._checkpoint()
 
     def _validates(self, done: bool) -> bool:
         every = self.experiment.training.validate_every

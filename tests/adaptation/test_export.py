@@ -123,7 +123,7 @@ def test_onnx_gives_our_numbers_of_real_inputs(kind, tmp_path):
     assert export_onnx(ours, path).difference < 1e-4
     session = runtime.InferenceSession(str(path))
     sides = (*session.get_inputs(), *session.get_outputs())
-    assert {side.shape[0] for side in sides} == {"queries"}
+    assert {side.shape[0] for side in sides} == {"n"}
     (wanted_input,) = session.get_inputs()
     (found,) = session.run(None, {wanted_input.name: inputs.numpy()})
     np.testing.assert_allclose(found, ours.probabilities(inputs), atol=1e-4)

@@ -266,6 +266,20 @@ def test_plugins_tell_where_their_statistics_are_from(project: Path) -> None:
     assert told["metanet"] == "no such layers: predictions are inductive"
 
 
+def test_plugins_for_worlds_tell_of_trajectories(project: Path) -> None:
+    told = {
+        name: metapipe_json("plugins", "show", name, cwd=project)[0]
+        for name in ("maml-trpo", "rl2", "maml", "protonet")
+    }
+    assert "`shots` trajectories" in told["maml-trpo"]["worlds"]
+    assert "`shots` is 0" in told["rl2"]["worlds"]
+    assert told["maml"]["worlds"] == told["maml-trpo"]["worlds"]
+    assert told["protonet"]["worlds"] == ""
+    for name in ("maml-trpo", "rl2"):
+        assert told[name]["classes"] == told[name]["normalisation"] == ""
+    assert told["maml"]["classes"] == "as many as in training"
+
+
 def test_a_dry_run_shows_the_experiment_and_runs_nothing(project: Path) -> None:
     shown = metapipe_json("train", "--dry-run", "--lr", "0.5", cwd=project)
     assert shown["experiment"]["training"]["lr"] == 0.5

@@ -25,10 +25,9 @@ def built(method, problem: Problem):
     """In double precision, and not silent as at first."""
     torch.manual_seed(0)
     network = method.build(TinyModel(width=3), problem).double()
-    meta = Meta.of(network)
-    return network, Meta(
-        {k: p + 0.3 * torch.randn_like(p) for k, p in meta.params.items()}
-    )
+    meta = method.init(network)
+    moved = {k: p + 0.3 * torch.randn_like(p) for k, p in meta.params.items()}
+    return network, Meta(moved, meta.state)
 
 
 def trial(problem: Problem, tasks: int = 3) -> Trajectories:
@@ -94,7 +93,8 @@ def test_the_gradient_is_that_of_the_loss_that_is_told(method, problem) -> None:
 
     def step(move: dict, scale: float):
         params = {k: p + scale * move[k] for k, p in meta.params.items()}
-        return method.meta_gradient(network, Meta(params), episodes, LocalTaskMap())
+        moved = Meta(params, meta.state)
+        return method.meta_gradient(network, moved, episodes, LocalTaskMap())
 
     direction = {k: torch.randn_like(p) for k, p in meta.params.items()}
     h = 1e-6
@@ -104,6 +104,25 @@ def test_the_gradient_is_that_of_the_loss_that_is_told(method, problem) -> None:
     assert slope.item() == pytest.approx(((up - down) / (2 * h)).item(), rel=1e-5)
     returns = (query.rewards * query.real).sum(-1).mean(-1)
     torch.testing.assert_close(found.metrics["loss"], -returns)
+
+
+def test_the_weight_of_entropy_halves() -> None:
+    """After as many steps as are asked for; what is told follows it."""
+    method = RL2(width=4, entropy_weight=0.8, entropy_halving=3)
+    network, meta = built(method, CHOICE)
+    query = trial(CHOICE)
+    support = Trajectories(*(t[:, None][:, :0] for t in query))
+    recipes = tuple(Task("toy", "train", 0, i, 1, 0, 4) for i in range(3))
+    flat = Trajectories(*(t.flatten(0, 1) for t in query))
+    said = method.retrace(network, meta, {}, flat).unflatten(0, (3, 4))
+    episodes = Episodes(recipes, support, query._replace(outputs=said))
+    totals = []
+    for _ in range(4):
+        step = method.meta_gradient(network, meta, episodes, LocalTaskMap())
+        totals.append(float(step.metrics["surrogate"][0]))
+        meta = Meta(meta.params, step.state)
+    uncertain = float(step.metrics["entropy"][0])
+    assert totals[3] - totals[0] == pytest.approx(0.4 * uncertain, rel=1e-6)
 
 
 class Deceived(RL2):

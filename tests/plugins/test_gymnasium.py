@@ -88,6 +88,15 @@ def test_a_world_that_is_not_there_is_named(id) -> None:
     assert caught.value.exit_code == 2
 
 
+def test_an_interval_goes_upwards() -> None:
+    with pytest.raises(ValueError, match=r"\(15, 5\): the first is the greater"):
+        Gymnasium(id="Pendulum-v1", vary={"g": (15.0, 5.0)})
+    with pytest.raises(ValueError, match=r"\(2, 0\): the first is the greater"):
+        HalfCheetahVelocity(velocity=(2.0, 0.0))
+    with pytest.raises(ValueError, match="finite"):
+        Gymnasium(id="Pendulum-v1", vary={"g": (5.0, float("inf"))})
+
+
 @pytest.fixture
 def registered():
     """Worlds that no policy fits."""

@@ -36,8 +36,17 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_killed_and_resumed_it_ends_the_same(project, tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv("KILLED_AT", "sql INSERT INTO checkpoints@2")
+@pytest.mark.parametrize(
+    "at",
+    [
+        pytest.param("sql INSERT INTO checkpoints@2", id="in the middle"),
+        pytest.param("os.rename latest@2", id="when the best of the last was kept"),
+    ],
+)
+def test_killed_and_resumed_it_ends_the_same(
+    project, tmp_path, monkeypatch, at
+) -> None:
+    monkeypatch.setenv("KILLED_AT", at)
     metapipe("--plugin-path", str(KILLER), *TINY, cwd=tmp_path, code=KILLED)
     metapipe("resume", "1", cwd=tmp_path)
     assert_same(ended(default_url(project)), ended(default_url(tmp_path)))
@@ -95,8 +104,13 @@ WRONG = {
         "dataset": "omniglot"
     },
     "ways = 5: control has no classes; use --ways 1": {"ways": 5},
+    "task.ways_to = 3: control has no classes; leave it out": {"ways_to": 3},
     "shots = 0: this method learns a task from trajectories, at least one": {
         "shots": 0
+    },
+    "shots = 3: this method learns a world while it acts": {
+        "plugin": "rl2",
+        "shots": 3,
     },
     "conv4 takes images": {"model": "conv4"},
 }

@@ -63,7 +63,7 @@ class MAMLTRPO(PolicyGradient):
     }
 
     recommended_with: ClassVar[dict[str, dict[str, object]]] = {
-        "navigation2d": {"algorithm.inner_lr": 0.5, "algorithm.further_lr": 0.25},
+        "navigation2d": {"algorithm.inner_lr": 0.5, "algorithm.further_lr": 0.15},
     }
 
     kl: PositiveFloat = 0.01

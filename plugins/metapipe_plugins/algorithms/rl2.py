@@ -19,17 +19,12 @@ from metapipe import (
     Params,
     Problem,
     Register,
-    Seen,
-    Trajectories,
     hookimpl,
 )
-from metapipe.numerics import apply
 from metapipe_plugins.parts.policies.actor_critic import (
     ActorCritic,
     Heads,
     Inputs,
-    one_step,
-    shifted,
 )
 
 
@@ -61,25 +56,9 @@ class RL2(ActorCritic):
         some = next(iter(meta.params.values()))
         return {"hidden": some.new_zeros(count, self.width)}
 
-    def act(
-        self,
-        network: nn.Module,
-        meta: Meta,
-        adapted: Params,
-        memory: Params,
-        seen: Seen,
-    ) -> tuple[Tensor, Params]:
-        """One step of the GRU."""
-        found = apply(network, meta.params, memory["hidden"], *one_step(seen))[:, 0]
-        outputs, hidden = found[:, : -self.width], found[:, -self.width :]
-        return outputs, {"hidden": hidden}
-
-    def retrace(
-        self, network: nn.Module, meta: Meta, adapted: Params, drawn: Trajectories
-    ) -> Tensor:
-        """All steps, one after the other."""
-        hidden = self.begin(network, meta, adapted, len(drawn.rewards))["hidden"]
-        return apply(network, meta.params, hidden, *shifted(drawn))[..., : -self.width]
+    def remember(self, memory: Tensor, step: Tensor) -> Tensor:
+        """The GRU's units alone."""
+        return step
 
 
 class Network(nn.Module):

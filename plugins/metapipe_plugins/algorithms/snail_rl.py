@@ -18,18 +18,13 @@ from metapipe import (
     Params,
     Problem,
     Register,
-    Seen,
-    Trajectories,
     hookimpl,
 )
-from metapipe.numerics import apply
 from metapipe_plugins.parts.networks.temporal import Snail
 from metapipe_plugins.parts.policies.actor_critic import (
     ActorCritic,
     Heads,
     Inputs,
-    one_step,
-    shifted,
 )
 
 
@@ -70,27 +65,9 @@ class SNAILRL(ActorCritic):
         some = next(iter(meta.params.values()))
         return {"sequence": some.new_zeros(count, 0, self.embedding)}
 
-    def act(
-        self,
-        network: nn.Module,
-        meta: Meta,
-        adapted: Params,
-        memory: Params,
-        seen: Seen,
-    ) -> tuple[Tensor, Params]:
-        """What is said after the sequence, which is then longer by a step."""
-        sequence = memory["sequence"]
-        found = apply(network, meta.params, sequence, *one_step(seen))[:, -1]
-        outputs, step = found[:, : -self.embedding], found[:, -self.embedding :]
-        return outputs, {"sequence": torch.cat([sequence, step[:, None]], 1)}
-
-    def retrace(
-        self, network: nn.Module, meta: Meta, adapted: Params, drawn: Trajectories
-    ) -> Tensor:
-        """All positions at once."""
-        nothing = self.begin(network, meta, adapted, len(drawn.rewards))["sequence"]
-        found = apply(network, meta.params, nothing, *shifted(drawn))
-        return found[..., : -self.embedding]
+    def remember(self, memory: Tensor, step: Tensor) -> Tensor:
+        """All steps so far, and this."""
+        return torch.cat([memory, step[:, None]], 1)
 
 
 class Network(nn.Module):

@@ -30,12 +30,16 @@ from metapipe import (
 from metapipe.data import keys, normal, uniform
 from metapipe_plugins.parts.worlds.batched import BatchedWorlds, Numbers, copied
 from metapipe_plugins.parts.worlds.fingerprint import fingerprint
+from metapipe_plugins.parts.worlds.gittins import gittins_returns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 EXACT = 10
 """Pulls for which the optimum is computed: a second at most."""
+
+INDEXED = 100
+"""Pulls for which Gittins' indices are: less than that."""
 
 
 class Bandit(Dataset):
@@ -98,14 +102,19 @@ class Bandits(Arena):
         return draw(keys(tasks), "means", self.settings.arms)
 
     def references(self, tasks: Sequence[Task]) -> dict[str, Sequence[float]]:
-        """Of any arm, of always the best, and, where that is quickly computed, the most
-        that who does not know the means can expect."""
+        """Of any arm, and of always the best; of arms that pay 1 or nothing also of
+        Gittins' index, and, where that is quickly computed, the most that who does not
+        know the means can expect."""
         means, pulls = self.means(tasks), self.settings.pulls
         found: dict[str, Sequence[float]] = {
             "random": (pulls * means.mean(-1)).tolist(),
             "oracle": (pulls * means.max(-1)).tolist(),
         }
-        if self.settings.rewards == "bernoulli" and pulls <= EXACT:
+        if self.settings.rewards == "gaussian":
+            return found
+        if pulls <= INDEXED:
+            found["gittins"] = gittins_returns(self, tasks)
+        if pulls <= EXACT:
             found["optimum"] = [optimum(self.settings.arms, pulls)] * len(tasks)
         return found
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -23,11 +22,12 @@ from metapipe import (
     SettingError,
     Split,
     Task,
-    UnsupportedError,
     hookimpl,
 )
 from metapipe.data import keys, uniform
+from metapipe_plugins.parts.data.intervals import Interval
 from metapipe_plugins.parts.worlds.fingerprint import fingerprint
+from metapipe_plugins.parts.worlds.packages import require
 
 if TYPE_CHECKING:
     from metapipe_plugins.parts.worlds.gym_worlds import Aim, Env
@@ -47,15 +47,6 @@ RECIPE: dict[str, object] = {
 }
 
 
-def require(extra: str, *packages: str) -> None:
-    """Raise UnsupportedError, with the line that installs them, if there are none."""
-    if missing := [name for name in packages if find_spec(name) is None]:
-        raise UnsupportedError(
-            f"this data set needs {' and '.join(missing)}: pip install "
-            f"'metapipe[{extra}]'"
-        )
-
-
 class Gymnasium(Dataset):
     """Any world that gymnasium makes, with settings that differ from task to task."""
 
@@ -72,7 +63,7 @@ class Gymnasium(Dataset):
     settings: dict[str, Any] = Field(default_factory=dict)
     """What else gymnasium.make is given, in all tasks alike: { name = value }."""
 
-    vary: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    vary: dict[str, Interval] = Field(default_factory=dict)
     """What differs: { name = [least, most] }, uniform between them."""
 
     steps: PositiveInt | None = None
@@ -184,7 +175,7 @@ class HalfCheetahVelocity(Walker):
 
     body: ClassVar[str] = "HalfCheetah-v5"
 
-    velocity: tuple[float, float] = (0.0, 2.0)
+    velocity: Interval = (0.0, 2.0)
     """Least and greatest velocity, uniform between them."""
 
     def aims(self, tasks: Sequence[Task]) -> list[Aim]:

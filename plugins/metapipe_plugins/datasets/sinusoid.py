@@ -10,12 +10,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import model_validator
 
 from metapipe import (
     Dataset,
@@ -30,6 +29,7 @@ from metapipe import (
     hookimpl,
 )
 from metapipe.data import keys, require_one_way, uniform
+from metapipe_plugins.parts.data.intervals import Interval
 
 Numbers = NDArray[np.float64]
 
@@ -66,26 +66,18 @@ class Sinusoid(Dataset):
         },
     }
 
-    amplitude: tuple[float, float] = (0.1, 5.0)
+    amplitude: Interval = (0.1, 5.0)
     """Least and greatest amplitude A."""
 
-    phase: tuple[float, float] = (0.0, float(np.pi))
+    phase: Interval = (0.0, float(np.pi))
     """Least and greatest phase p."""
 
-    x: tuple[float, float] = (-5.0, 5.0)
+    x: Interval = (-5.0, 5.0)
     """Ends of the interval that points come from."""
 
     query: Literal["random", "grid"] = "random"
     """Query points of evaluation: random, or evenly spaced from end to end; training
     points are always random."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        for name in ("amplitude", "phase", "x"):
-            low, high = getattr(self, name)
-            if not low <= high:
-                raise ValueError(f"{name} = ({low}, {high}): the first is the greater")
-        return self
 
     def open(self, split: Split) -> Source:
         """The splits draw from one distribution and never share a task."""

@@ -6,11 +6,13 @@ Schulman, Wolski, Dhariwal, Radford & Klimov, "Proximal Policy Optimization Algo
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, NonNegativeFloat
+from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
 from metapipe import (
@@ -30,6 +32,7 @@ from metapipe import (
 )
 from metapipe.numerics import (
     advantages,
+    apply,
     clipped_surrogate,
     discounted,
     divergence,
@@ -41,6 +44,9 @@ from metapipe.numerics import (
     standardised,
 )
 from metapipe_plugins.parts.heads.features import feature_length, vector_features
+
+ENTROPY = "entropy_weight"
+"""What the state calls the weight that the entropy has now."""
 
 
 class ActorCritic(Recurrent):
@@ -56,7 +62,16 @@ class ActorCritic(Recurrent):
         "training.clip": 1.0,
     }
     recommended_with: ClassVar[dict[str, dict[str, object]]] = {
-        "bandit": {"algorithm.discount": 1.0, "algorithm.decay": 0.9},
+        "bandit": {
+            "algorithm.discount": 1.0,
+            "algorithm.decay": 0.9,
+            "algorithm.entropy_weight": 0.05,
+            "algorithm.entropy_halving": 700,
+            "training.lr": 0.003,
+            "training.schedule": "linear",
+            "training.passes": 4,
+        },
+        "navigation2d": {"evaluation.shots": 0},
     }
 
     discount: Annotated[float, Field(ge=0, le=1)] = 0.99
@@ -74,10 +89,21 @@ class ActorCritic(Recurrent):
     """Weight of the value's squared error."""
 
     entropy_weight: NonNegativeFloat = 0.01
-    """Weight of the policy's entropy, in nats, by which it goes on trying."""
+    """Weight of the policy's entropy, in nats, by which it goes on trying; at first, if
+    it halves."""
+
+    entropy_halving: PositiveInt | None = None
+    """Outer steps in which that weight halves; it stays as it is if not given."""
 
     statistics: Literal["batch"] = "batch"
     """A policy has no statistics to keep."""
+
+    def init(self, network: nn.Module) -> Meta:
+        """The network's own, and the weight of the entropy."""
+        meta = super().init(network)
+        some = next(iter(meta.params.values()))
+        weight = some.new_tensor(self.entropy_weight)
+        return replace(meta, state={**meta.state, ENTROPY: weight})
 
     def rounds(self, *, training: bool) -> int:
         """None: it learns while it acts."""
@@ -93,6 +119,40 @@ class ActorCritic(Recurrent):
         """Nothing."""
         return {}
 
+    @abstractmethod
+    def remember(self, memory: Tensor, step: Tensor) -> Tensor:
+        """Memory (n, ..., r) after a step of which (n, r) is remembered."""
+
+    def act(
+        self,
+        network: nn.Module,
+        meta: Meta,
+        adapted: Params,
+        memory: Params,
+        seen: Seen,
+    ) -> tuple[Tensor, Params]:
+        """What is said of the next action, and what is remembered then."""
+        said, step = self._read(network, meta, memory, one_step(seen))
+        ((name, before),) = memory.items()
+        return said[:, 0], {name: self.remember(before, step[:, 0])}
+
+    def retrace(
+        self, network: nn.Module, meta: Meta, adapted: Params, drawn: Trajectories
+    ) -> Tensor:
+        """What is said at each step of whole trajectories."""
+        memory = self.begin(network, meta, adapted, len(drawn.rewards))
+        return self._read(network, meta, memory, shifted(drawn))[0]
+
+    def _read(
+        self, network: nn.Module, meta: Meta, memory: Params, seen: Seen
+    ) -> tuple[Tensor, Tensor]:
+        """Of sequences (n, H, ...), what is said and what is remembered at each step,
+        which the network gives side by side: (n, H, outputs) and (n, H, r)."""
+        (before,) = memory.values()
+        found = apply(network, meta.params, before, *seen)
+        length = before.shape[-1]
+        return found[..., :-length], found[..., -length:]
+
     def meta_gradient(
         self, network: nn.Module, meta: Meta, episodes: Episodes, over: TaskMap
     ) -> Step:
@@ -102,14 +162,24 @@ class ActorCritic(Recurrent):
 
         def loss(params: Params) -> tuple[Tensor, Metrics]:
             outputs = self.retrace(network, Meta(params, meta.state), {}, drawn)
-            return self._loss(outputs, drawn)
+            return self._loss(outputs, drawn, meta.state[ENTROPY])
 
-        gradients, told = gradient(loss, meta.params)
+        gradients, found = gradient(loss, meta.params)
         count = len(episodes.tasks)
-        figures = {name: figure.expand(count) for name, figure in told.items()}
-        return Step(gradients, {**return_figures(episodes), **figures}, meta.state)
+        figures = {name: figure.expand(count) for name, figure in found.items()}
+        told = {**return_figures(episodes), **figures}
+        return Step(gradients, told, self._later(meta.state))
 
-    def _loss(self, outputs: Tensor, drawn: Trajectories) -> tuple[Tensor, Metrics]:
+    def _later(self, state: Params) -> Params:
+        """With the entropy's weight of the next step."""
+        if self.entropy_halving is None:
+            return state
+        share = 0.5 ** (1 / self.entropy_halving)
+        return {**state, ENTROPY: state[ENTROPY] * share}
+
+    def _loss(
+        self, outputs: Tensor, drawn: Trajectories, entropy_weight: Tensor
+    ) -> tuple[Tensor, Metrics]:
         said, value = outputs[..., :-1], outputs[..., -1]
         acted = drawn._replace(outputs=drawn.outputs[..., :-1])
         worths, aim = self._credit(drawn)
@@ -117,7 +187,7 @@ class ActorCritic(Recurrent):
         error = mean_of((value - aim).square(), drawn.real)
         uncertain = mean_of(entropy(said, drawn.targets), drawn.real)
         apart = mean_of(divergence(acted.outputs, said, drawn.targets), drawn.real)
-        total = self.value_weight * error - gain - self.entropy_weight * uncertain
+        total = self.value_weight * error - gain - entropy_weight * uncertain
         told = {
             "surrogate": total,
             "kl": apart,
