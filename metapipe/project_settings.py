@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
-from .settings import NonNegativeInt, PositiveInt, Section
+from .section import NonNegativeInt, PositiveInt, Section
 
 
 class StoreSettings(Section):

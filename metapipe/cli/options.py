@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from ..errors import MetapipeError
 from ..experiment.options import ALIASES, Pairs, Sections
 from ..project_settings import ProcessSettings
-from ..settings import Section
+from ..section import Section
 from .context import App
 
 PLUGINS = {

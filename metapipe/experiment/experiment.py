@@ -13,13 +13,9 @@ from ..dataset import Dataset
 from ..errors import SettingError, UsageError
 from ..model import Model
 from ..plugin import table_of
-from ..settings import (
-    EvaluationSettings,
-    RunSettings,
-    Section,
-    TaskSettings,
-    TrainingSettings,
-)
+from ..section import Section
+from ..settings import EvaluationSettings, RunSettings, TaskSettings
+from ..training_settings import TrainingSettings
 from .registry import RUN_TYPES, PluginType, Registry
 from .setting_errors import first_error
 

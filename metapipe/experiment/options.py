@@ -9,13 +9,9 @@ from os import PathLike, fspath
 from typing import Any, ParamSpec, TypeVar
 
 from ..errors import SettingError, did_you_mean
-from ..settings import (
-    EvaluationSettings,
-    RunSettings,
-    Section,
-    TaskSettings,
-    TrainingSettings,
-)
+from ..section import Section
+from ..settings import EvaluationSettings, RunSettings, TaskSettings
+from ..training_settings import TrainingSettings
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")

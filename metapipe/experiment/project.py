@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from ..errors import SettingError, did_you_mean
 from ..project_settings import PluginSettings, ProcessSettings, StoreSettings
-from ..settings import Section
+from ..section import Section
 from .experiment import SECTIONS
 from .registry import PLUGIN_TABLES
 from .setting_errors import first_error

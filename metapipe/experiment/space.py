@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from ..errors import SettingError, did_you_mean
-from ..settings import LARGEST
+from ..section import LARGEST
 from .experiment import SECTIONS
 from .registry import RUN_TYPES, PluginType, Registry
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator
 
 from ..errors import SettingError
-from ..settings import NonNegativeInt, PositiveInt, Section
+from ..section import NonNegativeInt, PositiveInt, Section
 from .setting_errors import first_error
 
 OPTIONS: Mapping[str, str] = {

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from ..errors import SettingError, UsageError
 from ..experiment.experiment import Experiment
 from ..experiment.setting_errors import first_error
-from ..settings import TrainingSettings
 from ..store.records import RunRow
 from ..training.loop import same_rates
+from ..training_settings import TrainingSettings
 
 logger = logging.getLogger("metapipe")
 

@@ -8,7 +8,7 @@ import torch
 
 from ..errors import UsageError
 from ..experiment.options import Pairs
-from ..settings import TrainingSettings
+from ..training_settings import TrainingSettings
 from .joining import Place
 from .launch import cores
 from .requests import plan

@@ -11,13 +11,9 @@ from sqlalchemy import cast as cast_sql
 from sqlalchemy.orm import InstrumentedAttribute
 
 from ..errors import FilterError, did_you_mean
-from ..settings import (
-    EvaluationSettings,
-    RunSettings,
-    Section,
-    TaskSettings,
-    TrainingSettings,
-)
+from ..section import Section
+from ..settings import EvaluationSettings, RunSettings, TaskSettings
+from ..training_settings import TrainingSettings
 from . import moments, schema, tags
 from .convert import recipe
 from .dialects import ByCode, JsonKind

@@ -15,11 +15,11 @@ from ..algorithm import Meta
 from ..episode import Episodes, Params, Samples
 from ..errors import UnsupportedError
 from ..numerics.losses import task_loss
-from ..settings import TrainingSettings
 from ..training.checkpoint import load, save
 from ..training.learner import Learner
 from ..training.loop import initial_state, iterations
 from ..training.stored_learner import open_learner
+from ..training_settings import TrainingSettings
 from .meta_gradient import LOOP, OTHERS, detached
 from .purity import PurityContract, first_task, require_equal
 from .saying import saying

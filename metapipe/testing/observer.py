@@ -15,7 +15,8 @@ from ..episode import Task
 from ..errors import DivergedError
 from ..events import CheckpointInfo, EpisodeRecord, EvaluationInfo, RunInfo
 from ..observer import Observer
-from ..settings import RunSettings, TaskSettings, TrainingSettings
+from ..settings import RunSettings, TaskSettings
+from ..training_settings import TrainingSettings
 
 LISTENING = (
     *("run_started", "step_recorded", "episodes_recorded", "evaluation_recorded"),

@@ -20,7 +20,7 @@ from ..errors import DivergedError
 from ..numerics.precision import computing_in
 from ..numerics.task_map import LocalTaskMap
 from ..numerics.tuning import fastest
-from ..settings import TrainingSettings
+from ..training_settings import TrainingSettings
 from .crew import ALONE, Crew, own
 from .learner import Learner
 from .merging import merged_by

@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 from ..algorithm import Group
 from ..episode import Params
 from ..numerics.functional import partition
-from ..settings import TrainingSettings
+from ..training_settings import TrainingSettings
 
 
 class Unmarked(Optimizer):

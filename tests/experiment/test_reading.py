@@ -9,7 +9,7 @@ from metapipe.experiment.reading import Reading, watched
 from metapipe.experiment.registry import load
 from metapipe.experiment.resolve import resolve
 from metapipe.runs.preparation import prepare
-from metapipe.settings import TrainingSettings
+from metapipe.training_settings import TrainingSettings
 
 
 def test_a_watched_setting_is_the_same_and_remembers() -> None:

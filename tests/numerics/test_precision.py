@@ -7,11 +7,11 @@ import torch
 
 from metapipe import Meta, Problem, UnsupportedError
 from metapipe.numerics import LocalTaskMap, apply, computing_in, exactly
-from metapipe.settings import TrainingSettings
 from metapipe.testing import TinyModel, blobs
 from metapipe.training.exactness import require_exact
 from metapipe.training.learner import build_learner
 from metapipe.training.loop import initial_state
+from metapipe.training_settings import TrainingSettings
 from metapipe_plugins.algorithms.maml import MAML
 
 MAPS = [

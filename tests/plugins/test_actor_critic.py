@@ -8,11 +8,11 @@ from toy_worlds import CHOICE, GAUSSIAN, drawn
 
 from metapipe import Episodes, Meta, Problem, Seen, Task, Trajectories
 from metapipe.numerics import LocalTaskMap
-from metapipe.settings import TrainingSettings
 from metapipe.testing import TinyModel
 from metapipe.training.learner import Learner, build_learner, problem_of
 from metapipe.training.loop import initial_state, iterations
 from metapipe.training.rollout import collect
+from metapipe.training_settings import TrainingSettings
 from metapipe_plugins.algorithms.rl2 import RL2
 from metapipe_plugins.algorithms.snail_rl import SNAILRL
 from metapipe_plugins.datasets.bandit import Bandit

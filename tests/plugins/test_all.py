@@ -2,8 +2,8 @@
 
 from metapipe import Episodes, Problem, UnsupportedError
 from metapipe.experiment.registry import load
-from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract
+from metapipe.training_settings import TrainingSettings
 
 IMAGE, TEXT = (1, 8, 8), (3, 4)
 MODELS = {

@@ -8,8 +8,8 @@ from metapipe import Meta, Problem, Samples, UnsupportedError
 from metapipe.numerics.functional import apply, gradient
 from metapipe.numerics.losses import task_loss
 from metapipe.numerics.task_map import LocalTaskMap
-from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, TinyModel, blobs, waves
+from metapipe.training_settings import TrainingSettings
 from metapipe_plugins.algorithms.cavia import CAVIA, Concatenated
 from metapipe_plugins.models.conv4 import Conv4
 from metapipe_plugins.models.mlp import MLP

@@ -9,10 +9,10 @@ from torch.nn.functional import one_hot
 from toy_training import draw
 
 from metapipe import Meta, Problem, Samples
-from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, TinyModel
 from metapipe.training.learner import build_learner
 from metapipe.training.loop import initial_state, iterations
+from metapipe.training_settings import TrainingSettings
 from metapipe_plugins.algorithms.metaoptnet import MetaOptNet
 from metapipe_plugins.algorithms.r2d2 import R2D2
 from metapipe_plugins.models.mlp import MLP

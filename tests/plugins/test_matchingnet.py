@@ -5,8 +5,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 
 from metapipe import Meta, Samples
-from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, blobs
+from metapipe.training_settings import TrainingSettings
 from metapipe_plugins.algorithms.matchingnet import MatchingNet
 from metapipe_plugins.models.mlp import MLP
 from metapipe_plugins.parts.networks.full_context import QueryContext, SupportContext

@@ -7,8 +7,8 @@ from metapipe import Meta, Problem, Samples, UnsupportedError
 from metapipe.numerics.functional import apply, within
 from metapipe.numerics.losses import task_loss
 from metapipe.numerics.task_map import LocalTaskMap
-from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, TinyModel, blobs
+from metapipe.training_settings import TrainingSettings
 from metapipe_plugins.algorithms.metanet import (
     READ,
     MetaNet,

@@ -7,8 +7,8 @@ from torch.nn import functional as F
 from metapipe import Problem, Samples
 from metapipe.experiment.registry import load
 from metapipe.numerics.task_map import LocalTaskMap
-from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, TinyModel, blobs
+from metapipe.training_settings import TrainingSettings
 
 REGISTRY = load()
 RELATION = REGISTRY.create("algorithm", "relationnet", {})

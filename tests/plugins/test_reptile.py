@@ -9,10 +9,10 @@ from metapipe import Episodes, Meta, Problem, Samples, Task
 from metapipe.numerics.functional import apply
 from metapipe.numerics.losses import task_loss
 from metapipe.numerics.task_map import LocalTaskMap
-from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, TinyModel, blobs
 from metapipe.training.learner import Learner
 from metapipe.training.loop import initial_state, iterations
+from metapipe.training_settings import TrainingSettings
 from metapipe_plugins.algorithms.reptile import Reptile
 from metapipe_plugins.models.mlp import MLP
 

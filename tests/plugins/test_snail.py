@@ -5,8 +5,8 @@ import torch
 
 from metapipe import Problem, Samples, UnsupportedError
 from metapipe.numerics.task_map import LocalTaskMap
-from metapipe.settings import TrainingSettings
 from metapipe.testing import AlgorithmContract, blobs
+from metapipe.training_settings import TrainingSettings
 from metapipe_plugins.algorithms.snail import SNAIL, unlabelled
 from metapipe_plugins.models.mlp import MLP
 from metapipe_plugins.parts.networks.temporal import AttentionBlock, Snail, TCBlock

@@ -9,9 +9,9 @@ from toy_training import learner
 
 from metapipe.errors import CrewError
 from metapipe.runs.agreement import require_agreement, require_same_state
-from metapipe.settings import TrainingSettings
 from metapipe.training.crew import Alone
 from metapipe.training.loop import initial_state
+from metapipe.training_settings import TrainingSettings
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from toy_training import draw, learner
 
 from metapipe.errors import CheckpointError
 from metapipe.numerics.task_map import LocalTaskMap
-from metapipe.settings import TrainingSettings
 from metapipe.training.checkpoint import load, save
 from metapipe.training.loop import initial_state, iterations
 from metapipe.training.tensor_file import write_tensors
+from metapipe.training_settings import TrainingSettings
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "sgd"])

@@ -13,13 +13,13 @@ from metapipe.adaptation.adapted_file import save as save_adapted
 from metapipe.adaptation.trained_run import open_run
 from metapipe.errors import CheckpointError
 from metapipe.experiment.registry import load as load_plugins
-from metapipe.settings import TrainingSettings
 from metapipe.store import TaskStore, default_url
 from metapipe.testing import blobs
 from metapipe.training.checkpoint import load, save
 from metapipe.training.learner import Learner, build_learner, constants_of
 from metapipe.training.loop import initial_state
 from metapipe.training.stored_learner import open_learner
+from metapipe.training_settings import TrainingSettings
 from metapipe_plugins.algorithms.protonet import ProtoNet
 
 FROZEN = '''

@@ -9,8 +9,8 @@ from toy_training import draw, learner
 
 from metapipe import Group, Meta
 from metapipe.errors import DivergedError
-from metapipe.settings import TrainingSettings
 from metapipe.training.loop import initial_state, iterations, lr_at, same_rates
+from metapipe.training_settings import TrainingSettings
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "adamw", "sgd"])

@@ -8,10 +8,10 @@ from toy_training import learner
 
 from metapipe import Group, Meta, Step
 from metapipe.errors import PluginError
-from metapipe.settings import TrainingSettings
 from metapipe.testing import blobs
 from metapipe.training.loop import initial_state, iterations, meta_step
 from metapipe.training.merging import merged
+from metapipe.training_settings import TrainingSettings
 
 
 def cut(episodes, *sizes):

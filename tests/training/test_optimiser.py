@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from metapipe.algorithm import Group
-from metapipe.settings import TrainingSettings
 from metapipe.training.optimiser import optimiser
+from metapipe.training_settings import TrainingSettings
 
 GROUPS = (Group("steps.", rate=2.0, decays=False),)
 SETTINGS = {"lr": 0.1, "weight_decay": 0.01}

@@ -11,11 +11,11 @@ from torch import nn
 
 from metapipe import Model, Problem
 from metapipe.errors import CheckpointError, PluginError
-from metapipe.settings import TrainingSettings
 from metapipe.training.checkpoint import load, save
 from metapipe.training.learner import build_learner
 from metapipe.training.loop import initial_state
 from metapipe.training.stored_learner import open_learner
+from metapipe.training_settings import TrainingSettings
 from metapipe_plugins.algorithms.maml import MAML
 from metapipe_plugins.algorithms.protonet import ProtoNet
 from metapipe_plugins.models.mlp import MLP

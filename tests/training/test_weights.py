@@ -10,11 +10,11 @@ from torch import nn
 
 from metapipe import Problem, load_weights
 from metapipe.errors import CheckpointError
-from metapipe.settings import TrainingSettings
 from metapipe.store import TaskStore, default_url
 from metapipe.training.checkpoint import load, save
 from metapipe.training.learner import build_learner
 from metapipe.training.loop import initial_state
+from metapipe.training_settings import TrainingSettings
 from metapipe_plugins.algorithms.anil import ANIL
 from metapipe_plugins.algorithms.baseline import Baseline
 from metapipe_plugins.algorithms.protonet import ProtoNet

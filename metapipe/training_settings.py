@@ -1,0 +1,110 @@
+"""The settings of the outer loop."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
+
+from .section import NonNegativeInt, PositiveInt, Section
+
+
+class TrainingSettings(Section):
+    """`[training]`: the outer loop."""
+
+    iterations: PositiveInt = 1000
+    """Meta-iterations: steps of the outer optimiser."""
+
+    minutes: PositiveFloat | None = None
+    """Stop, as completed, after this many minutes of training. A schedule goes over
+    all `iterations`, and is cut there."""
+
+    tasks: PositiveInt = 16
+    """Episodes in a meta-batch."""
+
+    splits: Literal["train", "train+val"] = "train"
+    """Whose classes are trained on; with those of validation too there is none, and the
+    latest checkpoint is tested."""
+
+    shards: PositiveInt = 1
+    """Parts of a meta-batch whose gradients are computed one after the other and added:
+    less memory. Methods that normalise over a meta-batch then do so over a part."""
+
+    passes: PositiveInt = 1
+    """Steps of the outer optimiser on each meta-batch."""
+
+    optimiser: Literal["adam", "adamw", "sgd"] = "adam"
+    """Outer optimiser; sgd has Nesterov momentum if `momentum` is not 0."""
+
+    lr: PositiveFloat = 0.001
+    """Step size of the outer optimiser at the start."""
+
+    schedule: Literal["constant", "cosine", "linear", "steps"] = "constant"
+    """How the outer step size goes from `lr` to `final_lr` over the iterations; or in
+    steps, by `factors`."""
+
+    factors: tuple[tuple[PositiveInt, PositiveFloat], ...] = ()
+    """For `steps`: from so many iterations on, `lr` times that, as in
+    [[2000, 0.5], [4000, 0.25]]."""
+
+    final_lr: NonNegativeFloat = 0.0
+    """Outer step size at the end of a schedule."""
+
+    momentum: NonNegativeFloat = Field(default=0.0, lt=1.0)
+    """Momentum of sgd."""
+
+    weight_decay: NonNegativeFloat = 0.0
+    """Weight decay of the outer optimiser."""
+
+    clip: PositiveFloat | None = None
+    """Largest norm of the meta-gradient; longer ones are scaled down."""
+
+    validate_every: NonNegativeInt = 250
+    """Meta-iterations between validations; 0 for none."""
+
+    validation_episodes: PositiveInt = 200
+    """Episodes of one validation."""
+
+    select: Literal["accuracy", "loss"] = "accuracy"
+    """By what the best validation is told, for checkpoints and for patience; by the
+    loss where there is no accuracy."""
+
+    keep_best: PositiveInt = Field(default=1, le=100)
+    """Checkpoints that are kept of the best validations, beside the latest; at least
+    as many as `evaluation.ensemble`."""
+
+    patience: PositiveInt | None = None
+    """Stop after so many validations without a better one: the run is `stopped`, and
+    has no final test before it is evaluated or resumed."""
+
+    checkpoint_every: PositiveInt = 250
+    """Meta-iterations between checkpoints of kind `latest`."""
+
+    log_every: PositiveInt = 10
+    """Meta-iterations whose mean is recorded as one step."""
+
+    store_episodes: Literal["none", "sampled", "all"] = "sampled"
+    """Which training episodes go to the store; sampled: one meta-batch a record, and
+    beyond 10,000 episodes 20 a second at most."""
+
+    mapping: Literal["auto", "loop", "vmap", "chunks", "threads"] = "auto"
+    """How tasks are mapped; auto times those ways that fit in memory, takes the
+    fastest, and remembers it for this machine and the same work."""
+
+    chunk: PositiveInt = 8
+    """Tasks vectorised at a time by `chunks`."""
+
+    @model_validator(mode="after")
+    def _enough_tasks(self) -> Self:
+        if self.shards > self.tasks:
+            raise ValueError(f"shards = {self.shards} of {self.tasks} tasks: use fewer")
+        return self
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        places = [place for place, _ in self.factors]
+        if self.schedule == "steps" and not places:
+            raise ValueError("schedule = steps needs factors, as in [[2000, 0.5]]")
+        if places != sorted(set(places)):
+            raise ValueError(f"factors are not in the order of their places: {places}")
+        return self
