@@ -12,7 +12,7 @@ import torch
 from commands import FORKS
 from crews import free_port
 
-from metapipe.errors import CrewError, UsageError
+from metapipe.errors import CrewError, CrewLostError, UsageError
 from metapipe.training.gloo_crew import GlooCrew
 
 COUNTS = (2, 1, 3)
@@ -151,8 +151,17 @@ class JustAfter:
         return self.done
 
 
-def test_who_comes_just_after_a_moment_is_not_gone() -> None:
+def test_who_comes_just_after_a_moment_is_not_gone(monkeypatch) -> None:
+    errors = []
+
+    def all_gather(received, sent, async_op: bool) -> JustAfter:
+        for each in received:
+            each.copy_(sent)
+        return JustAfter(errors.pop() if errors else None)
+
+    monkeypatch.setattr("torch.distributed.all_gather", all_gather)
     crew = GlooCrew(rank=0, size=2, wait=30.0, store=None)
-    crew._done(JustAfter(None))
-    with pytest.raises(RuntimeError, match="reset by peer"):
-        crew._done(JustAfter("reset by peer"))
+    assert crew.gather(7) == [7, 7]
+    errors.append("reset by peer")
+    with pytest.raises(CrewLostError, match="is gone"):
+        crew.gather(7)
