@@ -212,13 +212,13 @@ class Registry:
         if reason := fault(kind, name, cls) or self._clash(kind, origin, name):
             self._fail(key, PluginError(reason))
             return
-        self._taken[kind, name] = origin
         self.index[key].names.append((kind, name))
         if kind == "encoder":
             self._encoders[name] = cls
         else:
             plugin_type = cast(PluginType, kind)
             self._entries[plugin_type, name] = Entry(plugin_type, name, cls, origin)
+        self._taken[kind, name] = origin  # last: other threads look for it here
 
     def _clash(self, kind: str, origin: Origin, name: str) -> str | None:
         """Who has that name already, if anybody."""

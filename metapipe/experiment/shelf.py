@@ -66,7 +66,13 @@ class Shelf:
                 yield named, unopened
 
     def open(self, wanted: Callable[[Unopened], bool] = lambda _: True) -> None:
-        """Load those that are wanted; another thread waits until they are."""
+        """Load those that are wanted; another thread waits until they are. One that is
+        interrupted at it, as in a notebook, waits on."""
         with self._lock:
             for key in [k for k, each in self._waiting.items() if wanted(each)]:
-                self._waiting.pop(key).load()
+                unopened = self._waiting.pop(key)
+                try:
+                    unopened.load()
+                except BaseException:
+                    self._waiting[key] = unopened
+                    raise

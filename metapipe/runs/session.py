@@ -66,6 +66,9 @@ class TrainingSession:
     allowance: Allowance = field(default_factory=Allowance)
     """Of training episodes that are kept as samples."""
 
+    stopped: bool = False
+    """Whether an observer ended it when it caught up."""
+
     def draw(self, iteration: int) -> list[Episodes]:
         """The training meta-batch of an iteration, counted from 0, on the device, in
         the parts whose gradients are computed one after the other; in worlds it is what
@@ -89,6 +92,8 @@ class TrainingSession:
             if self.state.step and done:
                 self._complete()
                 return "completed"  # it was resumed with nothing left to train
+            if self.stopped:
+                return "stopped"
             for iteration in loop:
                 window.append(iteration)
                 step = iteration.step
@@ -114,7 +119,8 @@ class TrainingSession:
     def catch_up(self, stretch: Stretch) -> None:
         """Do what remained to be done after the last iteration of a process that could
         not reach the store."""
-        self._close(stretch, self._validates(self._done(self.seconds)), None, save=True)
+        validate = self._validates(self._done(self.seconds))
+        self.stopped = self._close(stretch, validate, None, save=True) == "stopped"
 
     def _close(
         self, stretch: Stretch, validate: bool, ended: Ending | None, save: bool

@@ -35,7 +35,7 @@ GATHERED = 1_000_000
 """Bytes of a row up to which each process adds all rows; of longer ones a slice."""
 
 HURRY = 5.0
-"""Seconds that a process which failed waits for the others to hear of it."""
+"""Seconds that a process which was interrupted waits for the others to hear of it."""
 
 MOMENT = timedelta(seconds=1)
 
@@ -74,7 +74,8 @@ class GlooCrew:
             return add(rows, counts).to(device)
 
     def fail(self, error: BaseException) -> None:
-        """Tell the others, at their next call, that this process ends."""
+        """Tell the others, at their next call, that this process ends. They may be in
+        the middle of a long iteration: what went wrong is worth waiting for."""
         if self.over:
             return
         interrupted = isinstance(error, KeyboardInterrupt)
@@ -83,7 +84,8 @@ class GlooCrew:
             "code": 130 if interrupted else getattr(error, "exit_code", 1),
             "interrupted": interrupted,
         }
-        self.wait = HURRY
+        if interrupted:
+            self.wait = min(self.wait, HURRY)
         with suppress(RuntimeError):
             self._exchange(json.dumps(told).encode())
             self.over = True
@@ -137,8 +139,10 @@ class GlooCrew:
                 work.wait(MOMENT)
                 return
             except RuntimeError:
-                late = time.monotonic() - begun >= self.wait
-                if late or work.is_completed():
+                if work.is_completed():  # it failed; or it came just after the moment
+                    work.wait(MOMENT)
+                    return
+                if time.monotonic() - begun >= self.wait:
                     raise
 
     def _gathered(self, rows: Tensor, counts: Sequence[int]) -> Tensor:

@@ -245,3 +245,21 @@ def test_what_is_on_the_shelf_is_loaded_when_it_is_asked_for() -> None:
     assert loaded == ["one", "two", "three"]
     assert [entry.name for entry in registry.entries()] == registry.names("model")
     assert len(registry.failures) == 1
+
+
+def test_an_interrupted_import_is_done_when_it_is_asked_for_again() -> None:
+    registry, module, tries = Registry(), ModuleType("slow"), []
+    module.register_models = hookimpl(_models([("model", "slow")]))
+
+    def load_it() -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise KeyboardInterrupt
+        registry.add(module, Origin("slow", "somebody", "1"), "slow")
+
+    contents = Contents([("model", "slow")])
+    registry.add_later("slow", Unopened("slow", contents, load_it))
+    with pytest.raises(KeyboardInterrupt):
+        registry.entry("model", "slow")
+    assert registry.names("model") == ["slow"]
+    assert registry.entry("model", "slow").name == "slow"

@@ -9,7 +9,7 @@ from sqlalchemy import update
 import metapipe
 from metapipe import hookimpl
 from metapipe.data.sampling import tasks
-from metapipe.errors import ClaimError, SettingError, UsageError
+from metapipe.errors import ClaimError, SettingError, StoreError, UsageError
 from metapipe.experiment.experiment import Experiment
 from metapipe.experiment.project import Project, find_project
 from metapipe.experiment.registry import load
@@ -183,6 +183,27 @@ def test_patience_ends_a_training_that_no_longer_gets_better(tmp_path) -> None:
     still = {"training.lr": 1e-12, "training.patience": 2}
     every = {"training.iterations": 30, "training.validate_every": 3}
     outcome = run(tmp_path, [], **still, **every)
+    assert (outcome.status, outcome.step) == ("stopped", 9)
+
+
+def test_patience_that_ended_while_the_store_was_away_ends_it_all_the_same(
+    tmp_path, monkeypatch
+) -> None:
+    still = {"training.lr": 1e-12, "training.patience": 2}
+    every = {"training.iterations": 30, "training.validate_every": 3}
+    record = TaskStore.record_metrics
+
+    def away(self, run_id, step, *figures) -> None:
+        if step == 9:
+            raise StoreError("away")
+        record(self, run_id, step, *figures)
+
+    monkeypatch.setattr(TaskStore, "record_metrics", away)
+    with pytest.raises(StoreError):
+        run(tmp_path, [], **still, **every)
+    monkeypatch.undo()
+    with TaskStore.open(default_url(tmp_path)) as store:
+        outcome = resume(1, load(), store)
     assert (outcome.status, outcome.step) == ("stopped", 9)
 
 

@@ -1,14 +1,19 @@
 """What real processes say to each other."""
 
 import os
+import time
+from datetime import timedelta
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 
+import pytest
 import torch
 from commands import FORKS
 from crews import free_port
 
-from metapipe.errors import CrewError, UsageError
+from metapipe.errors import CrewError, CrewLostError, UsageError
+from metapipe.training.gloo_crew import GlooCrew
 
 COUNTS = (2, 1, 3)
 """Rows of each of three processes."""
@@ -107,3 +112,56 @@ def test_what_one_raises_the_others_hear_at_their_next_call() -> None:
     for kind, text, _ in all_do(out_of_step):
         assert kind == CrewError.__name__
         assert "do not do the same: gather, share, share" in text
+
+
+def slow_leader(crew) -> None:
+    crew.gather(1)
+    if crew.rank == 1:
+        raise UsageError("no such thing")
+    if crew.rank == 0:
+        time.sleep(1.0)  # in the middle of an iteration
+    crew.gather(1)
+
+
+def test_what_went_wrong_waits_for_those_who_are_busy() -> None:
+    first, second, third = all_do(partial(with_hurry, slow_leader))
+    assert first == third == ("CrewError", "process 1: no such thing", 2)
+    assert second == ("UsageError", "no such thing", 2)
+
+
+def with_hurry(work, crew) -> None:
+    from metapipe.training import gloo_crew
+
+    gloo_crew.HURRY = 0.1
+    work(crew)
+
+
+class JustAfter:
+    """What is done just after a moment was waited for."""
+
+    def __init__(self, error: str | None) -> None:
+        self.error, self.done = error, False
+
+    def wait(self, moment: timedelta) -> None:
+        late, self.done = not self.done, True
+        if late or self.error:
+            raise RuntimeError("timed out" if late else self.error)
+
+    def is_completed(self) -> bool:
+        return self.done
+
+
+def test_who_comes_just_after_a_moment_is_not_gone(monkeypatch) -> None:
+    errors = []
+
+    def all_gather(received, sent, async_op: bool) -> JustAfter:
+        for each in received:
+            each.copy_(sent)
+        return JustAfter(errors.pop() if errors else None)
+
+    monkeypatch.setattr("torch.distributed.all_gather", all_gather)
+    crew = GlooCrew(rank=0, size=2, wait=30.0, store=None)
+    assert crew.gather(7) == [7, 7]
+    errors.append("reset by peer")
+    with pytest.raises(CrewLostError, match="is gone"):
+        crew.gather(7)
