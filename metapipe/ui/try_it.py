@@ -18,7 +18,7 @@ from starlette.routing import Route
 from ..adaptation.verdict import expectation, is_strange, verdict
 from ..errors import DataError, MetapipeError, NotFoundError, UsageError
 from .lessons import Lessons
-from .page import page
+from .page import named_number, page
 from .site import site_of
 from .teachers import Kind, Teacher, asked, lesson_of, teachers
 
@@ -53,9 +53,7 @@ class Visit:
     def number(self, name: str) -> int:
         """Of a class or an example. Raises NotFoundError for what is none."""
         text = self.request.path_params.get(name) or self.given.get(name, "")
-        if not (text.isdecimal() and len(text) < 10):
-            raise NotFoundError(f"there is no {name} '{text[:20]}'")
-        return int(text)
+        return named_number(name, text)
 
     @property
     def name(self) -> str:
@@ -213,8 +211,8 @@ def keep(visit: Visit) -> dict[str, Any]:
 def seen(request: Request) -> Response:
     """A picture as it reached the network."""
     lesson = _lessons(request).of(request.path_params["key"])
-    number = request.path_params["example"]
-    example = lesson.examples.get(int(number) if number.isdecimal() else 0)
+    number = named_number("example", request.path_params["example"])
+    example = lesson.examples.get(number)
     if example is None or example.seen is None:
         raise NotFoundError(f"there is no example {number}")
     return Response(example.seen, media_type="image/png")

@@ -62,7 +62,8 @@ def test_what_was_given_is_told_and_seen_and_can_be_taken_back(client):
     assert seen.headers["content-type"] == "image/png"
     assert Image.open(io.BytesIO(seen.content)).size == (96, 96)
     assert client.delete(address).json()["classes"][0]["examples"] == []
-    assert client.get(address).status_code == 404
+    for gone in (address, f"{lesson}/examples/x", f"{lesson}/examples/{'9' * 5000}"):
+        assert client.get(gone).status_code == 404
     assert client.get(lesson).json()["lacks"] == "an example of A and 4 more is wanted"
 
 
