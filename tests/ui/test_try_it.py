@@ -1,8 +1,11 @@
 """Try it, without a browser: what is taken, what is refused, and what is kept."""
 
+import asyncio
 import io
 import itertools
+import threading
 
+import httpx
 import pytest
 from pictures import picture
 from PIL import Image
@@ -202,3 +205,22 @@ def test_lessons_are_bounded_in_number_and_in_age(tmp_path, monkeypatch):
         else:
             with pytest.raises(NotFoundError):
                 kept.of(key)
+
+
+def test_who_waits_for_a_lesson_leaves_threads_for_the_other_pages(tmp_path):
+    async def visit(app):
+        done = threading.Event()
+        turns = [app.state.lessons.in_turn(lambda: done.wait(20)) for _ in range(60)]
+        waiting = asyncio.gather(*turns)
+        await asyncio.sleep(0.2)
+        try:
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as browser:
+                asked = browser.get(f"{HERE}/static/try.css")
+                return (await asyncio.wait_for(asked, 10)).status_code
+        finally:
+            done.set()
+            await waiting
+
+    with Workspace.at(tmp_path) as workspace:
+        app = application(Site(workspace, ("adapt",)))
+        assert asyncio.run(visit(app)) == 200
