@@ -78,19 +78,21 @@ class Lesson:
         self._given = 0
         self.classes: dict[int, str] = {}
         self.examples: dict[int, Example] = {}
-        names = self._model.classes if self._model else first_names(self.ways or BEGUN)
-        for name in names:
+        if self._model is not None:  # whose names are as they are
+            self._know(self._model.classes)
+            return
+        for name in first_names(self.ways or BEGUN):
             self.add_class(name)
 
     @classmethod
     def going_on(cls, teacher: Adaptable, known: AdaptedModel) -> Lesson:
         """A lesson that begins with the examples that a model keeps."""
         lesson = cls(teacher)
-        lesson.classes = dict(enumerate(known.classes, start=1))
-        lesson._given = len(known.classes)
+        lesson._know(known.classes)
         inputs = known.support.inputs.cpu()
         labels = known.support.targets.tolist()
-        for made, label, item in zip(inputs, labels, known.items, strict=True):
+        items = known.items or map(_unnamed, inputs)  # a program may give vectors alone
+        for made, label, item in zip(inputs, labels, items, strict=True):
             lesson.examples[lesson._next()] = Example(label + 1, item, made, None)
         return lesson
 
@@ -272,6 +274,11 @@ class Lesson:
                 return number
         return None
 
+    def _know(self, names: Sequence[str]) -> None:
+        """Have these classes, numbered from 1."""
+        self.classes = dict(enumerate(names, start=1))
+        self._given = len(names)
+
     def _next(self) -> int:
         self._given += 1
         return self._given
@@ -291,3 +298,8 @@ class Lesson:
                 "this model was adapted from a run and keeps no examples: it can be "
                 "asked, and learns nothing more. Adapt the run anew"
             )
+
+
+def _unnamed(made: Tensor) -> Item:
+    """What an input was made of, where only that is known."""
+    return Item("example", digest(made.numpy()).hex())

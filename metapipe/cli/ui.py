@@ -27,7 +27,9 @@ NEEDED = ("starlette", "uvicorn", "jinja2")
     show_default=True,
     help="An address of this machine; others than loopback need a token.",
 )
-@click.option("--token", is_flag=True, help="Ask for a token also on loopback.")
+@click.option(
+    "--token", is_flag=True, help="Ask for a token also on loopback; open no browser."
+)
 @click.option("--no-browser", is_flag=True, help="Open no browser.")
 @click.option(
     "--allow",

@@ -16,7 +16,7 @@ from ..facts.episodes import episode_facts, episode_table, no_episodes
 from ..store import TaskStore
 from ..store.paging import Page
 from ..store.records import RunRow
-from .page import page, whole_number
+from .page import named_number, page, whole_number
 from .pictures import drawn
 from .site import Site, site_of
 from .status import line_of, status_of
@@ -111,7 +111,7 @@ def show_episodes(request: Request) -> Response:
 def show_episode(request: Request) -> Response:
     """One episode: its numbers, and its picture."""
     with site_of(request).store() as store:
-        episode = store.episode(request.path_params["episode"])
+        episode = store.episode(_number(request))
         row = store.run(episode.run_id)
     facts = episode_facts(episode, acts=row.controls)
     figures = facts.pop("figures") or {}
@@ -126,8 +126,13 @@ def show_episode(request: Request) -> Response:
 
 async def show_picture(request: Request) -> Response:
     """The episode drawn again: support, queries, predictions."""
-    site, episode = site_of(request), request.path_params["episode"]
+    site, episode = site_of(request), _number(request)
     return await site.in_turn(request, lambda: drawn(lambda: _picture(site, episode)))
+
+
+def _number(request: Request) -> int:
+    """Of the episode of the address. Raises NotFoundError."""
+    return named_number("episode", request.path_params["episode"])
 
 
 def _picture(site: Site, episode_id: int) -> bytes:
@@ -146,6 +151,6 @@ def _picture(site: Site, episode_id: int) -> bytes:
 
 ROUTES = [
     Route("/runs/{run}/episodes", show_episodes),
-    Route("/episodes/{episode:int}", show_episode),
-    Route("/episodes/{episode:int}/picture", show_picture),
+    Route("/episodes/{episode}", show_episode),
+    Route("/episodes/{episode}/picture", show_picture),
 ]

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from starlette.concurrency import run_in_threadpool
 
 from ..errors import NotFoundError
 
 if TYPE_CHECKING:
     from ..adaptation.lesson import Lesson
+
+T = TypeVar("T")
 
 MOST = 20
 """Lessons at a time; a further one takes the place of that which rested longest."""
@@ -29,14 +33,14 @@ class Lessons:
         self._clock = clock
         self._kept: OrderedDict[str, tuple[float, Lesson]] = OrderedDict()
         self._access = threading.Lock()
-        self._work = threading.Lock()
+        self._turn = asyncio.Lock()
 
-    @contextmanager
-    def work(self) -> Iterator[None]:
-        """One at a time decodes, learns and answers: each may take all cores, and up to
-        half a gigabyte for a large picture."""
-        with self._work:
-            yield
+    async def in_turn(self, work: Callable[[], T]) -> T:
+        """One at a time decodes, learns and answers, in a thread: each may take all
+        cores, and up to half a gigabyte for a large picture. Who waits holds no thread,
+        or there would soon be none left for the other pages."""
+        async with self._turn:
+            return await run_in_threadpool(work)
 
     def begin(self, lesson: Lesson) -> str:
         """Keep a lesson; returns its key."""

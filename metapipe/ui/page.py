@@ -11,7 +11,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from ..errors import UsageError
+from ..errors import NotFoundError, UsageError
 from ..facts.cells import format_cell
 from ..printable import printable
 from ..version import __version__
@@ -49,6 +49,14 @@ def whole_number(name: str, text: str, *, least: int = 1) -> int:
         text.isascii() and text.isdecimal() and len(text) < 19 and int(text) >= least
     ):
         raise UsageError(f"{name} '{text[:20]}': a number from {least} on is wanted")
+    return int(text)
+
+
+def named_number(name: str, text: str) -> int:
+    """The number of a thing, such as an episode. Raises NotFoundError for what is no
+    number, or one that nothing has."""
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+        raise NotFoundError(f"there is no {name} '{text[:20]}'")
     return int(text)
 
 

@@ -37,8 +37,8 @@ def serve(
     """Serve the page until it is interrupted; `tell` says where it is.
 
     Without a `port` it is the usual one, or another that is free. Beyond this machine
-    it always needs a token. Raises UsageError for a host or a port that cannot be had,
-    StoreError for a store that cannot be read.
+    it always needs a token; with one, no browser is opened. Raises UsageError for a
+    host or a port that cannot be had, StoreError for a store that cannot be read.
     """
     site = Site(workspace, allowed)
     listening = _listen(host, port)
@@ -53,7 +53,9 @@ def serve(
             "beware: others may read along, for there is no TLS: use this on networks "
             "that you trust, or put a proxy with TLS before it"
         )
-    if browser:  # once the server answers; it may take a browser seconds to come
+    # Once the server answers; it may take a browser seconds to come. None is given a
+    # token: other users of this machine see what a program is started with.
+    if browser and secret is None:
         threading.Timer(0.3, webbrowser.open, (address,)).start()
     config = uvicorn.Config(
         application(site, secret),

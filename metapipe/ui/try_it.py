@@ -6,10 +6,10 @@ from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
 from starlette.background import BackgroundTask
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -18,8 +18,8 @@ from starlette.routing import Route
 from ..adaptation.verdict import expectation, is_strange, verdict
 from ..errors import DataError, MetapipeError, NotFoundError, UsageError
 from .lessons import Lessons
-from .page import page
-from .site import site_of
+from .page import named_number, page
+from .site import Site, site_of
 from .teachers import Kind, Teacher, asked, lesson_of, teachers
 
 if TYPE_CHECKING:
@@ -53,9 +53,7 @@ class Visit:
     def number(self, name: str) -> int:
         """Of a class or an example. Raises NotFoundError for what is none."""
         text = self.request.path_params.get(name) or self.given.get(name, "")
-        if not (text.isdecimal() and len(text) < 10):
-            raise NotFoundError(f"there is no {name} '{text[:20]}'")
-        return int(text)
+        return named_number(name, text)
 
     @property
     def name(self) -> str:
@@ -80,16 +78,14 @@ async def begin(request: Request) -> Response:
     teacher = asked(given)
     if teacher is None:
         raise UsageError("choose a run, a model or a backbone")
-    return await run_in_threadpool(_begun, request, teacher)
-
-
-def _begun(request: Request, teacher: Teacher) -> Response:
     site, lessons = site_of(request), _lessons(request)
     site.require("adapt")
-    with lessons.work():
-        lesson = lesson_of(teacher, site)
-        key = lessons.begin(lesson)
-        return JSONResponse(_state(key, lesson), 201)
+    return await lessons.in_turn(lambda: _begun(site, lessons, teacher))
+
+
+def _begun(site: Site, lessons: Lessons, teacher: Teacher) -> Response:
+    lesson = lesson_of(teacher, site)
+    return JSONResponse(_state(lessons.begin(lesson), lesson), 201)
 
 
 def _state(key: str, lesson: Lesson) -> dict[str, Any]:
@@ -213,8 +209,8 @@ def keep(visit: Visit) -> dict[str, Any]:
 def seen(request: Request) -> Response:
     """A picture as it reached the network."""
     lesson = _lessons(request).of(request.path_params["key"])
-    number = request.path_params["example"]
-    example = lesson.examples.get(int(number) if number.isdecimal() else 0)
+    number = named_number("example", request.path_params["example"])
+    example = lesson.examples.get(number)
     if example is None or example.seen is None:
         raise NotFoundError(f"there is no example {number}")
     return Response(example.seen, media_type="image/png")
@@ -232,7 +228,9 @@ def _within(act: Act) -> Callable[[Request], Awaitable[Response]]:
                 for name, each in pairs
                 if name == "picture" and isinstance(each, UploadFile)
             ]
-        return await run_in_threadpool(_done, act, request, given, pictures)
+        site_of(request).require("adapt")
+        done = partial(_done, act, request, given, pictures)
+        return await _lessons(request).in_turn(done)
 
     return respond
 
@@ -241,18 +239,16 @@ def _done(
     act: Act, request: Request, given: dict[str, str], pictures: list[tuple[str, bytes]]
 ) -> Response:
     lessons, key = _lessons(request), request.path_params["key"]
-    site_of(request).require("adapt")
-    with lessons.work():
-        lesson = lessons.of(key)
-        found = act(Visit(request, key, lesson, given, pictures))
-        ahead = BackgroundTask(_prepare, lessons, lesson)
-        return JSONResponse({**_state(key, lesson), **found}, background=ahead)
+    lesson = lessons.of(key)
+    found = act(Visit(request, key, lesson, given, pictures))
+    ahead = BackgroundTask(_prepare, lessons, lesson)
+    return JSONResponse({**_state(key, lesson), **found}, background=ahead)
 
 
-def _prepare(lessons: Lessons, lesson: Lesson) -> None:
+async def _prepare(lessons: Lessons, lesson: Lesson) -> None:
     """While its visitor draws the next sign; what cannot be is told with the answer."""
-    with suppress(MetapipeError), lessons.work():
-        lesson.prepare()
+    with suppress(MetapipeError):
+        await lessons.in_turn(lesson.prepare)
 
 
 def _lessons(request: Request) -> Lessons:

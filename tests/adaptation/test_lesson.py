@@ -1,6 +1,7 @@
 """Examples given one at a time: the same is learned as from a folder of them."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from pictures import picture, write_classes
@@ -162,6 +163,25 @@ def test_a_model_of_a_run_is_asked_and_taught_nothing(project, workspace):
     assert fixed.say([png(picture(3))]) == lesson.say([png(picture(3))])
     with pytest.raises(UnsupportedError, match="learns nothing more"):
         fixed.give(1, png(picture(4)))
+
+
+def test_a_model_has_its_names_whatever_a_page_would_take(project, workspace):
+    lesson = of_run(workspace)
+    for number, seed in ((1, 5), (2, 6)):
+        lesson.give(number, png(picture(seed)))
+    names = ("a" * 70, "tab\tbed")
+    known = Lesson(replace(lesson.model, classes=names))
+    assert tuple(known.classes.values()) == names
+
+
+def test_vectors_that_nobody_named_are_gone_on_from(project, workspace):
+    lesson = of_backbone(workspace)
+    for number, seed in zip(lesson.classes, range(5), strict=True):
+        lesson.give(number, png(picture(seed)))
+    model = replace(lesson.model, items=())  # as a program that gives arrays keeps it
+    further = Lesson.going_on(reopened(workspace.registry, model), model)
+    assert list(further.counts.values()) == [1] * 5
+    assert len({each.item.sha256 for each in further.examples.values()}) == 5
 
 
 def test_what_is_seen_is_what_the_network_gets(workspace):

@@ -263,6 +263,15 @@ def test_a_lesson_by_keyboard_alone(page):
     assert page.locator("#classes .example").count() == 2, "examples were kept"
 
 
+def test_a_class_is_named_as_what_any_object_has(page):
+    opened(page, "/try?backbone=gradients")
+    page.locator("#classes .name").first.fill("constructor")
+    page.locator("#classes .name").first.press("Enter")
+    page.get_by_role("button", name="It is constructor").wait_for()
+    page.wait_for_selector("#answer:not([aria-busy])")
+    assert page.locator("#shares .percent").all_inner_texts() == [""] * 5
+
+
 def test_pictures_are_chosen_and_dropped(page, tmp_path):
     shots = write_classes(tmp_path, {"cat": 3, "dog": 2})
     files = {each.name: sorted(each.iterdir()) for each in shots.iterdir()}

@@ -1,6 +1,7 @@
 """Who may ask the page, and for what."""
 
 import re
+from collections.abc import Callable
 from contextlib import contextmanager
 from html import unescape
 from pathlib import Path
@@ -11,6 +12,7 @@ from kept_runs import change, keep_two
 from starlette.testclient import TestClient
 
 from metapipe.runs.workspace import Workspace
+from metapipe.ui import server
 from metapipe.ui.application import application
 from metapipe.ui.site import Site
 
@@ -159,3 +161,23 @@ def test_a_store_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
         assert len(err.splitlines()) == 1
         assert needed in err
         assert out == ""
+
+
+@pytest.mark.parametrize("token", [False, True])
+def test_no_token_is_among_the_arguments_of_a_browser(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, token: bool
+) -> None:
+    opened: list[str] = []
+
+    class AtOnce:
+        def __init__(self, _: float, do: Callable[[str], None], args: list[str]):
+            self.start = lambda: do(*args)
+
+    monkeypatch.setattr(server.threading, "Timer", AtOnce)
+    monkeypatch.setattr(server.webbrowser, "open", opened.append)
+    monkeypatch.setattr(server.uvicorn.Server, "run", lambda *_, **__: None)
+    told: list[str] = []
+    with Workspace.at(tmp_path) as workspace:
+        server.serve(workspace, told.append, port=0, token=token)
+    assert ("?token=" in told[0]) == token
+    assert len(opened) == (not token)

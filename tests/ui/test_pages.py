@@ -184,6 +184,7 @@ def test_errors_have_the_right_status(page: TestClient) -> None:
         ("/episodes/99", 404),
         ("/episodes/x", 404),
         ("/episodes/99999999999999999999999", 404),
+        (f"/episodes/{'9' * 5000}", 404),
         ("/plugins/algorithm/mam", 404),
         ("/datasets/omniglott", 404),
         ("/runs/1/episodes?where=x", 400),

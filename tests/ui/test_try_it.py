@@ -1,8 +1,11 @@
 """Try it, without a browser: what is taken, what is refused, and what is kept."""
 
+import asyncio
 import io
 import itertools
+import threading
 
+import httpx
 import pytest
 from pictures import picture
 from PIL import Image
@@ -62,7 +65,8 @@ def test_what_was_given_is_told_and_seen_and_can_be_taken_back(client):
     assert seen.headers["content-type"] == "image/png"
     assert Image.open(io.BytesIO(seen.content)).size == (96, 96)
     assert client.delete(address).json()["classes"][0]["examples"] == []
-    assert client.get(address).status_code == 404
+    for gone in (address, f"{lesson}/examples/x", f"{lesson}/examples/{'9' * 5000}"):
+        assert client.get(gone).status_code == 404
     assert client.get(lesson).json()["lacks"] == "an example of A and 4 more is wanted"
 
 
@@ -201,3 +205,22 @@ def test_lessons_are_bounded_in_number_and_in_age(tmp_path, monkeypatch):
         else:
             with pytest.raises(NotFoundError):
                 kept.of(key)
+
+
+def test_who_waits_for_a_lesson_leaves_threads_for_the_other_pages(tmp_path):
+    async def visit(app):
+        done = threading.Event()
+        turns = [app.state.lessons.in_turn(lambda: done.wait(20)) for _ in range(60)]
+        waiting = asyncio.gather(*turns)
+        await asyncio.sleep(0.2)
+        try:
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as browser:
+                asked = browser.get(f"{HERE}/static/try.css")
+                return (await asyncio.wait_for(asked, 10)).status_code
+        finally:
+            done.set()
+            await waiting
+
+    with Workspace.at(tmp_path) as workspace:
+        app = application(Site(workspace, ("adapt",)))
+        assert asyncio.run(visit(app)) == 200

@@ -7,6 +7,7 @@ document.addEventListener("click", async (event) => {
   const told = button.parentElement.querySelector("[role=status]");
   try {
     const answer = await fetch(button.dataset.copy);
+    if (!answer.ok) throw new Error(answer.statusText); // which its page tells
     await navigator.clipboard.writeText(await answer.text());
     told.textContent = "copied";
   } catch {

@@ -106,7 +106,8 @@ function said({ verdict, strange, seen }, name) {
 function weigh(probabilities) {
   const most = Math.max(...Object.values(probabilities));
   for (const item of $("shares").children) {
-    const found = probabilities[item.dataset.name];
+    const { name } = item.dataset; // "constructor" is a name as any other
+    const found = Object.hasOwn(probabilities, name) ? probabilities[name] : undefined;
     item.classList.toggle("likeliest", found === most);
     item.querySelector("meter").value = found ?? 0;
     item.querySelector(".percent").textContent = found === undefined ? "" : `${Math.round(100 * found)} %`;
