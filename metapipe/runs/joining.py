@@ -7,8 +7,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Self
 
+import psutil
 import torch
 
 from ..errors import CrewError
@@ -54,6 +56,15 @@ class Place:
             restarts=_number("TORCHELASTIC_RESTART_COUNT", 0),
             most_restarts=_number("TORCHELASTIC_MAX_RESTARTS", 0),
         )
+
+    def saw_end(self, finished: datetime | None) -> bool:
+        """Whether a run ended, if it did, since the launcher began to start processes,
+        and not long before it."""
+        if finished is None:
+            return True
+        launcher = psutil.Process().parent()
+        begun = launcher.create_time() if launcher else 0.0
+        return finished.timestamp() >= begun
 
 
 NOWHERE = Place()

@@ -128,7 +128,7 @@ def resume(
             return follow(crew, workspace.registry)
         store, registry = workspace.store, workspace.registry
         row = store.run(run)
-        if place.restarts:
+        if place.restarts and place.saw_end(row.finished):
             return go_on(row, registry, store, place, crew, observers)
         return pipeline.resume(
             row.id,

@@ -1,6 +1,7 @@
 """What processes are told that cannot come together: one line, and what to do."""
 
 import socket
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -43,3 +44,12 @@ def test_the_place_is_what_the_launcher_says(monkeypatch) -> None:
     monkeypatch.setenv("RANK", "first")
     with pytest.raises(CrewError, match="RANK = 'first' in the environment: a number"):
         Place.here()
+
+
+def test_a_run_that_ended_long_before_was_not_ended_by_this_job() -> None:
+    """It is resumed as was asked for, also by processes that had to be started again
+    before they came to it."""
+    now = datetime.now(UTC)
+    assert Place().saw_end(now)
+    assert Place().saw_end(None), "it has not ended at all"
+    assert not Place().saw_end(now - timedelta(days=365))
