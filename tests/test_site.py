@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from metapipe import hookspecs
 from metapipe.cli.main import cli
 from metapipe.experiment.registry import load
+from metapipe.plugin import table_of
 
 ROOT = Path(__file__).parents[1]
 
@@ -58,8 +59,9 @@ def test_every_plugin_has_its_page(pages: dict[str, str]) -> None:
     assert titles == {(entry.plugin_type, entry.name) for entry in entries}
     for entry in entries:
         path = f"plugins/{entry.plugin_type}/{entry.name.replace('+', '-plus')}.md"
+        table = table_of(entry.plugin_type, entry.name)
         for field in entry.cls.model_fields:
-            assert f"| `{entry.plugin_type}.{field}` |" in pages[path]
+            assert f"| `{table}.{field}` |" in pages[path]
 
 
 def test_figures_stand_on_the_pages_of_the_plugins_that_made_them(

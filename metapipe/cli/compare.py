@@ -14,6 +14,7 @@ from .options import json_option
 from .output import echo, print_facts, print_json, print_table
 
 if TYPE_CHECKING:
+    from ..runs.comparison import Comparison
     from ..runs.pictures import Axis
 
 
@@ -58,7 +59,6 @@ def compare(
     as_json: bool,
 ) -> None:
     """Set runs side by side: figures, and the settings in which they differ."""
-    from ..facts.comparison import comparison_table, paired_facts
     from ..runs import comparison
 
     found = comparison.compare(
@@ -69,7 +69,14 @@ def compare(
     if as_json:
         shown = {"runs": found.rows, "differences": found.differences}
         print_json({**shown, "groups": found.groups, "paired": found.paired})
-    elif group_by is not None:
+    else:
+        _print(found, group_by is not None)
+
+
+def _print(found: Comparison, grouped: bool) -> None:
+    from ..facts.comparison import comparison_table, paired_facts
+
+    if grouped:
         print_groups(found.groups, None)
         draw_runs(found.curves)
     elif found.paired is not None:

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import click
 
-from ..errors import NotFoundError
 from .context import App, pass_app
 from .options import json_option
 from .output import echo, print_facts, print_json
 from .predict import new_file
-
-if TYPE_CHECKING:
-    from ..adaptation.adapted_model import AdaptedModel
-    from ..adaptation.export import Exported
 
 
 @click.command()
@@ -51,51 +45,12 @@ def export(
     policy that acts first in each, from observations to the parameters of actions; one
     that remembers takes its memory, which is 0 at first, and gives it back.
     """
+    from ..adaptation.deployment import deploy
+
     if (onnx is None) == (program is None):
         raise click.UsageError("give either --onnx FILE or --torch FILE")
     file = cast(Path, onnx or program)
-    if Path(model).exists() or not _is_run(app, model):
-        if checkpoint is not None:
-            raise click.UsageError("--checkpoint is of a run, and this is a file")
-        _adapted(app, Path(model), file, as_json, onnx=onnx is not None)
-    else:
-        which = checkpoint or "best"
-        _policy(app, model, file, which, as_json, onnx=onnx is not None)
-
-
-def _is_run(app: App, name: str) -> bool:
-    try:
-        app.store.run(name)
-    except NotFoundError:
-        return False
-    return True
-
-
-def _policy(
-    app: App, run: str, file: Path, which: str, as_json: bool, *, onnx: bool
-) -> None:
-    from ..adaptation.policy_export import export_policy
-
-    found = export_policy(app.store, app.registry, run, file, onnx=onnx, which=which)
-    facts = {"file": str(file), **asdict(found)}
-    if as_json:
-        print_json(facts)
-        return
-    for name in ("takes", "gives"):
-        facts[name] = ", ".join(
-            f"{each} ({', '.join(map(str, shape))})"
-            for each, shape in facts[name].items()
-        )
-    print_facts(facts.items())
-
-
-def _adapted(app: App, model: Path, file: Path, as_json: bool, *, onnx: bool) -> None:
-    from ..adaptation.adapted_file import load
-    from ..adaptation.export import export_onnx, export_program
-
-    adapted = load(model, app.registry, "cpu")
-    exported = (export_onnx if onnx else export_program)(adapted, file)
-    facts = {"file": str(file), **_facts(adapted, exported)}
+    facts = deploy(app, model, file, onnx=onnx is not None, checkpoint=checkpoint)
     if as_json:
         print_json(facts)
     else:
@@ -104,17 +59,16 @@ def _adapted(app: App, model: Path, file: Path, as_json: bool, *, onnx: bool) ->
 
 def _print(facts: Mapping[str, Any]) -> None:
     """Values that there are; and what is not in the file."""
-    print_facts((name, v) for name, v in facts.items() if v not in ("", None))
-    if facts["lacks"]:
-        echo(f"the head alone: it takes vectors of {facts['lacks']}, not in the file")
+    shown = {name: _text(value) for name, value in facts.items()}
+    print_facts(
+        (name, value) for name, value in shown.items() if value not in ("", None)
+    )
+    if lacks := facts.get("lacks"):
+        echo(f"the head alone: it takes vectors of {lacks}, not in the file")
 
 
-def _facts(adapted: AdaptedModel, exported: Exported) -> dict[str, Any]:
-    return {
-        "input": ["n", *exported.takes],
-        "output": ["n", len(adapted.classes) or adapted.learner.problem.outputs],
-        "vectors": exported.width and ["n", exported.width],
-        "classes": list(adapted.classes),
-        "largest_difference": exported.difference,
-        "lacks": exported.lacks,
-    }
+def _text(value: Any) -> Any:
+    """Shapes by name in a line."""
+    if not isinstance(value, Mapping):
+        return value
+    return ", ".join(f"{k} ({', '.join(map(str, v))})" for k, v in value.items())

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from ..errors import SettingError
 from ..plugin import table_of
-from .experiment import SECTIONS
+from ..settings import RunSettings
 from .given import ASKED, Given
 from .project import Project
 from .registry import PluginType, Registry
+from .setting_errors import first_error
 from .written import typed
 
 OBSERVER: PluginType = "observer"
@@ -29,8 +32,7 @@ def observer_settings(
 
     Raises SettingError and UnknownNameError.
     """
-    own = {"observers": run.get("observers", ())}
-    names = SECTIONS["run"](**typed("run", own, SECTIONS["run"])).observers  # type: ignore[attr-defined]  # it is RunSettings
+    names = _named(run.get("observers", ()), origins)
     tables: dict[str, dict[str, Any]] = {name: {} for name in names}
     for item in given:
         if item.path[0] != OBSERVER:
@@ -51,6 +53,14 @@ def observer_settings(
         made = registry.create(OBSERVER, name, whole, origins)
         found[table] = made.model_dump(mode="json")
     return found
+
+
+def _named(observers: Any, origins: Mapping[str, str]) -> tuple[str, ...]:
+    own = typed("run", {"observers": observers}, RunSettings)
+    try:
+        return RunSettings(**own).observers
+    except ValidationError as error:
+        raise SettingError(first_error(error, RunSettings, "run", origins)) from error
 
 
 def _whose(item: Given, names: Sequence[str]) -> str | None:

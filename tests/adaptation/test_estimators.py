@@ -250,11 +250,9 @@ def interrupted(url, tmp_path):
     }
     with TaskStore.open(mine) as store:
         experiment = resolve(Project(tmp_path), registry, list(given.items()))
-        registry.manager.register(Stops(), name="stops")
-        try:
-            outcome = train(experiment.experiment, registry, store, tmp_path)
-        finally:
-            registry.manager.unregister(name="stops")
+        outcome = train(
+            experiment.experiment, registry, store, tmp_path, observers=[Stops()]
+        )
     assert (outcome.status, outcome.step) == ("interrupted", 3)
     return mine
 

@@ -17,10 +17,11 @@ NOT_THE_WORK = {
     "tables_of",
     "parse_assignment",
     "load",
+    "together",
 }
-"""What watches it, and what makes of words what it takes."""
+"""What watches it, what makes of words what it takes, and who is called to do it."""
 
-TWO = {"adapt:adapt", "train:train", "export:export", "episodes:show"}
+TWO = {"adapt:adapt", "train:train", "episodes:show"}
 """Commands that call one of two functions, or draw what the first one found."""
 
 LONGEST = 12

@@ -116,7 +116,8 @@ USES = {
 
 
 def test_every_command_is_among_them() -> None:
-    assert set(USES) == set(COMMANDS) - {"completion"}
+    goes_on = {"ui"}  # until it is ended; its tests see what it shows
+    assert set(USES) == set(COMMANDS) - {"completion"} - goes_on
 
 
 @pytest.mark.parametrize("command", USES)

@@ -153,9 +153,9 @@ def test_a_setting_that_the_world_does_not_take_is_named() -> None:
 
 
 def test_without_the_extra_the_line_that_installs_it_is_shown(monkeypatch) -> None:
-    from metapipe_plugins.datasets import gymnasium
+    from metapipe_plugins.parts.worlds import packages
 
-    monkeypatch.setattr(gymnasium, "find_spec", lambda name: None)
+    monkeypatch.setattr(packages, "find_spec", lambda name: None)
     with pytest.raises(MetapipeError, match=r"pip install 'metapipe\[gymnasium\]'"):
         Gymnasium(id="Pendulum-v1").open("train")
     with pytest.raises(MetapipeError, match=r"pip install 'metapipe\[mujoco\]'"):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from metapipe import Recurrent
 from metapipe.experiment.registry import load
 
 ALGORITHMS = [
@@ -20,13 +21,20 @@ IN_WORLDS = [
 ]
 """What is defined for nothing but control."""
 
+BY_GRADIENTS = [
+    name
+    for name in IN_WORLDS
+    if not issubclass(load().entry("algorithm", name).cls, Recurrent)
+]
+"""Of those, what learns from episodes in a world before it is judged."""
+
 TRAIN = """
 import hashlib, json, sys
 from pathlib import Path
 import metapipe
 from metapipe.training.checkpoint import load
 
-folder, stop, in_worlds, *algorithms = sys.argv[1:]
+folder, stop, in_worlds, by_gradients, *algorithms = sys.argv[1:]
 
 class Stop:
     @metapipe.hookimpl
@@ -40,7 +48,8 @@ def trained(algorithm):
     settings = {
         "model.layers": [6], "training.chunk": 2, "training.log_every": 1,
         "evaluation.episodes": 2,
-        **({} if "ways" in data else {"dataset.steps": 5, "task.shots": 2}),
+        **({} if "ways" in data else {"dataset.steps": 5}),
+        **({"task.shots": 2} if algorithm in by_gradients.split(",") else {}),
         "training.mapping": "auto" if algorithm == "maml" else "threads",
     }
     where = {"project": folder, "progress": False}
@@ -69,7 +78,7 @@ def in_a_process(folder: Path, stop: int = 0) -> dict[str, list]:
     done = subprocess.run(
         [
             *(sys.executable, "-c", TRAIN, str(folder), str(stop)),
-            *(",".join(IN_WORLDS), *ALGORITHMS),
+            *(",".join(IN_WORLDS), ",".join(BY_GRADIENTS), *ALGORITHMS),
         ],
         env={**os.environ, "METAPIPE_CACHE": str(folder.parent / "cache")},
         capture_output=True,
