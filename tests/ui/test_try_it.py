@@ -5,7 +5,7 @@ import io
 import itertools
 import threading
 
-import httpx
+import httpx2
 import pytest
 from pictures import picture
 from PIL import Image
@@ -214,7 +214,9 @@ def test_who_waits_for_a_lesson_leaves_threads_for_the_other_pages(tmp_path):
         waiting = asyncio.gather(*turns)
         await asyncio.sleep(0.2)
         try:
-            async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as browser:
+            async with httpx2.AsyncClient(
+                transport=httpx2.ASGITransport(app)
+            ) as browser:
                 asked = browser.get(f"{HERE}/static/try.css")
                 return (await asyncio.wait_for(asked, 10)).status_code
         finally:
