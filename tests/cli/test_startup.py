@@ -14,7 +14,7 @@ from pictures import write_classes
 
 HEAVY = {
     *("torch", "sqlalchemy", "alembic", "matplotlib", "sklearn", "rich", "requests"),
-    "optuna",
+    *("optuna", "sqlalchemy.dialects.postgresql"),
 }
 PROGRAM = """
 import sys
