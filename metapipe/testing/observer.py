@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -88,7 +89,8 @@ def _told(observer: object) -> Iterator[_Told]:
     """Tell an observer of all runs, each with a directory that is there."""
     for run, calls in _stories():
         hooks = _manager(_listener(observer)).hook
-        with tempfile.TemporaryDirectory() as folder:
+        # What it writes by a relative path stays out of the way.
+        with tempfile.TemporaryDirectory() as folder, chdir(folder):
             info = replace(run, directory=Path(folder))
             for hook, what in calls:
                 before = repr(what)

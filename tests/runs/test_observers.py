@@ -323,7 +323,10 @@ def test_an_observer_with_a_name_is_in_the_record_and_told_again_when_resumed(
         assert group.differs == ()
 
 
-def test_a_run_goes_on_without_an_observer_that_is_gone(tmp_path, caplog) -> None:
+def test_a_run_goes_on_without_an_observer_that_is_gone(
+    tmp_path, caplog, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     where = {"project": tmp_path, "progress": False}
     both = {"observers": ["ends", Stopper()], "plugin_paths": ENDS}
     metapipe.train(settings=SETTINGS, **both, **where)
