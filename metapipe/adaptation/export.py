@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,11 +92,7 @@ def export_program(adapted: AdaptedModel, path: Path) -> Exported:
 
     Raises UnsupportedError if the predictor cannot be exported, and WriteError.
     """
-    backbone = _backbone(adapted)
-    program = as_program(_traceable(adapted, backbone), _metadata(adapted))
-    exported = _checked(adapted, backbone, program)
-    program.write(path)
-    return exported
+    return _export(adapted, path, as_program)
 
 
 def export_onnx(adapted: AdaptedModel, path: Path) -> Exported:
@@ -104,8 +101,16 @@ def export_onnx(adapted: AdaptedModel, path: Path) -> Exported:
     Raises UnsupportedError if the predictor cannot be exported, or the packages for it
     are not installed.
     """
+    return _export(adapted, path, as_onnx)
+
+
+def _export(
+    adapted: AdaptedModel,
+    path: Path,
+    convert: Callable[[Traceable, Mapping[str, str]], Program],
+) -> Exported:
     backbone = _backbone(adapted)
-    program = as_onnx(_traceable(adapted, backbone), _metadata(adapted))
+    program = convert(_traceable(adapted, backbone), _metadata(adapted))
     exported = _checked(adapted, backbone, program)
     program.write(path)
     return exported

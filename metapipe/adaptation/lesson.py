@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from .adaptable import Adaptable
 from .adapted_model import AdaptedModel
 from .class_names import first_names, free_name, shown_name
 from .examples import Examples, Item
+from .lesson_example import Example, unnamed
 from .predictions import classified
 from .seen_picture import picture_encoder, seen_picture
 
@@ -36,21 +37,6 @@ MOST_BYTES = 64 * 2**20
 
 BEGUN = 5
 """Classes that a lesson begins with, where any number will do."""
-
-
-@dataclass(frozen=True)
-class Example:
-    """What was given for a class."""
-
-    label: int
-    """The number of its class."""
-
-    item: Item
-    made: Tensor
-    """(*shape): the input that the encoder made of it."""
-
-    seen: bytes | None
-    """How it reaches the network, as a PNG; None where no picture is known."""
 
 
 class Lesson:
@@ -91,7 +77,7 @@ class Lesson:
         lesson._know(known.classes)
         inputs = known.support.inputs.cpu()
         labels = known.support.targets.tolist()
-        items = known.items or map(_unnamed, inputs)  # a program may give vectors alone
+        items = known.items or map(unnamed, inputs)  # a program may give vectors alone
         for made, label, item in zip(inputs, labels, items, strict=True):
             lesson.examples[lesson._next()] = Example(label + 1, item, made, None)
         return lesson
@@ -298,8 +284,3 @@ class Lesson:
                 "this model was adapted from a run and keeps no examples: it can be "
                 "asked, and learns nothing more. Adapt the run anew"
             )
-
-
-def _unnamed(made: Tensor) -> Item:
-    """What an input was made of, where only that is known."""
-    return Item("example", digest(made.numpy()).hex())

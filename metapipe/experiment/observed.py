@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -44,12 +43,7 @@ def observer_settings(
     found = {}
     for name, values in tables.items():
         table, cls = table_of(OBSERVER, name), registry.entry(OBSERVER, name).cls
-
-        def folder(key: str, table: str = table) -> Path:
-            in_file = origins.get(f"{table}.{key}") == str(project.file)
-            return project.directory if in_file else Path.cwd()
-
-        whole = typed(table, values, cls, folder)
+        whole = project.typed(table, values, cls, origins)
         made = registry.create(OBSERVER, name, whole, origins)
         found[table] = made.model_dump(mode="json")
     return found

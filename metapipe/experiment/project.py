@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from ..errors import SettingError, did_you_mean
 from ..project_settings import PluginSettings, ProcessSettings, StoreSettings
@@ -20,7 +20,7 @@ from .experiment import SECTIONS
 from .registry import PLUGIN_TABLES
 from .setting_errors import first_error
 from .sweep_settings import SweepSettings
-from .written import whole_path
+from .written import typed, whole_path
 
 FILE = "metapipe.toml"
 
@@ -79,6 +79,22 @@ class Project:
         """What a search over settings tries, as the config file has it."""
         settings: SweepSettings = self._table("sweep")
         return settings
+
+    def typed(
+        self,
+        table: str,
+        values: Mapping[str, Any],
+        cls: type[BaseModel],
+        origins: Mapping[str, str],
+    ) -> dict[str, Any]:
+        """A table's values as its fields mean them: paths in the config file are
+        relative to it, all others to the working directory."""
+
+        def folder(name: str) -> Path:
+            in_file = origins.get(f"{table}.{name}") == str(self.file)
+            return self.directory if in_file else Path.cwd()
+
+        return typed(table, values, cls, folder)
 
     def _table(self, name: str) -> Any:
         try:

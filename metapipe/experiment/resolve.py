@@ -16,7 +16,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 from pydantic import BaseModel
@@ -87,7 +86,7 @@ def resolve(
     classes: dict[str, type[BaseModel]] = dict(SECTIONS)
     classes |= {kind: registry.entry(kind, chosen[kind]).cls for kind in RUN_TYPES}
     for table, cls in classes.items():
-        tables[table] = _typed(project, table, tables.get(table, {}), cls, origins)
+        tables[table] = project.typed(table, tables.get(table, {}), cls, origins)
     _drop_foreign(tables, origins, registry, chosen)
     _drop_without_effect(tables, origins, registry, chosen)
     tables |= observer_settings(project, registry, tables["run"], told, origins)
@@ -114,7 +113,7 @@ def plugin_settings(
     ]
     tables, origins = _merge(given, {kind: name})
     cls = registry.entry(kind, name).cls
-    return _typed(project, kind, tables.get(kind, {}), cls, origins), origins
+    return project.typed(kind, tables.get(kind, {}), cls, origins), origins
 
 
 def _merge(
@@ -130,23 +129,6 @@ def _merge(
         tables.setdefault(table, {})[key] = item.value
         origins[f"{table}.{key}"] = item.source
     return tables, origins
-
-
-def _typed(
-    project: Project,
-    table: str,
-    values: Mapping[str, Any],
-    cls: type[BaseModel],
-    origins: Mapping[str, str],
-) -> dict[str, Any]:
-    """A table's values as its fields mean them: paths in the config file are relative
-    to it, all others to the working directory."""
-
-    def folder(name: str) -> Path:
-        in_file = origins.get(f"{table}.{name}") == str(project.file)
-        return project.directory if in_file else Path.cwd()
-
-    return typed(table, values, cls, folder)
 
 
 def _chosen(kind: PluginType, tables: Mapping[str, Mapping[str, Any]]) -> str:

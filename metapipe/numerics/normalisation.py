@@ -22,6 +22,9 @@ from ..problem import Statistics
 Seen = dict[nn.Module, tuple[Tensor, Tensor]]
 """Mean and variance, (channels,) each, of what a layer got."""
 
+Moments = Callable[[], tuple[Tensor, Tensor]]
+"""What finds them."""
+
 _seen: ContextVar[Seen | None] = ContextVar("seen", default=None)
 
 
@@ -61,11 +64,9 @@ class BatchNorm(_BatchNorm):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(n, channels, *size) -> the same."""
-        if (noted := _seen.get()) is not None:
-            noted[self] = _moments(inputs.to(self.bias.dtype))
-            return self._by(inputs, *noted[self])
-        if self.mean is not None and self.var is not None:
-            return self._by(inputs, self.mean, self.var)
+        given = self._given(lambda: _moments(inputs.to(self.bias.dtype)))
+        if given is not None:
+            return self._by(inputs, *given)
         if not self.affine:
             # A shift is right inside, and faster. Without a weight beside it, torch
             # cannot differentiate it twice: here is one that asks for no gradient.
@@ -81,17 +82,13 @@ class BatchNorm(_BatchNorm):
         found = self._normalised(inputs)
         return torch.addcmul(self.bias.view(each), found, self.weight.view(each))
 
-    def normalise(
-        self, values: Tensor, moments: Callable[[], tuple[Tensor, Tensor]], count: int
-    ) -> Tensor:
+    def normalise(self, values: Tensor, moments: Moments, count: int) -> Tensor:
         """`forward` of a part of the maps, (n, channels, *size), such as what is left
         after pooling, where a quicker way than through all of them leads to their
         `moments`: mean and variance, (channels,) each, of `count` values."""
-        if (noted := _seen.get()) is not None:
-            noted[self] = moments()
-            return self._by(values, *noted[self])
-        if self.mean is not None and self.var is not None:
-            return self._by(values, self.mean, self.var)
+        given = self._given(moments)
+        if given is not None:
+            return self._by(values, *given)
         if self.running_mean is None or self.running_var is None:
             return self._by(values, *moments())
         if not self.training:
@@ -99,6 +96,16 @@ class BatchNorm(_BatchNorm):
         mean, var = moments()
         self._move(mean.detach(), var.detach() * (count / (count - 1)))
         return self._by(values, mean, var)
+
+    def _given(self, moments: Moments) -> tuple[Tensor, Tensor] | None:
+        """Mean and variance of a support set: those at hand, which are noted, or those
+        handed in; None if they are neither asked for nor there."""
+        if (noted := _seen.get()) is not None:
+            noted[self] = moments()
+            return noted[self]
+        if self.mean is not None and self.var is not None:
+            return self.mean, self.var
+        return None
 
     @torch.no_grad()
     def _move(self, mean: Tensor, var: Tensor) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, TypeVar
 
-from .display import MOMENT, QUIET_SECONDS, can_draw, duration, say
+from .display import MOMENT, QUIET_SECONDS, can_draw, left_of, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -52,5 +52,5 @@ def _said(things: Iterable[T], count: int, what: str) -> Iterator[T]:
         yield thing
         now = time.monotonic()
         if now - shown >= QUIET_SECONDS and done < count:
-            shown, left = now, (now - begun) / done * (count - done)
-            say(f"{what}  {done}/{count}  {duration(left)} left")
+            shown = now
+            say(f"{what}  {done}/{count}  {left_of(now - begun, done, count)}")

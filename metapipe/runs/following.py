@@ -71,9 +71,10 @@ def tell_beginning(crew: Crew, outcome: Outcome, facts: Mapping[str, Any]) -> No
     crew.share({"run": _facts(outcome), **facts})
 
 
-def tell_end(crew: Crew, outcome: Outcome) -> None:
-    """Tell how the run ended: nobody leaves before."""
+def tell_end(crew: Crew, outcome: Outcome) -> Outcome:
+    """Tell how the run ended, which is returned: nobody leaves before."""
     crew.share(_facts(outcome))
+    return outcome
 
 
 def follow(crew: Crew, registry: Registry) -> Outcome:

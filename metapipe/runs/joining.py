@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-import psutil
 import torch
 
 from ..errors import CrewError
@@ -62,6 +61,8 @@ class Place:
         and not long before it."""
         if finished is None:
             return True
+        import psutil  # only for those that were started again
+
         launcher = psutil.Process().parent()
         begun = launcher.create_time() if launcher else 0.0
         return finished.timestamp() >= begun

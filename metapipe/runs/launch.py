@@ -7,7 +7,6 @@ import logging
 import multiprocessing
 import os
 import secrets
-import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from ..errors import CrewError, CrewLostError, MetapipeError
+from .signals import passed_on
 
 Result = TypeVar("Result")
 
@@ -67,7 +67,7 @@ def together(
         signals_to_handle="SIGQUIT",
     )
     multiprocessing.set_forkserver_preload(list(IMPORTED))
-    with _surroundings(count), _passed_on():
+    with _surroundings(count), passed_on(_ask):
         try:
             found: Any = elastic_launch(config, _at_work)(
                 dict(os.environ), work, arguments
@@ -131,19 +131,8 @@ def _surroundings(count: int) -> Iterator[None]:
             del os.environ[name]
 
 
-@contextmanager
-def _passed_on() -> Iterator[None]:
-    """Hand SIGTERM on to the processes, and leave Ctrl-C to them."""
-
-    def ask(number: int, _: object) -> None:
-        for process in multiprocessing.active_children():
-            if process.pid is not None:
-                os.kill(process.pid, number)
-
-    before = signal.signal(signal.SIGTERM, ask)
-    ignored = signal.signal(signal.SIGINT, lambda *_: None)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        signal.signal(signal.SIGINT, ignored)
+def _ask(number: int) -> None:
+    """Send a signal to all processes."""
+    for process in multiprocessing.active_children():
+        if process.pid is not None:
+            os.kill(process.pid, number)

@@ -129,7 +129,7 @@ def _work(
     status = session.train(interruption)
     if status != "completed":
         reporter.finished(status, session.latest, session.seconds)
-        return _ended(session, reporter, status)
+        return tell_end(session.crew, _outcome(session, reporter, status))
     row, settings = store.run(reporter.run.id), session.experiment.evaluation
     try:
         settings = as_many_as_there_are(store, row, settings)
@@ -146,20 +146,9 @@ def _work(
         return _outcome(session, reporter, "interrupted")
     figures = session.latest | _figures(new)
     number = reporter.completed(new, records, figures, session.seconds)
-    return _ended(session, reporter, "completed", figures, store.evaluation(number))
-
-
-def _ended(
-    session: TrainingSession,
-    reporter: Reporter,
-    status: str,
-    figures: Mapping[str, float] | None = None,
-    evaluation: EvaluationRow | None = None,
-) -> Outcome:
-    """The outcome, of which the others hear."""
-    outcome = _outcome(session, reporter, status, figures, evaluation)
-    tell_end(session.crew, outcome)
-    return outcome
+    test = store.evaluation(number)
+    outcome = _outcome(session, reporter, "completed", figures, test)
+    return tell_end(session.crew, outcome)
 
 
 def _outcome(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from .reporter import logger
+logger = logging.getLogger("metapipe")
 
 
 class Interruption:
@@ -41,6 +42,19 @@ class Interruption:
         if self._at_once or not first:
             raise KeyboardInterrupt
         logger.warning("stopping after this iteration, with a checkpoint")
+
+
+@contextmanager
+def passed_on(send: Callable[[int], None]) -> Iterator[None]:
+    """Hand SIGTERM on by `send`, to processes that were started here. A terminal's
+    Ctrl-C reaches them by itself, and a second signal would end them at once."""
+    before = signal.signal(signal.SIGTERM, lambda number, _: send(number))
+    ignored = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGINT, ignored)
 
 
 @contextmanager

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+
+from .signals import passed_on
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """What tells a process how many cores it has."""
@@ -19,25 +19,12 @@ def together(count: int, command: Sequence[str]) -> int:
     share = str(max((os.cpu_count() or 1) // count, 1))
     environment = {**dict.fromkeys(THREADS, share), **os.environ}
     workers = [subprocess.Popen(command, env=environment) for _ in range(count)]
-    with _passed_on(workers):
-        codes = [worker.wait() for worker in workers]
-    return next((128 - code if code < 0 else code for code in codes if code), 0)
 
-
-@contextmanager
-def _passed_on(workers: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
-    """Hand SIGTERM on to the workers. A terminal's Ctrl-C reaches them by itself, and a
-    second signal would end them at once."""
-
-    def ask(number: int, _: object) -> None:
+    def ask(number: int) -> None:
         for worker in workers:
             if worker.poll() is None:
                 worker.send_signal(number)
 
-    before = signal.signal(signal.SIGTERM, ask)
-    ignored = signal.signal(signal.SIGINT, lambda *_: None)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        signal.signal(signal.SIGINT, ignored)
+    with passed_on(ask):
+        codes = [worker.wait() for worker in workers]
+    return next((128 - code if code < 0 else code for code in codes if code), 0)

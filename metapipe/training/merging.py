@@ -14,7 +14,7 @@ from torch import Tensor
 from ..algorithm import Step
 from ..episode import Metrics, Params, Task
 from ..errors import PluginError
-from .crew import Crew
+from .crew import ALONE, Crew
 
 
 def merged_by(
@@ -55,11 +55,14 @@ def merged(steps: Sequence[Step], counts: Sequence[int]) -> Step:
     """
     if len(steps) == 1:
         return steps[0]
-    shares = [count / sum(counts) for count in counts]
+    first, *others = [_fingerprints(step.state) for step in steps]
+    for found in others:
+        _require_equal(first, found)
+    shares, parts = [count / sum(counts) for count in counts], [len(steps)]
     return Step(
-        _mean([step.gradients for step in steps], shares),
+        _total([step.gradients for step in steps], shares, ALONE, parts),
         _together([step.metrics for step in steps]),
-        _mean([step.state for step in steps], shares),
+        _total([step.state for step in steps], shares, ALONE, parts),
     )
 
 
@@ -73,24 +76,6 @@ def fingerprint(tensor: Tensor) -> str:
     """Of its bits."""
     whole = tensor.detach().cpu().contiguous().view(-1)
     return hashlib.sha256(whole.view(torch.uint8).numpy().tobytes()).hexdigest()
-
-
-def _mean(parts: Sequence[Params], shares: Sequence[float]) -> Params:
-    return {
-        name: _mean_of(name, [part[name] for part in parts], shares)
-        for name in parts[0]
-    }
-
-
-def _mean_of(name: str, values: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
-    if not values[0].is_floating_point():
-        if not all(torch.equal(value, values[0]) for value in values[1:]):
-            raise _disagreeing(name)
-        return values[0]
-    total = values[0] * shares[0]
-    for value, share in zip(values[1:], shares[1:], strict=True):
-        total = total + value * share
-    return total
 
 
 def _total(

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from pictures import picture, write_classes
 from PIL import Image
+from quick import quick_run
 
 import metapipe
 from metapipe.adaptation.adapted_file import load
@@ -16,32 +17,12 @@ from metapipe.adaptation.open_runs import kept_open
 from metapipe.errors import DataError, NotFoundError, UnsupportedError, UsageError
 from metapipe.runs.workspace import Workspace
 
-QUICK = """
-[run]
-algorithm = "maml"
-dataset = "digits"
-[task]
-ways = 2
-queries = 3
-[training]
-iterations = 4
-tasks = 2
-validate_every = 0
-mapping = "loop"
-[evaluation]
-episodes = 4
-[model.conv4]
-width = 8
-blocks = 2
-"""
-
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """A run that learns two classes, and pictures of a new task."""
     folder = tmp_path_factory.mktemp("lesson")
-    (folder / "metapipe.toml").write_text(QUICK)
-    metapipe.train(project=folder, progress=False)
+    quick_run(folder, "maml", ways=2, iterations=4)
     write_classes(folder / "shots", {"cat": 3, "dog": 2})
     write_classes(folder / "photos", {"cat": 2})
     return folder

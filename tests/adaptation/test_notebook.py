@@ -8,38 +8,19 @@ import pytest
 import torch
 from commands import metapipe_json
 from pictures import write_classes
+from quick import quick_config, quick_run
 
 import metapipe
 from metapipe import DataError, FewShotClassifier, TaskStore
 from metapipe.errors import CheckpointError, SettingError
 from metapipe.store import default_url
 
-QUICK = """
-[run]
-algorithm = "protonet"
-dataset = "digits"
-[task]
-ways = 3
-queries = 3
-[training]
-iterations = 6
-tasks = 2
-validate_every = 0
-mapping = "loop"
-[evaluation]
-episodes = 4
-[model.conv4]
-width = 8
-blocks = 2
-"""
-
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trained run, and pictures of a new task."""
     folder = tmp_path_factory.mktemp("adapted")
-    (folder / "metapipe.toml").write_text(QUICK)
-    metapipe.train(project=folder, progress=False)
+    quick_run(folder, "protonet", ways=3, iterations=6)
     write_classes(folder / "shots", {"cat": 3, "dog": 2})
     write_classes(folder / "more", {"cat": 4, "dog": 5})
     return folder
@@ -144,7 +125,8 @@ def test_a_plugin_file_that_has_changed_is_loaded_again(tmp_path: Path) -> None:
 
 def test_an_estimator_knows_the_projects_plugins(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(PLUGIN.replace("FACTOR", "1"))
-    text = QUICK.replace("protonet", "mine") + '[plugins]\npaths = ["mine.py"]\n'
+    text = quick_config("mine", ways=3, iterations=6)
+    text += '[plugins]\npaths = ["mine.py"]\n'
     url = f"sqlite:///{tmp_path / 'elsewhere.db'}"
     (tmp_path / "metapipe.toml").write_text(f'{text}[store]\nurl = "{url}"\n')
     metapipe.train(project=tmp_path, progress=False)
