@@ -114,7 +114,7 @@ class Registry:
         self.index[key] = Contents(watches=watches)
         for kind in BASES:
             hook = f"register_{kind}s"
-            if self.manager.parse_hookimpl_opts(plugin, hook) is not None:
+            if hook in hooks:
                 try:
                     getattr(plugin, hook)(partial(self._register, kind, origin, key))
                 except (Exception, SystemExit) as error:  # anybody's code
