@@ -35,6 +35,10 @@ coverage *arguments:
 bench *arguments:
     python benchmarks/cost.py {{ arguments }}
 
+# Whether the lowest versions that pyproject.toml allows are enough
+lowest *arguments:
+    bash .ci/lowest {{ arguments }}
+
 # Renew requirements.lock from a new environment
 lock:
     bash .ci/lock

@@ -76,7 +76,9 @@ def as_program(traceable: Traceable, facts: Mapping[str, str]) -> Program:
     content = BytesIO()
     torch.export.save(_traced(traceable), content, extra_files=dict(facts))
     content.seek(0)
-    loaded = torch.export.load(content).module()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some versions complain of their own buffers
+        loaded = torch.export.load(content).module()
 
     def run(*inputs: Tensor) -> list[Tensor]:
         found = loaded(*inputs)

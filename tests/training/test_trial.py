@@ -192,7 +192,8 @@ def test_what_vmap_cannot_do_is_left_to_the_loop(algorithm: str) -> None:
             prepared("looks at values", algorithm, mapping)
     prepared("looks at values", algorithm, "threads")
     tasks = meta_batch(ready.experiment, 0)[0]
-    episodes = few(ready.sources["train"].draw(tasks))
+    drawn = ready.sources["train"].draw(tasks)
+    episodes = few(drawn.to(ready.learner.device))
     assert len(episodes.tasks) == 2
     assert able(ready.learner, ready.meta, episodes, LocalTaskMap("loop"))
     assert not able(ready.learner, ready.meta, episodes, LocalTaskMap("vmap"))

@@ -73,7 +73,8 @@ class Network(nn.Module):
     def forward(self, hidden: Tensor, *seen: Tensor) -> Tensor:
         """(n, width) and sequences (n, H, ...) -> what is said and what is remembered
         after each step, (n, H, outputs + width)."""
-        remembered, _ = self.memory(self.inputs(*seen), hidden[None])
+        # cuDNN wants what is remembered in one piece
+        remembered, _ = self.memory(self.inputs(*seen), hidden[None].contiguous())
         return torch.cat([self.heads(remembered), remembered], -1)
 
 
