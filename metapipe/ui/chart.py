@@ -12,6 +12,9 @@ WIDTH, HEIGHT = 480, 270
 LEFT, RIGHT, TOP, BOTTOM = 56, 20, 10, 38
 """Room for the numbers at the axes."""
 
+LARGEST, LEAST = 1e300, 1e-300
+"""Between them spans can be computed with."""
+
 TICKS = 5
 """About so many at an axis."""
 
@@ -68,7 +71,7 @@ class Chart:
         return not any(self._drawn(line.all) for line in self.lines)
 
     def is_drawn(self, spot: Spot) -> bool:
-        """Whether it can be: it is a number."""
+        """Whether it can be: it is a number, and no absurd one."""
         return _is_finite(spot)
 
     @property
@@ -143,13 +146,13 @@ class Chart:
 
 
 def _is_finite(spot: Spot) -> bool:
-    return all(map(math.isfinite, (spot.x, spot.y, spot.low, spot.high)))
+    return all(abs(v) < LARGEST for v in (spot.x, spot.y, spot.low, spot.high))
 
 
 def _span(values: Sequence[float]) -> tuple[float, float]:
     """From the least to the most, and never nothing."""
     low, high = min(values, default=0.0), max(values, default=1.0)
-    if low < high:
+    if high - low > LEAST:
         return low, high
     room = abs(low) / 10 or 1.0
     return low - room, high + room

@@ -13,7 +13,6 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
-COOKIE = "metapipe-token"
 SAFE = ("GET", "HEAD")
 """Methods that change nothing."""
 
@@ -94,7 +93,9 @@ class Guard:
         query = f"?{urlencode(rest)}" if rest else ""
         path = "/" + request.url.path.lstrip("/")  # //name would be another site
         answer = RedirectResponse(f"{path}{query}", 303)
-        answer.set_cookie(COOKIE, self.token, httponly=True, samesite="strict")
+        answer.set_cookie(
+            _cookie(request), self.token, httponly=True, samesite="strict"
+        )
         return answer
 
     def _require_ours(self, request: Request) -> None:
@@ -104,13 +105,19 @@ class Guard:
                 400, f"this page is at 127.0.0.1 only, and not at '{_name(host)[:100]}'"
             )
         if self.token is not None and not _same(
-            request.cookies.get(COOKIE, ""), self.token
+            request.cookies.get(_cookie(request), ""), self.token
         ):
             raise HTTPException(
                 401, "open the whole address that metapipe ui printed, with its token"
             )
         if request.method not in SAFE and not _from_here(request, host):
             raise HTTPException(403, "another site's page may not do that")
+
+
+def _cookie(request: Request) -> str:
+    """Its name, by this server's port: browsers give all ports of a machine one jar."""
+    _, port = request.scope.get("server") or ("", None)
+    return f"metapipe-token-{port}"
 
 
 def _from_here(request: Request, host: str) -> bool:

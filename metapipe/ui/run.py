@@ -83,11 +83,14 @@ def _settings(row: RunRow) -> list[tuple[str, list[tuple[str, Any, str]]]]:
 
 
 def delete_run(request: Request) -> Response:
-    """Remove a run with its files, if that is allowed; then the list."""
+    """Remove a run with its files, if that is allowed; then the list, unless files
+    were left alone."""
     site = site_of(request)
     site.require("delete")
     with site.store() as store:
-        remove_runs(store, [request.path_params["run"]])
+        removed = remove_runs(store, [request.path_params["run"]])
+    if removed.left:
+        return page(request, "removed.html", left=removed.left)
     return RedirectResponse("/runs", 303)
 
 

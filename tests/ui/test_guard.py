@@ -12,6 +12,7 @@ from kept_runs import change, keep_two
 from starlette.testclient import TestClient
 
 from metapipe.runs.workspace import Workspace
+from metapipe.store import TaskStore, default_url
 from metapipe.ui import server
 from metapipe.ui.application import application
 from metapipe.ui.site import Site
@@ -92,6 +93,19 @@ def test_only_a_page_of_ours_changes_anything(
         assert page.get("/runs/1").status_code == (404 if status == 303 else 200)
 
 
+def test_files_of_others_are_left_alone_and_told_of(tmp_path: Path) -> None:
+    keep(tmp_path)
+    with TaskStore.open(default_url(tmp_path)) as store:
+        folder = Path(store.run(1).directory)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "mine.txt").write_text("mine")
+    with client(tmp_path, ("delete",)) as page:
+        answer = page.post("/runs/1/delete", headers={"origin": HOME})
+    assert answer.status_code == 200
+    assert f"{folder}: other files are in it" in unescape(answer.text)
+    assert (folder / "mine.txt").exists()
+
+
 def test_nothing_is_changed_unless_that_is_allowed(project: Path) -> None:
     with client(project, ("adapt", "keep")) as page:
         assert "/delete" not in page.get("/runs/1").text
@@ -116,6 +130,7 @@ def test_beyond_this_machine_a_token_is_shown_once(project: Path) -> None:
         cookie = answer.headers["set-cookie"].lower()
         assert "httponly" in cookie
         assert "samesite=strict" in cookie
+        assert cookie.startswith("metapipe-token-6382=")  # a jar has no ports
         answer = page.get("/runs?where=id%3D1")
         assert answer.status_code == 200
         assert TOKEN not in answer.text

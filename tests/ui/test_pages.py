@@ -305,3 +305,11 @@ def test_what_is_no_number_is_a_gap_and_one_value_is_drawn() -> None:
     assert math.isfinite(flat.y(1.0))
     nothing = Chart("loss", "", (Line("one", (Spot(1, math.nan, 0, 0, ""),)),))
     assert nothing.is_empty
+
+
+@pytest.mark.parametrize("ends", [(-1e308, 1e308), (0.0, 5e-324), (1e16, 1e16 + 2)])
+def test_absurd_values_break_no_chart(ends: tuple[float, float]) -> None:
+    spots = tuple(Spot(x, y, y, y, "") for x, y in enumerate((*ends, 1.0)))
+    chart = Chart("loss", "iterations", (Line("one", spots),))
+    assert 1 <= len(chart.yticks) <= 10
+    assert all(math.isfinite(chart.y(s.y)) for s in spots if chart.is_drawn(s))
