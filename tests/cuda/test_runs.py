@@ -1,13 +1,12 @@
-"""Runs on a GPU, by the command line: what they leave is good on a CPU, and the reverse.
+"""Runs on a GPU, by the command line: what they leave is good on a CPU, and back.
 
 `pytest -m cuda` runs these, and they skip where there is no GPU.
 """
 
-import csv
 from pathlib import Path
 
 import pytest
-from commands import metapipe, metapipe_json, run_metapipe
+from commands import metapipe_json, run_metapipe
 from pictures import write_classes
 
 from metapipe.store import TaskStore, default_url
@@ -50,10 +49,7 @@ def test_what_was_trained_on_the_one_works_on_the_other(
         )
         assert trained["device"] == device
         ask = ("evaluate", device)
-        here, there = (
-            commands[where](*ask, cwd=tmp_path)
-            for where in (device, other)
-        )
+        here, there = (commands[where](*ask, cwd=tmp_path) for where in (device, other))
         assert there["loss"] == pytest.approx(here["loss"], rel=1e-3, abs=1e-4)
         adapt = ("adapt", device, "--support", str(support), "--query", str(query))
         file = tmp_path / f"{device}.safetensors"
@@ -63,9 +59,7 @@ def test_what_was_trained_on_the_one_works_on_the_other(
             ours["query"]["loss"], rel=1e-3, abs=1e-4
         )
         ask = ("predict", str(file), str(query))
-        mine, yours = (
-            commands[where](*ask, cwd=tmp_path) for where in (device, other)
-        )
+        mine, yours = (commands[where](*ask, cwd=tmp_path) for where in (device, other))
         for one, two in zip(mine, yours, strict=True):
             assert two["probabilities"] == pytest.approx(
                 one["probabilities"], rel=1e-3, abs=1e-4
