@@ -12,6 +12,7 @@ from metapipe.experiment.registry import load
 from metapipe.numerics import LocalTaskMap
 from metapipe.runs.preparation import prepare
 from metapipe.runs.recipes import draw_meta_batch
+from metapipe.training.delivery import delivered
 from metapipe.training.loop import (
     TrainingState,
     initial_state,
@@ -80,7 +81,7 @@ class Training:
     ) -> None:
         self.experiment = experiment(algorithm, device, more)
         ready = prepare(self.experiment)
-        self.source = ready.sources["train"]
+        self.source = delivered(ready.sources["train"], ready.learner.device)
         self.learner = replace(ready.learner, mapping=LocalTaskMap.parse(mapping))
         self.meta: Meta = ready.meta
         groups = self.experiment.algorithm.groups()

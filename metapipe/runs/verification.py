@@ -22,6 +22,7 @@ from ..problem import Split
 from ..store import StoreReader, TaskStore
 from ..store.records import EvaluationRow, MetricRow, RunRow
 from ..training.checkpoint import Checkpoint, load
+from ..training.delivery import delivered
 from ..training.device import device_at_hand
 from ..training.evaluation import QueryMode, evaluate
 from ..training.intervals import summarise
@@ -183,8 +184,9 @@ def _train(
     metrics = store.metrics(row.id)
     recorded = {metric.step for metric in metrics if metric.name == "grad_norm"}
 
+    source = delivered(prepared.sources["train"], learner.device)
+
     def draw(iteration: int) -> list[Episodes]:
-        source = prepared.sources["train"]
         return draw_meta_batch(experiment, learner, state.meta, source, iteration)
 
     window: list[Iteration] = []

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
 from ..device_name import DEVICE, no_device
-from ..errors import UsageError
+from ..errors import OutOfMemoryError, UsageError
 from ..numerics.precision import Precision
 
 TF32_SINCE = (8, 0)
@@ -54,6 +56,23 @@ def require_precision(precision: Precision, device: str) -> None:
 def precision_at_hand(precision: Precision, device: str) -> Precision:
     """The same for what was trained already: float32 where the device has no other."""
     return "float32" if precision == "tf32" and not _has_tf32(device) else precision
+
+
+@contextmanager
+def memory_told(device: str) -> Iterator[None]:
+    """Raise OutOfMemoryError, with what to do, where something inside has too little
+    memory on a GPU."""
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        free, total = torch.cuda.mem_get_info(device)
+        ours = torch.cuda.max_memory_allocated(device)
+        raise OutOfMemoryError(
+            f"{device} has too little memory: of {total / 1e9:.1f} GB this process "
+            f"wanted more than {ours / 1e9:.1f}, and {free / 1e9:.1f} are free; let "
+            "less be computed at a time by --shards, --mapping loop, or --mapping "
+            "chunks with a smaller --chunk"
+        ) from error
 
 
 def _chosen(wanted: str) -> str:

@@ -20,6 +20,7 @@ from ..episode import Drawn, Episodes, Metrics, Params, Task, Trajectories, each
 from ..errors import PluginError
 from ..numerics.functional import vectorised
 from ..numerics.policy import chosen
+from .device import memory_told
 from .learner import Learner
 
 
@@ -34,7 +35,8 @@ def draw(
     """The episodes of `tasks` on the learner's device: drawn, or played in worlds."""
     if isinstance(source, Arena):
         return collect(learner, meta, source, tasks, training=training)
-    return source.draw(tasks).to(learner.device)
+    with memory_told(learner.device):
+        return source.draw(tasks).to(learner.device)
 
 
 def collect(
