@@ -9,7 +9,7 @@ import pytest
 import torch
 from gpus import OF_SAMPLES, OF_WORLDS, Training, difference
 
-from metapipe.numerics import LocalTaskMap
+from metapipe.numerics import LocalTaskMap, apply, gradient
 from metapipe.training.checkpoint import load, save
 from metapipe.training.trial import able
 
@@ -61,3 +61,33 @@ def test_stopped_and_resumed_it_has_the_undisturbed_bits(
         assert torch.equal(tensor, second.state.meta.params[name]), name
     for name, tensor in whole.state.meta.state.items():
         assert torch.equal(tensor, second.state.meta.state[name]), name
+
+
+class Reader(torch.nn.Module):
+    """Reads sequences (n, H, 3)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.memory = torch.nn.GRU(3, 4, batch_first=True)
+
+    def forward(self, inputs):
+        return self.memory(inputs)[0][:, -1]
+
+
+def test_a_recurrent_network_is_differentiated_twice() -> None:
+    """cuDNN's cannot be, and warn of weights that a functional call hands in."""
+    torch.manual_seed(0)
+    network, inputs, found = Reader().double(), torch.randn(2, 5, 3).double(), {}
+    for device in ("cpu", "cuda"):
+        network = network.to(device)
+        params = {n: p.detach().requires_grad_() for n, p in network.named_parameters()}
+
+        def loss(params, network=network, inputs=inputs.to(device)):
+            return apply(network, params, inputs).square().sum(), {}
+
+        first, _ = gradient(loss, params, second_order=True)
+        length = sum(each.square().sum() for each in first.values())
+        second = torch.autograd.grad(length, tuple(params.values()))
+        found[device] = torch.cat([each.flatten().cpu() for each in second])
+    torch.testing.assert_close(found["cuda"], found["cpu"])
+    assert torch.backends.cudnn.enabled

@@ -9,6 +9,9 @@ from torch import backends
 from metapipe.numerics import computing_in, exactly
 from metapipe.numerics.kernels import settled_kernels, switches
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+"""Torch's own, that its older names will go."""
+
 DEFINITE = {
     "tf32_matmul": False,
     "tf32_cudnn": False,
