@@ -82,8 +82,10 @@ def test_a_recurrent_network_is_differentiated_twice() -> None:
         network = network.to(device)
         params = {n: p.detach().requires_grad_() for n, p in network.named_parameters()}
 
-        def loss(params, network=network, inputs=inputs.to(device)):
-            return apply(network, params, inputs).square().sum(), {}
+        given = inputs.to(device)
+
+        def loss(params, network=network, given=given):
+            return apply(network, params, given).square().sum(), {}
 
         first, _ = gradient(loss, params, second_order=True)
         length = sum(each.square().sum() for each in first.values())

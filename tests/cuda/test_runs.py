@@ -37,33 +37,30 @@ def without_gpu(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize("plugin", ["protonet", "maml"])
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
 def test_what_was_trained_on_the_one_works_on_the_other(
-    tmp_path, without_gpu, plugin
+    tmp_path, without_gpu, plugin, device
 ) -> None:
     support = write_classes(tmp_path / "support", {"a": 3, "b": 3, "c": 3})
     query = write_classes(tmp_path / "query", {"a": 2, "b": 2, "c": 2})
-    commands = {"cuda": metapipe_json, "cpu": without_gpu}
-    for device, other in (("cuda", "cpu"), ("cpu", "cuda")):
-        trained = commands[device](
-            *TRAIN, "--plugin", plugin, "--name", device, cwd=tmp_path
+    here, there = metapipe_json, without_gpu
+    if device == "cpu":
+        here, there = there, here
+    trained = here(*TRAIN, "--plugin", plugin, cwd=tmp_path)
+    assert trained["device"] == device
+    ours, theirs = (run("evaluate", "1", cwd=tmp_path) for run in (here, there))
+    assert theirs["loss"] == pytest.approx(ours["loss"], rel=1e-3, abs=1e-4)
+    adapt = ("adapt", "1", "--support", str(support), "--query", str(query))
+    file = tmp_path / "adapted.safetensors"
+    ours = here(*adapt, "--out", str(file), cwd=tmp_path)["query"]
+    theirs = there(*adapt, cwd=tmp_path)["query"]
+    assert theirs["loss"] == pytest.approx(ours["loss"], rel=1e-3, abs=1e-4)
+    ask = ("predict", str(file), str(query))
+    ours, theirs = (run(*ask, cwd=tmp_path) for run in (here, there))
+    for one, other in zip(ours, theirs, strict=True):
+        assert other["probabilities"] == pytest.approx(
+            one["probabilities"], rel=1e-3, abs=1e-4
         )
-        assert trained["device"] == device
-        ask = ("evaluate", device)
-        here, there = (commands[where](*ask, cwd=tmp_path) for where in (device, other))
-        assert there["loss"] == pytest.approx(here["loss"], rel=1e-3, abs=1e-4)
-        adapt = ("adapt", device, "--support", str(support), "--query", str(query))
-        file = tmp_path / f"{device}.safetensors"
-        ours = commands[device](*adapt, "--out", str(file), cwd=tmp_path)
-        theirs = commands[other](*adapt, cwd=tmp_path)
-        assert theirs["query"]["loss"] == pytest.approx(
-            ours["query"]["loss"], rel=1e-3, abs=1e-4
-        )
-        ask = ("predict", str(file), str(query))
-        mine, yours = (commands[where](*ask, cwd=tmp_path) for where in (device, other))
-        for one, two in zip(mine, yours, strict=True):
-            assert two["probabilities"] == pytest.approx(
-                one["probabilities"], rel=1e-3, abs=1e-4
-            )
 
 
 @pytest.mark.parametrize(
@@ -100,3 +97,24 @@ def test_a_device_that_is_not_there_is_told_in_a_line(tmp_path) -> None:
     assert code == 2
     assert "run.device = 'cuda:99': this machine has" in err
     assert "Traceback" not in err
+
+
+def test_a_run_that_asked_for_a_gpu_is_judged_without_one(
+    tmp_path, without_gpu
+) -> None:
+    asked = ("-s", "run.device=cuda", "-s", "run.precision=tf32")
+    found = metapipe_json(*TRAIN, "--plugin", "protonet", *asked, cwd=tmp_path)
+    ours, theirs = (
+        run("evaluate", "1", cwd=tmp_path) for run in (metapipe_json, without_gpu)
+    )
+    assert found["device"] == "cuda"
+    assert theirs["loss"] == pytest.approx(ours["loss"], rel=0.05)
+    with TaskStore.open(default_url(tmp_path)) as store:
+        told = store.run(1).environment
+    assert {told[name] for name in ("tf32_matmul", "tf32_cudnn")} == {True}
+    assert told["cudnn_deterministic"]
+    assert told["deterministic_algorithms"]
+    assert not told["cudnn_benchmark"]
+    assert told["cublas_workspace"] == ":4096:8"
+    assert told["cudnn"] > 8000
+    assert told["gpu"]
