@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from metapipe.training.loop import (
     iterations,
     meta_step,
 )
+from metapipe.training.trial import able
 
 REGISTRY = load()
 ENTRIES = [entry for entry in REGISTRY.entries("algorithm") if entry.cls.needs_training]
@@ -108,6 +110,15 @@ class Training:
         torch.manual_seed(0)
         task_map = LocalTaskMap.parse(mapping)
         return meta_step(self.learner, self.state.meta, self.draw(0)[0], task_map)
+
+
+@cache
+def mappable(algorithm: str, mapping: str) -> bool:
+    """Whether it can be mapped so on a CPU: then it has to be on a GPU."""
+    training = Training(algorithm, "cpu")
+    (episodes,) = training.draw(0)
+    task_map = LocalTaskMap.parse(mapping)
+    return able(training.learner, training.state.meta, episodes, task_map)
 
 
 def flat(tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:

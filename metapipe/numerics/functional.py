@@ -61,6 +61,8 @@ def apply(
     if any(module.training != training for module in network.modules()):
         network.train(training)
     tensors = {**params, **state} if state else params
+    if inputs[0].is_cuda:  # or cuDNN puts channels last, which vmap has no rules for
+        inputs = tuple(each.contiguous() for each in inputs)
     with plain_recurrence(network, inputs[0]):
         return call(
             lambda: _one(torch.func.functional_call(network, tensors, inputs)),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from gpus import OF_SAMPLES, OF_WORLDS, Training, difference
+from gpus import OF_SAMPLES, OF_WORLDS, Training, difference, mappable
 
 from metapipe.numerics import LocalTaskMap, apply, gradient
 from metapipe.training.checkpoint import load, save
@@ -15,8 +15,9 @@ from metapipe.training.trial import able
 
 pytestmark = pytest.mark.cuda
 ALGORITHMS = [*OF_SAMPLES, *OF_WORLDS]
-LOOSE = {"maml-trpo": 0.05}
-"""Conjugate gradients make much of rounding: 0.009 for a last bit, on a CPU."""
+DAMPED = {"maml-trpo": {"algorithm": {"damping": 0.1}}}
+"""Of a few short trajectories the curvature is nearly singular, and conjugate gradients
+make anything of rounding there."""
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -28,17 +29,15 @@ def test_losses_are_those_of_the_cpu(algorithm) -> None:
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_task_maps_agree(algorithm) -> None:
-    training = Training(algorithm, "cuda")
+    training = Training(algorithm, "cuda", more=DAMPED.get(algorithm))
     wanted = training.step("loop")
-    (episodes,) = training.draw(0)
     for mapping in ("vmap", "chunks:2"):
-        task_map = LocalTaskMap.parse(mapping)
-        if able(training.learner, training.state.meta, episodes, task_map):
+        if mappable(algorithm, mapping):
             found = training.step(mapping)
             assert found.metrics["loss"].tolist() == pytest.approx(
                 wanted.metrics["loss"].tolist(), rel=1e-3, abs=1e-4
             )
-            assert difference(wanted, found) < LOOSE.get(algorithm, 1e-3)
+            assert difference(wanted, found) < 1e-3
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -46,10 +45,9 @@ def test_task_maps_agree(algorithm) -> None:
 def test_stopped_and_resumed_it_has_the_undisturbed_bits(
     tmp_path: Path, algorithm, mapping
 ) -> None:
-    whole, first = (Training(algorithm, "cuda", mapping) for _ in range(2))
-    (episodes,) = whole.draw(0)
-    if not able(whole.learner, whole.state.meta, episodes, whole.learner.mapping):
+    if not mappable(algorithm, mapping):
         pytest.skip(f"{algorithm} cannot be mapped by {mapping}")
+    whole, first = (Training(algorithm, "cuda", mapping) for _ in range(2))
     losses = whole.losses(4)
     assert first.losses(2) == losses[:2]
     path = tmp_path / "c.safetensors"

@@ -5,6 +5,9 @@ reading and writing them. The patches that a 3x3 convolution sees are few number
 so it is a product of matrices; mean and variance of its maps follow from mean and
 covariance of the patches; and normalisation keeps the order of values, up to the sign
 of its scale, so what pooling drops need not be normalised. Exact, in all derivatives.
+
+For processors only: a GPU's own kernels read and write maps quickly, and `vmap` has no
+rules there for tensors whose channels are last, which these are.
 """
 
 from __future__ import annotations
@@ -35,6 +38,9 @@ class FirstBlock(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(n, c, h, w) -> (n, width, h // 2, w // 2)."""
+        if images.device.type != "cpu":
+            plain: Tensor = self.relu(self.pool(self.norm(self.conv(images))))
+            return plain
         patches = _patches(images)
         kernel = self.conv.weight.permute(2, 3, 1, 0).flatten(0, 2)
         signs = self._signs()
