@@ -5,6 +5,33 @@ import sys
 import time
 
 from commands import FORKS
+from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
+
+
+class Living(TorchDispatchMode):
+    """Bytes of the tensors made inside that were alive at once, at most."""
+
+    def __init__(self):
+        super().__init__()
+        self.most = 0
+        self._alive = {}
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        made = function(*args, **(kwargs or {}))
+        for tensor in tree_iter(made):
+            if isinstance(tensor, Tensor):
+                storage = tensor.untyped_storage()
+                self._alive[storage._cdata] = StorageWeakRef(storage), storage.nbytes()
+        if self._bytes() > self.most:  # or less: some may be gone
+            self._alive = {k: v for k, v in self._alive.items() if not v[0].expired()}
+            self.most = max(self.most, self._bytes())
+        return made
+
+    def _bytes(self):
+        return sum(size for _, size in self._alive.values())
 
 
 def peak_growth(function, argument):

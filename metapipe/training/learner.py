@@ -39,6 +39,9 @@ class Learner:
     precision: Precision = "float32"
     """In which networks compute."""
 
+    recompute: bool = False
+    """Whether inner steps are computed again where their graph is wanted."""
+
     @property
     def normalises_batches(self) -> bool:
         """Whether predictions depend on what else is in the batch."""
