@@ -7,7 +7,8 @@ conv4-64 on synthetic pictures (the shape decides the speed, not what they show)
 ways to compute one meta-gradient take turns, round after round; of each the median and
 quartiles, and on CUDA the peak of memory beyond what lay there before. "by hand" is
 MAML in plain torch, benchmarks/by_hand.py, which computes the same (checked in double
-precision before anything is timed). What the time is over for says so.
+precision before anything is timed): by the same kernels, and on CUDA also by those that
+torch takes by itself, TF32 among them. What the time is over for says so.
 """
 
 from __future__ import annotations
@@ -31,8 +32,10 @@ from by_hand import pooled, strided
 from torch import nn
 
 from metapipe import Algorithm, Episodes, Problem, Samples, Task
+from metapipe.errors import OutOfMemoryError
+from metapipe.numerics.kernels import settled_kernels
 from metapipe.numerics.memory import keep_freed_memory
-from metapipe.numerics.precision import Precision, computing_in
+from metapipe.numerics.precision import Precision
 from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.numerics.tuning import candidates
 from metapipe.training.learner import build_learner
@@ -177,11 +180,12 @@ def told(way: Way) -> Iterator[None]:
     """Whatever fails is a word in the table, and the others go on."""
     try:
         yield
-    except torch.OutOfMemoryError:
+    except (torch.cuda.OutOfMemoryError, OutOfMemoryError):
         way.failed = "out of memory"
-        torch.cuda.empty_cache()
     except Exception as error:  # one way that fails must not cost the whole table
         way.failed = f"{type(error).__name__}: {' '.join(str(error).split())[:80]}"
+    if way.failed and torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def ways_of(setup: Setup) -> list[Way]:
@@ -207,8 +211,11 @@ def ways_of(setup: Setup) -> list[Way]:
     if steps:
         network = plain(setup.shape).to(setup.device)
         sets = (tuple(episodes.support), tuple(episodes.query))
-        work = partial(in_float32, by_hand, network, *sets, steps, INNER_LR)
-        ways.append(Way("by hand", "float32", work))
+        work = partial(by_hand, network, *sets, steps, INNER_LR)
+        settled = partial(in_float32, setup.device, work)
+        ways.append(Way("by hand", "float32", settled))
+        if setup.device == "cuda":
+            ways.append(Way("by hand", "as torch does", work))
     return ways
 
 
@@ -220,10 +227,10 @@ def undisturbed(
         work(*arguments, mapping)
 
 
-def in_float32(work: Callable[..., object], *arguments: Any) -> None:
-    """As ours computes in it."""
-    with computing_in("float32"):
-        work(*arguments)
+def in_float32(device: str, work: Callable[[], object]) -> None:
+    """By the kernels that ours takes: no TF32, and the same bits each time."""
+    with settled_kernels(device, tf32=False):
+        work()
 
 
 def maml(steps: int) -> MAML:

@@ -17,11 +17,12 @@ from torch.nn.modules.dropout import _DropoutNd
 from ..algorithm import Algorithm, Meta
 from ..dataset import Source
 from ..episode import Params
-from ..errors import MetapipeError, PluginError, UnsupportedError
+from ..errors import MetapipeError, OutOfMemoryError, PluginError, UnsupportedError
 from ..model import Model
 from ..numerics.attention import has_attention, plain_attention
+from ..numerics.kernels import settled_kernels
 from ..numerics.memory import keep_freed_memory
-from ..numerics.precision import Precision
+from ..numerics.precision import Precision, computing_in
 from ..numerics.task_map import LocalTaskMap
 from ..problem import Kind, Problem
 from .tensor_file import shapes
@@ -42,6 +43,20 @@ class Learner:
     recompute: bool = False
     """Whether inner steps are computed again where their graph is wanted."""
 
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Compute in its precision inside; on a GPU by kernels that give the same bits
+        each time.
+
+        Raises OutOfMemoryError where the GPU has too little memory.
+        """
+        tf32 = self.precision == "tf32"
+        with computing_in(self.precision), settled_kernels(self.device, tf32):
+            try:
+                yield
+            except torch.cuda.OutOfMemoryError as error:
+                raise OutOfMemoryError(_no_memory(self.device)) from error
+
     @property
     def normalises_batches(self) -> bool:
         """Whether predictions depend on what else is in the batch."""
@@ -52,6 +67,17 @@ class Learner:
     def transductive(self, prediction: str) -> bool:
         """Whether queries predicted "together", or "alone", see each other."""
         return self.normalises_batches and prediction == "together"
+
+
+def _no_memory(device: str) -> str:
+    free, total = torch.cuda.mem_get_info(device)
+    ours = torch.cuda.max_memory_allocated(device)
+    return (
+        f"{device} has too little memory: of {total / 1e9:.1f} GB this process wanted "
+        f"more than {ours / 1e9:.1f}, and {free / 1e9:.1f} are free; let less be "
+        "computed at a time by --shards, --mapping loop, or --mapping chunks with a "
+        "smaller --chunk"
+    )
 
 
 def problem_of(source: Source, ways: int, shots: int = 0) -> Problem:

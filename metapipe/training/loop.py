@@ -17,7 +17,7 @@ import torch
 from ..algorithm import Group, Meta, Step, TaskMap
 from ..episode import Episodes, Metrics, Task
 from ..errors import DivergedError
-from ..numerics.precision import computing_in
+from ..numerics.meter import meter_of
 from ..numerics.recomputation import recomputing
 from ..numerics.task_map import LocalTaskMap
 from ..numerics.tuning import fastest
@@ -108,7 +108,7 @@ def meta_step(
 ) -> Step:
     """One meta-gradient, without changing anything."""
     detached = Meta({k: p.detach() for k, p in meta.params.items()}, meta.state)
-    with computing_in(learner.precision), recomputing(learner.recompute):
+    with learner.computing(), recomputing(learner.recompute):
         return learner.algorithm.meta_gradient(
             learner.network, detached, episodes, mapping
         )
@@ -121,9 +121,11 @@ def choose_mapping(
     if len(maps) == 1:
         return maps[0]
     episodes = draw(state.step)[0]
-    tasks = len(episodes.tasks) if learner.device == "cpu" else 1
     return fastest(
-        maps, lambda m: meta_step(learner, state.meta, episodes, m), tasks=tasks
+        maps,
+        lambda m: meta_step(learner, state.meta, episodes, m),
+        tasks=len(episodes.tasks),
+        meter=meter_of(learner.device),
     )
 
 

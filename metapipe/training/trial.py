@@ -13,7 +13,6 @@ from ..algorithm import Meta
 from ..dataset import Source
 from ..episode import Drawn, Episodes, Samples, Task, Trajectories, each
 from ..errors import MetapipeError, PluginError
-from ..numerics.precision import computing_in
 from ..numerics.task_map import LocalTaskMap
 from .evaluation import QueryMode, figures
 from .learner import Learner
@@ -78,7 +77,7 @@ def attempt(
         if mapping.mode == "loop":
             _check_outputs(learner, meta, episodes)
         meta_step(learner, meta, episodes, mapping)
-        with torch.no_grad(), computing_in(learner.precision):
+        with torch.no_grad(), learner.computing():
             figures(learner, meta, episodes, prediction, mapping)
 
 
@@ -144,7 +143,7 @@ def _check_outputs(learner: Learner, meta: Meta, episodes: Episodes) -> None:
     support = Samples(*(tensor[0] for tensor in episodes.support))
     inputs, targets = (tensor[0] for tensor in episodes.query)
     wide = targets.shape[-1] if targets.is_floating_point() else episodes.tasks[0].ways
-    with torch.no_grad(), computing_in(learner.precision):
+    with torch.no_grad(), learner.computing():
         known = algorithm.unadapted(network, meta)
         if known is not None:
             outputs = algorithm.predict(network, meta, known, inputs)
