@@ -24,7 +24,8 @@ class Living(TorchDispatchMode):
         for tensor in tree_iter(made):
             if isinstance(tensor, Tensor):
                 storage = tensor.untyped_storage()
-                self._alive[storage.data_ptr()] = StorageWeakRef(storage), storage.nbytes()
+                known = StorageWeakRef(storage), storage.nbytes()
+                self._alive[storage.data_ptr()] = known
         if self._bytes() > self.most:  # or less: some may be gone
             self._alive = {k: v for k, v in self._alive.items() if not v[0].expired()}
             self.most = max(self.most, self._bytes())

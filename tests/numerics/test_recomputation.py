@@ -1,12 +1,14 @@
 """Inner steps computed again: the same gradient, and no graph of theirs is kept."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from measured import Living
 
 from metapipe import Meta, UnsupportedError
 from metapipe.errors import PluginError
-from metapipe.numerics import BatchNorm, apply, inner_loop, recomputing
+from metapipe.numerics import BatchNorm, apply, computing_in, inner_loop, recomputing
 from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.testing.toys import blobs
 from metapipe_plugins.algorithms.maml import MAML
@@ -85,6 +87,26 @@ def test_it_can_be_differentiated_again_and_twice():
         )
         again = torch.autograd.grad(value, (weight, scale))
         found.append(dict(enumerate((*first, *second, *again))))
+    require_same_bits(*found)
+
+
+def test_the_gradient_may_come_by_in_another_thread():
+    """As on a GPU, where torch has one for that; it has the precision of the first."""
+    network = torch.nn.Linear(6, 3)
+    inputs = torch.randn(4, 6)
+    found = []
+    for recompute in (False, True):
+        weight = network.weight.detach().requires_grad_()
+
+        def loss(params):
+            outputs = apply(network, {"weight": params["w"]}, inputs)
+            return outputs.square().sum(), {}
+
+        with computing_in("bfloat16"):
+            value = descended(loss, weight, recompute)["w"].square().sum()
+        with ThreadPoolExecutor(1) as pool:
+            gradient = pool.submit(torch.autograd.grad, value, weight).result()
+        found.append(dict(enumerate(gradient)))
     require_same_bits(*found)
 
 
