@@ -16,23 +16,25 @@ class Living(TorchDispatchMode):
 
     def __init__(self):
         super().__init__()
-        self.most = 0
+        self.most = self._now = 0
         self._alive = {}
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         made = function(*args, **(kwargs or {}))
         for tensor in tree_iter(made):
             if isinstance(tensor, Tensor):
-                storage = tensor.untyped_storage()
-                known = StorageWeakRef(storage), storage.nbytes()
-                self._alive[storage.data_ptr()] = known
-        if self._bytes() > self.most:  # or less: some may be gone
+                self._note(tensor.untyped_storage())
+        if self._now > self.most:  # or less: some may be gone
             self._alive = {k: v for k, v in self._alive.items() if not v[0].expired()}
-            self.most = max(self.most, self._bytes())
+            self._now = sum(size for _, size in self._alive.values())
+            self.most = max(self.most, self._now)
         return made
 
-    def _bytes(self):
-        return sum(size for _, size in self._alive.values())
+    def _note(self, storage):
+        place, size = storage.data_ptr(), storage.nbytes()
+        _, before = self._alive.get(place, (None, 0))
+        self._alive[place] = StorageWeakRef(storage), size
+        self._now += size - before
 
 
 def peak_growth(function, argument):
