@@ -27,7 +27,10 @@ from .recipes import extremes
 
 LOOP, VMAP = LocalTaskMap("loop"), LocalTaskMap("vmap")
 FEW, MORE = 4, 8
-"""Tasks at once on which `vmap` is measured; what more take follows."""
+"""Tasks on which it is measured; what more take follows."""
+
+TWICE = 2
+"""Since memory that is freed is kept, in pieces that do not all fit the next time."""
 
 Measure = Callable[[LocalTaskMap, int], int]
 """Bytes that so many tasks take, mapped so."""
@@ -195,7 +198,8 @@ class _Trial:
         give_back_freed_memory()
         before = self.meter.begin()
         with torch.random.fork_rng(devices=[]):
-            work()
+            for _ in range(TWICE):
+                work()
         self.meter.wait()
         return max(0, self.meter.most() - before)
 
@@ -204,21 +208,23 @@ def _needed(measure: Measure, mapping: LocalTaskMap, tasks: int, left: int) -> i
     """Of many tasks. One after the other, each adds what it leaves behind, which is all
     of it where a method embeds a whole meta-batch in one call; and while it is computed
     it has its graph alone."""
-    one = measure(LOOP, 1)
-    each = max(0, measure(LOOP, 2) - one) if tasks > 1 else 0
+    one, some = (
+        measure(LOOP, 1),
+        min(tasks, MORE if MORE * measure(LOOP, 1) < left else 2),
+    )
+    each = max(0, measure(LOOP, some) - one) / max(1, some - 1)
     alone, alive = max(0, one - each), mapping.alive(tasks)
     if mapping.mode in ("loop", "threads"):
-        return alone * alive + each * tasks
+        return round(alone * alive + each * tasks)
     if alive <= MORE:
-        at_once = measure(VMAP, alive)
-    elif MORE * one > left:  # not to be tried
-        at_once = alive * one
+        at_once = float(measure(VMAP, alive))
+    elif some < MORE:  # not to be tried
+        at_once = alive * float(one)
     else:
         many = measure(VMAP, MORE)
-        at_once = many + (alive - MORE) * max(0, many - measure(VMAP, FEW)) // (
-            MORE - FEW
-        )
-    return at_once + each * (tasks - alive)
+        more = max(0, many - measure(VMAP, FEW)) / (MORE - FEW)
+        at_once = many + (alive - MORE) * more
+    return round(at_once + each * (tasks - alive))
 
 
 def _advice(
