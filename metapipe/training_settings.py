@@ -94,6 +94,20 @@ class TrainingSettings(Section):
     chunk: PositiveInt = 8
     """Tasks vectorised at a time by `chunks`."""
 
+    recompute: bool = False
+    """Compute the steps of an inner loop again where second derivatives want them, and
+    keep none of their graphs: a step more takes the memory of its parameters alone, for
+    about a quarter more time. The same numbers; by loop or threads."""
+
+    @model_validator(mode="after")
+    def _recomputable(self) -> Self:
+        if self.recompute and self.mapping in ("vmap", "chunks"):
+            raise ValueError(
+                f"recompute = true is not for mapping = {self.mapping}: use auto, loop "
+                "or threads"
+            )
+        return self
+
     @model_validator(mode="after")
     def _enough_tasks(self) -> Self:
         if self.shards > self.tasks:

@@ -75,14 +75,21 @@ def _option(name: str, field: FieldInfo) -> Decorator:
     default = "" if field.default in (None, ()) else f"  [default: {field.default}]"
     many = get_origin(field.annotation) is tuple and _holds_text(field)
     return click.option(
-        *(f"--{each.replace('_', '-')}" for each in (name, *ALIASES.get(name, ()))),
+        *(_flag(each, field) for each in (name, *ALIASES.get(name, ()))),
         name,
         cls=PluginOption if name in PLUGINS else click.Option,
         type=_type(field),
         multiple=many,
+        default=None,
         callback=_given if many else None,
         help=f"{text}{' Repeatable.' if many else ''}{default}",
     )
+
+
+def _flag(name: str, field: FieldInfo) -> str:
+    """Of a switch there are two: on and off."""
+    words = name.replace("_", "-")
+    return f"--{words}/--no-{words}" if field.annotation is bool else f"--{words}"
 
 
 def _holds_text(field: FieldInfo) -> bool:
@@ -107,6 +114,7 @@ def _type(field: FieldInfo) -> click.ParamType[Any]:
         int: click.INT,
         float: click.FLOAT,
         str: click.STRING,
+        bool: click.BOOL,
     }
     while annotation not in known:
         annotation = get_args(annotation)[0]

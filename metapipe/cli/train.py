@@ -18,10 +18,10 @@ from .options import (
     setting_options,
 )
 from .output import echo, print_facts, print_json
+from .planned import show_plan
 from .streams import log_to_stderr, prepare
 
 if TYPE_CHECKING:
-    from ..experiment.resolve import Resolved
     from ..runs.outcome import Outcome
 
 INTERRUPTED = 130
@@ -33,7 +33,11 @@ INTERRUPTED = 130
 @click.option("--from-run", metavar="RUN", help="Repeat the experiment of a run.")
 @click.option("--tag", "tags", multiple=True, help="A word to find it by; repeatable.")
 @click.option("--note", help="What to remember of it.")
-@click.option("--dry-run", is_flag=True, help="Show what would run, and stop.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Show what would run and what memory it would take, and stop.",
+)
 @processes_option
 @json_option
 @pass_app
@@ -59,7 +63,8 @@ def train(
 
     asked = [*from_options(options, TRAINING), *settings]
     if dry_run:
-        _show_experiment(requests.plan(app, asked, from_run).resolved, as_json)
+        planned = requests.plan(app, asked, from_run)
+        show_plan(planned.resolved, requests.forecast(app, planned), as_json)
         return
     count, asked = shared(app, processes, asked, from_run)
     _report(_by(count, app, "train", asked, from_run, tags, note), as_json)
@@ -122,21 +127,6 @@ def _requested(app: App, name: str, arguments: tuple[Any, ...]) -> Outcome:
 
     outcome: Outcome = getattr(requests, name)(app, *arguments, observers=[display()])
     return outcome
-
-
-def _show_experiment(resolved: Resolved, as_json: bool) -> None:
-    tables = resolved.experiment.to_dict()
-    if as_json:
-        print_json({"experiment": tables, "origins": dict(resolved.origins)})
-        return
-    for table, values in tables.items():
-        chosen = tables["run"].get(table)
-        echo(f"[{table}.{chosen}]" if chosen else f"[{table}]")
-        for name, value in values.items():
-            origin = resolved.origins.get(f"{table}.{name}", "")
-            line = f"{name} = {value!r}"
-            echo(f"{line:<44}  # {origin}" if origin else line)
-        echo()
 
 
 def _report(outcome: Outcome, as_json: bool) -> None:

@@ -50,6 +50,7 @@ from .policy import (
     policy,
 )
 from .precision import Precision, computing_in, exactly
+from .recomputation import recomputing
 from .returns import return_figures
 from .steps import query_step
 from .support_statistics import require_own_layers, support_statistics
@@ -99,6 +100,7 @@ __all__ = [
     "policy",
     "query_loss",
     "query_step",
+    "recomputing",
     "require_own_layers",
     "return_figures",
     "rewards_to_go",

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..episode import Drawn, Episodes, Params
 from .functional import vectorised
+from .recomputation import recomputing
 
 TaskOutputs = Callable[[Params, Drawn, Drawn], Tensor]
 """A tensor of one task, from parameters and its support and query set."""
@@ -58,7 +59,7 @@ def linearised(function: TaskOutputs, params: Params, episodes: Episodes) -> Lin
     leaves = {name: p.detach().requires_grad_() for name, p in params.items()}
     token = vectorised.set(True)
     try:
-        with torch.enable_grad():
+        with torch.enable_grad(), recomputing(False):
             outputs = torch.func.vmap(
                 lambda support, query: function(leaves, support, query),
                 randomness="different",

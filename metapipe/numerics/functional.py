@@ -18,8 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from ..episode import Drawn, Metrics, Params, Trajectories
-from ..errors import PluginError
+from ..errors import PluginError, UnsupportedError
 from .precision import call
+from .recomputation import recomputed, recomputes, repeats
 from .recurrence import plain_recurrence
 
 Loss = Callable[[Params], tuple[Tensor, Metrics]]
@@ -60,6 +61,8 @@ def apply(
     # All of it: a part may have been built, or tried, in the other mode.
     if any(module.training != training for module in network.modules()):
         network.train(training)
+    if state and training and repeats():  # it moved when this was computed first
+        state = {name: value.clone() for name, value in state.items()}
     tensors = {**params, **state} if state else params
     if inputs[0].is_cuda:  # or cuDNN puts channels last, which vmap has no rules for
         inputs = tuple(each.contiguous() for each in inputs)
@@ -128,11 +131,28 @@ def inner_loop(
 
     The result is differentiable with respect to `params` and `lr`; fully so with
     `second_order`, otherwise with the gradients taken as constants.
+    With `training.recompute` each step's graph is computed again when it is wanted, so
+    `loss` has to be a function of its argument, of what it encloses, and of torch's
+    generator. Raises UnsupportedError for that under `vmap`.
     """
-    for _ in range(steps):
+
+    def step(params: Params) -> Params:
         grads, _ = gradient(loss, params, second_order=second_order)
-        params = descend(params, grads, lr)
+        return descend(params, grads, lr)
+
+    again = second_order and recomputes() and _keeps_a_graph(params)
+    for _ in range(steps):
+        params = recomputed(step, params) if again else step(params)
     return params
+
+
+def _keeps_a_graph(params: Params) -> bool:
+    if vectorised.get():
+        raise UnsupportedError(
+            "inner steps are not computed again under vmap: map tasks by loop or "
+            "threads, or leave training.recompute off"
+        )
+    return torch.is_grad_enabled() and any(p.requires_grad for p in params.values())
 
 
 def by_step(support: Drawn, steps: int) -> Sequence[Drawn]:

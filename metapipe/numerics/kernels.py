@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import backends
 
+PRECISION = "fp32_precision"
 WARN = 1
 """Of torch's modes for operations that have no deterministic kernel: tell of them."""
 
@@ -90,16 +91,17 @@ class _Switches(NamedTuple):
 
 def _finer() -> dict[str, Any]:
     """What has an `fp32_precision` of its own, since torch 2.9."""
-    if not hasattr(backends, "fp32_precision"):
+    if not hasattr(backends, PRECISION):
         return {}
     cudnn: Any = backends.cudnn
     mkldnn: Any = backends.mkldnn
-    return {
+    places = {
         "matmul": backends.cuda.matmul,
         "conv": cudnn.conv,
         "rnn": cudnn.rnn,
         "of the CPU": mkldnn.matmul,
     }
+    return {n: place for n, place in places.items() if hasattr(place, PRECISION)}
 
 
 def _settle(tf32: bool) -> None:
@@ -108,7 +110,7 @@ def _settle(tf32: bool) -> None:
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
     backends.cudnn.allow_tf32 = tf32
     for name, place in _finer().items():
-        if name in ("matmul", "conv", "rnn"):
+        if name != "of the CPU":
             place.fp32_precision = "tf32" if tf32 else "ieee"
     backends.cudnn.deterministic = True
     backends.cudnn.benchmark = False
@@ -141,7 +143,8 @@ def _write(known: _Switches) -> None:
     if known.cudnn is not None:
         backends.cudnn.allow_tf32 = known.cudnn
     for name, place in _finer().items():
-        place.fp32_precision = known.finer[name]
+        if place.fp32_precision != known.finer[name]:
+            place.fp32_precision = known.finer[name]
     backends.cudnn.deterministic = known.deterministic
     backends.cudnn.benchmark = known.benchmark
     torch.set_deterministic_debug_mode(known.mode)

@@ -4,8 +4,10 @@ the next iteration instead of given back in between."""
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import sys
+from contextlib import suppress
 from functools import cache
 
 import psutil
@@ -32,6 +34,15 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):  # another C library
         return False
     return bool(mallopt(M_MMAP_MAX, 0)) and bool(mallopt(M_TRIM_THRESHOLD, NEVER))
+
+
+def give_back_freed_memory() -> None:
+    """Let glibc give back to the kernel what it keeps, so that what is taken next is
+    seen to grow."""
+    gc.collect()
+    if sys.platform.startswith("linux"):
+        with suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def resident_memory() -> int:

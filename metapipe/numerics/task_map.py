@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, cast, get_args
@@ -24,7 +25,6 @@ from ..algorithm import TaskFunction, TaskLoss
 from ..episode import Drawn, Episodes, Metrics, Params, each
 from ..errors import UnsupportedError
 from .functional import vectorised
-from .precision import computing_in, precision_here
 
 Mode = Literal["loop", "vmap", "chunks", "threads"]
 
@@ -141,12 +141,13 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 def _surroundings() -> Callable[..., Any]:
     """What calls a function in a worker thread as it would run here: with gradients or
-    without, in the same precision. Both are a thread's own."""
-    grad, precision = torch.is_grad_enabled(), precision_here()
+    without, in the same precision, with the same steps recomputed. All of that is a
+    thread's own."""
+    grad, context = torch.is_grad_enabled(), copy_context()
 
     def within(function: Callable[..., Any], *arguments: Any) -> Any:
-        with torch.set_grad_enabled(grad), computing_in(precision):
-            return function(*arguments)
+        with torch.set_grad_enabled(grad):
+            return context.copy().run(function, *arguments)
 
     return within
 

@@ -19,7 +19,7 @@ from ..training.loop import DrawBatch, TrainingState, choose_mapping
 from ..training.trial import able, few
 from .provenance import processor
 
-DECIDING = ("tasks", "shards", "mapping", "chunk")
+DECIDING = ("tasks", "shards", "mapping", "chunk", "recompute")
 """Settings of training that decide which task map is fastest."""
 
 

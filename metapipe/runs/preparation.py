@@ -15,6 +15,7 @@ from ..episode import Task
 from ..errors import PluginError, SettingError, UnsupportedError
 from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
+from ..numerics.recomputation import recomputing
 from ..numerics.task_map import LocalTaskMap
 from ..numerics.tuning import candidates
 from ..plugin import silently_off, stochastic_settings
@@ -70,7 +71,9 @@ def prepare(
         learner, meta = build_learner(*plugins, problem, device, experiment.run.seed)
     else:
         learner, meta = open_learner(*plugins, problem, device, checkpoint.file)
-    learner = replace(learner, precision=experiment.run.precision)
+    learner = replace(
+        learner, precision=experiment.run.precision, recompute=training.recompute
+    )
     _check_range(experiment)
     _require_parameters(experiment, learner.network, meta)
     for recipe in extremes(experiment):
@@ -101,7 +104,14 @@ def check_trainable(prepared: Prepared) -> None:
     try:
         require_sound(learner.network)
         episodes = first_episodes(learner, meta, prepared.sources["train"], recipes)
-        attempt(learner, meta, episodes, LocalTaskMap("loop"), prediction)
+        with recomputing(training.recompute) as found:
+            attempt(learner, meta, episodes, LocalTaskMap("loop"), prediction)
+        if training.recompute and not found.steps:
+            logger.warning(
+                "training.recompute = true has no effect: %s does not differentiate "
+                "through inner steps twice",
+                run.algorithm,
+            )
         if experiment.evaluation.ensemble > 1:
             require_mean(learner, meta, episodes)
     except PluginError as error:

@@ -21,12 +21,15 @@ from ..store.records import EvaluationRow, RunRow
 from . import examination, pipeline, verification
 from .evaluations import Advanced, untold
 from .following import follow
+from .forecast import Forecast
+from .forecast import forecast as forecast_of
 from .joining import Place, joined
 from .labels import Labels
 from .observing import check_observers
 from .outcome import Outcome
+from .preparation import check_dropout, check_trainable
 from .relaunch import go_on, run_of_job
-from .start import Start, by_number, start_of
+from .start import Start, by_number, prepared_from, start_of
 from .stored_run import trained_run
 from .verification import Verification
 from .workspace import Workspace
@@ -70,6 +73,15 @@ def plan(
     same = parent is not None and _start(parent) == experiment.run.start_from
     start = start_of(workspace.store, experiment, parent if same else None)
     return Plan(replace(resolved, experiment=experiment), repeated, start)
+
+
+def forecast(workspace: Workspace, planned: Plan) -> Forecast:
+    """How much memory that training will take. What would be refused is refused."""
+    experiment = planned.resolved.experiment
+    prepared = prepared_from(experiment, planned.start, registry=workspace.registry)
+    check_dropout(experiment, prepared.learner.network)
+    check_trainable(prepared)
+    return forecast_of(prepared)
 
 
 def _start(row: RunRow) -> str | None:

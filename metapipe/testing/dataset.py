@@ -41,6 +41,17 @@ class DatasetContract(PluginContract):
         shape = (self.ways, self.shots, self.queries)
         return [Task("contract", split, 1, index, *shape) for index in indices]
 
+    def test_items_kept_on_a_device_give_the_same_episodes(self) -> None:
+        """To the bit; a source that cannot keep them there is the same itself."""
+        source = self.dataset.open(self.splits[0])
+        tasks = self._tasks(self.splits[0], range(3))
+        own, kept = source.draw(tasks), source.on("cpu").draw(tasks)
+        for mine, theirs in zip(own[1:3], kept[1:3], strict=True):
+            assert all(map(torch.equal, mine, theirs)), (
+                "on('cpu') draws other episodes than the source itself: let it draw "
+                "the same, or return itself"
+            )
+
     def test_episodes_have_the_shapes_they_promise(self) -> None:
         """Inputs, targets and their types, in every split."""
         for split in self.splits:

@@ -11,6 +11,7 @@ from ..algorithm import Algorithm, Meta, Step
 from ..episode import Episodes, Params
 from ..errors import UnsupportedError
 from ..model import Model
+from ..numerics.recomputation import recomputing
 from ..numerics.task_map import LocalTaskMap
 from ..plugin import Plugin
 from ..problem import Problem
@@ -169,6 +170,21 @@ class MetaGradientContract(PluginContract):
         """Loop, vmap, chunks and threads agree to 1e-10."""
         episodes = self.episodes()
         _require_mappings_agree(*self.learner(episodes), episodes, "as it is")
+
+    def test_inner_steps_can_be_computed_again(self) -> None:
+        """With `training.recompute` the gradient has the same bits: what `inner_loop`
+        is given is a function."""
+        episodes = self.episodes()
+        learner, meta = self.learner(episodes)
+        want = _step(learner, meta, episodes, LOOP).gradients
+        with recomputing():
+            got = _step(learner, meta, episodes, LOOP).gradients
+        for name, grad in want.items():
+            assert torch.equal(got[name], grad), (
+                f"with training.recompute the gradient of {name} is another, by "
+                f"{float((got[name] - grad).abs().max()):.1e}: let the loss that "
+                "inner_loop is given change nothing, and read nothing that changes"
+            )
 
     def test_other_settings_keep_the_gradient_right(self) -> None:
         """That of the loss, and the same by every mapping, with each switch turned and

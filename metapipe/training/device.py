@@ -70,8 +70,8 @@ def memory_told(device: str) -> Iterator[None]:
         raise OutOfMemoryError(
             f"{device} has too little memory: of {total / 1e9:.1f} GB this process "
             f"wanted more than {ours / 1e9:.1f}, and {free / 1e9:.1f} are free; let "
-            "less be computed at a time by --shards, --mapping loop, or --mapping "
-            "chunks with a smaller --chunk"
+            "less be kept at a time by --shards, --mapping loop (or chunks with a "
+            "smaller --chunk), or --recompute"
         ) from error
 
 

@@ -41,6 +41,9 @@ class Learner:
     precision: Precision = "float32"
     """In which networks compute."""
 
+    recompute: bool = False
+    """Whether inner steps are computed again where their graph is wanted."""
+
     @contextmanager
     def computing(self) -> Iterator[None]:
         """Compute in its precision inside; on a GPU by kernels that give the same bits

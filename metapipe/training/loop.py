@@ -18,6 +18,7 @@ from ..algorithm import Group, Meta, Step, TaskMap
 from ..episode import Episodes, Metrics, Task
 from ..errors import DivergedError
 from ..numerics.meter import meter_of
+from ..numerics.recomputation import recomputing
 from ..numerics.task_map import LocalTaskMap
 from ..numerics.tuning import fastest
 from ..training_settings import TrainingSettings
@@ -107,7 +108,7 @@ def meta_step(
 ) -> Step:
     """One meta-gradient, without changing anything."""
     detached = Meta({k: p.detach() for k, p in meta.params.items()}, meta.state)
-    with learner.computing():
+    with learner.computing(), recomputing(learner.recompute):
         return learner.algorithm.meta_gradient(
             learner.network, detached, episodes, mapping
         )

@@ -87,6 +87,6 @@ def test_too_little_memory_is_told_with_what_to_do() -> None:
         raise torch.cuda.OutOfMemoryError("CUDA out of memory.\nTried to ...")
     assert str(told.value) == (
         "cuda has too little memory: of 80.0 GB this process wanted more than 79.0, "
-        "and 1.0 are free; let less be computed at a time by --shards, --mapping loop, "
-        "or --mapping chunks with a smaller --chunk"
+        "and 1.0 are free; let less be kept at a time by --shards, --mapping loop (or "
+        "chunks with a smaller --chunk), or --recompute"
     )

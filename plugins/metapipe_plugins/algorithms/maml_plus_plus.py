@@ -33,8 +33,7 @@ from metapipe import (
 )
 from metapipe.numerics import (
     apply,
-    descend,
-    gradient,
+    inner_loop,
     normalisation_names,
     own,
     partition,
@@ -210,9 +209,13 @@ class MAMLPlusPlus(Algorithm):
         found = []
         for step in range(self.inner_steps):
             here = {**fixed, **_of_step(params, step)}
-            loss = support_loss(network, support, here)
-            grads, _ = gradient(loss, theta, second_order=second_order)
-            theta = descend(theta, grads, self._rates(params, theta, step))
+            theta = inner_loop(
+                support_loss(network, support, here),
+                theta,
+                lr=self._rates(params, theta, step),
+                steps=1,
+                second_order=second_order,
+            )
             found.append({**theta, **here})
         return found
 
