@@ -16,11 +16,16 @@ from ..store import TaskStore
 from ..store.records import RunRow
 from ..training.learner import Learner
 from ..training.loop import DrawBatch, TrainingState, choose_mapping
-from ..training.trial import able, few
+from ..training.trial import able, few, maps_tasks
 from .provenance import processor
 
 DECIDING = ("tasks", "shards", "mapping", "chunk")
 """Settings of training that decide which task map is fastest."""
+
+UNMAPPED = ("loop", "threads")
+"""What is left to choose for a method that maps no tasks in training: whether its
+operations have all threads, or one, as beside worker threads. On a machine that others
+use too, one may be faster."""
 
 
 def mapping_for(
@@ -43,6 +48,7 @@ def mapping_for(
         **work_of(experiment.to_dict()),
         **_machine(learner.device),
         "problem": asdict(learner.problem),
+        "maps": [*map(str, maps)],
     }
 
     @cache
@@ -53,7 +59,11 @@ def mapping_for(
         return able(learner, state.meta, few(draw(state.step)[0]), task_map)
 
     def choose() -> LocalTaskMap:
-        return choose_mapping(learner, state, [m for m in maps if can(m)], draw)
+        if maps_tasks(learner, state.meta, few(draw(state.step)[0])):
+            possible = [m for m in maps if can(m)]
+        else:
+            possible = [m for m in maps if m.mode in UNMAPPED]
+        return choose_mapping(learner, state, possible, draw)
 
     return remembered(work, maps, choose, can)
 

@@ -116,14 +116,18 @@ def meta_step(
 def choose_mapping(
     learner: Learner, state: TrainingState, maps: list[LocalTaskMap], draw: DrawBatch
 ) -> LocalTaskMap:
-    """The fastest of `maps` that fits in memory, timed on the first meta-batch."""
+    """The fastest of `maps` that fits in memory, timed on the first meta-batch, with as
+    many threads for operations as training will have."""
     if len(maps) == 1:
         return maps[0]
     episodes = draw(state.step)[0]
     tasks = len(episodes.tasks) if learner.device == "cpu" else 1
-    return fastest(
-        maps, lambda m: meta_step(learner, state.meta, episodes, m), tasks=tasks
-    )
+
+    def work(task_map: LocalTaskMap) -> None:
+        with task_map.undisturbed():
+            meta_step(learner, state.meta, episodes, task_map)
+
+    return fastest(maps, work, tasks=tasks)
 
 
 def lr_at(settings: TrainingSettings, step: int) -> float:

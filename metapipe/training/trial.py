@@ -9,9 +9,18 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from ..algorithm import Meta
+from ..algorithm import Meta, TaskFunction, TaskLoss
 from ..dataset import Source
-from ..episode import Drawn, Episodes, Samples, Task, Trajectories, each
+from ..episode import (
+    Drawn,
+    Episodes,
+    Metrics,
+    Params,
+    Samples,
+    Task,
+    Trajectories,
+    each,
+)
 from ..errors import MetapipeError, PluginError
 from ..numerics.precision import computing_in
 from ..numerics.task_map import LocalTaskMap
@@ -69,7 +78,7 @@ def attempt(
     outputs that are no logits or numbers, and for a network that acts at random.
     """
     with _tried():
-        if mapping.mode in ("vmap", "chunks"):
+        if mapping.vectorises:
             _require_whole_derivatives(learner.network)
         if isinstance(episodes.query, Trajectories):
             meta_step(learner, meta, episodes, mapping)
@@ -114,6 +123,32 @@ def able(
     except MetapipeError:
         return False
     return True
+
+
+def maps_tasks(learner: Learner, meta: Meta, episodes: Episodes) -> bool:
+    """Whether the method's meta-gradient maps anything over tasks: one that embeds a
+    whole meta-batch in one call does not."""
+    watched = _Watched()
+    with _tried():
+        meta_step(learner, meta, episodes, watched)
+    return watched.asked
+
+
+class _Watched:
+    """A loop over tasks that knows whether it was asked for."""
+
+    asked = False
+    loop = LocalTaskMap("loop")
+
+    def __call__(self, function: TaskFunction, episodes: Episodes) -> Metrics:
+        self.asked = True
+        return self.loop(function, episodes)
+
+    def gradient(
+        self, loss: TaskLoss, params: Params, episodes: Episodes
+    ) -> tuple[Params, Metrics]:
+        self.asked = True
+        return self.loop.gradient(loss, params, episodes)
 
 
 def few(episodes: Episodes) -> Episodes:
