@@ -111,7 +111,8 @@ def confusion(
     experiment = as_evaluated(row, judged, judged.dataset, registry)
     opened = open_split(experiment, cast(Split, judged.split))
     require_same_data(judged.fingerprint, opened)
-    learner, meta = judged_learner(experiment, list(checkpoints.values()), row)
+    found = list(checkpoints.values())
+    learner, meta = judged_learner(experiment, found, row, judged)
     source = fitted(opened, learner.problem, judged.dataset, encoder_of(row, registry))
     counts, episodes = _Counts(), 0
     for tasks in _tasks(store, judged):

@@ -67,14 +67,17 @@ def evaluation_extremes(
     """The smallest and the largest episode that evaluation settings ask for; one if
     all are alike. Raises SettingError for a range that ends before it begins."""
     least = _first(experiment, settings, dataset)
-    asked = {"ways": settings.ways_to, "shots": settings.shots_to}
-    ends = {name: value for name, value in asked.items() if value is not None}
-    for name, end in ends.items():
-        if end < (begin := getattr(least, name)):
+    for name in ("ways", "shots"):
+        begin, end = getattr(least, name), getattr(settings, f"{name}_to")
+        if end is not None and end < begin:
             raise SettingError(
                 f"evaluation.{name}_to = {end} is less than {name} = {begin}"
             )
-    most = replace(least, **ends)
+    most = replace(
+        least,
+        ways=settings.ways_to or least.ways,
+        shots=settings.shots_to or least.shots,
+    )
     return [least] if most == least else [least, most]
 
 
@@ -101,6 +104,7 @@ def evaluation_row(
         ways_to=settings.ways_to,
         shots=asked.shots,
         shots_to=settings.shots_to,
+        mapping=str(learner.mapping),
         queries=asked.queries,
         prediction=settings.prediction,
         statistics=learner.algorithm.statistics,

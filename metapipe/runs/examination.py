@@ -29,6 +29,7 @@ from .evaluations import (
     untold,
 )
 from .following import tell_test
+from .mapping import mapping_of_test
 from .preparation import check_asked, check_range, logger
 from .splits import open_split
 from .stored_run import changed_after_training, encoder_of, look_for_trained
@@ -127,7 +128,9 @@ def judge(
         known = look_for_trained(experiment, checkpoint, row, opened, name, same)
     begun, step = time.perf_counter(), checkpoint.step
     how = settings.prediction
-    tell_test(crew, settings, checkpoints)
+    mapping = mapping_of_test(experiment, learner, meta, source, tasks, how)
+    learner = replace(learner, mapping=mapping)
+    tell_test(crew, settings, checkpoints, mapping)
     met = evaluate_tasks(
         learner, meta, source, tasks, step=step, prediction=how, crew=crew
     )

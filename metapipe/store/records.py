@@ -202,6 +202,10 @@ class NewEvaluation:
     shots_to: int | None = None
     """The most, where each episode has ways or shots of its own."""
 
+    mapping: str | None = None
+    """How its tasks were mapped, which decides how sums are rounded; None where that is
+    as in training."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationRow(NewEvaluation, Shown):

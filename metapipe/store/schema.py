@@ -197,6 +197,7 @@ class Evaluation(Base):
     curves: Mapped[dict[str, Any] | None]
     ways_to: Mapped[int | None]
     shots_to: Mapped[int | None]
+    mapping: Mapped[str | None] = mapped_column(String(40))
 
 
 class Episode(Base):

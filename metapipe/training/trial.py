@@ -24,6 +24,7 @@ from ..episode import (
 from ..errors import MetapipeError, PluginError
 from ..numerics.precision import computing_in
 from ..numerics.task_map import LocalTaskMap
+from ..numerics.tuning import fastest
 from .evaluation import QueryMode, figures
 from .learner import Learner
 from .loop import meta_step
@@ -132,6 +133,38 @@ def maps_tasks(learner: Learner, meta: Meta, episodes: Episodes) -> bool:
     with _tried():
         meta_step(learner, meta, episodes, watched)
     return watched.asked
+
+
+def choose_test_mapping(
+    learner: Learner,
+    meta: Meta,
+    episodes: Episodes,
+    maps: Sequence[LocalTaskMap],
+    prediction: QueryMode,
+) -> LocalTaskMap:
+    """The one of `maps` by which such episodes are judged fastest."""
+
+    def work(task_map: LocalTaskMap) -> None:
+        with torch.no_grad(), computing_in(learner.precision):
+            figures(learner, meta, episodes, prediction, task_map)
+
+    return fastest(maps, work, rounds=1, tasks=len(episodes.tasks))
+
+
+def judges(
+    learner: Learner,
+    meta: Meta,
+    episodes: Episodes,
+    mapping: LocalTaskMap,
+    prediction: QueryMode,
+) -> bool:
+    """Whether episodes can be judged with tasks mapped so."""
+    try:
+        with _tried(), torch.no_grad(), computing_in(learner.precision):
+            figures(learner, meta, episodes, prediction, mapping)
+    except MetapipeError:
+        return False
+    return True
 
 
 class _Watched:

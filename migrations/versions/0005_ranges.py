@@ -1,4 +1,5 @@
-"""An evaluation whose episodes have ways and shots of their own says between which.
+"""An evaluation whose episodes have ways and shots of their own says between which, and
+each how its tasks were mapped.
 
 Columns are added, which are empty for evaluations that are there.
 """
@@ -14,3 +15,4 @@ def upgrade() -> None:
     """Add the columns."""
     op.add_column("evaluations", sa.Column("ways_to", sa.Integer(), nullable=True))
     op.add_column("evaluations", sa.Column("shots_to", sa.Integer(), nullable=True))
+    op.add_column("evaluations", sa.Column("mapping", sa.String(40), nullable=True))
