@@ -81,6 +81,11 @@ class Source(ABC):
         each part too, such as a member of a mixture; None where it is all one."""
         return None
 
+    def on(self, device: str) -> Source:
+        """The same with its items kept on that device, such as "cuda:0", where it then
+        draws the same episodes to the bit; itself if it cannot be."""
+        return self
+
     def joined(self, other: Source) -> Source:
         """All classes of this split and of another one of the same data set, to be
         trained on together.

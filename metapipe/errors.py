@@ -19,6 +19,7 @@ MetapipeError                  failure: exit code 1
 ├── WriteError                 a file that cannot be written
 └── TrainingError              training cannot go on
     ├── DivergedError          the loss or the parameters are no longer finite
+    ├── OutOfMemoryError       the device has too little memory
     └── CrewError              the processes of one training cannot work together
         └── CrewLostError      one of them is gone, or does not answer
 
@@ -122,6 +123,10 @@ class TrainingError(MetapipeError):
 
 class DivergedError(TrainingError):
     """The loss or the parameters are no longer finite."""
+
+
+class OutOfMemoryError(TrainingError):
+    """A device has too little memory for what was asked."""
 
 
 class CrewError(TrainingError):

@@ -97,10 +97,10 @@ class RunSettings(Section):
             raise ValueError(no_device(device))
         return device
 
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """What networks compute in; bfloat16 has to give the meta-gradient of float32 on
-    the first meta-batch, to a cosine of 0.99, and is refused otherwise. Adapted models
-    compute in float32."""
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+    """What networks compute in; tf32 (of NVIDIA GPUs only) and bfloat16 have to give
+    the meta-gradient of float32 on the first meta-batch, to a cosine of 0.99, and are
+    refused otherwise. Adapted models compute in float32."""
 
 
 class TaskSettings(Section):

@@ -19,6 +19,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What needs a GPU skips without one."""
+    if item.get_closest_marker("cuda"):
+        import torch  # only where it matters
+
+        if not torch.cuda.is_available():
+            pytest.skip("no NVIDIA GPU that torch can use")
+        # As metapipe does; cuBLAS reads it once, and a test may multiply before that.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """The developer's own METAPIPE_* variables do not reach the tests."""

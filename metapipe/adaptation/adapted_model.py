@@ -138,7 +138,7 @@ class AdaptedModel:
         size = len(inputs)
         if prediction == "alone":
             size = fitting(self.learner.network, expected, BATCH)
-        with torch.no_grad():
+        with torch.no_grad(), self.learner.computing():
             parts = [
                 predict(
                     self.learner,
@@ -163,7 +163,7 @@ class AdaptedModel:
         if not self.learner.algorithm.any_ways or self.learner.normalises_batches:
             return None
         size = fitting(self.learner.network, self.learner.problem.shape, BATCH)
-        with torch.no_grad():
+        with torch.no_grad(), self.learner.computing():
             parts = [
                 self.features_of(part.to(self.learner.device)).cpu()
                 for part in torch.split(inputs, size)
@@ -233,7 +233,7 @@ def adapt(
         asked = replace(trained, outputs=len(classes))
     learner.algorithm.check(trained, asked)
     support = Samples(*(tensor.to(learner.device) for tensor in support))
-    with torch.no_grad():
+    with torch.no_grad(), learner.computing():
         params = learner.algorithm.adapt(
             learner.network, meta, support, max(len(classes), 1)
         )

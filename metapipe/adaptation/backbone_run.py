@@ -142,6 +142,7 @@ class BackboneRun:
 
     def _new_run(self, project: Path, new: NewEvaluation) -> NewRun:
         commit, dirty = git_state(project)
+        device = choose_device("auto")
         chosen = {
             "algorithm": self.head,
             "model": self.network,
@@ -160,10 +161,10 @@ class BackboneRun:
             iterations=0,
             config={"run": chosen, **self.settings},
             plugins=self.plugins,
-            environment=environment(),
+            environment=environment(device),
             git_commit=commit,
             git_dirty=dirty,
-            device=choose_device("auto"),
+            device=device,
             mapping=None,
             parent_id=None,
             directory=str(new_directory(project)),

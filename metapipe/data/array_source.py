@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ..dataset import Source, SourceFacts
 from ..encoder import Encoder
@@ -23,7 +24,7 @@ from .class_episodes import (
     require_items,
     require_one_way,
 )
-from .sampling import choose, keys
+from .sampling import Integers, choose, keys
 
 Array = NDArray[Any]
 
@@ -80,6 +81,9 @@ class Stacked(Source):
 class ArraySource(Stacked):
     """Classes of items, class after class."""
 
+    held: Tensor | None = field(default=None, kw_only=True)
+    """The items on a device, if they are kept there."""
+
     @cached_property
     def facts(self) -> SourceFacts:
         """A class a name."""
@@ -93,7 +97,17 @@ class ArraySource(Stacked):
         """Items: support (T, ways * shots, *shape), query alike."""
         chosen = choose_items(tasks, self.sizes)
         places = self.starts[chosen.classes][..., None] + chosen.items
-        return chosen.episodes(tasks, torch.from_numpy(self.items[places]))
+        return chosen.episodes(tasks, self._inputs(places))
+
+    def on(self, device: str) -> Self:
+        """With its items there."""
+        items = torch.from_numpy(np.array(self.items))  # which may be read-only
+        return replace(self, held=items.to(device))
+
+    def _inputs(self, places: Integers) -> Tensor:
+        if self.held is None:
+            return torch.from_numpy(self.items[places])
+        return self.held[torch.from_numpy(places).to(self.held.device)]
 
 
 @dataclass(frozen=True)

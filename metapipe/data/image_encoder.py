@@ -41,11 +41,14 @@ class Moments(BaseModel):
 
     def normalised(self, images: Tensor) -> Tensor:
         """(..., C, H, W) in [0, 1] -> the same shape."""
-        return (images - _channels(self.mean)) / _channels(self.deviation)
+        return (images - _channels(self.mean, images)) / _channels(
+            self.deviation, images
+        )
 
     def restored(self, images: Tensor) -> Tensor:
         """The inverse of `normalised`, within rounding."""
-        return (images * _channels(self.deviation) + _channels(self.mean)).clamp(0, 1)
+        deviation = _channels(self.deviation, images)
+        return (images * deviation + _channels(self.mean, images)).clamp(0, 1)
 
     @model_validator(mode="after")
     def _alike(self) -> Self:
@@ -136,9 +139,15 @@ def unit_floats(images: Bytes) -> Tensor:
     return torch.from_numpy(np.multiply(images, np.float32(1 / 255), order="C"))
 
 
-def _channels(numbers: tuple[float, ...]) -> Tensor:
+def unit_floats_on(images: Tensor) -> Tensor:
+    """The same of bytes on a device, there: to the same bits."""
+    images = images[:, None] if images.dim() == 3 else images.movedim(-1, 1)
+    return images.float().mul(float(np.float32(1 / 255))).contiguous()
+
+
+def _channels(numbers: tuple[float, ...], like: Tensor) -> Tensor:
     """(C, 1, 1)."""
-    return torch.tensor(numbers)[:, None, None]
+    return torch.tensor(numbers, device=like.device)[:, None, None]
 
 
 def _opened(item: Any) -> Image.Image:

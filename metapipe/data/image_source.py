@@ -8,6 +8,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from torch import Tensor
@@ -16,6 +17,7 @@ from ..dataset import Source, SourceFacts
 from ..episode import Episodes, Task
 from .bank import Bank, Bytes
 from .class_episodes import choose_items, digest, require_items
+from .held_images import HeldImages
 from .image_encoder import ImageEncoder, Moments, unit_floats
 from .picture_files import BYTE
 from .sampling import Integers, Words, integers, keys
@@ -149,13 +151,29 @@ class ImageSource(BankSource):
     encoder: ImageEncoder | None = None
     """What made the bank's items from images, for new ones."""
 
+    held: HeldImages | None = None
+    """The items on a device, if they are kept there."""
+
     @cached_property
     def facts(self) -> SourceFacts:
         """Of images (C, H, W)."""
         return replace(self._facts, encoder=self.encoder)
 
+    def on(self, device: str) -> Self:
+        """With the items of its classes there."""
+        classes = sorted({member.index for member in self.members})
+        return replace(self, held=HeldImages.of(self.bank, classes, device))
+
+    def joined(self, other: Source) -> Source:
+        """The classes of both, of one bank, and no longer on a device."""
+        joined = super().joined(other)
+        assert isinstance(joined, ImageSource)
+        return replace(joined, held=None)
+
     def inputs(self, places: Integers, turns: Integers) -> Tensor:
         """(T, ways, k, C, H, W) in [0, 1]."""
+        if self.held is not None:
+            return self.held.inputs(places, turns)
         images: Bytes = self.bank.items[places]
         for quarter in TURNS[1:]:
             turned = turns == quarter

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 from ..dataset import Source, SourceFacts
 from ..episode import Episodes, Samples, Task
@@ -44,6 +45,10 @@ class NormalisedSource(Source):
         """The sources joined, and the same done to all of their images."""
         plain = other.source if isinstance(other, type(self)) else other
         return replace(self, source=self.source.joined(plain))
+
+    def on(self, device: str) -> Self:
+        """With the source there, where its images are normalised too."""
+        return replace(self, source=self.source.on(device))
 
     def draw(self, tasks: Sequence[Task]) -> Episodes:
         """The source's episodes: support (T, n, C, H, W), query alike."""

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from ..episode import Drawn, Metrics, Params, Trajectories
 from ..errors import PluginError
 from .precision import call
+from .recurrence import plain_recurrence
 
 Loss = Callable[[Params], tuple[Tensor, Metrics]]
 """A scalar loss of parameters, with the figures it reports."""
@@ -60,10 +61,11 @@ def apply(
     if any(module.training != training for module in network.modules()):
         network.train(training)
     tensors = {**params, **state} if state else params
-    return call(
-        lambda: _one(torch.func.functional_call(network, tensors, inputs)),
-        inputs[0].device.type,
-    )
+    with plain_recurrence(network, inputs[0]):
+        return call(
+            lambda: _one(torch.func.functional_call(network, tensors, inputs)),
+            inputs[0].device.type,
+        )
 
 
 def _one(outputs: object) -> Tensor:

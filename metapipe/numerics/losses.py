@@ -93,7 +93,9 @@ def batch_loss(
         return losses.mean(), metrics
     ways = outputs.shape[-1]
     share = smoothing * ways / (ways - 1)  # torch's own label gets a part back
-    return F.cross_entropy(logits, targets, label_smoothing=share), metrics
+    # Not torch's own mean, which a GPU adds up in any order.
+    smooth = F.cross_entropy(logits, targets, reduction="none", label_smoothing=share)
+    return smooth.mean(), metrics
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> Tensor:

@@ -63,8 +63,10 @@ class BatchNorm(_BatchNorm):
         self.register_buffer("var", None)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(n, channels, *size) -> the same."""
-        given = self._given(lambda: _moments(inputs.to(self.bias.dtype)))
+        """(n, channels, *size) -> the same, in the type of the parameters: bfloat16 has
+        too few digits for it, and torch's rule for `vmap` does not take two types."""
+        inputs = inputs.to(self.bias.dtype)
+        given = self._given(lambda: _moments(inputs))
         if given is not None:
             return self._by(inputs, *given)
         if not self.affine:

@@ -1,8 +1,9 @@
 """In which precision networks compute, wherever `apply` calls them.
 
-A network is cast where it is called and nowhere else: its parameters, its outputs, the
-losses and the meta-parameters stay in float32. What is set here reaches worker threads
-and `vmap`; torch's own autocast around a task map would not.
+For bfloat16 a network is cast where it is called and nowhere else: its parameters, its
+outputs, the losses and the meta-parameters stay in float32. What is set here reaches
+worker threads and `vmap`; torch's own autocast around a task map would not. TF32 is how
+a GPU multiplies float32: `kernels.py` sets that.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor
 
-Precision = Literal["float32", "bfloat16"]
+from .kernels import settled_kernels
+
+Precision = Literal["float32", "tf32", "bfloat16"]
 
 Result = TypeVar("Result")
 
@@ -39,7 +42,7 @@ def computing_in(precision: Precision) -> Iterator[None]:
 
 def call(function: Callable[[], Tensor], device: str) -> Tensor:
     """What `function` returns, computed so on `device`, in float32 again."""
-    if precision_here() == "float32":
+    if precision_here() != "bfloat16":
         return function()
     with torch.autocast(device, dtype=torch.bfloat16):
         return function().float()
@@ -47,8 +50,11 @@ def call(function: Callable[[], Tensor], device: str) -> Tensor:
 
 def exactly(function: Callable[[], Result], device: str) -> Result:
     """What `function` returns, computed in float32 inside a network too: for sums that
-    fewer digits would spoil, such as variances."""
+    fewer digits would spoil, such as variances. Of TF32 so much for the way forward."""
     if precision_here() == "float32":
         return function()
+    if precision_here() == "tf32":
+        with settled_kernels(device, tf32=False):
+            return function()
     with torch.autocast(device, enabled=False):
         return function()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
+import math
 from collections.abc import Callable, Sequence
 
 import torch
 
-from .memory import available_memory, resident_memory
+from .meter import Meter
 from .task_map import LocalTaskMap
 
 
@@ -37,49 +37,67 @@ def fastest(
     work: Callable[[LocalTaskMap], object],
     rounds: int = 3,
     tasks: int = 1,
+    meter: Meter | None = None,
 ) -> LocalTaskMap:
     """The map with which `work` takes least time: best of interleaved rounds.
 
     One candidate is returned unmeasured. One that cannot do the work (an operation
     without a batching rule, too little memory) is dropped, and so is one whose first
     call takes more than twice the shortest: a large network is not kept waiting.
-    `tasks` of the work, where their graphs are in the machine's own memory: a system
-    that promises more of it than it has does not refuse, it kills.
+    `tasks` of the work, whose graphs are in the memory of the device that the `meter`
+    is of; the machine's own if not given. A system that promises more of it than it
+    has does not refuse, it kills.
     """
     if len(maps) == 1:
         return maps[0]
-    times = _first_calls(maps, work, tasks)
+    meter = meter or Meter()
+    times = _first_calls(maps, work, tasks, meter)
     limit = 2 * min(times.values())
     times = {m: float("inf") for m, seconds in times.items() if seconds <= limit}
     for _ in range(rounds if len(times) > 1 else 0):
         for task_map in times:
-            times[task_map] = min(times[task_map], _seconds(work, task_map))
+            times[task_map] = min(times[task_map], _seconds(work, task_map, meter))
     return min(times, key=lambda task_map: times[task_map])
 
 
 def _first_calls(
-    maps: Sequence[LocalTaskMap], work: Callable[[LocalTaskMap], object], tasks: int
+    maps: Sequence[LocalTaskMap],
+    work: Callable[[LocalTaskMap], object],
+    tasks: int,
+    meter: Meter,
 ) -> dict[LocalTaskMap, float]:
     """Seconds of the first map, which should need least memory, and of those others
     whose tasks, going by what the first took, fit what is left."""
     first, *others = maps
-    before = resident_memory()
-    times = {first: _seconds(work, first)}
-    each = (resident_memory() - before) / first.alive(tasks)
+    before = meter.begin()
+    times = {first: _first(work, first, meter)}
+    each = (meter.most() - before) / first.alive(tasks)
     for task_map in others:
         more = task_map.alive(tasks) - first.alive(tasks)
-        if more * each <= available_memory():
-            times[task_map] = _seconds(work, task_map)
+        if more * each <= meter.left():
+            times[task_map] = _first(work, task_map, meter)
     return times
 
 
-def _seconds(work: Callable[[LocalTaskMap], object], task_map: LocalTaskMap) -> float:
+def _first(
+    work: Callable[[LocalTaskMap], object], task_map: LocalTaskMap, meter: Meter
+) -> float:
+    """Seconds of the first call that is as all others will be."""
+    taken = 0.0
+    for _ in range(meter.calls_first):
+        if math.isfinite(taken):
+            taken = _seconds(work, task_map, meter)
+    return taken
+
+
+def _seconds(
+    work: Callable[[LocalTaskMap], object], task_map: LocalTaskMap, meter: Meter
+) -> float:
     """How long the work takes; for ever if it cannot be done so."""
-    begun = time.perf_counter()
     try:
-        work(task_map)
+        return meter.seconds(lambda: work(task_map))
     except Exception:  # whatever an operation raises that has no batching rule
         if task_map.mode == "loop":
             raise  # not the map's fault: training could not do it either
-        return float("inf")
-    return time.perf_counter() - begun
+    meter.clear()  # now that nothing holds the error, and so its tensors
+    return float("inf")

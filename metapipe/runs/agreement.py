@@ -14,7 +14,7 @@ from ..training.merging import fingerprint
 from .preparation import Prepared
 from .provenance import environment
 
-DECIDING = ("metapipe", "torch", "python", "threads")
+DECIDING = ("metapipe", "torch", "python", "threads", "gpu", "cudnn")
 """Of what figures depend on beside the experiment: what all processes have alike."""
 
 
@@ -23,9 +23,9 @@ def require_agreement(crew: Crew, prepared: Prepared, registry: Registry) -> Non
     parameters than the one that leads."""
     if crew.size == 1:
         return
-    here = environment()
+    here = environment(prepared.learner.device)
     facts = {
-        **{name: here[name] for name in DECIDING},
+        **{name: here.get(name) for name in DECIDING},
         **registry.versions(prepared.experiment.chosen),
         "device": prepared.learner.device.partition(":")[0],
         "training data": prepared.sources["train"].facts.fingerprint,

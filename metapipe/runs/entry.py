@@ -47,7 +47,7 @@ def new_run(
         config=experiment.to_dict(),
         plugins=registry.versions(experiment.chosen),
         environment={
-            **environment(),
+            **environment(prepared.learner.device, prepared.learner.precision),
             **({"processes": place.size} if place.size > 1 else {}),
             **({"start": start.to_json()} if start else {}),
         },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import socket
 import subprocess
 from contextlib import suppress
@@ -13,11 +14,14 @@ from typing import Any
 
 import torch
 
+from ..numerics.kernels import settled_kernels, switches
+from ..numerics.precision import Precision
 from ..version import __version__
 
 
-def environment() -> dict[str, Any]:
-    """What this run's figures may depend on beside its experiment."""
+def environment(device: str, precision: Precision = "float32") -> dict[str, Any]:
+    """What a run's figures may depend on beside its experiment, computed there and in
+    this precision."""
     return {
         "metapipe": __version__,
         "python": platform.python_version(),
@@ -27,7 +31,32 @@ def environment() -> dict[str, Any]:
         "cpus": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "cuda": torch.version.cuda,
+        **(_gpu(device, precision) if device.startswith("cuda") else {}),
     }
+
+
+def _gpu(device: str, precision: Precision) -> dict[str, Any]:
+    """The card, what drives it, and the switches that decide its bits."""
+    with settled_kernels(device, precision == "tf32"):
+        settled = switches()
+    cudnn: Any = torch.backends.cudnn
+    return {
+        "gpu": torch.cuda.get_device_name(device),
+        "driver": _driver(),
+        "cudnn": cudnn.version(),
+        "cublas_workspace": os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
+        **settled,
+    }
+
+
+@cache
+def _driver() -> str | None:
+    """The version of NVIDIA's driver, as far as the system tells it."""
+    with suppress(OSError):
+        told = Path("/proc/driver/nvidia/version").read_text(errors="replace")
+        if found := re.search(r"\b\d+\.\d+(\.\d+)?\b", told):
+            return found[0]
+    return None
 
 
 @cache

@@ -12,6 +12,7 @@ from ..dataset import Source
 from ..episode import Episodes, Task
 from ..experiment.experiment import Experiment
 from ..training.crew import ALONE, Crew, own
+from ..training.delivery import Delivery
 from ..training.learner import Learner
 from ..training.rollout import draw
 
@@ -35,10 +36,18 @@ def draw_meta_batch(
     crew: Crew = ALONE,
 ) -> list[Episodes]:
     """That meta-batch drawn, or played by these parameters, on the learner's device: an
-    element a part, of those that are this process's."""
-    parts = meta_batch(experiment, iteration)
-    mine = [parts[place] for place in own(len(parts), crew)]
-    return [draw(learner, meta, source, part, training=True) for part in mine]
+    element a part, of those that are this process's. The next one is announced."""
+
+    def mine(number: int) -> list[list[Task]]:
+        parts = meta_batch(experiment, number)
+        return [parts[place] for place in own(len(parts), crew)]
+
+    drawn = [
+        draw(learner, meta, source, part, training=True) for part in mine(iteration)
+    ]
+    if isinstance(source, Delivery):
+        source.expect(mine(iteration + 1))
+    return drawn
 
 
 def extremes(experiment: Experiment) -> Iterator[Task]:

@@ -145,7 +145,7 @@ def _predicted(
     episodes = source.draw([task])
     moved = episodes.to(learner.device)
     support = Samples(*(t[0] for t in moved.support))
-    with torch.no_grad():
+    with torch.no_grad(), learner.computing():
         adapted = learner.algorithm.adapt(learner.network, meta, support, task.ways)
         outputs = predict(
             learner, meta, adapted, support, moved.query.inputs[0], prediction

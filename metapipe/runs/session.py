@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from ..dataset import Source
@@ -22,6 +23,7 @@ from ..experiment.experiment import Experiment
 from ..settings import EvaluationSettings
 from ..store.records import NewEvaluation
 from ..training.crew import ALONE, Crew
+from ..training.delivery import delivered
 from ..training.evaluation import evaluate
 from ..training.intervals import Summary, summarise
 from ..training.learner import Learner
@@ -69,12 +71,17 @@ class TrainingSession:
     stopped: bool = False
     """Whether an observer ended it when it caught up."""
 
+    @cached_property
+    def supply(self) -> Source:
+        """Where training episodes come from."""
+        return delivered(self.sources["train"], self.learner.device)
+
     def draw(self, iteration: int) -> list[Episodes]:
         """The training meta-batch of an iteration, counted from 0, on the device, in
         the parts whose gradients are computed one after the other; in worlds it is what
         the parameters of now do."""
         return draw_meta_batch(
-            *(self.experiment, self.learner, self.state.meta, self.sources["train"]),
+            *(self.experiment, self.learner, self.state.meta, self.supply),
             *(iteration, self.crew),
         )
 

@@ -22,7 +22,7 @@ from ..problem import Problem
 from ..store import StoreReader
 from ..store.records import CheckpointRow, RunRow
 from ..training.checkpoint import Checkpoint, load
-from ..training.device import choose_device
+from ..training.device import device_at_hand, precision_at_hand
 from ..training.learner import Learner, fits, random_meta
 from ..training.stored_learner import open_learner
 from .run_files import is_ours, require_there
@@ -55,11 +55,11 @@ def opened_learner(
     mapping: LocalTaskMap,
 ) -> tuple[Learner, Meta]:
     """The learner of an experiment with the meta-parameters of a checkpoint."""
-    device = choose_device(experiment.run.device)
+    device = device_at_hand(experiment.run.device)
     learner, meta = open_learner(
         experiment.algorithm, experiment.model, problem, device, checkpoint.file
     )
-    precision = experiment.run.precision
+    precision = precision_at_hand(experiment.run.precision, device)
     return replace(learner, mapping=mapping, precision=precision), meta
 
 

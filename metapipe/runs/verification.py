@@ -22,6 +22,8 @@ from ..problem import Split
 from ..store import StoreReader, TaskStore
 from ..store.records import EvaluationRow, MetricRow, RunRow
 from ..training.checkpoint import Checkpoint, load
+from ..training.delivery import delivered
+from ..training.device import device_at_hand
 from ..training.evaluation import QueryMode, evaluate
 from ..training.intervals import summarise
 from ..training.learner import Learner
@@ -151,8 +153,9 @@ def _differences(
 ) -> dict[str, tuple[Any, Any]]:
     """Versions, machine, plugins and data that are not what they were."""
     source = open_split(experiment, "train")
+    run = experiment.run
     now = {
-        **environment(),
+        **environment(device_at_hand(run.device), run.precision),
         **registry.versions(experiment.chosen),
         "data": source.facts.fingerprint,
     }
@@ -181,8 +184,9 @@ def _train(
     metrics = store.metrics(row.id)
     recorded = {metric.step for metric in metrics if metric.name == "grad_norm"}
 
+    source = delivered(prepared.sources["train"], learner.device)
+
     def draw(iteration: int) -> list[Episodes]:
-        source = prepared.sources["train"]
         return draw_meta_batch(experiment, learner, state.meta, source, iteration)
 
     window: list[Iteration] = []

@@ -13,7 +13,6 @@ from ..algorithm import Algorithm, Meta, Predict, Step, TaskMap
 from ..episode import Episodes, Metrics, Params, Samples
 from ..errors import UnsupportedError
 from ..numerics.functional import within
-from ..numerics.precision import computing_in
 from ..numerics.task_map import LocalTaskMap
 from .evaluation import figures
 from .learner import Learner
@@ -93,7 +92,7 @@ def ensemble(learner: Learner, metas: Sequence[Meta]) -> tuple[Learner, Meta]:
 def require_mean(learner: Learner, meta: Meta, episodes: Episodes) -> None:
     """Raise UnsupportedError for a method that is judged by no mean of outputs."""
     pair = ensemble(learner, [meta, meta])
-    with torch.no_grad(), computing_in(learner.precision):
+    with torch.no_grad(), learner.computing():
         figures(*pair, episodes, "together", LocalTaskMap("loop"))
 
 

@@ -16,7 +16,6 @@ from ..errors import DivergedError
 from ..events import EpisodeRecord
 from ..numerics.functional import vectorised
 from ..numerics.losses import before_adaptation, task_loss
-from ..numerics.precision import computing_in
 from ..numerics.returns import return_figures, returns_by_step
 from ..numerics.task_map import LocalTaskMap
 from .activations import fitting
@@ -116,7 +115,7 @@ def _judged(
     episodes = draw(learner, meta, source, batch)
     if isinstance(source, Arena):
         return _columns(_of_worlds(episodes, source))
-    with torch.no_grad(), computing_in(learner.precision):
+    with torch.no_grad(), learner.computing():
         return _columns(figures(learner, meta, episodes, prediction, learner.mapping))
 
 
@@ -139,7 +138,7 @@ def labels(
         outputs = predict(learner, meta, adapted, support, query.inputs, prediction)
         return {"labels": outputs.argmax(-1)}
 
-    with torch.no_grad(), computing_in(learner.precision):
+    with torch.no_grad(), learner.computing():
         return learner.mapping(given, episodes)["labels"]
 
 

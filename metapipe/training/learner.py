@@ -20,10 +20,12 @@ from ..episode import Params
 from ..errors import MetapipeError, PluginError, UnsupportedError
 from ..model import Model
 from ..numerics.attention import has_attention, plain_attention
+from ..numerics.kernels import settled_kernels
 from ..numerics.memory import keep_freed_memory
-from ..numerics.precision import Precision
+from ..numerics.precision import Precision, computing_in
 from ..numerics.task_map import LocalTaskMap
 from ..problem import Kind, Problem
+from .device import memory_told
 from .tensor_file import shapes
 
 
@@ -38,6 +40,18 @@ class Learner:
     mapping: LocalTaskMap
     precision: Precision = "float32"
     """In which networks compute."""
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Compute in its precision inside; on a GPU by kernels that give the same bits
+        each time.
+
+        Raises OutOfMemoryError where the GPU has too little memory.
+        """
+        tf32 = self.precision == "tf32"
+        settled = settled_kernels(self.device, tf32)
+        with memory_told(self.device), computing_in(self.precision), settled:
+            yield
 
     @property
     def normalises_batches(self) -> bool:

@@ -17,7 +17,7 @@ import torch
 from ..algorithm import Group, Meta, Step, TaskMap
 from ..episode import Episodes, Metrics, Task
 from ..errors import DivergedError
-from ..numerics.precision import computing_in
+from ..numerics.meter import meter_of
 from ..numerics.task_map import LocalTaskMap
 from ..numerics.tuning import fastest
 from ..training_settings import TrainingSettings
@@ -107,7 +107,7 @@ def meta_step(
 ) -> Step:
     """One meta-gradient, without changing anything."""
     detached = Meta({k: p.detach() for k, p in meta.params.items()}, meta.state)
-    with computing_in(learner.precision):
+    with learner.computing():
         return learner.algorithm.meta_gradient(
             learner.network, detached, episodes, mapping
         )
@@ -121,13 +121,13 @@ def choose_mapping(
     if len(maps) == 1:
         return maps[0]
     episodes = draw(state.step)[0]
-    tasks = len(episodes.tasks) if learner.device == "cpu" else 1
 
     def work(task_map: LocalTaskMap) -> None:
         with task_map.undisturbed():
             meta_step(learner, state.meta, episodes, task_map)
 
-    return fastest(maps, work, tasks=tasks)
+    tasks, meter = len(episodes.tasks), meter_of(learner.device)
+    return fastest(maps, work, tasks=tasks, meter=meter)
 
 
 def lr_at(settings: TrainingSettings, step: int) -> float:

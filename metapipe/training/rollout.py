@@ -20,7 +20,7 @@ from ..episode import Drawn, Episodes, Metrics, Params, Task, Trajectories, each
 from ..errors import PluginError
 from ..numerics.functional import vectorised
 from ..numerics.policy import chosen
-from ..numerics.precision import computing_in
+from .device import memory_told
 from .learner import Learner
 
 
@@ -35,7 +35,8 @@ def draw(
     """The episodes of `tasks` on the learner's device: drawn, or played in worlds."""
     if isinstance(source, Arena):
         return collect(learner, meta, source, tasks, training=training)
-    return source.draw(tasks).to(learner.device)
+    with memory_told(learner.device):
+        return source.draw(tasks).to(learner.device)
 
 
 def collect(
@@ -55,7 +56,7 @@ def collect(
     shots, queries = tasks[0].shots, tasks[0].queries
     count = learner.algorithm.rounds(training=training) if shots else 0
     rounds: list[Trajectories] = []
-    with torch.no_grad(), computing_in(learner.precision):
+    with torch.no_grad(), learner.computing():
         for number in range(count):
             name = f"round {number}"
             rounds.append(_played(learner, meta, rounds, arena, tasks, shots, name))
@@ -76,7 +77,7 @@ def adapted(learner: Learner, meta: Meta, episodes: Episodes) -> Params:
     def adapt(support: Drawn, _: Drawn) -> Metrics:
         return learner.algorithm.adapt(learner.network, meta, support, 1)
 
-    with torch.no_grad(), computing_in(learner.precision):
+    with torch.no_grad(), learner.computing():
         return learner.mapping(adapt, episodes)
 
 

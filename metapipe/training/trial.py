@@ -22,7 +22,7 @@ from ..episode import (
     each,
 )
 from ..errors import MetapipeError, PluginError
-from ..numerics.precision import computing_in
+from ..numerics.meter import meter_of
 from ..numerics.task_map import LocalTaskMap
 from ..numerics.tuning import fastest
 from .evaluation import QueryMode, figures
@@ -88,7 +88,7 @@ def attempt(
         if mapping.mode == "loop":
             _check_outputs(learner, meta, episodes)
         meta_step(learner, meta, episodes, mapping)
-        with torch.no_grad(), computing_in(learner.precision):
+        with torch.no_grad(), learner.computing():
             figures(learner, meta, episodes, prediction, mapping)
 
 
@@ -145,10 +145,11 @@ def choose_test_mapping(
     """The one of `maps` by which such episodes are judged fastest."""
 
     def work(task_map: LocalTaskMap) -> None:
-        with torch.no_grad(), computing_in(learner.precision):
+        with torch.no_grad(), learner.computing():
             figures(learner, meta, episodes, prediction, task_map)
 
-    return fastest(maps, work, rounds=1, tasks=len(episodes.tasks))
+    tasks, meter = len(episodes.tasks), meter_of(learner.device)
+    return fastest(maps, work, rounds=1, tasks=tasks, meter=meter)
 
 
 def judges(
@@ -160,7 +161,7 @@ def judges(
 ) -> bool:
     """Whether episodes can be judged with tasks mapped so."""
     try:
-        with _tried(), torch.no_grad(), computing_in(learner.precision):
+        with _tried(), torch.no_grad(), learner.computing():
             figures(learner, meta, episodes, prediction, mapping)
     except MetapipeError:
         return False
@@ -212,7 +213,7 @@ def _check_outputs(learner: Learner, meta: Meta, episodes: Episodes) -> None:
     support = Samples(*(tensor[0] for tensor in episodes.support))
     inputs, targets = (tensor[0] for tensor in episodes.query)
     wide = targets.shape[-1] if targets.is_floating_point() else episodes.tasks[0].ways
-    with torch.no_grad(), computing_in(learner.precision):
+    with torch.no_grad(), learner.computing():
         known = algorithm.unadapted(network, meta)
         if known is not None:
             outputs = algorithm.predict(network, meta, known, inputs)

@@ -13,6 +13,7 @@ from metapipe.training.learner import build_learner
 from metapipe.training.loop import initial_state
 from metapipe.training_settings import TrainingSettings
 from metapipe_plugins.algorithms.maml import MAML
+from metapipe_plugins.models.conv4 import Conv4
 
 MAPS = [
     LocalTaskMap("loop"),
@@ -51,6 +52,24 @@ def test_it_reaches_worker_threads_and_vmap(task_map, first_order) -> None:
         torch.testing.assert_close(
             cast.gradients[name], loop.gradients[name], rtol=0.05, atol=0.01
         )
+
+
+@pytest.mark.parametrize("task_map", MAPS, ids=str)
+def test_it_goes_with_batch_normalisation(task_map) -> None:
+    """Whose sums are of float32: `vmap` takes no two types in one."""
+    problem = Problem("classification", (1, 8, 8), 3)
+    network = Conv4(width=4, blocks=2)
+    learner, meta = build_learner(MAML(inner_lr=0.1), network, problem, "cpu", 0)
+    args = (learner.network, meta, floats(blobs(shape=(1, 8, 8))), task_map)
+    exact = learner.algorithm.meta_gradient(*args)
+    with computing_in("bfloat16"):
+        cast = learner.algorithm.meta_gradient(*args)
+    one, other = (
+        torch.cat([gradient.flatten() for gradient in step.gradients.values()])
+        for step in (exact, cast)
+    )
+    assert not torch.equal(one, other), "it was silently off"
+    assert torch.cosine_similarity(one, other, dim=0) > 0.9
 
 
 def test_outputs_are_float32_again_and_outside_nothing_is_cast() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from metapipe import Episodes, Meta, Metrics, Samples, Task, UnsupportedError
-from metapipe.numerics import tuning
+from metapipe.numerics.meter import Meter
 from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.numerics.tuning import candidates, fastest
 from metapipe_plugins.algorithms.maml import MAML
@@ -113,14 +113,51 @@ def test_the_fastest_able_map_is_chosen() -> None:
     assert fastest(maps, work) == LocalTaskMap("vmap")
 
 
-def test_what_does_not_fit_in_memory_is_not_tried(monkeypatch) -> None:
-    """Each call keeps 64 MB; 32 tasks at once would need more than the 800 MB left."""
-    tried: list[LocalTaskMap] = []
-    monkeypatch.setattr(tuning, "available_memory", lambda: 800_000_000)
-    monkeypatch.setattr(tuning, "resident_memory", lambda: 64_000_000 * len(tried))
-    maps = candidates("auto", 8, 32, "cuda")
-    fastest(maps, tried.append, rounds=0, tasks=32)
-    assert tried == [LocalTaskMap("loop"), LocalTaskMap("chunks", 8)]
+class SmallMeter(Meter):
+    """Of a device with 800 MB left, on which all that is begun takes until it is waited
+    for: 5 ms a task by itself, and little in one call."""
+
+    calls_first = 2
+
+    def __init__(self) -> None:
+        self.tried: list[LocalTaskMap] = []
+        self.clears, self.pending = 0, 0.0
+
+    def work(self, task_map: LocalTaskMap) -> None:
+        if task_map.mode == "chunks":
+            raise torch.cuda.OutOfMemoryError("it was a little more")
+        self.tried.append(task_map)
+        self.pending = 0.02 if task_map.mode == "loop" else 0.001
+
+    def wait(self) -> None:
+        time.sleep(self.pending)
+        self.pending = 0.0
+
+    def begin(self) -> int:
+        return 10**9
+
+    def most(self) -> int:
+        return 10**9 + 64_000_000
+
+    def left(self) -> int:
+        return 800_000_000
+
+    def clear(self) -> None:
+        self.clears += 1
+
+
+def test_what_does_not_fit_in_memory_is_not_tried() -> None:
+    """A task takes 64 MB; 32 tasks at once would need more than the 800 MB left."""
+    meter, maps = SmallMeter(), candidates("auto", 8, 32, "cuda")
+    fastest(maps, meter.work, rounds=0, tasks=32, meter=meter)
+    assert meter.tried == 2 * [LocalTaskMap("loop")]
+    assert meter.clears == 1, "what was begun by chunks of 8 is given back"
+
+
+def test_a_device_that_works_on_is_waited_for() -> None:
+    meter, maps = SmallMeter(), candidates("auto", 8, 8, "cuda")
+    assert fastest(maps, meter.work, tasks=8, meter=meter) == LocalTaskMap("vmap")
+    assert len(meter.tried) == 4, "a loop that takes 20 times as long is tried no more"
 
 
 def test_auto_offers_only_what_can_help() -> None:
