@@ -90,6 +90,11 @@ class EvaluationInfo:
     """Means over the episodes, each with half the width of its 95 % interval: `loss`,
     `accuracy` where there are classes, and what else the method reports."""
 
+    ways_to: int | None = None
+    shots_to: int | None = None
+    """The most, where each episode has ways or shots of its own; `ways` and `shots`
+    are then the least."""
+
 
 @dataclass(frozen=True, slots=True)
 class EpisodeRecord:

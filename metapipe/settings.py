@@ -177,8 +177,14 @@ class EvaluationSettings(Section):
     ways: PositiveInt | None = None
     """Classes in an episode; as in training if not given."""
 
+    ways_to: PositiveInt | None = None
+    """Draw the ways of each episode between `ways` and this."""
+
     shots: NonNegativeInt | None = None
     """Support examples a class; as in training if not given."""
+
+    shots_to: PositiveInt | None = None
+    """Draw the shots of each episode between `shots` and this."""
 
     queries: PositiveInt | None = None
     """Query examples a class; as in training if not given."""

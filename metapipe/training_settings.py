@@ -87,12 +87,17 @@ class TrainingSettings(Section):
     """Which training episodes go to the store; sampled: one meta-batch a record, and
     beyond 10,000 episodes 20 a second at most."""
 
-    mapping: Literal["auto", "loop", "vmap", "chunks", "threads"] = "auto"
+    mapping: Literal["auto", "loop", "vmap", "chunks", "threads", "chunked-threads"] = (
+        "auto"
+    )
     """How tasks are mapped; auto times those ways that fit in memory, takes the
-    fastest, and remembers it for this machine and the same work."""
+    fastest, and remembers it for this machine and the same work. Beside threads, what
+    is not mapped runs on one core: all, where a method embeds a whole meta-batch in one
+    call, which auto takes only if it is faster."""
 
     chunk: PositiveInt = 8
-    """Tasks vectorised at a time by `chunks`."""
+    """Tasks vectorised at a time by `chunks`, and in each thread by
+    `chunked-threads`."""
 
     recompute: bool = False
     """Compute the steps of an inner loop again where second derivatives want them, and

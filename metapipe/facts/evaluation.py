@@ -35,8 +35,15 @@ def evaluation_facts(found: Any) -> list[tuple[str, Any]]:
 def shape_text(found: Any) -> str:
     """What a task is learned from."""
     if not found.controls:
-        return f"{found.ways}-way {found.shots}-shot"
+        ways, shots = (_to(found, name) for name in ("ways", "shots"))
+        return f"{ways}-way {shots}-shot"
     return f"{found.shots} trajectories a round" if found.shots else "no rounds"
+
+
+def _to(found: Any, name: str) -> str:
+    """A number, or a range where each episode has its own."""
+    most = getattr(found, f"{name}_to", None)
+    return f"{getattr(found, name)}" + ("" if most is None else f" to {most}")
 
 
 def _main_text(found: Any) -> str:

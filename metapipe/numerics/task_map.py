@@ -2,9 +2,9 @@
 
 Small tasks are bound by the overhead of many small operations and want `vmap`; large
 query sets are bound by memory traffic and want a loop, or small chunks; on a CPU, two
-threads that each loop over half of the tasks beat one loop whose operations are split
-between two threads. No way is best everywhere, so `fastest` measures. The result does
-not depend on it beyond rounding.
+threads that each take half of the tasks, one by one or in chunks, beat one thread whose
+operations are split between two. No way is best everywhere, so `fastest` measures. The
+result does not depend on it beyond rounding.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
@@ -26,7 +26,14 @@ from ..episode import Drawn, Episodes, Metrics, Params, each
 from ..errors import UnsupportedError
 from .functional import vectorised
 
-Mode = Literal["loop", "vmap", "chunks", "threads"]
+Mode = Literal["loop", "vmap", "chunks", "threads", "chunked-threads"]
+
+NUMBER = "([1-9][0-9]{0,5})"
+
+NAME = re.compile(
+    f"(loop|vmap)|(chunks|threads):{NUMBER}|(chunked-threads):{NUMBER}x{NUMBER}"
+)
+"""How a task map is written."""
 
 
 @dataclass(frozen=True)
@@ -38,29 +45,35 @@ class LocalTaskMap:
     size: int = 1
     """Tasks in a chunk, or number of threads; without meaning for the other modes."""
 
+    chunk: int = 1
+    """Of chunked threads: tasks that each vectorises at a time."""
+
     def __str__(self) -> str:
-        return (
-            self.mode if self.mode in ("loop", "vmap") else f"{self.mode}:{self.size}"
-        )
+        if self.mode in ("loop", "vmap"):
+            return self.mode
+        chunk = f"x{self.chunk}" if self.mode == "chunked-threads" else ""
+        return f"{self.mode}:{self.size}{chunk}"
 
     @classmethod
     def parse(cls, text: str) -> LocalTaskMap:
-        """The inverse of `str`: "loop", "vmap", "chunks:8", "threads:2".
+        """The inverse of `str`: "loop", "vmap", "chunks:8", "threads:2",
+        "chunked-threads:2x8".
 
         Raises UnsupportedError for another text, from a file or a database.
         """
-        mode, _, size = text.partition(":")
-        if not is_task_map(text):
+        found = NAME.fullmatch(text)
+        if found is None:
             raise UnsupportedError(
                 f"{text!r:.80} is no way to map tasks: loop, vmap, chunks:N, ..."
             )
-        return cls(cast(Mode, mode), int(size or 1))
+        mode, *sizes = (part for part in found.groups() if part)
+        return cls(cast(Mode, mode), *map(int, sizes))
 
     def __call__(self, function: TaskFunction, episodes: Episodes) -> Metrics:
         """Apply `function` to each task; figures come back stacked, (T, ...)."""
 
         def group(support: Drawn, query: Drawn) -> Metrics:
-            if self._vectorises:
+            if self.vectorises:
                 return cast(Metrics, _vmap(function, support, query))
             results = [function(*task) for task in _single_tasks(support, query)]
             return _stack(results)
@@ -79,7 +92,7 @@ class LocalTaskMap:
 
         def group(support: Drawn, query: Drawn) -> tuple[Params, Metrics]:
             leaves = {k: p.detach().requires_grad_() for k, p in params.items()}
-            if self._vectorises:
+            if self.vectorises:
                 return _group_gradient(loss, leaves, support, query, tasks)
             parts = [
                 _task_gradient(loss, leaves, *task, tasks)
@@ -92,7 +105,9 @@ class LocalTaskMap:
 
     def alive(self, tasks: int) -> int:
         """Tasks, of so many, whose graphs are in memory at the same time."""
-        return {"loop": 1, "vmap": tasks}.get(self.mode, min(self.size, tasks))
+        return {"loop": 1, "vmap": tasks}.get(
+            self.mode, min(self.size * self.chunk, tasks)
+        )
 
     @contextmanager
     def undisturbed(self) -> Iterator[None]:
@@ -102,7 +117,7 @@ class LocalTaskMap:
         that are busy costs more time than it takes.
         """
         before = torch.get_num_threads()
-        if self.mode == "threads":
+        if self.threaded:
             torch.set_num_threads(1)
         try:
             yield
@@ -110,27 +125,29 @@ class LocalTaskMap:
             torch.set_num_threads(before)
 
     @property
-    def _vectorises(self) -> bool:
-        return self.mode in ("vmap", "chunks")
+    def vectorises(self) -> bool:
+        return self.mode in ("vmap", "chunks", "chunked-threads")
+
+    @property
+    def threaded(self) -> bool:
+        return self.mode in ("threads", "chunked-threads")
 
     def _run(self, function: Callable[..., Any], episodes: Episodes) -> list[Any]:
         """`function(support, query)` of each group of tasks, in order."""
         tasks = len(episodes.tasks)
-        if self.mode == "threads":
-            groups = list(_groups(episodes, -(-tasks // self.size)))
-            within = _surroundings()
-            pool = _pool(self.size)
-            return list(pool.map(lambda group: within(function, *group), groups))
-        size = self.size if self.mode == "chunks" else tasks
-        return [function(*group) for group in _groups(episodes, size)]
+        if not self.threaded:
+            size = self.size if self.mode == "chunks" else tasks
+            return [function(*group) for group in _groups(episodes, size)]
+        share = -(-tasks // self.size)
+        size = min(self.chunk, share) if self.mode == "chunked-threads" else share
+        within, pool = _surroundings(), _pool(self.size)
+        groups = _groups(episodes, size)
+        return list(pool.map(lambda group: within(function, *group), groups))
 
 
 def is_task_map(text: str) -> bool:
     """Whether it is the name of one."""
-    mode, colon, size = text.partition(":")
-    if mode not in ("chunks", "threads"):
-        return mode in get_args(Mode) and not colon
-    return re.fullmatch("[1-9][0-9]{0,5}", size) is not None
+    return NAME.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=4)

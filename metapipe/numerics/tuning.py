@@ -19,11 +19,14 @@ def candidates(mode: str, chunk: int, tasks: int, device: str) -> list[LocalTask
         "vmap": LocalTaskMap("vmap"),
         "chunks": LocalTaskMap("chunks", chunk),
         "threads": LocalTaskMap("threads", threads),
+        "chunked-threads": LocalTaskMap("chunked-threads", threads, chunk),
     }
     if mode != "auto":
         return [named[mode]]
     if threads < 2 or device != "cpu":
-        del named["threads"]
+        del named["threads"], named["chunked-threads"]
+    elif threads == tasks:
+        del named["chunked-threads"]
     if chunk >= tasks:
         del named["chunks"]
     return list(named.values())

@@ -21,14 +21,12 @@ from ..problem import Split
 from ..shown import Shown
 from ..store import StoreReader, TaskStore
 from ..store.records import EvaluationRow, RunRow
-from ..training.evaluation import BATCH, QueryMode, labels
+from ..training.evaluation import BATCH, WINDOW, QueryMode, labels, together
 from ..training.intervals import wilson
 from .ensembles import judged_checkpoints, judged_learner
 from .replay import as_evaluated
 from .splits import open_split
 from .stored_run import encoder_of, require_same_data
-
-PAGE = 8 * BATCH
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,8 @@ def confusion(
     experiment = as_evaluated(row, judged, judged.dataset, registry)
     opened = open_split(experiment, cast(Split, judged.split))
     require_same_data(judged.fingerprint, opened)
-    learner, meta = judged_learner(experiment, list(checkpoints.values()), row)
+    found = list(checkpoints.values())
+    learner, meta = judged_learner(experiment, found, row, judged)
     source = fitted(opened, learner.problem, judged.dataset, encoder_of(row, registry))
     counts, episodes = _Counts(), 0
     for tasks in _tasks(store, judged):
@@ -171,10 +170,10 @@ def _tasks(store: StoreReader, judged: EvaluationRow) -> Iterator[Sequence[Task]
     """In the batches in which they were judged."""
     last: int | None = None
     where = f"evaluation_id={judged.id}"
-    while page := store.episodes(judged.run_id, where=where, limit=PAGE, after=last):
+    while page := store.episodes(judged.run_id, where=where, limit=WINDOW, after=last):
         last = page[-1].id
-        for start in range(0, len(page), BATCH):
-            yield [episode.task for episode in page[start : start + BATCH]]
+        for batch in together([episode.task for episode in page], BATCH):
+            yield [page[place].task for place in batch]
 
 
 def _count(counts: _Counts, drawn: Episodes, predicted: torch.Tensor) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..algorithm import Meta
 from ..errors import CheckpointError, SettingError
 from ..experiment.experiment import Experiment
+from ..numerics.task_map import LocalTaskMap
 from ..settings import EvaluationSettings
 from ..store import StoreReader
 from ..store.checkpoint_names import ENSEMBLE, LATEST
@@ -20,11 +22,18 @@ from .stored_run import stored_checkpoint, trained_learner
 
 
 def judged_learner(
-    experiment: Experiment, checkpoints: Sequence[Checkpoint], row: RunRow
+    experiment: Experiment,
+    checkpoints: Sequence[Checkpoint],
+    row: RunRow,
+    judged: EvaluationRow | None = None,
 ) -> tuple[Learner, Meta]:
-    """The learner of a run, as the mean of its checkpoints."""
+    """The learner of a run, as the mean of its checkpoints; with tasks mapped as in an
+    evaluation that was `judged` before."""
     opened = [trained_learner(experiment, each, row) for each in checkpoints]
-    return ensemble(opened[0][0], [meta for _, meta in opened])
+    learner, meta = ensemble(opened[0][0], [meta for _, meta in opened])
+    if judged is None or judged.mapping is None:
+        return learner, meta
+    return replace(learner, mapping=LocalTaskMap.parse(judged.mapping)), meta
 
 
 def asked_checkpoints(

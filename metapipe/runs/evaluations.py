@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from ..data.sampling import integers, keys
 from ..dataset import Source
 from ..episode import Task
+from ..errors import SettingError
 from ..events import EpisodeRecord
 from ..experiment.experiment import Experiment
 from ..settings import EvaluationSettings
@@ -42,9 +44,41 @@ def evaluation_tasks(
     settings: EvaluationSettings,
     dataset: str | None = None,
 ) -> list[Task]:
-    """The recipes that evaluation settings ask for."""
-    first = _first(experiment, settings, dataset)
-    return [replace(first, index=number) for number in range(settings.episodes)]
+    """The recipes that evaluation settings ask for: where these leave a range, each
+    episode has ways and shots of its own, which its integers say."""
+    least, *wider = evaluation_extremes(experiment, settings, dataset)
+    tasks = [replace(least, index=number) for number in range(settings.episodes)]
+    if not wider:
+        return tasks
+    key, (most,) = keys(tasks), wider
+    ways = least.ways + integers(key, "ways", below=most.ways - least.ways + 1)
+    shots = least.shots + integers(key, "shots", below=most.shots - least.shots + 1)
+    return [
+        replace(task, ways=int(w), shots=int(s))
+        for task, w, s in zip(tasks, ways, shots, strict=True)
+    ]
+
+
+def evaluation_extremes(
+    experiment: Experiment,
+    settings: EvaluationSettings,
+    dataset: str | None = None,
+) -> list[Task]:
+    """The smallest and the largest episode that evaluation settings ask for; one if
+    all are alike. Raises SettingError for a range that ends before it begins."""
+    least = _first(experiment, settings, dataset)
+    for name in ("ways", "shots"):
+        begin, end = getattr(least, name), getattr(settings, f"{name}_to")
+        if end is not None and end < begin:
+            raise SettingError(
+                f"evaluation.{name}_to = {end} is less than {name} = {begin}"
+            )
+    most = replace(
+        least,
+        ways=settings.ways_to or least.ways,
+        shots=settings.shots_to or least.shots,
+    )
+    return [least] if most == least else [least, most]
 
 
 def evaluation_row(
@@ -67,7 +101,10 @@ def evaluation_row(
         settings=changes or {},
         seed=asked.seed,
         ways=asked.ways,
+        ways_to=settings.ways_to,
         shots=asked.shots,
+        shots_to=settings.shots_to,
+        mapping=str(learner.mapping),
         queries=asked.queries,
         prediction=settings.prediction,
         statistics=learner.algorithm.statistics,

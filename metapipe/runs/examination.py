@@ -20,9 +20,17 @@ from ..training.crew import ALONE, Crew
 from ..training.evaluation import evaluate as evaluate_tasks
 from ..training.intervals import summarise
 from .ensembles import asked_checkpoints, judged_learner, recorded
-from .evaluations import Advanced, evaluation_row, evaluation_tasks, judged, untold
+from .evaluations import (
+    Advanced,
+    evaluation_extremes,
+    evaluation_row,
+    evaluation_tasks,
+    judged,
+    untold,
+)
 from .following import tell_test
-from .preparation import check_asked, logger
+from .mapping import mapping_of_test
+from .preparation import check_asked, check_range, logger
 from .splits import open_split
 from .stored_run import changed_after_training, encoder_of, look_for_trained
 
@@ -109,15 +117,20 @@ def judge(
     if opened is None:
         opened = open_split(replace(experiment, dataset=chosen), settings.split)
     source = fitted(opened, learner.problem, name, encoder_of(row, registry))
+    recipes = evaluation_extremes(experiment, settings, name)
+    check_range(experiment, "evaluation", recipes)
+    for recipe in recipes:
+        check_asked(learner, source, recipe)
     tasks = evaluation_tasks(experiment, settings, name)
-    check_asked(learner, source, tasks[0])
     known: Mapping[str, int] = {}
     if name != experiment.run.dataset or settings.split != "train":
         same = chosen == experiment.dataset
         known = look_for_trained(experiment, checkpoint, row, opened, name, same)
     begun, step = time.perf_counter(), checkpoint.step
     how = settings.prediction
-    tell_test(crew, settings, checkpoints)
+    mapping = mapping_of_test(experiment, learner, meta, source, tasks, how)
+    learner = replace(learner, mapping=mapping)
+    tell_test(crew, settings, checkpoints, mapping)
     met = evaluate_tasks(
         learner, meta, source, tasks, step=step, prediction=how, crew=crew
     )

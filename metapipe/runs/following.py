@@ -59,11 +59,15 @@ def tell_over(crew: Crew, outcome: Outcome) -> None:
 
 
 def tell_test(
-    crew: Crew, settings: EvaluationSettings, checkpoints: Sequence[Checkpoint]
+    crew: Crew,
+    settings: EvaluationSettings,
+    checkpoints: Sequence[Checkpoint],
+    mapping: LocalTaskMap,
 ) -> None:
-    """Tell by what a run that completed is tested."""
+    """Tell by what a run that completed is tested, and how tasks are mapped."""
     places = [_place(each) for each in checkpoints]
-    crew.share({"settings": settings.model_dump(), "checkpoints": places})
+    told = {"settings": settings.model_dump(), "mapping": str(mapping)}
+    crew.share({**told, "checkpoints": places})
 
 
 def tell_beginning(crew: Crew, outcome: Outcome, facts: Mapping[str, Any]) -> None:
@@ -119,6 +123,7 @@ def _test(session: TrainingSession) -> None:
     told: dict[str, Any] = crew.share({})
     settings = EvaluationSettings.model_validate(told["settings"])
     learner, meta = _tested(session, [_found(each) for each in told["checkpoints"]])
+    learner = replace(learner, mapping=LocalTaskMap.parse(told["mapping"]))
     source, how = session.sources[settings.split], settings.prediction
     tasks = evaluation_tasks(experiment, settings)
     for _ in evaluate(learner, meta, source, tasks, step=0, prediction=how, crew=crew):

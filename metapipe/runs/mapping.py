@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cache
 from typing import Any
 
 import torch
 
+from ..algorithm import Meta
+from ..dataset import Arena, Source
+from ..episode import Episodes, Task
 from ..experiment.experiment import Experiment
 from ..numerics.choices import remembered
 from ..numerics.task_map import LocalTaskMap
 from ..numerics.tuning import candidates
 from ..store import TaskStore
 from ..store.records import RunRow
+from ..training import rollout
+from ..training.evaluation import BATCH, QueryMode
 from ..training.learner import Learner
 from ..training.loop import DrawBatch, TrainingState, choose_mapping
-from ..training.trial import able, few
+from ..training.trial import able, choose_test_mapping, few, judges, maps_tasks
 from .provenance import processor
 
 DECIDING = ("tasks", "shards", "mapping", "chunk", "recompute")
 """Settings of training that decide which task map is fastest."""
+
+TIMED = 16
+"""Episodes of a test by which task maps are timed."""
+
+ENOUGH = 300
+"""Episodes of a test from which on that pays."""
+
+UNMAPPED = ("loop", "threads")
+"""What is left to choose for a method that maps no tasks in training: whether its
+operations have all threads, or one, as beside worker threads. On a machine that others
+use too, one may be faster."""
 
 
 def mapping_for(
@@ -39,11 +56,7 @@ def mapping_for(
     maps = candidates(training.mapping, training.chunk, training.tasks, learner.device)
     if len(maps) == 1:
         return maps[0]
-    work = {
-        **work_of(experiment.to_dict()),
-        **_machine(learner.device),
-        "problem": asdict(learner.problem),
-    }
+    work = _work(experiment, learner, maps)
 
     @cache
     def can(task_map: LocalTaskMap) -> bool:
@@ -53,7 +66,53 @@ def mapping_for(
         return able(learner, state.meta, few(draw(state.step)[0]), task_map)
 
     def choose() -> LocalTaskMap:
-        return choose_mapping(learner, state, [m for m in maps if can(m)], draw)
+        if maps_tasks(learner, state.meta, few(draw(state.step)[0])):
+            possible = [m for m in maps if can(m)]
+        else:
+            possible = [m for m in maps if m.mode in UNMAPPED]
+        return choose_mapping(learner, state, possible, draw)
+
+    return remembered(work, maps, choose, can)
+
+
+def mapping_of_test(
+    experiment: Experiment,
+    learner: Learner,
+    meta: Meta,
+    source: Source,
+    tasks: Sequence[Task],
+    prediction: QueryMode,
+) -> LocalTaskMap:
+    """With `auto` the one by which such episodes were judged fastest here when they
+    first were; that of the training for few of them, for worlds, and for episodes of
+    the training's own shape, unless that mapped none."""
+    training, own = experiment.training, experiment.task
+    maps = candidates(training.mapping, training.chunk, BATCH, learner.device)
+    shapes = {(task.ways, task.shots, task.queries) for task in tasks}
+    alike = shapes == {(own.ways, own.shots, own.queries)}
+    timed = len(maps) > 1 and len(tasks) >= ENOUGH and not isinstance(source, Arena)
+    if not timed or (alike and learner.mapping.mode != "loop"):
+        return learner.mapping
+    work = _work(experiment, learner, maps) | {
+        "judged": [*sorted(shapes)],
+        "prediction": prediction,
+        "method": type(learner.algorithm).__name__,
+    }
+    largest = max(shapes, key=lambda shape: shape[0] * (shape[1] + shape[2]))
+    chosen = [t for t in tasks if (t.ways, t.shots, t.queries) == largest][:TIMED]
+
+    @cache
+    def episodes() -> Episodes:
+        torch.manual_seed(chosen[0].seed)
+        return rollout.draw(learner, meta, source, chosen)
+
+    def can(task_map: LocalTaskMap) -> bool:
+        if task_map.mode == "loop":
+            return True
+        return judges(learner, meta, few(episodes()), task_map, prediction)
+
+    def choose() -> LocalTaskMap:
+        return choose_test_mapping(learner, meta, episodes(), maps, prediction)
 
     return remembered(work, maps, choose, can)
 
@@ -78,6 +137,18 @@ def work_of(config: Any) -> dict[str, Any]:
         "run": {name: run.get(name) for name in chosen},
         "training": {name: training.get(name) for name in DECIDING},
         **{name: dict(config[name]) for name in ("task", "algorithm", "model")},
+    }
+
+
+def _work(
+    experiment: Experiment, learner: Learner, maps: Sequence[LocalTaskMap]
+) -> dict[str, Any]:
+    """All that decides which of `maps` is fastest here."""
+    return {
+        **work_of(experiment.to_dict()),
+        **_machine(learner.device),
+        "problem": asdict(learner.problem),
+        "maps": [*map(str, maps)],
     }
 
 

@@ -17,7 +17,8 @@ from ..store import StoreReader
 from ..store.records import EvaluationRow, Met, RunRow
 from ..store.student import half_width, t95
 
-RECIPE = ("dataset", "fingerprint", "split", "seed", "ways", "shots", "queries")
+SHAPE = ("ways", "ways_to", "shots", "shots_to", "queries")
+RECIPE = ("dataset", "fingerprint", "split", "seed", *SHAPE)
 """What two evaluations agree in whose episodes are the same."""
 
 MOST = 10**7
@@ -166,8 +167,9 @@ def _remedy(store: StoreReader, like: EvaluationRow, run: RunRow) -> str:
     words = ["metapipe", "evaluate", str(run.id)]
     if run.dataset != like.dataset:
         words += ["--dataset", like.dataset]
-    for name in ("split", "seed", "ways", "shots", "queries", "episodes", "prediction"):
-        words += [f"--{name}", str(getattr(like, name))]
+    for name in ("split", "seed", *SHAPE, "episodes", "prediction"):
+        if (value := getattr(like, name)) is not None:
+            words += [f"--{name.replace('_', '-')}", str(value)]
     drawn = store.episodes(like.run_id, where=f"evaluation_id={like.id}", limit=1)
     if drawn and drawn[0].task.support is not None:
         words += ["--support", str(drawn[0].task.support)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from torch import nn
@@ -33,7 +33,7 @@ from ..training.learner import (
 )
 from ..training.stored_learner import open_learner
 from ..training.trial import TRIED, attempt, first_episodes, require_sound
-from .evaluations import evaluation_tasks
+from .evaluations import evaluation_extremes
 from .recipes import extremes, meta_batch
 from .splits import check_splits, open_split
 
@@ -74,7 +74,7 @@ def prepare(
     learner = replace(
         learner, precision=experiment.run.precision, recompute=training.recompute
     )
-    _check_range(experiment)
+    check_range(experiment, "task", list(extremes(experiment)))
     _require_parameters(experiment, learner.network, meta)
     for recipe in extremes(experiment):
         check_asked(learner, sources["train"], recipe)
@@ -84,7 +84,10 @@ def prepare(
     for split in splits:
         settings = experiment.evaluation.model_copy(update={"split": split})
         sources.setdefault(split, open_split(experiment, split))
-        check_asked(learner, sources[split], evaluation_tasks(experiment, settings)[0])
+        recipes = evaluation_extremes(experiment, settings)
+        check_range(experiment, "evaluation", recipes)
+        for recipe in recipes:
+            check_asked(learner, sources[split], recipe)
     _check_ensemble(experiment)
     return Prepared(experiment, sources, learner, meta)
 
@@ -150,21 +153,21 @@ def _require_parameters(experiment: Experiment, network: nn.Module, meta: Meta) 
     )
 
 
-def _check_range(experiment: Experiment) -> None:
+def check_range(experiment: Experiment, section: str, recipes: Sequence[Task]) -> None:
     """Refuse varying ways where there are no classes, and for a method with a head for
-    one number of them."""
-    task, name = experiment.task, experiment.run.algorithm
-    if task.most_ways == task.ways:
+    one number of them; from the smallest and the largest episode of a `section`."""
+    least, most = recipes[0].ways, recipes[-1].ways
+    if most == least:
         return
     if experiment.dataset.kind == "control":
         raise UnsupportedError(
-            f"task.ways_to = {task.ways_to}: control has no classes; leave it out"
+            f"{section}.ways_to = {most}: control has no classes; leave it out"
         )
     if not experiment.algorithm.any_ways:
         raise UnsupportedError(
-            f"task.ways_to = {task.ways_to}: {name} has a head for one number of "
-            "classes; leave it out, or use a method for which 'metapipe plugins show' "
-            "says any number of classes"
+            f"{section}.ways_to = {most}: {experiment.run.algorithm} has a head for "
+            "one number of classes; leave it out, or use a method for which 'metapipe "
+            "plugins show' says any number of classes"
         )
 
 

@@ -76,7 +76,8 @@ def replay(episode_id: int, registry: Registry, store: TaskStore) -> Replay:
     opened = open_split(experiment, cast(Split, task.split))
     known = recorded.fingerprint if recorded else row.fingerprint
     require_same_data(known, opened)
-    learner, meta = judged_learner(experiment, _judged(store, row, recorded), row)
+    checkpoints = _judged(store, row, recorded)
+    learner, meta = judged_learner(experiment, checkpoints, row, recorded)
     source = fitted(opened, learner.problem, task.dataset, encoder_of(row, registry))
     if isinstance(source, Arena):
         size = batch_size(source, task)

@@ -245,4 +245,6 @@ def _info(evaluation: NewEvaluation, episodes: int) -> EvaluationInfo:
         evaluation.queries,
         evaluation.transductive,
         figures,
+        evaluation.ways_to,
+        evaluation.shots_to,
     )

@@ -243,7 +243,8 @@ def _evaluate(
         opened = open_split(experiment, cast(Split, recorded.split))
         what, now = f"the fingerprint of {name}", opened.facts.fingerprint
         yield Comparison(what, recorded.step, recorded.fingerprint, now)
-        learner, meta = judged_learner(experiment, list(checkpoints.values()), row)
+        found = list(checkpoints.values())
+        learner, meta = judged_learner(experiment, found, row, recorded)
         source = fitted(opened, learner.problem, name, encoder_of(row, registry))
         what = f"test {recorded.id}"
         yield from _evaluated(recorded, learner, meta, source, store, what)

@@ -166,7 +166,11 @@ class NewEvaluation:
     split: str
     seed: int
     ways: int
+    """Classes in an episode; the fewest, if `ways_to` is given."""
+
     shots: int
+    """Support examples a class; the fewest, if `shots_to` is given."""
+
     queries: int
     step: int
     checkpoint: str | None
@@ -193,6 +197,14 @@ class NewEvaluation:
 
     curves: Mapping[str, Sequence[Pair]] = field(default_factory=dict)
     """Figures by name over something counted, such as steps of adaptation."""
+
+    ways_to: int | None = None
+    shots_to: int | None = None
+    """The most, where each episode has ways or shots of its own."""
+
+    mapping: str | None = None
+    """How its tasks were mapped, which decides how sums are rounded; None where that is
+    as in training."""
 
 
 @dataclass(frozen=True, kw_only=True)

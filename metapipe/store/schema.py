@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-REVISION = "0004"
+REVISION = "0005"
 """The migration these tables are at; a test holds it to Alembic's head."""
 
 BigId = BigInteger().with_variant(Integer, "sqlite")
@@ -195,6 +195,9 @@ class Evaluation(Base):
     seconds: Mapped[float]
     figures: Mapped[dict[str, Any] | None]
     curves: Mapped[dict[str, Any] | None]
+    ways_to: Mapped[int | None]
+    shots_to: Mapped[int | None]
+    mapping: Mapped[str | None] = mapped_column(String(40))
 
 
 class Episode(Base):

@@ -26,6 +26,9 @@ from .rollout import draw
 BATCH = 32
 """Episodes drawn at a time."""
 
+WINDOW = 8 * BATCH
+"""Episodes in a row among which those of one shape are judged together."""
+
 PLAYED = 1280
 """Trajectories played at a time: few tasks with many, or many tasks with few."""
 
@@ -51,31 +54,53 @@ def evaluate(
     prediction: QueryMode = "together",
     crew: Crew = ALONE,
 ) -> Iterator[EpisodeRecord]:
-    """Adapt to each task's support set and predict its query set, in order of `tasks`;
-    of control, act in each task's worlds.
+    """Adapt to each task's support set and predict its query set, in order of `tasks`,
+    which may differ in ways and shots; of control, act in each task's worlds.
 
     `step` is the age of `meta` in meta-iterations. torch's generator is seeded anew for
     each batch, so it is the same who of a crew judges which. Raises DivergedError if a
     loss is not finite.
     """
-    size = batch_size(source, tasks[0])
-    batches = [tasks[start : start + size] for start in range(0, len(tasks), size)]
+    batches = together(tasks, batch_size(source, tasks[0]))
+    found: dict[int, EpisodeRecord] = {}
+    first = 0  # of those that are not told yet
     for start in range(0, len(batches), crew.size):
-        shared = batches[start : start + crew.size]
+        shared = [
+            [tasks[place] for place in batch]
+            for batch in batches[start : start + crew.size]
+        ]
         mine = [
             _judged(learner, meta, source, batch, prediction)
             for batch in shared[crew.rank : crew.rank + 1]
         ]
         columns = (each[0] for each in crew.gather(mine) if each)
-        for batch, figures in zip(shared, columns, strict=True):
-            for record in _records(batch, step, figures):
-                if not math.isfinite(record.loss):
-                    raise DivergedError(
-                        f"the loss of {record.task.split} episode {record.task.index} "
-                        f"is {record.loss} at iteration {step}: the learner has "
-                        "diverged"
-                    )
-                yield record
+        for number, figures in enumerate(columns):
+            records = _records(shared[number], step, figures)
+            found.update(zip(batches[start + number], records, strict=True))
+        while first in found:
+            record = found.pop(first)
+            if not math.isfinite(record.loss):
+                raise DivergedError(
+                    f"the loss of {record.task.split} episode {record.task.index} is "
+                    f"{record.loss} at iteration {step}: the learner has diverged"
+                )
+            yield record
+            first += 1
+
+
+def together(tasks: Sequence[Task], size: int) -> list[list[int]]:
+    """The places of `tasks` that are judged together: `size` at most, of one shape; all
+    in order if they are alike."""
+    shapes = [(task.ways, task.shots, task.queries) for task in tasks]
+    window = WINDOW if len(set(shapes)) > 1 else len(tasks)
+    batches = []
+    for start in range(0, len(tasks), window):
+        alike: dict[tuple[int, int, int], list[int]] = {}
+        for place, shape in enumerate(shapes[start : start + window], start):
+            alike.setdefault(shape, []).append(place)
+        for places in alike.values():
+            batches += [places[n : n + size] for n in range(0, len(places), size)]
+    return batches
 
 
 def _judged(

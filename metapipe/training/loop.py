@@ -117,16 +117,18 @@ def meta_step(
 def choose_mapping(
     learner: Learner, state: TrainingState, maps: list[LocalTaskMap], draw: DrawBatch
 ) -> LocalTaskMap:
-    """The fastest of `maps` that fits in memory, timed on the first meta-batch."""
+    """The fastest of `maps` that fits in memory, timed on the first meta-batch, with as
+    many threads for operations as training will have."""
     if len(maps) == 1:
         return maps[0]
     episodes = draw(state.step)[0]
-    return fastest(
-        maps,
-        lambda m: meta_step(learner, state.meta, episodes, m),
-        tasks=len(episodes.tasks),
-        meter=meter_of(learner.device),
-    )
+
+    def work(task_map: LocalTaskMap) -> None:
+        with task_map.undisturbed():
+            meta_step(learner, state.meta, episodes, task_map)
+
+    tasks, meter = len(episodes.tasks), meter_of(learner.device)
+    return fastest(maps, work, tasks=tasks, meter=meter)
 
 
 def lr_at(settings: TrainingSettings, step: int) -> float:

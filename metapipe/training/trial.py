@@ -9,11 +9,22 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from ..algorithm import Meta
+from ..algorithm import Meta, TaskFunction, TaskLoss
 from ..dataset import Source
-from ..episode import Drawn, Episodes, Samples, Task, Trajectories, each
+from ..episode import (
+    Drawn,
+    Episodes,
+    Metrics,
+    Params,
+    Samples,
+    Task,
+    Trajectories,
+    each,
+)
 from ..errors import MetapipeError, PluginError
+from ..numerics.meter import meter_of
 from ..numerics.task_map import LocalTaskMap
+from ..numerics.tuning import fastest
 from .evaluation import QueryMode, figures
 from .learner import Learner
 from .loop import meta_step
@@ -68,7 +79,7 @@ def attempt(
     outputs that are no logits or numbers, and for a network that acts at random.
     """
     with _tried():
-        if mapping.mode in ("vmap", "chunks"):
+        if mapping.vectorises:
             _require_whole_derivatives(learner.network)
         if isinstance(episodes.query, Trajectories):
             meta_step(learner, meta, episodes, mapping)
@@ -113,6 +124,65 @@ def able(
     except MetapipeError:
         return False
     return True
+
+
+def maps_tasks(learner: Learner, meta: Meta, episodes: Episodes) -> bool:
+    """Whether the method's meta-gradient maps anything over tasks: one that embeds a
+    whole meta-batch in one call does not."""
+    watched = _Watched()
+    with _tried():
+        meta_step(learner, meta, episodes, watched)
+    return watched.asked
+
+
+def choose_test_mapping(
+    learner: Learner,
+    meta: Meta,
+    episodes: Episodes,
+    maps: Sequence[LocalTaskMap],
+    prediction: QueryMode,
+) -> LocalTaskMap:
+    """The one of `maps` by which such episodes are judged fastest."""
+
+    def work(task_map: LocalTaskMap) -> None:
+        with torch.no_grad(), learner.computing():
+            figures(learner, meta, episodes, prediction, task_map)
+
+    tasks, meter = len(episodes.tasks), meter_of(learner.device)
+    return fastest(maps, work, rounds=1, tasks=tasks, meter=meter)
+
+
+def judges(
+    learner: Learner,
+    meta: Meta,
+    episodes: Episodes,
+    mapping: LocalTaskMap,
+    prediction: QueryMode,
+) -> bool:
+    """Whether episodes can be judged with tasks mapped so."""
+    try:
+        with _tried(), torch.no_grad(), learner.computing():
+            figures(learner, meta, episodes, prediction, mapping)
+    except MetapipeError:
+        return False
+    return True
+
+
+class _Watched:
+    """A loop over tasks that knows whether it was asked for."""
+
+    asked = False
+    loop = LocalTaskMap("loop")
+
+    def __call__(self, function: TaskFunction, episodes: Episodes) -> Metrics:
+        self.asked = True
+        return self.loop(function, episodes)
+
+    def gradient(
+        self, loss: TaskLoss, params: Params, episodes: Episodes
+    ) -> tuple[Params, Metrics]:
+        self.asked = True
+        return self.loop.gradient(loss, params, episodes)
 
 
 def few(episodes: Episodes) -> Episodes:

@@ -331,7 +331,7 @@ def test_the_store_can_be_looked_after(tmp_path: Path) -> None:
     out, _ = metapipe("db", "current", cwd=tmp_path)
     assert "schema none" in out
     out, _ = metapipe("db", "upgrade", cwd=tmp_path)
-    assert "none -> 0004" in out
+    assert "none -> 0005" in out
     out, _ = metapipe("db", "upgrade", cwd=tmp_path)
     assert "nothing to do" in out
 

@@ -1,5 +1,6 @@
 """However tasks are mapped, the numbers are the same."""
 
+import threading
 import time
 
 import pytest
@@ -18,6 +19,8 @@ MAPS = [
     LocalTaskMap("chunks", 2),
     LocalTaskMap("chunks", 9),
     LocalTaskMap("threads", 2),
+    LocalTaskMap("chunked-threads", 2, 2),
+    LocalTaskMap("chunked-threads", 2, 9),
 ]
 
 
@@ -81,6 +84,21 @@ def test_threads_keep_the_mode_of_their_caller(episodes) -> None:
     assert threads(graph, episodes)["graph"].tolist() == [1.0] * TASKS
     with torch.no_grad():
         assert threads(graph, episodes)["graph"].tolist() == [0.0] * TASKS
+
+
+def test_threads_of_chunks_hold_no_more_tasks_than_theirs(episodes) -> None:
+    """Two threads of chunks of two: groups of 2, 2 and 1 of the five, two at a time."""
+    seen: list[int] = []
+
+    def count(support: Samples, query: Samples) -> Metrics:
+        seen.append(threading.get_ident())
+        return {"pixel": support.inputs[0, 0, 0, 0]}
+
+    chunks = LocalTaskMap("chunked-threads", 2, 2)
+    chunks(count, episodes)
+    assert len(seen) == 3
+    assert threading.get_ident() not in seen
+    assert [chunks.alive(tasks) for tasks in (3, 4, 5)] == [3, 4, 4]
 
 
 def test_the_fastest_able_map_is_chosen() -> None:
@@ -148,13 +166,30 @@ def test_auto_offers_only_what_can_help() -> None:
     assert candidates("chunks", 8, 32, "cpu") == [LocalTaskMap("chunks", 8)]
 
 
+@pytest.mark.parametrize(
+    ("tasks", "names"),
+    [
+        (2, "loop vmap threads:2"),
+        (8, "loop vmap threads:2 chunked-threads:2x8"),
+        (32, "loop vmap chunks:8 threads:2 chunked-threads:2x8"),
+    ],
+)
+def test_auto_offers_threads_where_there_are_cores(monkeypatch, tasks, names) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert " ".join(map(str, candidates("auto", 8, tasks, "cpu"))) == names
+
+
 @pytest.mark.parametrize("task_map", [*MAPS, LocalTaskMap("loop")], ids=str)
 def test_a_map_is_read_back_from_its_name(task_map) -> None:
     assert LocalTaskMap.parse(str(task_map)) == task_map
 
 
 @pytest.mark.parametrize(
-    "text", ["nonsense:3", "chunks", "chunks:0", "loop:2", "", ":"]
+    "text",
+    [
+        *("nonsense:3", "chunks", "chunks:0", "loop:2", "", ":", "threads:2x8"),
+        *("chunked-threads:2", "chunked-threads:2x0", "chunked-threads:2x8x1"),
+    ],
 )
 def test_another_name_is_refused(text) -> None:
     with pytest.raises(UnsupportedError, match="is no way to map tasks"):

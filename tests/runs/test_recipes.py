@@ -1,6 +1,7 @@
 """Runs whose meta-batches have other ways and shots, and classes unequal numbers."""
 
 from collections import Counter
+from dataclasses import replace
 from math import isfinite
 
 import pytest
@@ -15,7 +16,7 @@ from metapipe.runs.evaluations import evaluation_tasks
 from metapipe.runs.preparation import prepare
 from metapipe.runs.recipes import extremes, meta_batch
 from metapipe.store import TaskStore, default_url
-from metapipe.training.evaluation import evaluate
+from metapipe.training.evaluation import evaluate, together
 from metapipe_plugins.algorithms.snail import SNAIL
 
 REGISTRY = load()
@@ -165,3 +166,65 @@ def test_an_unequal_episode_is_drawn_again_from_the_store(tmp_path):
     picture = ("--png", "x.png")
     metapipe("episodes", "show", str(training[0].id), *picture, cwd=tmp_path)
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
+
+
+RANGE = {"ways": 2, "ways_to": 4, "shots": 1, "shots_to": 3, "queries": 2}
+
+
+def test_episodes_of_an_evaluation_have_ways_and_shots_of_their_own():
+    """Each from its own integers: more episodes, or others beside it, change none."""
+    asked = experiment(evaluation={**RANGE, "episodes": 900})
+    recipes = evaluation_tasks(asked, asked.evaluation)
+    assert [task.index for task in recipes] == list(range(900))
+    found = Counter((task.ways, task.shots) for task in recipes)
+    assert set(found) == {(w, s) for w in (2, 3, 4) for s in (1, 2, 3)}
+    assert chisquare(list(found.values())).pvalue > 1e-3
+    fewer = asked.evaluation.model_copy(update={"episodes": 7})
+    assert evaluation_tasks(asked, fewer) == recipes[:7]
+    other = asked.evaluation.model_copy(update={"seed": 1})
+    assert evaluation_tasks(asked, other) != [replace(t, seed=1) for t in recipes]
+
+
+@pytest.mark.parametrize("prediction", ["together", "alone"])
+def test_episodes_of_all_shapes_are_judged_in_their_order(prediction):
+    """As each is by itself, whoever is judged with it."""
+    asked = experiment(evaluation={**RANGE, "episodes": 40})
+    ready = prepare(asked)
+    args = (ready.learner, ready.meta, ready.sources["test"])
+    recipes = evaluation_tasks(asked, asked.evaluation)
+    mode = {"step": 0, "prediction": prediction}
+    judged = list(evaluate(*args, recipes, **mode))
+    assert [record.task for record in judged] == recipes
+    for record in judged[::7]:
+        (alone,) = evaluate(*args, [record.task], **mode)
+        assert record.loss == pytest.approx(alone.loss, rel=1e-4)
+        assert record.accuracy == alone.accuracy
+        share = record.accuracy * record.task.ways * record.task.queries
+        assert share == pytest.approx(round(share), abs=1e-4)
+
+
+def test_one_shape_is_judged_at_a_time():
+    asked = experiment(evaluation={**RANGE, "episodes": 600})
+    recipes = evaluation_tasks(asked, asked.evaluation)
+    batches = together(recipes, 32)
+    assert sorted(place for batch in batches for place in batch) == list(range(600))
+    for batch in batches:
+        assert len(batch) <= 32
+        assert len({place // 256 for place in batch}) == 1, "as pages are read"
+        assert len({(recipes[p].ways, recipes[p].shots) for p in batch}) == 1
+    alike = [replace(recipes[0], index=index) for index in range(70)]
+    assert together(alike, 32) == [
+        list(range(32)),
+        list(range(32, 64)),
+        list(range(64, 70)),
+    ]
+
+
+def test_ranges_that_cannot_be_evaluated_are_refused():
+    with pytest.raises(SettingError, match=r"evaluation\.ways_to = 1 is less than"):
+        prepare(experiment(ways=2, evaluation={"ways_to": 1}))
+    with pytest.raises(UnsupportedError, match=r"evaluation\.ways_to = 4: maml has a"):
+        prepare(experiment("maml", ways=2, evaluation={"ways_to": 4}))
+    with pytest.raises(UnsupportedError, match="cannot give 400 ways"):
+        prepare(experiment(ways=2, evaluation={"ways_to": 400}))
+    prepare(experiment("maml", ways=2, evaluation={"shots_to": 4}))

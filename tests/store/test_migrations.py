@@ -23,8 +23,8 @@ LATER = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 
 
 def upgrade() -> None:
@@ -47,9 +47,9 @@ def later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], No
 
     def become(script: str) -> None:
         folder = shutil.copytree(migrate.migrations_dir(), tmp_path / "migrations")
-        (folder / "versions" / "0005_later.py").write_text(script)
+        (folder / "versions" / "0006_later.py").write_text(script)
         monkeypatch.setattr(migrate, "migrations_dir", lambda: folder)
-        monkeypatch.setattr(migrate, "REVISION", "0005")
+        monkeypatch.setattr(migrate, "REVISION", "0006")
 
     return become
 
@@ -120,7 +120,7 @@ def test_an_older_database_names_the_command_and_loses_nothing(
     with pytest.raises(OutdatedSchemaError, match="'metapipe db upgrade'") as caught:
         TaskStore.open(store_url)
     assert "\n" not in str(caught.value)
-    assert migrate.upgrade(store_url) == ("0004", "0005")
+    assert migrate.upgrade(store_url) == ("0005", "0006")
     with TaskStore.open(store_url) as store:
         assert store.run("kept").id == run_id
         assert len(store.metrics(run_id)) == len(store.evaluations(run_id)) == 1
@@ -136,7 +136,7 @@ def test_a_migration_that_breaks_off_leaves_the_old_schema(
     later(LATER + "    op.execute('this is not SQL')\n")
     with pytest.raises(StoreError, match="syntax error"):
         migrate.upgrade(store_url)
-    assert migrate.current(store_url) == "0004"
+    assert migrate.current(store_url) == "0005"
     with connect(store_url) as engine:
         names = [column["name"] for column in inspect(engine).get_columns("runs")]
         tables = inspect(engine).get_table_names()

@@ -1,7 +1,9 @@
 """The outer loop: schedules, optimisers, divergence, and going on where it stopped."""
 
 import math
+from dataclasses import replace
 from itertools import islice
+from typing import ClassVar
 
 import pytest
 import torch
@@ -9,8 +11,16 @@ from toy_training import draw, learner
 
 from metapipe import Group, Meta
 from metapipe.errors import DivergedError
-from metapipe.training.loop import initial_state, iterations, lr_at, same_rates
+from metapipe.numerics.task_map import LocalTaskMap
+from metapipe.training.loop import (
+    choose_mapping,
+    initial_state,
+    iterations,
+    lr_at,
+    same_rates,
+)
 from metapipe.training_settings import TrainingSettings
+from metapipe_plugins.algorithms.maml import MAML
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "adamw", "sgd"])
@@ -150,3 +160,29 @@ def test_learned_step_sizes_are_not_decayed(optimiser) -> None:
     state.optimiser.step()
     assert (state.meta.params["weight"] < 1).all()
     assert torch.equal(state.meta.params["rate.weight"], torch.ones(2))
+
+
+class Noting(MAML):
+    """Notes how many threads each meta-gradient has for its own operations."""
+
+    seen: ClassVar[list[tuple[str, int]]] = []
+
+    def meta_gradient(self, network, meta, episodes, over):
+        self.seen.append((over.mode, torch.get_num_threads()))
+        return super().meta_gradient(network, meta, episodes, over)
+
+
+def test_task_maps_are_timed_with_the_threads_of_training() -> None:
+    ours, meta = learner()
+    noting = Noting()
+    state = initial_state(meta, TrainingSettings())
+    maps = [LocalTaskMap("loop"), LocalTaskMap("threads", 2)]
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        best = choose_mapping(replace(ours, algorithm=noting), state, maps, draw)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert best in maps
+    assert {("loop", 2), ("threads", 1)} == set(noting.seen)

@@ -14,7 +14,7 @@ from metapipe.experiment.registry import load
 from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.runs.preparation import check_trainable, prepare
 from metapipe.runs.recipes import meta_batch
-from metapipe.training.trial import able, few
+from metapipe.training.trial import able, few, maps_tasks
 
 
 class Then(nn.Module):
@@ -197,6 +197,14 @@ def test_what_vmap_cannot_do_is_left_to_the_loop(algorithm: str) -> None:
     assert len(episodes.tasks) == 2
     assert able(ready.learner, ready.meta, episodes, LocalTaskMap("loop"))
     assert not able(ready.learner, ready.meta, episodes, LocalTaskMap("vmap"))
+
+
+@pytest.mark.parametrize(("algorithm", "maps"), [("maml", True), ("protonet", False)])
+def test_it_is_known_who_maps_tasks_in_training(algorithm: str, maps: bool) -> None:
+    ready = prepared("", algorithm)
+    tasks = meta_batch(ready.experiment, 0)[0]
+    episodes = few(ready.sources["train"].draw(tasks))
+    assert maps_tasks(ready.learner, ready.meta, episodes) is maps
 
 
 def test_trying_draws_no_random_number() -> None:
