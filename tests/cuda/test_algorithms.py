@@ -9,9 +9,8 @@ import pytest
 import torch
 from gpus import OF_SAMPLES, OF_WORLDS, Training, difference, mappable
 
-from metapipe.numerics import LocalTaskMap, apply, gradient
+from metapipe.numerics import apply, gradient
 from metapipe.training.checkpoint import load, save
-from metapipe.training.trial import able
 
 pytestmark = pytest.mark.cuda
 ALGORITHMS = [*OF_SAMPLES, *OF_WORLDS]
