@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from commands import metapipe, run_metapipe
 from crashes import TRAINING, assert_same, ended
-from crews import crew, together
+from crews import agents, crew, together
 
 from metapipe.store import TaskStore, default_url
 
@@ -121,6 +121,21 @@ def test_more_processes_than_shards_are_refused(tmp_path: Path) -> None:
     code, _, err = run_metapipe(*TRAINING, "--processes", "5", cwd=tmp_path)
     assert code == 2
     assert "Error: --processes 5: training.tasks = 4; take at most 4 processes" in err
+
+
+@pytest.mark.long
+def test_two_agents_of_torchrun_train_to_the_bits_of_one_process(
+    alone, tmp_path: Path
+) -> None:
+    """As on two machines; benchmarks/kills.py --agents loses one of them."""
+    ends = [agent.ended() for agent in agents("2", *MAML, cwd=tmp_path)]
+    assert [code for code, _, _ in ends] == [0, 0], ends
+    out = "".join(out for _, out, _ in ends)
+    assert out.count("run 1 completed after 40 iterations") == 1, "one of them tells"
+    assert_same(alone["maml"], ended(default_url(tmp_path)))
+    with TaskStore.open(default_url(tmp_path)) as store:
+        assert store.run(1).environment["processes"] == 2
+        assert store.run(1).job == "night"
 
 
 @pytest.mark.long
