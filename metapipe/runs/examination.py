@@ -21,10 +21,11 @@ from ..training.evaluation import evaluate as evaluate_tasks
 from ..training.intervals import summarise
 from .ensembles import asked_checkpoints, judged_learner, recorded
 from .evaluations import Advanced, evaluation_row, evaluation_tasks, judged, untold
-from .following import tell_test
 from .preparation import check_asked, logger
+from .shared_test import tell_test
 from .splits import open_split
 from .stored_run import changed_after_training, encoder_of, look_for_trained
+from .threads import computing_with, recorded_threads
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,16 @@ def evaluate(
     settings: EvaluationSettings,
     changes: Changes | None = None,
     advanced: Advanced = untold,
+    crew: Crew = ALONE,
 ) -> EvaluationRow:
     """Evaluate a run on unseen episodes and store the result, with what was changed and
     what the run may know of the data. Raises DataError for classes that it was trained
     on."""
     row = store.run(run_id)
-    new, records = judge(row, registry, store, settings, changes, advanced)
+    with computing_with(recorded_threads(row)):
+        new, records = judge(
+            row, registry, store, settings, changes, advanced, crew=crew
+        )
     added = store.record_evaluation(run_id, new, records, of_the_run=False)
     return store.evaluation(added)
 
@@ -97,7 +102,7 @@ def judge(
     crew: Crew = ALONE,
 ) -> tuple[NewEvaluation, list[EpisodeRecord]]:
     """That evaluation with its episodes, not stored yet; on the split that somebody has
-    `opened`, if it is, and by all processes that trained."""
+    `opened`, if it is, and by all processes of a crew."""
     changes = changes or Changes()
     experiment = Experiment.from_dict(row.config, registry)
     checkpoints = asked_checkpoints(store, row, settings)
@@ -115,9 +120,10 @@ def judge(
     if name != experiment.run.dataset or settings.split != "train":
         same = chosen == experiment.dataset
         known = look_for_trained(experiment, checkpoint, row, opened, name, same)
+    data = name, chosen, source
+    tell_test(crew, registry, experiment, data, settings, checkpoints, row)
     begun, step = time.perf_counter(), checkpoint.step
     how = settings.prediction
-    tell_test(crew, settings, checkpoints)
     met = evaluate_tasks(
         learner, meta, source, tasks, step=step, prediction=how, crew=crew
     )
