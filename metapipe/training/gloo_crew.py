@@ -182,8 +182,8 @@ class GlooCrew:
                 ) from error
             who = ", ".join(map(str, self._silent())) or "unknown"
             raise CrewLostError(
-                f"no answer for {self.wait:g} s from process {who} of {self.size} of "
-                "this training: it hangs or is gone (processes.wait says how long)"
+                f"no answer for {self.wait:g} s from process {who} of {self.size}: "
+                "it hangs or is gone (processes.wait says how long)"
             ) from error
 
     def _silent(self) -> list[int]:

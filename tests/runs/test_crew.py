@@ -99,6 +99,7 @@ def test_python_starts_them_and_threads_do_not_depend_on_how_many(
             )
             for count in (1, 2)
         ]
+        one, two = (ended(default_url(tmp_path), run.run_id) for run in runs)
         torch.set_num_threads(1)
         verified = metapipe_module.verify(2, project=tmp_path)
         again = [
@@ -107,7 +108,6 @@ def test_python_starts_them_and_threads_do_not_depend_on_how_many(
         ]
     finally:
         torch.set_num_threads(before)
-    one, two = (ended(default_url(tmp_path), run.run_id) for run in runs)
     assert_same(one, two)
     with TaskStore.open(default_url(tmp_path)) as store:
         assert [row.environment["threads"] for row in store.runs()] == [2, 2]
