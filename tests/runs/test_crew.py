@@ -82,13 +82,13 @@ def test_python_starts_them_and_threads_do_not_depend_on_how_many(
     tmp_path: Path,
 ) -> None:
     """Sums are rounded by how many threads share them: as many as a process a part
-    would have, of the four that are here; and so ever after."""
+    would have, of the two that are here; and so ever after."""
     options = {"dataset": "digits", "ways": 3, "queries": 3, "tasks": 4, "shards": 2}
     options |= {"iterations": 4, "validate_every": 0, "mapping": "loop"}
     settings = {"evaluation.episodes": 40, "model.blocks": 2}
     before = torch.get_num_threads()
     try:
-        torch.set_num_threads(4)
+        torch.set_num_threads(2)
         runs = [
             metapipe_module.train(
                 **options,
@@ -100,7 +100,6 @@ def test_python_starts_them_and_threads_do_not_depend_on_how_many(
             for count in (1, 2)
         ]
         one, two = (ended(default_url(tmp_path), run.run_id) for run in runs)
-        torch.set_num_threads(1)
         verified = metapipe_module.verify(2, project=tmp_path)
         again = [
             metapipe_module.evaluate(2, processes=n, project=tmp_path, progress=False)
@@ -110,7 +109,7 @@ def test_python_starts_them_and_threads_do_not_depend_on_how_many(
         torch.set_num_threads(before)
     assert_same(one, two)
     with TaskStore.open(default_url(tmp_path)) as store:
-        assert [row.environment["threads"] for row in store.runs()] == [2, 2]
+        assert [row.environment["threads"] for row in store.runs()] == [1, 1]
         assert store.run(2).environment["processes"] == 2
     assert verified.matches
     assert again[0].loss == again[1].loss == runs[0].evaluation.loss
