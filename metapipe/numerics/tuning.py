@@ -71,10 +71,11 @@ def _first_calls(
 
 
 def _seconds(work: Callable[[LocalTaskMap], object], task_map: LocalTaskMap) -> float:
-    """How long the work takes; for ever if it cannot be done so."""
+    """How long the work takes, done as in training; for ever if it cannot be."""
     begun = time.perf_counter()
     try:
-        work(task_map)
+        with task_map.undisturbed():
+            work(task_map)
     except Exception:  # whatever an operation raises that has no batching rule
         if task_map.mode == "loop":
             raise  # not the map's fault: training could not do it either

@@ -2,7 +2,8 @@
 train, do the same as the one that leads, and record nothing.
 
 It is told in this order: the plan; that the leader has opened the data, whose caches
-are there then; the beginning; the test, if the training completes; and the end.
+are there then; the beginning, and that all are ready; the test, if the training
+completes; and the end.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ..numerics.task_map import LocalTaskMap
 from ..training.checkpoint import Checkpoint
 from ..training.crew import Crew
 from ..training.loop import initial_state
+from ..training.trial import able, few
 from .agreement import require_agreement
 from .outcome import Outcome
 from .preparation import prepare
@@ -60,8 +62,9 @@ def tell_over(crew: Crew, outcome: Outcome) -> None:
 
 
 def tell_beginning(crew: Crew, outcome: Outcome, facts: Mapping[str, Any]) -> None:
-    """Tell which run it is, and where and how it begins."""
+    """Tell which run it is, and where and how it begins; then all are ready."""
     crew.share({"run": _facts(outcome), **facts})
+    crew.gather(None)
 
 
 def tell_end(crew: Crew, outcome: Outcome) -> Outcome:
@@ -103,6 +106,8 @@ def _followed(
         session.best, session.seconds = from_header(begun), begun["seconds"]
     mapping = LocalTaskMap.parse(begun["mapping"])
     session.learner = replace(session.learner, mapping=mapping)
+    _warm_up(session)
+    crew.gather(None)
     with interruptible(_nobody) as interruption:
         try:
             if begun["unrecorded"]:
@@ -114,6 +119,14 @@ def _followed(
         except KeyboardInterrupt:
             crew.fail(KeyboardInterrupt())
             return _outcome(crew, begun["run"] | {"status": "interrupted"})
+
+
+def _warm_up(session: TrainingSession) -> None:
+    """Do once what takes long the first time (vmap needs a second), which the leader
+    has done when it chose how tasks are mapped: it would wait for it in the first
+    iteration."""
+    learner, meta = session.learner, session.state.meta
+    able(learner, meta, few(session.draw(session.state.step)[0]), learner.mapping)
 
 
 def _facts(outcome: Outcome) -> dict[str, Any]:
