@@ -21,13 +21,8 @@ Result = TypeVar("Result")
 
 LOOPBACK = "127.0.0.1"
 
-IMPORTED = (
-    "metapipe.runs.requests",
-    "metapipe.runs.progress",
-    "metapipe.training.gloo_crew",
-)
-"""What all processes need: it is imported once for all of them, and for those that are
-started again."""
+IMPORTED = "metapipe.runs.preloaded"
+"""What is imported by the process that forks them."""
 
 LIBRARIES = ("torch.distributed.elastic", "torch.distributed.launcher")
 """Who would tell, in many words, what is told here in one line."""
@@ -61,7 +56,7 @@ def together(
         start_method="forkserver",
         signals_to_handle="SIGQUIT",
     )
-    multiprocessing.set_forkserver_preload(list(IMPORTED))
+    multiprocessing.set_forkserver_preload([IMPORTED])
     here = (os.getcwd(), torch.get_num_threads(), dict(os.environ))
     with _surroundings(), _main_left_alone(), passed_on(_ask):
         try:
