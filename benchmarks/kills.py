@@ -7,6 +7,9 @@ around a random iteration, and compares all that the run left, but for times, wi
 an undisturbed one left.
 Prints a line a round, with the seconds until training went on, and ends with 1 if one
 round ended otherwise.
+
+With `--agents` there are two agents of torchrun, as on two machines, and the one is
+lost, with its process, where the two do not meet: the other goes on alone.
 """
 
 from __future__ import annotations
@@ -29,15 +32,15 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from commands import TINY
 from crashes import assert_same, ended
+from crews import agents, kill_machine
 
-from metapipe.store import default_url
+from metapipe.store import TaskStore, default_url
 
 ITERATIONS, EVERY = 400, 10
 
 TRAINING = (
-    *(sys.executable, "-m", "metapipe", "train", "--processes", "2", "--shards", "4"),
-    *(*TINY, "--iterations", str(ITERATIONS), "--validate-every", "50"),
-    *("--checkpoint-every", str(EVERY)),
+    *("train", "--shards", "4", *TINY, "--iterations", str(ITERATIONS)),
+    *("--validate-every", "50", "--checkpoint-every", str(EVERY)),
 )
 
 PATIENCE = 900.0
@@ -64,7 +67,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--agents", action="store_true")
     asked = parser.parse_args()
+    lose = machine_lost if asked.agents else disturbed
     draw = random.Random(asked.seed)
     with tempfile.TemporaryDirectory() as folder:
         begun = time.monotonic()
@@ -76,7 +81,7 @@ def main() -> int:
         rank, step = draw.randrange(2), draw.randrange(ITERATIONS - 20)
         moment = draw.uniform(0, 0.5)
         with tempfile.TemporaryDirectory() as folder:
-            rounds.append(disturbed(Path(folder), rank, step, moment, whole))
+            rounds.append(lose(Path(folder), rank, step, moment, whole))
         print(f"{number + 1}: {rounds[-1]}", flush=True)
     again = [each.again for each in rounds if each.again is not None]
     same = sum(not each.fault for each in rounds)
@@ -91,9 +96,10 @@ def main() -> int:
 
 def started(folder: Path) -> subprocess.Popen[bytes]:
     """A training with two processes."""
+    command = [sys.executable, "-m", "metapipe", *TRAINING, "--processes", "2"]
     with (folder / "log").open("w") as log:
         return subprocess.Popen(
-            TRAINING, cwd=folder, stdout=subprocess.DEVNULL, stderr=log
+            command, cwd=folder, stdout=subprocess.DEVNULL, stderr=log
         )
 
 
@@ -123,6 +129,34 @@ def disturbed(
     except AssertionError as error:
         fault = fault or str(error)
     return Round(rank, at, log.count("going on from"), again, fault)
+
+
+def machine_lost(
+    folder: Path, _: int, step: int, moment: float, whole: dict[str, Any]
+) -> Round:
+    """Kill an agent with its process, by torchrun's own time-outs, and see."""
+    stays, goes = agents("1:2", *TRAINING, cwd=folder, waits="")
+    limit = time.monotonic() + PATIENCE
+    while newest(folder) < step // EVERY * EVERY + EVERY and time.monotonic() < limit:
+        time.sleep(0.01)
+    time.sleep(moment)
+    at, killed, again = newest(folder), time.monotonic(), None
+    kill_machine(goes)
+    goes.ended()
+    while again is None and at < ITERATIONS and time.monotonic() < limit:
+        again = time.monotonic() - killed if newest(folder) > at else None
+        time.sleep(0.05)
+    code, _, log = stays.ended()
+    fault = "" if code == 0 else f"exit code {code}: {log}"
+    with TaskStore.open(default_url(folder)) as store:
+        together = store.run(1).environment.get("processes")
+    if together != 2:
+        fault = fault or "there was one process from the start"
+    try:
+        assert_same(whole, ended(default_url(folder)))
+    except AssertionError as error:
+        fault = fault or str(error)
+    return Round(1, at, log.count("going on from"), again, fault)
 
 
 def await_workers(

@@ -10,8 +10,16 @@ import click
 from ..experiment.options import EVALUATION, Pairs, from_options
 from ..facts.evaluation import evaluation_facts
 from .context import App, pass_app
-from .options import PluginOption, json_option, set_option, setting_options
+from .options import (
+    PluginOption,
+    Processes,
+    evaluation_processes_option,
+    json_option,
+    set_option,
+    setting_options,
+)
 from .output import echo, print_facts, print_json
+from .streams import begin
 
 
 @click.command()
@@ -21,6 +29,7 @@ from .output import echo, print_facts, print_json
     "--dataset", cls=PluginOption, help="Another data set than the run's own."
 )
 @set_option
+@evaluation_processes_option
 @json_option
 @pass_app
 def evaluate(
@@ -29,6 +38,7 @@ def evaluate(
     run: str,
     dataset: str | None,
     settings: Pairs,
+    processes: Processes | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -38,13 +48,16 @@ def evaluate(
     experiment. -s dataset.NAME=VALUE and -s algorithm.NAME=VALUE change settings for
     this evaluation only, for example -s algorithm.test_steps=3.
     """
-    from ..runs import requests
-    from ..runs.gauge import counting
+    from ..runs.joining import Place
+    from ..runs.processes import evaluated
+    from ..runs.sharing import shared_evaluation
 
-    asked = from_options(options, EVALUATION)
-    with counting(not as_json) as advanced:
-        found = requests.evaluate(app, run, asked, settings, dataset, advanced=advanced)
-    if as_json:
+    count = shared_evaluation(app, processes, run)
+    what = (run, from_options(options, EVALUATION), settings, dataset)
+    found = evaluated(count, app, *what, shown=not as_json, begin=begin)
+    if Place.here().rank:
+        pass  # the first process of several tells
+    elif as_json:
         print_json({**asdict(found), "return": found.mean_return})
     else:
         echo(f"run {found.run_id}, step {found.step}: evaluation {found.id}")

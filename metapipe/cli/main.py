@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -111,6 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except OSError as error:
         leave_stdout()
         code = code or _fail(f"cannot write the output: {error.strerror}")
+    gc.freeze()  # garbage is looked for at the end: half a second, of all of torch
     sys.exit(code)
 
 

@@ -162,6 +162,13 @@ processes_option = click.option(
     type=ProcessCount(),
     help=" ".join((ProcessSettings.model_fields["count"].description or "").split()),
 )
+evaluation_processes_option = click.option(
+    "--processes",
+    type=ProcessCount(),
+    help="Processes on this machine that share the episodes by whole batches; auto "
+    "takes one a GPU, or where there is none as many as the cores suffice for.  "
+    "[default: 1]",
+)
 set_option = set_option_like("algorithm.inner_lr=0.1")
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document for programs."

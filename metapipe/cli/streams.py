@@ -39,6 +39,12 @@ def log_to_stderr() -> None:
         logger.setLevel(logging.INFO)
 
 
+def begin() -> None:
+    """What a process does first that is started for a command."""
+    prepare()
+    log_to_stderr()
+
+
 def leave_stdout() -> None:
     """Write nothing more to stdout, not even what Python writes at its end."""
     with contextlib.suppress(OSError, ValueError, AttributeError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,7 +18,7 @@ from .options import (
 )
 from .output import echo, print_facts, print_json
 from .planned import show_plan
-from .streams import log_to_stderr, prepare
+from .streams import begin
 
 if TYPE_CHECKING:
     from ..runs.outcome import Outcome
@@ -59,6 +58,7 @@ def train(
     --set, for example -s algorithm.inner_lr=0.1 -s dataset.root=PATH.
     """
     from ..runs import requests
+    from ..runs.processes import trained
     from ..runs.sharing import shared
 
     asked = [*from_options(options, TRAINING), *settings]
@@ -67,7 +67,8 @@ def train(
         show_plan(planned.resolved, requests.forecast(app, planned), as_json)
         return
     count, asked = shared(app, processes, asked, from_run)
-    _report(_by(count, app, "train", asked, from_run, tags, note), as_json)
+    what = (asked, from_run, tags, note)
+    _report(trained(count, app, "train", *what, begin=begin), as_json)
 
 
 @click.command()
@@ -94,39 +95,11 @@ def resume(
     A run that did not complete goes on to its end. With another end a completed one
     goes on too, as if that had been asked for from the start.
     """
+    from ..runs.processes import trained
     from ..runs.sharing import shared_again
 
-    count = shared_again(app, processes, run)
-    _report(_by(count, app, "resume", run, iterations, minutes), as_json)
-
-
-def _by(count: int, app: App, name: str, *arguments: Any) -> Outcome:
-    """What a request comes to, by one process or several."""
-    if count == 1:
-        return _requested(app, name, arguments)
-    from ..runs.launch import together
-
-    place = app.project.file or app.project.directory, app.url, app.plugin_files
-    restarts = app.project.processes.restarts
-    return together(count, restarts, _as_one, place, name, arguments)
-
-
-def _as_one(
-    place: tuple[Path, str, tuple[Path, ...]], name: str, arguments: tuple[Any, ...]
-) -> Outcome:
-    """The same, in a process of its own."""
-    prepare()
-    log_to_stderr()
-    with App(*place) as app:
-        return _requested(app, name, arguments)
-
-
-def _requested(app: App, name: str, arguments: tuple[Any, ...]) -> Outcome:
-    from ..runs import requests
-    from ..runs.progress import display
-
-    outcome: Outcome = getattr(requests, name)(app, *arguments, observers=[display()])
-    return outcome
+    count, what = shared_again(app, processes, run), (run, iterations, minutes)
+    _report(trained(count, app, "resume", *what, begin=begin), as_json)
 
 
 def _report(outcome: Outcome, as_json: bool) -> None:

@@ -93,9 +93,10 @@ def _first(
 def _seconds(
     work: Callable[[LocalTaskMap], object], task_map: LocalTaskMap, meter: Meter
 ) -> float:
-    """How long the work takes; for ever if it cannot be done so."""
+    """How long the work takes, done as in training; for ever if it cannot be."""
     try:
-        return meter.seconds(lambda: work(task_map))
+        with task_map.undisturbed():
+            return meter.seconds(lambda: work(task_map))
     except Exception:  # whatever an operation raises that has no batching rule
         if task_map.mode == "loop":
             raise  # not the map's fault: training could not do it either

@@ -1,4 +1,4 @@
-"""What the processes of a training have to agree on: all that decides its figures."""
+"""What processes that work together have to agree on: all that decides figures."""
 
 from __future__ import annotations
 
@@ -6,15 +6,21 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from ..dataset import Source
 from ..errors import CrewError
+from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
+from ..problem import Split
 from ..training.crew import Crew
 from ..training.loop import TrainingState
 from ..training.merging import fingerprint
 from .preparation import Prepared
 from .provenance import environment
 
-DECIDING = ("metapipe", "torch", "python", "threads", "gpu", "cudnn")
+NAMES: Mapping[Split, str] = {"train": "training", "val": "validation", "test": "test"}
+"""What the data of a split are called."""
+
+DECIDING = ("metapipe", "torch", "python", "gpu", "cudnn")
 """Of what figures depend on beside the experiment: what all processes have alike."""
 
 
@@ -23,15 +29,28 @@ def require_agreement(crew: Crew, prepared: Prepared, registry: Registry) -> Non
     parameters than the one that leads."""
     if crew.size == 1:
         return
-    here = environment(prepared.learner.device)
+    device = prepared.learner.device
     facts = {
-        **{name: here.get(name) for name in DECIDING},
-        **registry.versions(prepared.experiment.chosen),
-        "device": prepared.learner.device.partition(":")[0],
-        "training data": prepared.sources["train"].facts.fingerprint,
+        **_versions(prepared.experiment, registry, device),
+        "device": device.partition(":")[0],
+        **_data(prepared.sources),
         "initial parameters": _digest(prepared.meta.params),
     }
     _compare(crew, facts)
+
+
+def require_same_test(
+    crew: Crew,
+    experiment: Experiment,
+    registry: Registry,
+    data: tuple[Split, Source],
+    device: str,
+) -> None:
+    """Raise CrewError where a process that judges has other data or versions than the
+    one that leads."""
+    if crew.size > 1:
+        versions = _versions(experiment, registry, device)
+        _compare(crew, {**versions, **_data(dict([data]))})
 
 
 def require_same_state(crew: Crew, state: TrainingState) -> None:
@@ -39,6 +58,22 @@ def require_same_state(crew: Crew, state: TrainingState) -> None:
     if crew.size > 1:
         what = {**state.meta.params, **state.meta.state}
         _compare(crew, {f"parameters at iteration {state.step}": _digest(what)})
+
+
+def _versions(
+    experiment: Experiment, registry: Registry, device: str
+) -> dict[str, Any]:
+    here = environment(device)
+    own = {name: here.get(name) for name in DECIDING}
+    return {**own, **registry.versions(experiment.chosen)}
+
+
+def _data(sources: Mapping[Split, Source]) -> dict[str, Any]:
+    """What is read, whichever split it is of."""
+    return {
+        f"{NAMES[split]} data": source.facts.fingerprint
+        for split, source in sources.items()
+    }
 
 
 def _compare(crew: Crew, facts: Mapping[str, Any]) -> None:
@@ -49,7 +84,7 @@ def _compare(crew: Crew, facts: Mapping[str, Any]) -> None:
                 one, other = (str(each)[:20] for each in (value, found.get(name)))
                 raise CrewError(
                     f"process {rank} has other {name} than process 0 ({other}, and "
-                    f"{one}): all of a training need the same data and versions"
+                    f"{one}): all need the same data and versions"
                 )
 
 

@@ -28,11 +28,12 @@ from .evaluations import (
     judged,
     untold,
 )
-from .following import tell_test
 from .mapping import mapping_of_test
 from .preparation import check_asked, check_range, logger
+from .shared_test import tell_test
 from .splits import open_split
 from .stored_run import changed_after_training, encoder_of, look_for_trained
+from .threads import computing_with, recorded_threads
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,16 @@ def evaluate(
     settings: EvaluationSettings,
     changes: Changes | None = None,
     advanced: Advanced = untold,
+    crew: Crew = ALONE,
 ) -> EvaluationRow:
     """Evaluate a run on unseen episodes and store the result, with what was changed and
     what the run may know of the data. Raises DataError for classes that it was trained
     on."""
     row = store.run(run_id)
-    new, records = judge(row, registry, store, settings, changes, advanced)
+    with computing_with(recorded_threads(row)):
+        new, records = judge(
+            row, registry, store, settings, changes, advanced, crew=crew
+        )
     added = store.record_evaluation(run_id, new, records, of_the_run=False)
     return store.evaluation(added)
 
@@ -105,7 +110,7 @@ def judge(
     crew: Crew = ALONE,
 ) -> tuple[NewEvaluation, list[EpisodeRecord]]:
     """That evaluation with its episodes, not stored yet; on the split that somebody has
-    `opened`, if it is, and by all processes that trained."""
+    `opened`, if it is, and by all processes of a crew."""
     changes = changes or Changes()
     experiment = Experiment.from_dict(row.config, registry)
     checkpoints = asked_checkpoints(store, row, settings)
@@ -130,7 +135,8 @@ def judge(
     how = settings.prediction
     mapping = mapping_of_test(experiment, learner, meta, source, tasks, how)
     learner = replace(learner, mapping=mapping)
-    tell_test(crew, settings, checkpoints, mapping)
+    data = name, chosen, source
+    tell_test(crew, registry, experiment, data, settings, checkpoints, row, learner)
     met = evaluate_tasks(
         learner, meta, source, tasks, step=step, prediction=how, crew=crew
     )

@@ -2,38 +2,37 @@
 train, do the same as the one that leads, and record nothing.
 
 It is told in this order: the plan; that the leader has opened the data, whose caches
-are there then; the beginning; the test, if the training completes; and the end.
+are there then; the beginning, and that all are ready; the test, if the training
+completes; and the end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..algorithm import Meta
-from ..errors import CheckpointError, UsageError
+import torch
+
+from ..errors import UsageError
 from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
 from ..numerics.task_map import LocalTaskMap
-from ..settings import EvaluationSettings
-from ..training.checkpoint import Checkpoint, load
+from ..training.checkpoint import Checkpoint
 from ..training.crew import Crew
-from ..training.ensemble import ensemble
-from ..training.evaluation import evaluate
-from ..training.learner import Learner
 from ..training.loop import initial_state
+from ..training.trial import able, few
 from .agreement import require_agreement
-from .evaluations import evaluation_tasks
 from .outcome import Outcome
 from .preparation import prepare
 from .ranking import from_header
 from .session import TrainingSession
+from .shared_test import found_at, place_of, take_part
 from .signals import interruptible
 from .silent import Silent
-from .stored_run import opened_learner
 from .stretch import Stretch
+from .threads import computing_with
 
 
 def tell_plan(
@@ -49,7 +48,11 @@ def tell_plan(
             f"{crew.size} processes: training.shards = {shards}; give --shards "
             f"{crew.size}, or at most {shards} processes"
         )
-    plan = {"experiment": experiment.to_dict(), "checkpoint": _place(checkpoint)}
+    plan = {
+        "experiment": experiment.to_dict(),
+        "checkpoint": None if checkpoint is None else place_of(checkpoint),
+        "threads": torch.get_num_threads(),
+    }
     crew.share(plan)
 
 
@@ -58,21 +61,10 @@ def tell_over(crew: Crew, outcome: Outcome) -> None:
     crew.share({"over": _facts(outcome)})
 
 
-def tell_test(
-    crew: Crew,
-    settings: EvaluationSettings,
-    checkpoints: Sequence[Checkpoint],
-    mapping: LocalTaskMap,
-) -> None:
-    """Tell by what a run that completed is tested, and how tasks are mapped."""
-    places = [_place(each) for each in checkpoints]
-    told = {"settings": settings.model_dump(), "mapping": str(mapping)}
-    crew.share({**told, "checkpoints": places})
-
-
 def tell_beginning(crew: Crew, outcome: Outcome, facts: Mapping[str, Any]) -> None:
-    """Tell which run it is, and where and how it begins."""
+    """Tell which run it is, and where and how it begins; then all are ready."""
     crew.share({"run": _facts(outcome), **facts})
+    crew.gather(None)
 
 
 def tell_end(crew: Crew, outcome: Outcome) -> Outcome:
@@ -88,7 +80,17 @@ def follow(crew: Crew, registry: Registry) -> Outcome:
     if "over" in plan:
         return _outcome(crew, plan["over"])
     experiment = Experiment.from_dict(plan["experiment"], registry)
-    checkpoint = _found(plan["checkpoint"]) if plan["checkpoint"] else None
+    checkpoint = found_at(plan["checkpoint"]) if plan["checkpoint"] else None
+    with computing_with(plan["threads"]):
+        return _followed(crew, registry, experiment, checkpoint)
+
+
+def _followed(
+    crew: Crew,
+    registry: Registry,
+    experiment: Experiment,
+    checkpoint: Checkpoint | None,
+) -> Outcome:
     crew.share(None)
     prepared = prepare(experiment, checkpoint, registry)
     require_agreement(crew, prepared, registry)
@@ -104,58 +106,27 @@ def follow(crew: Crew, registry: Registry) -> Outcome:
         session.best, session.seconds = from_header(begun), begun["seconds"]
     mapping = LocalTaskMap.parse(begun["mapping"])
     session.learner = replace(session.learner, mapping=mapping)
+    _warm_up(session)
+    crew.gather(None)
     with interruptible(_nobody) as interruption:
         try:
             if begun["unrecorded"]:
                 session.catch_up(Stretch(state.step, state.step, {}, ()))
             if session.train(interruption) == "completed":
                 with interruption.at_once():
-                    _test(session)
+                    take_part(crew, registry, session.sources)
             return _outcome(crew, crew.share({}))
         except KeyboardInterrupt:
             crew.fail(KeyboardInterrupt())
             return _outcome(crew, begun["run"] | {"status": "interrupted"})
 
 
-def _test(session: TrainingSession) -> None:
-    """Judge this process's share of the test."""
-    crew, experiment = session.crew, session.experiment
-    told: dict[str, Any] = crew.share({})
-    settings = EvaluationSettings.model_validate(told["settings"])
-    learner, meta = _tested(session, [_found(each) for each in told["checkpoints"]])
-    learner = replace(learner, mapping=LocalTaskMap.parse(told["mapping"]))
-    source, how = session.sources[settings.split], settings.prediction
-    tasks = evaluation_tasks(experiment, settings)
-    for _ in evaluate(learner, meta, source, tasks, step=0, prediction=how, crew=crew):
-        pass  # who leads keeps the records
-
-
-def _tested(
-    session: TrainingSession, checkpoints: Sequence[Checkpoint]
-) -> tuple[Learner, Meta]:
-    learner = session.learner
-    problem, mapping = learner.problem, learner.mapping
-    opened = [
-        opened_learner(session.experiment, each, problem, mapping)
-        for each in checkpoints
-    ]
-    return ensemble(opened[0][0], [meta for _, meta in opened])
-
-
-def _place(checkpoint: Checkpoint | None) -> tuple[str, str] | None:
-    return (
-        None if checkpoint is None else (str(checkpoint.file.path), checkpoint.sha256)
-    )
-
-
-def _found(place: Sequence[str]) -> Checkpoint:
-    path, sha256 = Path(place[0]), place[1]
-    if not path.exists():
-        raise CheckpointError(
-            f"no checkpoint at {path} here: the processes of a training need one "
-            "folder, shared among their machines"
-        )
-    return load(path, sha256)
+def _warm_up(session: TrainingSession) -> None:
+    """Do once what takes long the first time (vmap needs a second), which the leader
+    has done when it chose how tasks are mapped: it would wait for it in the first
+    iteration."""
+    learner, meta = session.learner, session.state.meta
+    able(learner, meta, few(session.draw(session.state.step)[0]), learner.mapping)
 
 
 def _facts(outcome: Outcome) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any, TypeVar
 
 from ..errors import CrewError, CrewLostError, MetapipeError
@@ -20,34 +21,23 @@ Result = TypeVar("Result")
 
 LOOPBACK = "127.0.0.1"
 
-IMPORTED = (
-    "metapipe.runs.requests",
-    "metapipe.runs.progress",
-    "metapipe.training.gloo_crew",
-)
-"""What all processes need: it is imported once for all of them, and for those that are
-started again."""
+IMPORTED = "metapipe.runs.preloaded"
+"""What is imported by the process that forks them."""
 
 LIBRARIES = ("torch.distributed.elastic", "torch.distributed.launcher")
 """Who would tell, in many words, what is told here in one line."""
 
 
-def cores() -> int:
-    """Those that this process may use, as far as the system tells."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def together(
-    count: int, restarts: int, work: Callable[..., Result], *arguments: Any
+    count: int, restarts: int, advice: str, work: Callable[..., Result], *arguments: Any
 ) -> Result:
-    """Call `work`, a function of a module, in `count` new processes, which share the
-    cores; returns what it returns in the first. What metapipe raises there is raised
-    here; where one is killed all are started again, so often at most.
+    """Call `work`, a function of a module, in `count` new processes; returns what it
+    returns in the first. What metapipe raises there is raised here; where one is killed
+    all are started again, so often at most, and then the error ends with `advice`.
 
     SIGTERM is handed on; a terminal's Ctrl-C reaches all of them by itself.
     """
+    import torch
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
@@ -66,17 +56,16 @@ def together(
         start_method="forkserver",
         signals_to_handle="SIGQUIT",
     )
-    multiprocessing.set_forkserver_preload(list(IMPORTED))
-    with _surroundings(count), passed_on(_ask):
+    multiprocessing.set_forkserver_preload([IMPORTED])
+    here = (os.getcwd(), torch.get_num_threads(), dict(os.environ))
+    with _surroundings(), _main_left_alone(), passed_on(_ask):
         try:
-            found: Any = elastic_launch(config, _at_work)(
-                dict(os.environ), work, arguments
-            )[0]
+            found: Any = elastic_launch(config, _at_work)(*here, work, arguments)[0]
         except ChildFailedError as error:
             rank, first = error.get_first_failure()
             raise CrewLostError(
                 f"process {rank} of {count} ended {_how(first.exitcode)}, and all were "
-                f"started again {restarts} times; go on with metapipe resume latest"
+                f"started again {restarts} times: {advice}"
             ) from error
         except SignalException as error:
             raise KeyboardInterrupt from error
@@ -87,14 +76,20 @@ def together(
 
 
 def _at_work(
+    folder: str,
+    threads: int,
     environment: Mapping[str, str],
     work: Callable[..., Result],
     arguments: tuple[Any, ...],
 ) -> Any:
-    """In a process of the crew, which may have been forked with another environment
-    than this program has. An error that it raises is its result: it would end so again;
-    but one whose companion is gone fails, and is started again."""
+    """In a process of the crew, which may have been forked with other surroundings than
+    this program has. An error that it raises is its result: it would end so again; but
+    one whose companion is gone fails, and is started again."""
+    import torch
+
     os.environ.update(dict(environment) | os.environ)
+    os.chdir(folder)
+    torch.set_num_threads(threads)
     try:
         return work(*arguments)
     except CrewLostError:
@@ -112,13 +107,22 @@ def _how(code: int) -> str:
 
 
 @contextmanager
-def _surroundings(count: int) -> Iterator[None]:
-    """What processes of one machine are told by the environment: their share of the
-    cores, to speak by way of this machine alone, and to meet anew (pytorch 135712)."""
-    share = str(max(cores() // count, 1))
+def _main_left_alone() -> Iterator[None]:
+    """A script of the user's is not run again in each process, as multiprocessing
+    would: what they do is nowhere in it."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+@contextmanager
+def _surroundings() -> Iterator[None]:
+    """What processes of one machine are told by the environment: to speak by way of
+    this machine alone, and to meet anew (pytorch 135712)."""
     given: Mapping[str, str] = {
-        "OMP_NUM_THREADS": share,
-        "MKL_NUM_THREADS": share,
         "GLOO_SOCKET_IFNAME": "lo" if sys.platform == "linux" else "lo0",
         "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
     }

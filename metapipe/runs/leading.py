@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from ..errors import CrewLostError, StoreError
 from ..events import RunInfo
 from ..experiment.listeners import Listener, handed, of_plugins
@@ -33,6 +35,7 @@ from .reporter import Reporter
 from .resumption import Resumption
 from .session import TrainingSession
 from .signals import Interruption, interruptible
+from .threads import cores
 
 logger = logging.getLogger("metapipe")
 
@@ -105,7 +108,10 @@ def _begin(
     session.learner = _mapped(session, store, row, known)
     mapping = str(session.learner.mapping)
     store.update_run(row.id, mapping=mapping)
-    logger.info("training on %s, tasks mapped by %s", session.learner.device, mapping)
+    logger.info(
+        "training on %s, tasks mapped by %s%s",
+        *(session.learner.device, mapping, _threads(session)),
+    )
     facts = {
         "resumed": found is not None,
         "unrecorded": found is not None and found.unrecorded is not None,
@@ -116,6 +122,13 @@ def _begin(
     tell_beginning(session.crew, _outcome(session, reporter, "running"), facts)
     if found and found.unrecorded:
         session.catch_up(found.unrecorded)
+
+
+def _threads(session: TrainingSession) -> str:
+    """Of a training in parts, which may have fewer of them than there are cores."""
+    if session.experiment.training.shards == 1:
+        return ""
+    return f", operations shared by {torch.get_num_threads()} of {cores()} cores"
 
 
 def _work(

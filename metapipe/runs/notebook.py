@@ -27,12 +27,13 @@ from . import comparison, requests
 from .comparison import Comparison
 from .confusion import Confusion
 from .confusion import confusion as confused
-from .gauge import counting
 from .outcome import Outcome
+from .processes import evaluated, trained
 from .progress import display
 from .removal import Removal, remove_runs
 from .replay import Replay
 from .replay import replay as replayed
+from .sharing import Processes, shared, shared_again, shared_evaluation
 from .sweep import search
 from .sweep_report import SweepReport
 from .verification import Verification
@@ -52,6 +53,7 @@ def train(
     db: str | None = None,
     plugin_paths: Iterable[AnyPath] | AnyPath = (),
     observers: Iterable[object] | str = (),
+    processes: Processes | None = None,
     progress: bool = True,
     **options: Any,
 ) -> Outcome:
@@ -61,22 +63,20 @@ def train(
     `settings` are any others by dotted names, as `--set` takes them:
     `{"algorithm.inner_lr": 0.1}`. `project` is a folder or a config file, and
     `observers` are names of observer plugins, which are kept with the run, and objects
-    with hook implementations.
+    with hook implementations. `processes`, a number or "auto", are started to share
+    each meta-batch: objects as observers hear nothing of them.
 
     Raises SettingError and UnknownNameError for what cannot be meant. An interruption
     ends the run with a checkpoint and the status `interrupted`.
     """
     names, watching = _told(observers)
     asked = [*_options(options | names, TRAINING, train), *from_settings(settings)]
+    labels = (tags,) if isinstance(tags, str) else tuple(tags)
     with Workspace.at(project, db, plugin_paths) as workspace:
-        return requests.train(
-            workspace,
-            asked,
-            from_run,
-            [tags] if isinstance(tags, str) else tags,
-            note,
-            ARGUMENT,
-            _watching(watching, progress),
+        count, asked = shared(workspace, processes, asked, from_run, ARGUMENT)
+        what = (asked, from_run, labels, note, ARGUMENT)
+        return trained(
+            count, workspace, "train", *what, shown=progress, observers=watching
         )
 
 
@@ -131,6 +131,7 @@ def resume(
     db: str | None = None,
     plugin_paths: Iterable[AnyPath] | AnyPath = (),
     observers: Iterable[object] = (),
+    processes: Processes | None = None,
     progress: bool = True,
 ) -> Outcome:
     """Go on with a run that did not complete, or with any to another end, of so many
@@ -139,9 +140,12 @@ def resume(
     Raises UsageError for an end that was passed already, or that the run's schedule
     does not allow, and NotFoundError if there is no such run.
     """
+    watching = _listed(observers)
     with Workspace.at(project, db, plugin_paths) as workspace:
-        return requests.resume(
-            workspace, run, iterations, minutes, _watching(observers, progress)
+        count = shared_again(workspace, processes, run)
+        what = (run, iterations, minutes)
+        return trained(
+            count, workspace, "resume", *what, shown=progress, observers=watching
         )
 
 
@@ -153,6 +157,7 @@ def evaluate(
     project: AnyPath | None = None,
     db: str | None = None,
     plugin_paths: Iterable[AnyPath] | AnyPath = (),
+    processes: Processes | None = None,
     progress: bool = True,
     **options: Any,
 ) -> EvaluationRow:
@@ -160,17 +165,15 @@ def evaluate(
 
     `options` are those of the command, such as `split="test"`, `episodes=1000`,
     `seed=7`; `settings` change those of the algorithm or of the data set for this
-    evaluation: `{"algorithm.test_steps": 3}`.
+    evaluation: `{"algorithm.test_steps": 3}`. `processes`, a number or "auto", are
+    started to share the episodes.
     """
     asked = _options(options, EVALUATION, evaluate)
     changes = from_settings(settings)
-    with (
-        Workspace.at(project, db, plugin_paths) as workspace,
-        counting(progress) as advanced,
-    ):
-        return requests.evaluate(
-            workspace, run, asked, changes, dataset, ARGUMENT, advanced
-        )
+    with Workspace.at(project, db, plugin_paths) as workspace:
+        count = shared_evaluation(workspace, processes, run)
+        what = (run, asked, changes, dataset, ARGUMENT)
+        return evaluated(count, workspace, *what, shown=progress)
 
 
 def verify(
@@ -281,15 +284,13 @@ def _told(
     """Names of observers as the option they are, and objects."""
     if isinstance(observers, str):
         observers = (observers,)
-    if not isinstance(observers, Iterable):
-        raise SettingError(f"observers = {observers!r}: a list of them is wanted")
-    given = list(observers)
+    given = _listed(observers)
     names = [each for each in given if isinstance(each, str)]
     objects = [each for each in given if not isinstance(each, str)]
     return ({"observers": names} if names else {}), objects
 
 
-def _watching(observers: Iterable[object], progress: bool) -> list[object]:
+def _listed(observers: Iterable[object]) -> list[object]:
     if not isinstance(observers, Iterable):
         raise SettingError(f"observers = {observers!r}: a list of them is wanted")
-    return [*observers, display()] if progress else [*observers]
+    return [*observers]

@@ -31,6 +31,7 @@ from .resumption import Resumption, resumption
 from .run_files import tidy
 from .start import Start, prepared_from, start_of
 from .stored_run import require_same_data
+from .threads import computing_with, threads_for
 
 NOWHERE: Mapping[str, str] = {}
 
@@ -67,20 +68,22 @@ def train(
     reading = Reading.of(experiment, origins)
     labels.check()
     check_observers(experiment, registry)
-    tell_plan(crew, experiment, None if start is None else start.checkpoint)
-    prepared = prepared_from(reading.experiment, start, registry=registry)
-    crew.share(None)
-    require_agreement(crew, prepared, registry)
-    check_dropout(experiment, prepared.learner.network)
-    reading.tell(["model"])
-    check_trainable(prepared)
-    entry = new_run(
-        *(experiment, prepared, registry, project, start, parent, trial),
-        *(origins or None, place),
-    )
-    run_id = store.begin_run(entry)
-    labels.put(store, run_id)
-    outcome = lead(run_id, prepared, None, registry, store, told, crew=crew)
+    repeated = None if parent is None else store.run(parent)
+    with computing_with(threads_for(experiment, repeated)):
+        tell_plan(crew, experiment, None if start is None else start.checkpoint)
+        prepared = prepared_from(reading.experiment, start, registry=registry)
+        crew.share(None)
+        require_agreement(crew, prepared, registry)
+        check_dropout(experiment, prepared.learner.network)
+        reading.tell(["model"])
+        check_trainable(prepared)
+        entry = new_run(
+            *(experiment, prepared, registry, project, start, parent, trial),
+            *(origins or None, place),
+        )
+        run_id = store.begin_run(entry)
+        labels.put(store, run_id)
+        outcome = lead(run_id, prepared, None, registry, store, told, crew=crew)
     reading.tell(["task", "training", "algorithm", "dataset"])
     return outcome
 
@@ -119,30 +122,29 @@ def resume(
     if found is None and row.status == "completed":
         raise NotFoundError(f"run {run_id} has no checkpoint to go on from")
     start = None if found else start_of(store, experiment, row)
-    tell_plan(crew, experiment, start.checkpoint if start else checkpoint)
-    prepared = prepared_from(experiment, start, checkpoint)
-    crew.share(None)
-    require_agreement(crew, prepared, registry)
-    require_same_data(row.fingerprint, prepared.sources["train"])
-    step = found.recorded if found else 0
-    other_end = experiment.to_dict() if experiment != recorded else None
-    store.reopen_run(
-        run_id,
-        host=host(),
-        pid=os.getpid(),
-        step=step,
-        config=other_end,
-        seen=row.step,
-        own=own,
-    )
-    if row.status == "completed":
-        tell_of_former_end(row, experiment)
-    if found and not found.known and not found.unrecorded:
-        store.save_checkpoint(run_id, found.info, found.best)
-    _tidy(store, row, found)
-    select = experiment.training.select
-    before = () if row.status == "stopped" else _validations(store, run_id, select)
-    return lead(run_id, prepared, found, registry, store, told, before, crew)
+    with computing_with(threads_for(experiment, row)):
+        tell_plan(crew, experiment, start.checkpoint if start else checkpoint)
+        prepared = prepared_from(experiment, start, checkpoint)
+        crew.share(None)
+        require_agreement(crew, prepared, registry)
+        require_same_data(row.fingerprint, prepared.sources["train"])
+        store.reopen_run(
+            run_id,
+            host=host(),
+            pid=os.getpid(),
+            step=found.recorded if found else 0,
+            config=experiment.to_dict() if experiment != recorded else None,
+            seen=row.step,
+            own=own,
+        )
+        if row.status == "completed":
+            tell_of_former_end(row, experiment)
+        if found and not found.known and not found.unrecorded:
+            store.save_checkpoint(run_id, found.info, found.best)
+        _tidy(store, row, found)
+        select = experiment.training.select
+        before = () if row.status == "stopped" else _validations(store, run_id, select)
+        return lead(run_id, prepared, found, registry, store, told, before, crew)
 
 
 def _tidy(store: TaskStore, row: RunRow, found: Resumption | None) -> None:

@@ -45,7 +45,7 @@ class Prepared:
     """An experiment with its data opened and its learner built: all checks passed."""
 
     experiment: Experiment
-    sources: Mapping[str, Source]
+    sources: Mapping[Split, Source]
     learner: Learner
     meta: Meta
 
@@ -62,7 +62,7 @@ def prepare(
     require_precision(experiment.run.precision, device)
     task, training = experiment.task, experiment.training
     _check_kind(experiment, experiment.dataset.kind, registry)
-    sources: dict[str, Source] = {"train": open_split(experiment, "train")}
+    sources: dict[Split, Source] = {"train": open_split(experiment, "train")}
     problem = problem_of(sources["train"], task.ways, task.most_shots)
     _check_kind(experiment, problem.kind, registry)
     check_problem(experiment.algorithm, experiment.run.algorithm, problem)

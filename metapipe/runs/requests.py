@@ -18,6 +18,7 @@ from ..experiment.setting_errors import first_error
 from ..experiment.written import typed
 from ..settings import EvaluationSettings
 from ..store.records import EvaluationRow, RunRow
+from ..training.crew import Crew
 from . import examination, pipeline, verification
 from .evaluations import Advanced, untold
 from .following import follow
@@ -29,6 +30,7 @@ from .observing import check_observers
 from .outcome import Outcome
 from .preparation import check_dropout, check_trainable
 from .relaunch import go_on, run_of_job
+from .shared_test import follow_evaluation, tell_evaluation
 from .start import Start, by_number, prepared_from, start_of
 from .stored_run import trained_run
 from .verification import Verification
@@ -174,14 +176,33 @@ def evaluate(
     settings: Pairs,
     dataset: str | None = None,
     source: str = COMMAND_LINE,
+    *,
     advanced: Advanced = untold,
 ) -> EvaluationRow:
-    """Evaluate a run; what `options` do not say is as in its own experiment.
+    """Evaluate a run; what `options` do not say is as in its own experiment. Where a
+    launcher started several processes, they share it.
 
     `settings` change its algorithm or the data set for this evaluation. Another
     `dataset` than the run's own has the settings that the project gives it. `advanced`
     is told how far it is.
     """
+    with joined(Place.here(), workspace.project.processes.wait) as crew:
+        if crew.rank:
+            return follow_evaluation(crew, workspace.registry)
+        asked = (options, settings, dataset, source)
+        return tell_evaluation(crew, _evaluated(workspace, run, *asked, advanced, crew))
+
+
+def _evaluated(
+    workspace: Workspace,
+    run: int | str,
+    options: Pairs,
+    settings: Pairs,
+    dataset: str | None,
+    source: str,
+    advanced: Advanced,
+    crew: Crew,
+) -> EvaluationRow:
     store, registry = workspace.store, workspace.registry
     row = trained_run(store, run)
     experiment = Experiment.from_dict(row.config, registry)
@@ -214,6 +235,7 @@ def evaluate(
             algorithm=of_algorithm,
         ),
         advanced,
+        crew,
     )
 
 

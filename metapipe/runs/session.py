@@ -20,6 +20,7 @@ from ..dataset import Source
 from ..episode import Episodes
 from ..errors import ClaimError, StoreError
 from ..experiment.experiment import Experiment
+from ..problem import Split
 from ..settings import EvaluationSettings
 from ..store.records import NewEvaluation
 from ..training.crew import ALONE, Crew
@@ -53,7 +54,7 @@ class TrainingSession:
     experiment: Experiment
     learner: Learner
     state: TrainingState
-    sources: Mapping[str, Source]
+    sources: Mapping[Split, Source]
     reporter: Reporter | Silent
     crew: Crew = ALONE
     best: Ranking = ()

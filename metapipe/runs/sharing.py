@@ -7,11 +7,13 @@ from typing import Literal
 import torch
 
 from ..errors import UsageError
+from ..experiment.given import COMMAND_LINE
 from ..experiment.options import Pairs
 from ..training_settings import TrainingSettings
 from .joining import Place
-from .launch import cores
 from .requests import plan
+from .stored_run import trained_run
+from .threads import cores, recorded_threads
 from .workspace import Workspace
 
 Processes = int | Literal["auto"]
@@ -22,6 +24,7 @@ def shared(
     count: Processes | None,
     asked: Pairs,
     from_run: int | str | None = None,
+    source: str = COMMAND_LINE,
 ) -> tuple[int, Pairs]:
     """How many are to be started, and the settings of the training: shards that nobody
     gave are as many.
@@ -32,7 +35,7 @@ def shared(
     wanted = _wanted(workspace, count)
     if wanted == 1:
         return 1, asked
-    resolved = plan(workspace, asked, from_run).resolved
+    resolved = plan(workspace, asked, from_run, source).resolved
     training = resolved.experiment.training
     if "training.shards" in resolved.origins:
         return _counted(wanted, training.shards), asked
@@ -50,11 +53,25 @@ def shared_again(workspace: Workspace, count: Processes | None, run: int | str) 
     wanted = _wanted(workspace, count)
     if wanted == 1:
         return 1
-    training = workspace.store.run(run).config.get("training", {})
-    return _counted(wanted, TrainingSettings.model_validate(training).shards)
+    row = workspace.store.run(run)
+    training = TrainingSettings.model_validate(row.config.get("training", {}))
+    return _counted(wanted, training.shards, recorded_threads(row))
+
+
+def shared_evaluation(
+    workspace: Workspace, count: Processes | None, run: int | str
+) -> int:
+    """How many are to be started for an evaluation: one, if none are asked for."""
+    wanted = 1 if count is None else _wanted(workspace, count)
+    if wanted != "auto":
+        return wanted
+    threads = recorded_threads(trained_run(workspace.store, run))
+    return _available(cores(), threads)
 
 
 def _wanted(workspace: Workspace, count: Processes | None) -> Processes:
+    if count not in (None, "auto") and (type(count) is not int or count < 1):
+        raise UsageError(f"processes = {count!r}: take a number from 1 on, or 'auto'")
     there = Place.here().size
     if there == 1:
         return workspace.project.processes.count if count is None else count
@@ -66,9 +83,9 @@ def _wanted(workspace: Workspace, count: Processes | None) -> Processes:
     return 1
 
 
-def _counted(wanted: Processes, shards: int) -> int:
+def _counted(wanted: Processes, shards: int, threads: int = 1) -> int:
     if wanted == "auto":
-        return _available(shards)
+        return _available(shards, threads)
     if wanted > shards:
         raise UsageError(
             f"--processes {wanted}: training.shards = {shards}; give --shards "
@@ -77,6 +94,6 @@ def _counted(wanted: Processes, shards: int) -> int:
     return wanted
 
 
-def _available(most: int) -> int:
-    """One a GPU, or one a core where there is none."""
-    return min(torch.cuda.device_count() or cores(), most)
+def _available(most: int, threads: int = 1) -> int:
+    """One a GPU, or where there is none one for each so many cores."""
+    return min(torch.cuda.device_count() or max(cores() // threads, 1), most)

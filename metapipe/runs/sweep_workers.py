@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Sequence
 
 from .signals import passed_on
+from .threads import cores
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """What tells a process how many cores it has."""
@@ -16,7 +17,7 @@ def together(count: int, command: Sequence[str]) -> int:
     """Run a command `count` times at once, with the cores shared out; returns the first
     exit code that is not 0. What interrupts this process interrupts them: they leave
     checkpoints."""
-    share = str(max((os.cpu_count() or 1) // count, 1))
+    share = str(max(cores() // count, 1))
     environment = {**dict.fromkeys(THREADS, share), **os.environ}
     workers = [subprocess.Popen(command, env=environment) for _ in range(count)]
 

@@ -37,6 +37,7 @@ from .splits import open_split
 from .start import prepared_from, start_of
 from .stored_run import encoder_of
 from .stretch import Stretch
+from .threads import computing_with, recorded_threads
 
 RATE = "episodes_per_second"
 """The one figure that a clock decides."""
@@ -106,16 +107,18 @@ def verify(
     row = store.run(run_id)
     _require_verifiable(row, first, evaluation)
     experiment = Experiment.from_dict(row.config, registry)
-    differences = _differences(row, experiment, registry)
+    with computing_with(recorded_threads(row)):
+        differences = _differences(row, experiment, registry)
     if "data" in differences:  # the same numbers draw other episodes
         changed = Comparison("the data's fingerprint", 0, *differences["data"])
         return Verification(run_id, 0, [changed], differences)
     steps = 0 if evaluation else min(first or row.step, row.step)
     compared: list[Comparison] = []
-    if steps:
-        compared += _up_to_a_difference(_train(row, experiment, store, steps))
-    if steps in (0, row.step) and all(each.same for each in compared):
-        compared += _up_to_a_difference(_evaluate(row, registry, store))
+    with computing_with(recorded_threads(row)):
+        if steps:
+            compared += _up_to_a_difference(_train(row, experiment, store, steps))
+        if steps in (0, row.step) and all(each.same for each in compared):
+            compared += _up_to_a_difference(_evaluate(row, registry, store))
     if not compared:
         raise UsageError(
             f"run {run_id} has no record to compare"

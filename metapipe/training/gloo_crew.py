@@ -100,9 +100,7 @@ class GlooCrew:
                 raise failure_of(rank, word)
         asked = [word["what"] for word in words]
         if len(set(asked)) > 1:
-            raise CrewError(
-                f"the processes of this training do not do the same: {', '.join(asked)}"
-            )
+            raise CrewError(f"the processes do not do the same: {', '.join(asked)}")
         return [word["value"] for word in words]
 
     def _exchange(self, word: bytes) -> list[bytes]:
@@ -180,12 +178,12 @@ class GlooCrew:
         except RuntimeError as error:
             if time.monotonic() - begun < 0.9 * self.wait:
                 raise CrewLostError(
-                    "a process of this training is gone: it was killed, or its machine"
+                    "a process is gone: it was killed, or its machine"
                 ) from error
             who = ", ".join(map(str, self._silent())) or "unknown"
             raise CrewLostError(
-                f"no answer for {self.wait:g} s from process {who} of {self.size} of "
-                "this training: it hangs or is gone (processes.wait says how long)"
+                f"no answer for {self.wait:g} s from process {who} of {self.size}: "
+                "it hangs or is gone (processes.wait says how long)"
             ) from error
 
     def _silent(self) -> list[int]:
@@ -242,6 +240,6 @@ def _not_met(size: int, error: Exception) -> CrewError:
     place = ":".join(os.environ.get(f"MASTER_{n}", "?") for n in ("ADDR", "PORT"))
     reason = str(error).partition("\n")[0].partition(". ")[0]
     return CrewError(
-        f"the {size} processes of this training cannot meet at {place}: {reason}; "
+        f"the {size} processes cannot meet at {place}: {reason}; "
         "start all of them (torchrun does), at a port that is free"
     )

@@ -5,6 +5,7 @@ Processes that are started again do not."""
 import os
 import signal
 import time
+from pathlib import Path
 
 from metapipe import Register, Step, hookimpl
 from metapipe.errors import DataError
@@ -14,13 +15,14 @@ TASKS = 4
 
 
 class Failing(MAML):
-    """MAML until it fails."""
+    """MAML until it fails, which the file `failed` tells the time of."""
 
     def meta_gradient(self, network, meta, episodes, over) -> Step:
         """Of one task at least."""
         asked = os.environ.get("RANK"), str(episodes.tasks[0].index // TASKS)
         first = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0"
         if first and asked == (os.environ.get("FAILS_IN"), os.environ.get("FAILS_AT")):
+            Path("failed").touch()
             if os.environ.get("FAILS_BY") == "hanging":
                 time.sleep(1000)
             if os.environ.get("FAILS_BY") == "dying":

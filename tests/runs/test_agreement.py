@@ -42,16 +42,22 @@ def test_other_parameters_are_told_of_and_equal_ones_are_not() -> None:
         require_same_state(crew, state)
 
 
-def test_other_data_are_told_of() -> None:
+@pytest.mark.parametrize(
+    ("split", "name"), [("train", "training"), ("val", "validation"), ("test", "test")]
+)
+def test_other_data_of_any_split_are_told_of(split: str, name: str) -> None:
     """And so all else that is compared: the first that differs."""
     _, meta = learner()
 
+    def opened(fingerprint: str):
+        return SimpleNamespace(facts=SimpleNamespace(fingerprint=fingerprint))
+
     def said(fingerprint: str):
-        facts = SimpleNamespace(fingerprint=fingerprint)
+        alike = {each: opened("0a0b") for each in ("train", "val", "test")}
         return SimpleNamespace(
             experiment=SimpleNamespace(chosen={}),
             learner=SimpleNamespace(device="cpu"),
-            sources={"train": SimpleNamespace(facts=facts)},
+            sources={**alike, split: opened(fingerprint)},
             meta=meta,
         )
 
@@ -60,6 +66,6 @@ def test_other_data_are_told_of() -> None:
     with pytest.raises(CrewError) as raised:
         require_agreement(crew, said("3c4d"), registry)
     assert str(raised.value) == (
-        "process 1 has other training data than process 0 (1a2b, and 3c4d): all of a "
-        "training need the same data and versions"
+        f"process 1 has other {name} data than process 0 (1a2b, and 3c4d): all need "
+        "the same data and versions"
     )

@@ -5,13 +5,17 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from commands import metapipe, run_metapipe
 from crashes import TRAINING, assert_same, ended
-from crews import crew, together
+from crews import agents, crew, together
 
+import metapipe as metapipe_module
+from metapipe.errors import SettingError, UsageError
 from metapipe.store import TaskStore, default_url
 
 FAILING = Path(__file__).parents[1] / "files" / "failing.py"
@@ -24,14 +28,19 @@ PROTONET = (
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
-    """What one process leaves, by method."""
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Where one process trained, by method."""
     found = {}
     for name, command in (("maml", MAML), ("protonet", PROTONET)):
-        folder = tmp_path_factory.mktemp(name)
-        metapipe(*command, cwd=folder)
-        found[name] = ended(default_url(folder))
+        found[name] = tmp_path_factory.mktemp(name)
+        metapipe(*command, cwd=found[name])
     return found
+
+
+@pytest.fixture(scope="module")
+def alone(folders: dict[str, Path]) -> dict[str, dict]:
+    """What one process leaves, by method."""
+    return {name: ended(default_url(folder)) for name, folder in folders.items()}
 
 
 @pytest.mark.parametrize(
@@ -45,6 +54,74 @@ def test_the_bits_do_not_depend_on_how_many_processes_there_were(
     assert_same(alone[method], ended(default_url(tmp_path)))
     with TaskStore.open(default_url(tmp_path)) as store:
         assert store.run(1).environment["processes"] == size
+
+
+def test_an_evaluation_is_shared_too(alone, folders, tmp_path: Path) -> None:
+    """Of another data set, with other settings, in three batches by two processes."""
+    command = ("evaluate", "1", "--episodes", "70", "--seed", "3")
+    command += ("--dataset", "glyphs", "-s", "algorithm.test_steps=2")
+    metapipe(*command, cwd=folders["maml"])
+    together(2, *command, cwd=folders["maml"])
+    with TaskStore.open(default_url(folders["maml"])) as store:
+        *_, one, two = store.evaluations(1)
+        assert one.settings == {"test_steps": 2}
+        own = {"id": 0, "created": one.created, "seconds": 0.0}
+        assert replace(one, **own) == replace(two, **own)
+        episodes = [
+            [
+                (e.task, e.loss, e.accuracy)
+                for e in store.episodes(1, where=f"evaluation_id={each.id}", limit=None)
+            ]
+            for each in (one, two)
+        ]
+        assert episodes[0] == episodes[1]
+        assert len(episodes[0]) == 70
+
+
+def test_python_starts_them_and_threads_do_not_depend_on_how_many(
+    tmp_path: Path,
+) -> None:
+    """Sums are rounded by how many threads share them: as many as a process a part
+    would have, of the two that are here; and so ever after."""
+    options = {"dataset": "digits", "ways": 3, "queries": 3, "tasks": 4, "shards": 2}
+    options |= {"iterations": 4, "validate_every": 0, "mapping": "loop"}
+    settings = {"evaluation.episodes": 40, "model.blocks": 2}
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        runs = [
+            metapipe_module.train(
+                **options,
+                settings=settings,
+                processes=count,
+                project=tmp_path,
+                progress=False,
+            )
+            for count in (1, 2)
+        ]
+        one, two = (ended(default_url(tmp_path), run.run_id) for run in runs)
+        verified = metapipe_module.verify(2, project=tmp_path)
+        again = [
+            metapipe_module.evaluate(2, processes=n, project=tmp_path, progress=False)
+            for n in (1, 2)
+        ]
+    finally:
+        torch.set_num_threads(before)
+    assert_same(one, two)
+    with TaskStore.open(default_url(tmp_path)) as store:
+        assert [row.environment["threads"] for row in store.runs()] == [1, 1]
+        assert store.run(2).environment["processes"] == 2
+    assert verified.matches
+    assert again[0].loss == again[1].loss == runs[0].evaluation.loss
+
+
+def test_an_object_is_refused_that_would_hear_nothing(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="hears nothing of 2 other processes"):
+        metapipe_module.train(
+            dataset="digits", processes=2, observers=[object()], project=tmp_path
+        )
+    with pytest.raises(UsageError, match="processes = 0: take a number from 1 on"):
+        metapipe_module.train(dataset="digits", processes=0, project=tmp_path)
 
 
 def checkpoint(folder: Path, step: int, seconds: float = 120) -> None:
@@ -105,7 +182,7 @@ def test_one_that_hangs_is_waited_for_as_long_as_is_set(tmp_path: Path, monkeypa
     second.ended()
     assert code == 1
     assert (
-        "Error: no answer for 3 s from process 1 of 2 of this training: it hangs or is "
+        "Error: no answer for 3 s from process 1 of 2: it hangs or is "
         "gone (processes.wait says how long); metapipe resume 1"
     ) in err
     with TaskStore.open(default_url(tmp_path)) as store:
@@ -121,6 +198,21 @@ def test_more_processes_than_shards_are_refused(tmp_path: Path) -> None:
     code, _, err = run_metapipe(*TRAINING, "--processes", "5", cwd=tmp_path)
     assert code == 2
     assert "Error: --processes 5: training.tasks = 4; take at most 4 processes" in err
+
+
+@pytest.mark.long
+def test_two_agents_of_torchrun_train_to_the_bits_of_one_process(
+    alone, tmp_path: Path
+) -> None:
+    """As on two machines; benchmarks/kills.py --agents loses one of them."""
+    ends = [agent.ended() for agent in agents("2", *MAML, cwd=tmp_path)]
+    assert [code for code, _, _ in ends] == [0, 0], ends
+    out = "".join(out for _, out, _ in ends)
+    assert out.count("run 1 completed after 40 iterations") == 1, "one of them tells"
+    assert_same(alone["maml"], ended(default_url(tmp_path)))
+    with TaskStore.open(default_url(tmp_path)) as store:
+        assert store.run(1).environment["processes"] == 2
+        assert store.run(1).job == "night"
 
 
 @pytest.mark.long
