@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import logging
+import re
 import resource
 import sys
 from pathlib import Path
@@ -281,11 +282,15 @@ def test_plugins_for_worlds_tell_of_trajectories(project: Path) -> None:
 
 
 def test_a_dry_run_shows_the_experiment_and_runs_nothing(project: Path) -> None:
-    shown = metapipe_json("train", "--dry-run", "--lr", "0.5", cwd=project)
+    shown = metapipe_json("train", "--dry-run", "--lr", "0.5", *TINY, cwd=project)
     assert shown["experiment"]["training"]["lr"] == 0.5
     assert shown["origins"]["training.lr"] == "command line"
-    out, _ = metapipe("train", "--dry-run", cwd=project)
+    (need,) = shown["memory"]["needs"]
+    assert (need["mapping"], need["fits"]) == ("loop", True)
+    assert need["total"] == shown["memory"]["process"] + need["graphs"]
+    out, _ = metapipe("train", "--dry-run", *TINY, cwd=project)
     assert "[algorithm.maml]" in out
+    assert re.search(r"^in all by loop = [\d,.]+ +# fits$", out, re.MULTILINE)
 
 
 def test_help_is_quick(project: Path) -> None:
