@@ -103,7 +103,6 @@ def mapping_of_test(
 
     @cache
     def episodes() -> Episodes:
-        torch.manual_seed(chosen[0].seed)
         return rollout.draw(learner, meta, source, chosen)
 
     def can(task_map: LocalTaskMap) -> bool:
@@ -112,7 +111,8 @@ def mapping_of_test(
         return judges(learner, meta, few(episodes()), task_map, prediction)
 
     def choose() -> LocalTaskMap:
-        return choose_test_mapping(learner, meta, episodes(), maps, prediction)
+        possible = [m for m in maps if can(m)]
+        return choose_test_mapping(learner, meta, episodes(), possible, prediction)
 
     return remembered(work, maps, choose, can)
 

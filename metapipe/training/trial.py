@@ -162,6 +162,8 @@ def judges(
     """Whether episodes can be judged with tasks mapped so."""
     try:
         with _tried(), torch.no_grad(), learner.computing():
+            if mapping.vectorises:
+                _require_whole_derivatives(learner.network)
             figures(learner, meta, episodes, prediction, mapping)
     except MetapipeError:
         return False

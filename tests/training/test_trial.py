@@ -14,7 +14,7 @@ from metapipe.experiment.registry import load
 from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.runs.preparation import check_trainable, prepare
 from metapipe.runs.recipes import meta_batch
-from metapipe.training.trial import able, few, maps_tasks
+from metapipe.training.trial import able, few, judges, maps_tasks
 
 
 class Then(nn.Module):
@@ -211,3 +211,13 @@ def test_trying_draws_no_random_number() -> None:
     before = torch.get_rng_state()
     prepared("")
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("what", ["", "looks at values", "attention"])
+def test_what_vmap_cannot_do_is_judged_by_a_loop(what: str) -> None:
+    ready = prepared(what)
+    tasks = meta_batch(ready.experiment, 0)[0]
+    episodes = few(ready.sources["train"].draw(tasks))
+    args = ready.learner, ready.meta, episodes
+    assert judges(*args, LocalTaskMap("loop"), "together")
+    assert judges(*args, LocalTaskMap("vmap"), "together") is (what == "")
