@@ -26,6 +26,14 @@ CIFAR = (
     *("-s", "evaluation.ways=5", "--validate-every", "500"),
     *("--validation-episodes", "100", *COSINE),
 )
+WHOLE = (
+    *("--dataset", "cifar-fs", "-s", "dataset.root={data}/cifar100"),
+    *("-s", "dataset.lists={data}/splits/cifar_fs"),
+    *("-s", "dataset.augment=crop-flip-jitter"),
+    *("-s", "evaluation.queries=15", "-s", "evaluation.episodes=1000"),
+    *("-s", "evaluation.ways=5", "--validate-every", "500"),
+    *("--validation-episodes", "100", *COSINE),
+)
 BANKING = (
     *("--dataset", "banking77", "-s", "dataset.root={data}/banking77"),
     *("-s", "evaluation.queries=15", "-s", "evaluation.episodes=1000"),
@@ -137,6 +145,15 @@ def _cifar(
     """200 images a class instead of 600."""
     train = (*options.split(), *CIFAR, *shape.split())
     group = "CIFAR-FS, 200 images a class instead of 600 (conv4, 64 channels)"
+    return Reproduction(name, group, method, train, tests)
+
+
+def _whole(
+    name: str, method: str, options: str, shape: str, tests: tuple[Test, ...]
+) -> Reproduction:
+    """All images; one training serves both shots."""
+    train = (*options.split(), *WHOLE, *shape.split())
+    group = "CIFAR-FS, all 600 images a class"
     return Reproduction(name, group, method, train, tests)
 
 
@@ -442,6 +459,44 @@ REPRODUCTIONS = [
             (Test(published=published),),
         )
         for shots, iterations, published in ((1, 3000, 58.9), (5, 1500, 71.5))
+    ),
+    *(
+        _whole(
+            f"cifar-fs-{name}",
+            method,
+            f"{options} -s evaluation.shots=5",
+            f"--ways 20 --shots 5 --queries 10 --tasks 1 --iterations {iterations} "
+            "--lr 0.002",
+            (Test(published=five), Test(("--shots", "1"), one)),
+        )
+        for name, method, options, iterations, one, five in (
+            (
+                "protonet",
+                "ProtoNet",
+                "--plugin protonet --model conv4",
+                8000,
+                55.5,
+                72.0,
+            ),
+            ("r2d2", "R2-D2", "--plugin r2d2 --model r2d2net", 4000, 65.3, 79.4),
+            (
+                "metaoptnet-ridge",
+                "MetaOptNet, ridge, conv4",
+                "--plugin metaoptnet --model conv4 -s algorithm.head=ridge",
+                4000,
+                None,
+                None,
+            ),
+        )
+    ),
+    _whole(
+        "cifar-fs-maml",
+        "MAML, 32 channels, trained with 1 shot",
+        "--plugin maml --model conv4 -s model.width=32 -s model.pooling=max "
+        "-s model.features=flatten -s algorithm.inner_lr=0.05 "
+        "-s algorithm.inner_steps=5 --mapping vmap",
+        "--ways 5 --shots 1 --queries 15 --tasks 4 --iterations 4000 --lr 0.002",
+        (Test(published=58.9), Test(("--shots", "5"), 71.5)),
     ),
     _banking(
         "banking-tfidf-logistic",
