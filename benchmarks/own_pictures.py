@@ -55,12 +55,15 @@ class Protocol:
 
 
 PROTOCOLS = (
-    Protocol("CIFAR-FS", 5, 1, "77"),
-    Protocol("CIFAR-FS", 5, 5, "89"),
-    Protocol("CIFAR-FS", 20, 5, "73"),
     Protocol("CIFAR-FS", 5, 1, "77", first=40),
     Protocol("CIFAR-FS", 5, 5, "89", first=40),
     Protocol("CIFAR-FS", 20, 5, "73", first=40),
+    Protocol("CIFAR-FS", 5, 1),
+    Protocol("CIFAR-FS", 5, 5),
+    Protocol("CIFAR-FS", 20, 5),
+    Protocol("whole CIFAR-FS", 5, 1),
+    Protocol("whole CIFAR-FS", 5, 5),
+    Protocol("whole CIFAR-FS", 20, 5),
     Protocol("sign digits, people mixed", 10, 5, "65"),
     Protocol("sign digits, people mixed", 10, 20, "81"),
     Protocol("sign digits, other people", 10, 5, apart=True),
@@ -75,9 +78,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--backbone", default="efficientnet-lite0")
-    parser.add_argument(
-        "--heads", nargs="+", default=["discriminant", "nearest", "ridge"]
-    )
+    parser.add_argument("--heads", nargs="+", default=HEADS)
     parser.add_argument("--episodes", type=int, default=200)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--write", action="store_true", help="to PICTURES.md")
@@ -183,11 +184,18 @@ def parts(
     return rng.permutation(some), count - some + rng.permutation(some)
 
 
-def cifar_fs(data: Path) -> Mapping[str, Sequence[bytes]]:
+def cifar_fs(
+    data: Path, archive: str = "cifar100_subset_evaluation.zip"
+) -> Mapping[str, Sequence[bytes]]:
     """The test classes."""
-    found = by_class(data / "cifar100_subset_evaluation.zip")
+    found = by_class(data / archive)
     wanted = (data / "splits" / "cifar_fs" / "test.txt").read_text().split()
     return {name: found[name] for name in wanted}
+
+
+def whole_cifar_fs(data: Path) -> Mapping[str, Sequence[bytes]]:
+    """The test classes, all 600 pictures of each."""
+    return cifar_fs(data, "cifar100/cifar100_evaluation.zip")
 
 
 def sign_digits(data: Path) -> Mapping[str, Sequence[bytes]]:
@@ -203,7 +211,12 @@ def omniglot(data: Path) -> Mapping[str, Sequence[bytes]]:
     return {n: f for n, f in found.items() if n.partition("/")[2] in wanted}
 
 
-POOLS = {"CIFAR-FS": cifar_fs, "sign digits": sign_digits, "Omniglot": omniglot}
+POOLS = {
+    "CIFAR-FS": cifar_fs,
+    "whole CIFAR-FS": whole_cifar_fs,
+    "sign digits": sign_digits,
+    "Omniglot": omniglot,
+}
 
 
 def by_class(archive: Path) -> dict[str, list[bytes]]:
