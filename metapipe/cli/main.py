@@ -40,8 +40,8 @@ COMMANDS = {
 """Command -> (module, attribute): a module is imported when its command is needed."""
 
 YOUNG = 20_000
-"""Objects between two looks for garbage, instead of 700: what imports make, torch's most
-of all, is none, and looking through it was a tenth of a command's start."""
+"""Objects between two looks for garbage, instead of 700: what imports make is none, and
+looking through torch's was a tenth of a command's start."""
 
 
 class LazyGroup(click.Group):

@@ -44,8 +44,8 @@ UNWANTED = {
 """Formats that are not opened, whatever the file is called."""
 
 USUAL = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
-"""Formats that are tried first: others read more of a file to see that it is not theirs,
-which takes as long as decoding a small picture."""
+"""Formats that are tried first: others read more of a file before they see that it is
+not theirs, which takes as long as decoding a small picture."""
 
 NESTED = {"ICO", "ICNS", "CUR"}
 """Formats of which a picture inside may be larger than the file says."""
