@@ -14,7 +14,7 @@ tasks that is how it goes; of one task it is a rough figure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -71,8 +71,13 @@ class Typicality:
 
     def single(self) -> Typicality:
         """In single precision, for a device."""
-        kept = (self.centre, self.directions, self.means, self.own)
-        return Typicality(*(tensor.float() for tensor in kept), self.strangers)
+        return replace(
+            self,
+            centre=self.centre.float(),
+            directions=self.directions.float(),
+            means=self.means.float(),
+            own=self.own.float(),
+        )
 
 
 def typicality(features: Tensor, labels: Tensor) -> Typicality | None:
