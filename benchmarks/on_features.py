@@ -33,12 +33,13 @@ TRAINED = {
     "tasks": 4,
     "iterations": 200,
     "validate_every": 50,
-    "validation_episodes": 200,
 }
 RATES = {"omniglot": 0.001, "cifar-fs": 0.0003}
 """Step sizes, the first that were tried."""
 
 FROZEN = {**TRAINED, "iterations": 1, "validate_every": 0, "lr": 1e-9}
+VALIDATION = 200
+"""Episodes."""
 
 HEADING = """\
 # Training on the vectors of a backbone
@@ -98,7 +99,12 @@ def rows(arguments: argparse.Namespace, project: str) -> Iterator[str]:
         for seed in range(arguments.seeds):
             frozen.append(figures(seed, arguments.episodes, **asked, **FROZEN)[0])
             found = figures(
-                seed, arguments.episodes, **asked, **TRAINED, lr=RATES[dataset]
+                seed,
+                arguments.episodes,
+                **asked,
+                **TRAINED,
+                lr=RATES[dataset],
+                validation_episodes=VALIDATION,
             )
             trained.append(found[0])
             seconds.append(found[1])

@@ -9,7 +9,7 @@ by NumPy with its number as seed, learned by a `FewShotClassifier`, and everythi
 asked of that. The truth is its accuracy on `QUERIES` pictures of each class, and on as
 many of as many other classes. With --write the table goes to TRUST.md.
 
-CIFAR-FS: 100 pictures of each of the 20 test classes, or of the 16 validation classes,
+CIFAR-FS: 200 pictures of each of the 20 test classes, or of the 16 validation classes,
 with --validation. Sign digits: 100 pictures of each of 10 signs, people mixed.
 """
 
@@ -20,6 +20,7 @@ import zipfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from sklearn.metrics import roc_auc_score
 import metapipe
 
 TABLE = Path(__file__).parent / "TRUST.md"
-EACH, QUERIES = 100, 40
+QUERIES = 40
 BINS = 15
 """Of confidences, equally wide, in the calibration error."""
 
@@ -41,9 +42,11 @@ HEADING = """\
 # How far to trust it
 
 Written by `benchmarks/trust.py`. {backbone} at {size} pixels; {tasks} tasks, seed 0,
-{queries} queries of each class, each predicted alone; all in %, but sizes. CIFAR's
-classes overlap with those that the backbone learned; signs it has never seen. How
-much doubt and which odds are best was compared on other classes (LOG.md).
+{queries} queries of each class, each predicted alone; all in %, but sizes. {today}.
+CIFAR-FS: the 20 test classes, 200 random pictures of each; sign digits: 100 of each of
+10, people mixed. CIFAR's classes overlap with those that the backbone learned; signs it
+has never seen. How much doubt, which odds and which score of strangers are best was
+compared on other classes (LOG.md).
 
 - *estimate*: the accuracy expected from the support alone, less the true one, on the
   mean (bias), and how large the error is; how often the 95 % interval has the true one,
@@ -93,7 +96,11 @@ def main() -> None:
     parser.add_argument("--validation", action="store_true")
     parser.add_argument("--write", action="store_true", help="to TRUST.md")
     arguments = parser.parse_args()
-    lines = [HEADING.format(**vars(arguments), queries=QUERIES, bins=BINS)]
+    lines = [
+        HEADING.format(
+            **vars(arguments), queries=QUERIES, bins=BINS, today=date.today()
+        )
+    ]
     print(lines[0], end="")
     pools = {
         "CIFAR-FS": cifar(arguments.data, "val" if arguments.validation else "test"),
@@ -224,11 +231,11 @@ def signs(data: Path) -> dict[str, list[bytes]]:
 
 
 def each(path: Path, classes: Sequence[str]) -> Iterator[tuple[str, list[bytes]]]:
-    """The first pictures by name of each class in an archive of folders."""
+    """The pictures of each class in an archive of folders."""
     with zipfile.ZipFile(path) as archive:
         members = sorted(n for n in archive.namelist() if not n.endswith("/"))
         for name in classes:
-            mine = [m for m in members if m.split("/")[-2] == name][:EACH]
+            mine = [m for m in members if m.split("/")[-2] == name]
             yield name, [archive.read(member) for member in mine]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..algorithm import Meta
+from ..data.feature_encoder import one_thread
 from ..encoder import Encoder
 from ..episode import Params, Samples
 from ..errors import MetapipeError, UnsupportedError
@@ -104,7 +106,9 @@ class AdaptedModel:
             return self.kept_trust
         examples = Samples(*(tensor.cpu() for tensor in self.support))
         try:
-            return trust(examples, self._learned, self.features)
+            small = not self.learner.algorithm.needs_training  # a head, on vectors
+            with one_thread() if small else nullcontext():
+                return trust(examples, self._learned, self.features)
         except MetapipeError as error:  # of a learner that cannot learn from fewer
             logger.warning("nothing tells how far to trust it: %s", error)
             return None

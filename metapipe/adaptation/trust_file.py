@@ -17,6 +17,9 @@ from .typicality import Strangers, Typicality
 GROUP = "trust"
 """Of its tensors."""
 
+TYPICAL = {"centre": 1, "directions": 2, "means": 2, "own": 1}
+"""Of these those that tell what is typical, with their dimensions."""
+
 
 @dataclass(frozen=True)
 class Record:
@@ -35,7 +38,7 @@ def to_file(trust: Trust | None) -> tuple[dict[str, Any] | None, dict[str, Tenso
     typical = trust.typicality
     tensors = {"right": trust.right}
     if typical is not None:
-        for name in ("centre", "directions", "own"):
+        for name in TYPICAL:
             tensors[name] = getattr(typical, name)
     record = Record(
         trust.estimate,
@@ -66,12 +69,12 @@ def from_file(record: Any, tensors: Mapping[str, Tensor], ways: int) -> Trust | 
 
 
 def _typicality(strangers: Strangers, tensors: Mapping[str, Tensor]) -> Typicality:
-    for name, dimensions in (("centre", 1), ("directions", 2), ("own", 1)):
+    for name, dimensions in TYPICAL.items():
         _require(tensors.get(name), dimensions, name)
-    centre, directions, own = (tensors[n] for n in ("centre", "directions", "own"))
-    if directions.shape[1] != len(centre):
+    centre, directions, means, own = (tensors[name] for name in TYPICAL)
+    if not means.shape == directions.shape == (len(directions), len(centre)):
         raise ValueError("its classes and their middle have vectors of two lengths")
-    return Typicality(centre, directions, own, strangers)
+    return Typicality(centre, directions, means, own, strangers)
 
 
 def _require(tensor: Tensor | None, dimensions: int, what: str) -> None:

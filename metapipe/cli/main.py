@@ -38,6 +38,10 @@ COMMANDS = {
 }
 """Command -> (module, attribute): a module is imported when its command is needed."""
 
+YOUNG = 20_000
+"""Objects between two looks for garbage, instead of 700: what imports make is none, and
+looking through torch's was a tenth of a command's start."""
+
 
 class LazyGroup(click.Group):
     """A group that imports a command when it is called or described."""
@@ -102,6 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     0 is success, 1 a failure, 2 wrong usage, 130 an interruption. Who reads the output
     through a pipe may close it: then the rest is not written, and that is no failure.
     """
+    gc.set_threshold(YOUNG)
     prepare()
     log_to_stderr()
     code = _run(arguments)

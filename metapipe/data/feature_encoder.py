@@ -115,15 +115,15 @@ class FeatureEncoder(Encoder):
         return self._vector(unit_floats(self.image.pixels(content, name)[None]))
 
     def _vector(self, picture: Tensor) -> Vector:
-        with torch.inference_mode(), _one_thread():
+        with torch.inference_mode(), one_thread():
             vector: Vector = self.network()(picture)[0].float().numpy()
         return vector
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """One picture is too little work to share, several threads wait for each other
-    where others are at work; and bits would depend on how many there are."""
+def one_thread() -> Iterator[None]:
+    """For work of which there is too little to share: several threads wait for each
+    other where others are at work; and bits would depend on how many there are."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

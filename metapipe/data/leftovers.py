@@ -1,6 +1,7 @@
 """What other systems and programs leave beside a user's files."""
 
-from fnmatch import fnmatchcase
+import re
+from fnmatch import translate
 
 LEFTOVERS = (
     ".*",  # hidden: .DS_Store, ._1.jpg, .git, .ipynb_checkpoints, .stversions, .part
@@ -16,8 +17,9 @@ LEFTOVERS = (
 """Names in lower case, as patterns: macOS, Windows, Synology, QNAP, file systems,
 editors, Python, browsers, Syncthing. Dropbox and notebooks hide theirs."""
 
+_LEFTOVER = re.compile("|".join(map(translate, LEFTOVERS)))
+
 
 def is_leftover(name: str) -> bool:
     """Whether nobody put a file or folder of that name there on purpose."""
-    lower = name.lower()
-    return any(fnmatchcase(lower, pattern) for pattern in LEFTOVERS)
+    return _LEFTOVER.match(name.lower()) is not None

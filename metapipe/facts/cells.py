@@ -62,7 +62,7 @@ def accuracy_text(accuracy: float | None, ci95: float | None) -> str | None:
 def csv_cell(value: Any) -> str:
     """Text on one line, empty for None; numbers, and text that is one, stay as they
     are. What a spreadsheet would take for a formula has an apostrophe before it."""
-    value = plain(value)
+    value = value if isinstance(value, str) else plain(value)
     text = printable("" if value is None else str(value))
     if isinstance(value, str) and text.startswith(FORMULA) and not _is_numeric(text):
         return f"'{text}"

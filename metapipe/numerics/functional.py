@@ -64,8 +64,6 @@ def apply(
     if state and training and repeats():  # it moved when this was computed first
         state = {name: value.clone() for name, value in state.items()}
     tensors = {**params, **state} if state else params
-    if inputs[0].is_cuda:  # or cuDNN puts channels last, which vmap has no rules for
-        inputs = tuple(each.contiguous() for each in inputs)
     with plain_recurrence(network, inputs[0]):
         return call(
             lambda: _one(torch.func.functional_call(network, tensors, inputs)),

@@ -134,15 +134,17 @@ class BatchNorm(_BatchNorm):
     ) -> Tensor:
         if self.training and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
-        return F.batch_norm(
-            inputs,
-            self.running_mean,
-            self.running_var,
-            weight,
-            bias,
-            training=self.training or self.running_mean is None,
-            momentum=self.momentum or 0.0,
-            eps=self.eps,
+        own = self.training or self.running_mean is None
+        mean, variance, momentum = self.running_mean, self.running_var, self.momentum
+        if inputs.device.type == "cpu":
+            return F.batch_norm(
+                *(inputs, mean, variance, weight, bias, own, momentum or 0.0, self.eps)
+            )
+        if own and inputs.numel() == inputs.shape[1]:
+            raise ValueError(f"one value a channel has no variance: {inputs.shape}")
+        # Not cuDNN's, which asks for the order of strides: vmap does not tell.
+        return torch.batch_norm(
+            inputs, weight, bias, mean, variance, own, momentum or 0.0, self.eps, False
         )
 
 

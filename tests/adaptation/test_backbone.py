@@ -11,7 +11,7 @@ from sentences import WORDS, write_model
 from sklearn.base import clone
 
 import metapipe as metapipe_python
-from metapipe import FewShotClassifier, UsageError
+from metapipe import DataError, FewShotClassifier, UsageError
 from metapipe.data import ImageEncoder
 from metapipe.runs.stored_run import trained_run
 from metapipe.store import TaskStore, default_url
@@ -233,6 +233,57 @@ def test_mistakes_are_one_line(project, tmp_path):
     assert "adapt --backbone NAME --head logistic" in line
     with pytest.raises(UsageError, match="either run or backbone"):
         FewShotClassifier("latest", backbone="gradients").fit(["a"], ["b"])
+
+
+def test_a_folder_with_pickled_weights_is_one_line(project, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    torch.save({"weight": torch.zeros(2)}, tmp_path / "pytorch_model.bin")
+    line = error_line(
+        *("adapt", "--backbone", "transformers-folder", "--support", "shots"),
+        *("-s", f"backbone.folder={tmp_path}"),
+        cwd=project,
+        code=1,
+    )
+    assert f"{tmp_path / 'pytorch_model.bin'} is pickled, which is not read" in line
+
+
+def test_a_class_of_one_picture_is_learned_and_has_no_estimate(project, tmp_path):
+    support = tmp_path / "shots"
+    shutil.copytree(project / "shots", support)
+    for path in sorted((support / "wedge").iterdir())[1:]:
+        path.unlink()
+    out, _ = metapipe(*GRADIENTS, *SIZE, "--support", str(support), cwd=tmp_path)
+    assert "adapted to 3 classes with 8 examples" in out
+    assert "from your own 7 examples" in out
+    assert "  wedge   no estimate: it has one example\n" in out
+
+
+def test_a_picture_is_of_one_class_and_counts_once(project, tmp_path, caplog):
+    support, out = tmp_path / "shots", tmp_path / "out"
+    shutil.copytree(project / "shots", support)
+
+    def learned():
+        return metapipe_python.adapt(
+            backbone="gradients",
+            settings={"backbone.size": 48, "backbone.cell": 12},
+            support=support,
+            out=out,
+            project=tmp_path,
+        ).model
+
+    assert learned().counts["square"] == 3
+    again = support / "square" / "again.png"
+    shutil.copy(support / "square" / "0.png", again)
+    assert learned().counts["square"] == 3
+    assert f"counted once: {support}/square/0.png = {again}" in caplog.text
+    before = out.read_bytes()
+    other = support / "circle" / "other.png"
+    again.rename(other)
+    with pytest.raises(DataError) as caught:
+        learned()
+    assert f"{other} = {support}/square/0.png: which class is it?" in str(caught.value)
+    assert caught.value.exit_code == 1
+    assert out.read_bytes() == before
 
 
 def test_the_latest_run_is_one_that_was_trained(project, tmp_path):

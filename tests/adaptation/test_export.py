@@ -13,6 +13,7 @@ from pictures import picture
 from shared import DATA, needs_data
 
 from metapipe import FewShotClassifier, Problem, Samples
+from metapipe.adaptation.adapted_file import load, save
 from metapipe.adaptation.adapted_model import ModelOrigin, adapt
 from metapipe.adaptation.card import read_card
 from metapipe.adaptation.export import Predictor, export_onnx, export_program
@@ -215,7 +216,8 @@ def test_examples_of_vectors_have_what_real_ones_have():
 
 @needs_data
 def test_a_backbone_and_its_head_are_one_onnx_file(tmp_path):
-    """On photographs: the same probabilities, and so the same accuracy."""
+    """On photographs: the same probabilities, and so the same accuracy; read back from
+    a file of ours, the same bits."""
     onnx = pytest.importorskip("onnx", reason="the extra metapipe[onnx]")
     runtime = pytest.importorskip("onnxruntime", reason="the extra metapipe[onnx]")
     pytest.importorskip("onnxscript", reason="the extra metapipe[onnx]")
@@ -239,6 +241,12 @@ def test_a_backbone_and_its_head_are_one_onnx_file(tmp_path):
     wanted = classifier.predict_proba(queries)
     np.testing.assert_allclose(found, wanted, atol=1e-4)
     assert (found.argmax(1) == wanted.argmax(1)).all()
+    true = [classifier.adapted_.classes.index(label) for label in labels[3::10]]
+    assert (wanted.argmax(1) == true).mean() > 0.8
+    save(classifier.adapted_, tmp_path / "x.metapipe")
+    kept = load(tmp_path / "x.metapipe", load_registry())
+    inputs = kept.encoder.encode(queries)
+    assert np.array_equal(kept.probabilities(inputs).numpy(), wanted)
     ours = classifier.adapted_.encoder.encode(queries)
     np.testing.assert_allclose(vectors, ours, atol=1e-4)
     told = {entry.key: entry.value for entry in onnx.load(path).metadata_props}

@@ -17,12 +17,14 @@ HEAVY = {
     *("optuna", "sqlalchemy.dialects.postgresql"),
 }
 PROGRAM = """
-import sys
+import gc, sys
 from metapipe.cli.main import main
 try:
     main(sys.argv[1:])
 except SystemExit as ended:
     assert not ended.code, ended.code
+looks = gc.get_stats()[0]["collections"]
+assert looks < 300, f"imports were looked through for garbage {looks} times"
 print(*sys.modules, file=sys.stderr)
 """
 MINE = """
