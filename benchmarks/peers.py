@@ -11,7 +11,9 @@ of its own; that they have the same meta-gradient is checked in double precision
 anything is timed. The machine drifts, so rounds alternate, every second one backwards,
 and what is told is the ratio of a peer's seconds to ours in the same round: the median,
 with the first and the third quartile in brackets. A peer that is not installed is left
-out. `--quick` sees that all of it works; its figures mean nothing.
+out. Beside other work operations on two threads take ten times as long, or more, and
+whose they are is chance: where the machine is not quiet, set OMP_NUM_THREADS=1 for all.
+`--quick` sees that all of it works; its figures mean nothing.
 """
 
 from __future__ import annotations
