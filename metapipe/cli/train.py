@@ -63,8 +63,7 @@ def train(
 
     asked = [*from_options(options, TRAINING), *settings]
     if dry_run:
-        planned = requests.plan(app, asked, from_run)
-        show_plan(planned.resolved, requests.forecast(app, planned), as_json)
+        show_plan(*requests.forecast(app, asked, from_run), as_json)
         return
     count, asked = shared(app, processes, asked, from_run)
     what = (asked, from_run, tags, note)

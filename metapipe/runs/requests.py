@@ -77,13 +77,17 @@ def plan(
     return Plan(replace(resolved, experiment=experiment), repeated, start)
 
 
-def forecast(workspace: Workspace, planned: Plan) -> Forecast:
-    """How much memory that training will take. What would be refused is refused."""
+def forecast(
+    workspace: Workspace, asked: Pairs, from_run: int | str | None = None
+) -> tuple[Resolved, Forecast]:
+    """What those settings make, and how much memory its training will take. What would
+    be refused is refused."""
+    planned = plan(workspace, asked, from_run)
     experiment = planned.resolved.experiment
     prepared = prepared_from(experiment, planned.start, registry=workspace.registry)
     check_dropout(experiment, prepared.learner.network)
     check_trainable(prepared)
-    return forecast_of(prepared)
+    return planned.resolved, forecast_of(prepared)
 
 
 def _start(row: RunRow) -> str | None:

@@ -17,7 +17,8 @@ NOT_THE_WORK = {
     "tables_of",
     "parse_assignment",
     "load",
-    "together",
+    "evaluated",
+    "trained",
 }
 """What watches it, what makes of words what it takes, and who is called to do it."""
 
