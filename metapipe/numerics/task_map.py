@@ -126,10 +126,12 @@ class LocalTaskMap:
 
     @property
     def vectorises(self) -> bool:
+        """Whether some tasks are computed at once, by `vmap`."""
         return self.mode in ("vmap", "chunks", "chunked-threads")
 
     @property
     def threaded(self) -> bool:
+        """Whether worker threads share the tasks."""
         return self.mode in ("threads", "chunked-threads")
 
     def _run(self, function: Callable[..., Any], episodes: Episodes) -> list[Any]:
