@@ -148,6 +148,7 @@ def collected(store: TaskStore, project: Path, data: Path) -> Figures:
                 "data": {"train": row.fingerprint},
                 "minutes": round((row.train_seconds or 0) / 60, 1),
                 "threads": row.environment.get("threads"),
+                "gpu": row.environment.get("gpu"),
                 "tests": [facts(test) for test in tests_of(store, row)],
             }
     return found

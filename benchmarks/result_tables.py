@@ -32,7 +32,8 @@ def tables(figures: Figures) -> str:
         "",
         "Written by `benchmarks/reproduce.py` from its task store (kept in "
         "`results.json`); not edited by hand. On "
-        f"{platform.machine()}, no GPU. Time is training without validations; with "
+        f"{platform.machine()}, without a GPU unless one is named, which a training "
+        "began on at least. Time is training without validations; with "
         "other work on the machine it is an upper bound. Intervals are 95 % over "
         "episodes of one seed, unless they are said to be over seeds (Student's). "
         "Omniglot: 1,100 / 100 / 423 characters at random, each "
@@ -61,6 +62,7 @@ def tables(figures: Figures) -> str:
 
 def line(member: Reproduction, row: Figures, test: Test, found: Figures) -> str:
     """One evaluation as a row of the table."""
+    on = f", {row['gpu']}" if row.get("gpu") else ""
     cells = [
         member.method,
         shape_of(found),
@@ -69,7 +71,7 @@ def line(member: Reproduction, row: Figures, test: Test, found: Figures) -> str:
         difference(test, found),
         "yes" if found["transductive"] else "no",
         str(found["episodes"]),
-        f"{row['iterations']} iterations, {row['minutes']} min, seed {row['seed']}",
+        f"{row['iterations']} iterations, {row['minutes']} min, seed {row['seed']}{on}",
     ]
     return f"| {' | '.join(cells)} |"
 

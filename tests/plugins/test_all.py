@@ -76,8 +76,13 @@ OF_THE_ALGORITHM = (
     "test_queries_do_not_reach_what_is_adapted",
     "test_evaluating_does_not_reach_training",
     "test_dropout_acts_as_declared",
+    "test_inner_steps_can_be_computed_again",
 )
 """What does not depend on the model."""
+
+OF_QUICK_MODELS = "test_other_settings_keep_the_gradient_right"
+"""What convolutional networks have alike: conv4 has it, the others take ten times the
+time."""
 
 OF_EITHER = "test_shapes_hold_without_data"
 """What an algorithm and a model have to do each, whichever the other is."""
@@ -134,6 +139,8 @@ def contract(
         members |= dict.fromkeys(OF_THE_ALGORITHM)
         if algorithm != "protonet":
             members[OF_EITHER] = None
+    if model in ("r2d2net", "resnet12"):
+        members[OF_QUICK_MODELS] = None
     name = f"Test_{algorithm}_{model}{'_regression' if regression else ''}"
     return type(name, (PairContract,), members)
 
