@@ -90,10 +90,12 @@ class TrainingSettings(Section):
     mapping: Literal["auto", "loop", "vmap", "chunks", "threads", "chunked-threads"] = (
         "auto"
     )
-    """How tasks are mapped; auto times those ways that fit in memory, takes the
-    fastest, and remembers it for this machine and the same work. Beside threads, what
-    is not mapped runs on one core: all, where a method embeds a whole meta-batch in one
-    call, which auto takes only if it is faster."""
+    """How the gradients of a meta-batch's tasks are computed: one task after the other
+    (loop), all at once (vmap), `chunk` at once (chunks), one in each thread (threads),
+    or `chunk` in each (chunked-threads). auto times those that fit in memory, takes the
+    fastest, and remembers it for this machine and the same work. With threads, what is
+    not of single tasks, as one call that embeds a whole meta-batch, runs on one core.
+    """
 
     chunk: PositiveInt = 8
     """Tasks vectorised at a time by `chunks`, and in each thread by

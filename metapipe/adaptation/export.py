@@ -110,7 +110,7 @@ def _export(
     convert: Callable[[Traceable, Mapping[str, str]], Program],
 ) -> Exported:
     backbone = _backbone(adapted)
-    program = convert(_traceable(adapted, backbone), _metadata(adapted))
+    program = convert(_traceable(adapted, backbone), _metadata(adapted, backbone))
     exported = _checked(adapted, backbone, program)
     program.write(path)
     return exported
@@ -125,11 +125,12 @@ def _backbone(adapted: AdaptedModel) -> nn.Module | None:
     return network if isinstance(network, nn.Module) else None
 
 
-def _metadata(adapted: AdaptedModel) -> dict[str, str]:
+def _metadata(adapted: AdaptedModel, backbone: nn.Module | None) -> dict[str, str]:
     """What whoever runs the file has to know."""
+    header = header_of(adapted) | {"carries_weights": backbone is not None}
     facts = {
         "classes": json.dumps(adapted.classes),
-        KEY: card_of(header_of(adapted)).model_dump_json(),
+        KEY: card_of(header).model_dump_json(),
     }
     if adapted.trust is not None:
         least = threshold(adapted.trust.right)

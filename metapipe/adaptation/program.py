@@ -73,11 +73,11 @@ class Program:
 def as_program(traceable: Traceable, facts: Mapping[str, str]) -> Program:
     """A torch.export program, with facts in its extra files. Raises UnsupportedError
     for what cannot be traced."""
-    content = BytesIO()
-    torch.export.save(_traced(traceable), content, extra_files=dict(facts))
-    content.seek(0)
+    content, traced = BytesIO(), _traced(traceable)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # some versions complain of their own buffers
+        torch.export.save(traced, content, extra_files=dict(facts))
+        content.seek(0)
         loaded = torch.export.load(content).module()
 
     def run(*inputs: Tensor) -> list[Tensor]:

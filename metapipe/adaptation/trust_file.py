@@ -56,6 +56,8 @@ def from_file(record: Any, tensors: Mapping[str, Tensor], ways: int) -> Trust | 
         return None
     # as JSON has it: a list is a tuple
     known = TypeAdapter(Record).validate_python(record)
+    if known.strangers is not None and "means" not in tensors:
+        return None  # strangers were told by directions alone
     _require(tensors.get("right"), 1, "held-out confidences")
     if len(known.estimate.confusion) != ways:
         raise ValueError("its estimate is of another number of classes")

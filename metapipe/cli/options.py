@@ -151,10 +151,13 @@ class ProcessCount(click.ParamType[Processes]):
     name = "integer|auto"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Processes:
-        """Refuses anything else with click's words."""
+        """Refuses anything else."""
         if value == "auto":
             return "auto"
-        return click.IntRange(1).convert(value, param, ctx)
+        try:
+            return click.IntRange(1).convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"'{value}' is no number from 1 on, nor auto", param, ctx)
 
 
 processes_option = click.option(

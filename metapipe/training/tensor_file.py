@@ -203,7 +203,8 @@ def _require_small(path: Path, length: int) -> None:
     if length > LARGEST_HEAD:
         raise CheckpointError(
             f"{path} is damaged, or no file of tensors: its header would have {length} "
-            f"bytes, and {LARGEST_HEAD} are read"
+            f"bytes, and {LARGEST_HEAD} are read (what was exported is not read again: "
+            "give the file that it was exported from)"
         )
 
 

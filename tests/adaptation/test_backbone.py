@@ -165,6 +165,10 @@ def test_backbone_and_head_are_exported_in_one_file(project, model, tmp_path):
     facts = metapipe_json("export", str(model), "--torch", str(written), cwd=project)
     assert facts["largest_difference"] < 1e-5
     assert (facts["input"], facts["vectors"]) == (["n", 1, 48, 48], ["n", 324])
+    card = metapipe_json("show", str(written), cwd=project)
+    assert card["backbone"]["carried"]
+    line = error_line("predict", str(written), "more", cwd=project, code=1)
+    assert "give the file that it was exported from" in line
     rows = metapipe_json("predict", str(model), "more", cwd=project)
     image = ImageEncoder(height=48, width=48, channels=1, fit="crop")
     pictures = image.encode([project / row["path"] for row in rows])

@@ -117,6 +117,11 @@ def test_a_file_keeps_it_to_the_bit(classifier, tmp_path):
     write_tensors(tmp_path / "y", "adapted", fewer, file.header)
     with pytest.raises(CheckpointError, match="it lacks its own"):
         load(tmp_path / "y", registry, "cpu")
+    directions = {k: v for k, v in file.tensors.items() if k != "trust/means"}
+    write_tensors(tmp_path / "y", "adapted", directions, file.header)
+    anew = load(tmp_path / "y", registry, "cpu")  # from the vectors that it keeps
+    assert torch.equal(anew.typicality(inputs), ours.typicality(inputs))
+    assert anew.trust.estimate == ours.trust.estimate
     before = {k: v for k, v in file.header.items() if k not in ("trust", "items")}
     kept = ("trust/", "labels", "support")
     older = {k: v for k, v in file.tensors.items() if not k.startswith(kept)}

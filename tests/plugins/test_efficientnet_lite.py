@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from pictures import picture
 from shared import DATA, needs_data
 
-from metapipe import DataError
+from metapipe import DataError, FewShotClassifier
+from metapipe.adaptation.export import export_program
 from metapipe.errors import SettingError
 from metapipe.experiment.registry import load
 from metapipe.testing import BackboneContract
@@ -139,3 +140,17 @@ def test_what_is_not_there_or_another_is_one_line(monkeypatch, tmp_path):
 def test_sizes_are_multiples_of_32():
     with pytest.raises(SettingError, match="32"):
         load().create("backbone", "efficientnet-lite0", {"size": 100})
+
+
+def test_it_is_exported_with_its_head(tmp_path):
+    """And torch's packing of a file complains of nothing: that would be an error."""
+    classifier = FewShotClassifier(
+        backbone="efficientnet-lite0", backbone_settings={"size": 64}
+    ).fit([picture(seed) for seed in range(4)], ["a", "a", "b", "b"])
+    path = tmp_path / "x.pt2"
+    exported = export_program(classifier.adapted_, path)
+    assert exported.difference < 1e-5
+    inputs = classifier.adapted_.encoder.image.examples(3)
+    found, vectors = torch.export.load(path).module()(inputs)
+    wanted = classifier.adapted_.probabilities(vectors).float()
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)

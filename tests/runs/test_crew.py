@@ -198,6 +198,10 @@ def test_more_processes_than_shards_are_refused(tmp_path: Path) -> None:
     code, _, err = run_metapipe(*TRAINING, "--processes", "5", cwd=tmp_path)
     assert code == 2
     assert "Error: --processes 5: training.tasks = 4; take at most 4 processes" in err
+    for wrong in ("four", "0"):
+        code, _, err = run_metapipe(*TRAINING, "--processes", wrong, cwd=tmp_path)
+        assert code == 2
+        assert f"'{wrong}' is no number from 1 on, nor auto" in err
 
 
 @pytest.mark.long
