@@ -151,10 +151,12 @@ class ProcessCount(click.ParamType[Processes]):
     name = "integer|auto"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Processes:
-        """Refuses anything else with click's words."""
+        """Refuses anything else."""
         if value == "auto":
             return "auto"
-        return click.IntRange(1).convert(value, param, ctx)
+        if not str(value).isdecimal() or int(value) < 1:
+            self.fail(f"{value!r}: take a number from 1 on, or 'auto'", param, ctx)
+        return int(value)
 
 
 processes_option = click.option(

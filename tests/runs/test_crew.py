@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import metapipe, run_metapipe
+from commands import error_line, metapipe, metapipe_json, run_metapipe
 from crashes import TRAINING, assert_same, ended
 from crews import agents, crew, together
 
 import metapipe as metapipe_module
 from metapipe.errors import SettingError, UsageError
+from metapipe.project_settings import ProcessSettings
+from metapipe.runs.sharing import shared_again
+from metapipe.runs.workspace import Workspace
 from metapipe.store import TaskStore, default_url
 
 FAILING = Path(__file__).parents[1] / "files" / "failing.py"
@@ -198,6 +201,26 @@ def test_more_processes_than_shards_are_refused(tmp_path: Path) -> None:
     code, _, err = run_metapipe(*TRAINING, "--processes", "5", cwd=tmp_path)
     assert code == 2
     assert "Error: --processes 5: training.tasks = 4; take at most 4 processes" in err
+    for dry, said in ((TRAINING, "tasks = 4"), (MAML, "shards = 4")):
+        code, _, err = run_metapipe(*dry, "--processes", "5", "--dry-run", cwd=tmp_path)
+        assert (code, f"--processes 5: training.{said}; " in err) == (2, True)
+    told = metapipe_json(*TRAINING, "--processes", "2", "--dry-run", cwd=tmp_path)
+    assert told["experiment"]["training"]["shards"] == told["memory"]["tasks"] == 2
+
+
+def test_a_run_that_goes_on_keeps_its_shards(folders, monkeypatch) -> None:
+    asked = ("resume", "1", "--processes", "5")
+    line = error_line(*asked, cwd=folders["maml"], code=2)
+    assert line == (
+        "--processes 5: run 1 keeps training.shards = 4; take --processes 4, or begin "
+        "anew with metapipe train --from-run 1 --shards 5"
+    )
+    with Workspace.at(folders["maml"]) as workspace:
+        settings = ProcessSettings(count=5)  # of the project: as many as there can be
+        monkeypatch.setattr(workspace.project, "processes", settings)
+        assert shared_again(workspace, None, 1) == 4
+    line = error_line("evaluate", "1", "--processes", "x", cwd=folders["maml"], code=2)
+    assert "'x': take a number from 1 on, or 'auto'" in line
 
 
 @pytest.mark.long
