@@ -16,7 +16,6 @@ from crews import agents, crew, together
 
 import metapipe as metapipe_module
 from metapipe.errors import SettingError, UsageError
-from metapipe.project_settings import ProcessSettings
 from metapipe.runs.sharing import shared_again
 from metapipe.runs.workspace import Workspace
 from metapipe.store import TaskStore, default_url
@@ -208,16 +207,15 @@ def test_more_processes_than_shards_are_refused(tmp_path: Path) -> None:
     assert told["experiment"]["training"]["shards"] == told["memory"]["tasks"] == 2
 
 
-def test_a_run_that_goes_on_keeps_its_shards(folders, monkeypatch) -> None:
+def test_a_run_that_goes_on_keeps_its_shards(folders, tmp_path: Path) -> None:
     asked = ("resume", "1", "--processes", "5")
     line = error_line(*asked, cwd=folders["maml"], code=2)
     assert line == (
         "--processes 5: run 1 keeps training.shards = 4; take --processes 4, or begin "
         "anew with metapipe train --from-run 1 --shards 5"
     )
-    with Workspace.at(folders["maml"]) as workspace:
-        settings = ProcessSettings(count=5)  # of the project: as many as there can be
-        monkeypatch.setattr(workspace.project, "processes", settings)
+    (tmp_path / "metapipe.toml").write_text("[processes]\ncount = 5\n")
+    with Workspace.at(tmp_path, default_url(folders["maml"])) as workspace:
         assert shared_again(workspace, None, 1) == 4
     line = error_line("evaluate", "1", "--processes", "x", cwd=folders["maml"], code=2)
     assert "'x': take a number from 1 on, or 'auto'" in line
