@@ -8,6 +8,9 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from .section import NonNegativeInt, PositiveInt, Section
 
+RECOMPUTING = ("auto", "loop", "threads")
+"""Task maps by which inner steps can be computed again: they vectorise nothing."""
+
 
 class TrainingSettings(Section):
     """`[training]`: the outer loop."""
@@ -108,7 +111,7 @@ class TrainingSettings(Section):
 
     @model_validator(mode="after")
     def _recomputable(self) -> Self:
-        if self.recompute and self.mapping in ("vmap", "chunks"):
+        if self.recompute and self.mapping not in RECOMPUTING:
             raise ValueError(
                 f"recompute = true is not for mapping = {self.mapping}: use auto, loop "
                 "or threads"

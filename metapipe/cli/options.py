@@ -154,10 +154,9 @@ class ProcessCount(click.ParamType[Processes]):
         """Refuses anything else."""
         if value == "auto":
             return "auto"
-        try:
-            return click.IntRange(1).convert(value, param, ctx)
-        except click.BadParameter:
-            self.fail(f"'{value}' is no number from 1 on, nor auto", param, ctx)
+        if not str(value).isdecimal() or int(value) < 1:
+            self.fail(f"{value!r}: take a number from 1 on, or 'auto'", param, ctx)
+        return int(value)
 
 
 processes_option = click.option(

@@ -62,10 +62,10 @@ def train(
     from ..runs.sharing import shared
 
     asked = [*from_options(options, TRAINING), *settings]
+    count, asked = shared(app, processes, asked, from_run)
     if dry_run:
         show_plan(*requests.forecast(app, asked, from_run), as_json)
         return
-    count, asked = shared(app, processes, asked, from_run)
     what = (asked, from_run, tags, note)
     _report(trained(count, app, "train", *what, begin=begin), as_json)
 

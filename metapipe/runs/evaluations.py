@@ -93,7 +93,8 @@ def evaluation_row(
     **facts: Any,
 ) -> NewEvaluation:
     """An evaluation as the store takes it, from settings, learner and summary."""
-    asked = _first(experiment, settings, dataset)
+    extremes = evaluation_extremes(experiment, settings, dataset)
+    asked, most = extremes[0], extremes[-1]
     return NewEvaluation(
         dataset=asked.dataset,
         fingerprint=source.facts.fingerprint,
@@ -101,9 +102,9 @@ def evaluation_row(
         settings=changes or {},
         seed=asked.seed,
         ways=asked.ways,
-        ways_to=settings.ways_to,
+        ways_to=most.ways if most.ways > asked.ways else None,
         shots=asked.shots,
-        shots_to=settings.shots_to,
+        shots_to=most.shots if most.shots > asked.shots else None,
         mapping=str(learner.mapping),
         queries=asked.queries,
         prediction=settings.prediction,

@@ -29,6 +29,10 @@ LOOP, VMAP = LocalTaskMap("loop"), LocalTaskMap("vmap")
 FEW, MORE = 4, 8
 """Tasks on which it is measured; what more take follows."""
 
+AMPLE = 4
+"""Where so many times what tasks should take is left, all of them are tried at once: on
+a CPU, what few take is measured too roughly to tell of many."""
+
 TWICE = 2
 """Since memory that is freed is kept, in pieces that do not all fit the next time."""
 
@@ -216,7 +220,7 @@ def _needed(measure: Measure, mapping: LocalTaskMap, tasks: int, left: int) -> i
     alone, alive = max(0, one - each), mapping.alive(tasks)
     if mapping.mode in ("loop", "threads"):
         return round(alone * alive + each * tasks)
-    if alive <= MORE:
+    if alive <= MORE or AMPLE * alive * one < left:
         at_once = float(measure(VMAP, alive))
     elif some < MORE:  # not to be tried
         at_once = alive * float(one)

@@ -33,6 +33,7 @@ from .relaunch import go_on, run_of_job
 from .shared_test import follow_evaluation, tell_evaluation
 from .start import Start, by_number, prepared_from, start_of
 from .stored_run import trained_run
+from .threads import computing_with, threads_for
 from .verification import Verification
 from .workspace import Workspace
 
@@ -83,11 +84,13 @@ def forecast(
     """What those settings make, and how much memory its training will take. What would
     be refused is refused."""
     planned = plan(workspace, asked, from_run)
-    experiment = planned.resolved.experiment
-    prepared = prepared_from(experiment, planned.start, registry=workspace.registry)
-    check_dropout(experiment, prepared.learner.network)
-    check_trainable(prepared)
-    return planned.resolved, forecast_of(prepared)
+    experiment, parent = planned.resolved.experiment, planned.parent
+    repeated = None if parent is None else workspace.store.run(parent)
+    with computing_with(threads_for(experiment, repeated)):
+        prepared = prepared_from(experiment, planned.start, registry=workspace.registry)
+        check_dropout(experiment, prepared.learner.network)
+        check_trainable(prepared)
+        return planned.resolved, forecast_of(prepared)
 
 
 def _start(row: RunRow) -> str | None:

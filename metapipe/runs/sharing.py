@@ -49,13 +49,22 @@ def shared(
 
 
 def shared_again(workspace: Workspace, count: Processes | None, run: int | str) -> int:
-    """How many are to be started for a run that goes on."""
+    """How many are to be started for a run that goes on: of those that the project has,
+    no more than it has shards. Raises UsageError for more that are asked for."""
     wanted = _wanted(workspace, count)
     if wanted == 1:
         return 1
     row = workspace.store.run(run)
     training = TrainingSettings.model_validate(row.config.get("training", {}))
-    return _counted(wanted, training.shards, recorded_threads(row))
+    if wanted == "auto":
+        return _available(training.shards, recorded_threads(row))
+    if count is not None and wanted > training.shards:
+        raise UsageError(
+            f"--processes {wanted}: run {row.id} keeps training.shards = "
+            f"{training.shards}; take --processes {training.shards}, or begin anew "
+            f"with metapipe train --from-run {row.id} --shards {wanted}"
+        )
+    return min(wanted, training.shards)
 
 
 def shared_evaluation(
@@ -83,9 +92,9 @@ def _wanted(workspace: Workspace, count: Processes | None) -> Processes:
     return 1
 
 
-def _counted(wanted: Processes, shards: int, threads: int = 1) -> int:
+def _counted(wanted: Processes, shards: int) -> int:
     if wanted == "auto":
-        return _available(shards, threads)
+        return _available(shards)
     if wanted > shards:
         raise UsageError(
             f"--processes {wanted}: training.shards = {shards}; give --shards "

@@ -117,15 +117,13 @@ def meta_step(
 def choose_mapping(
     learner: Learner, state: TrainingState, maps: list[LocalTaskMap], draw: DrawBatch
 ) -> LocalTaskMap:
-    """The fastest of `maps` that fits in memory, timed on the first meta-batch, with as
-    many threads for operations as training will have."""
+    """The fastest of `maps` that fits in memory, timed on the first meta-batch."""
     if len(maps) == 1:
         return maps[0]
     episodes = draw(state.step)[0]
 
     def work(task_map: LocalTaskMap) -> None:
-        with task_map.undisturbed():
-            meta_step(learner, state.meta, episodes, task_map)
+        meta_step(learner, state.meta, episodes, task_map)
 
     tasks, meter = len(episodes.tasks), meter_of(learner.device)
     return fastest(maps, work, tasks=tasks, meter=meter)

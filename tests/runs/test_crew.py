@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import metapipe, run_metapipe
+from commands import error_line, metapipe, metapipe_json, run_metapipe
 from crashes import TRAINING, assert_same, ended
 from crews import agents, crew, together
 
 import metapipe as metapipe_module
 from metapipe.errors import SettingError, UsageError
+from metapipe.runs.sharing import shared_again
+from metapipe.runs.workspace import Workspace
 from metapipe.store import TaskStore, default_url
 
 FAILING = Path(__file__).parents[1] / "files" / "failing.py"
@@ -201,7 +203,24 @@ def test_more_processes_than_shards_are_refused(tmp_path: Path) -> None:
     for wrong in ("four", "0"):
         code, _, err = run_metapipe(*TRAINING, "--processes", wrong, cwd=tmp_path)
         assert code == 2
-        assert f"'{wrong}' is no number from 1 on, nor auto" in err
+        assert f"'{wrong}': take a number from 1 on, or 'auto'" in err
+    for dry, said in ((TRAINING, "tasks = 4"), (MAML, "shards = 4")):
+        code, _, err = run_metapipe(*dry, "--processes", "5", "--dry-run", cwd=tmp_path)
+        assert (code, f"--processes 5: training.{said}; " in err) == (2, True)
+    told = metapipe_json(*TRAINING, "--processes", "2", "--dry-run", cwd=tmp_path)
+    assert told["experiment"]["training"]["shards"] == told["memory"]["tasks"] == 2
+
+
+def test_a_run_that_goes_on_keeps_its_shards(folders, tmp_path: Path) -> None:
+    asked = ("resume", "1", "--processes", "5")
+    line = error_line(*asked, cwd=folders["maml"], code=2)
+    assert line == (
+        "--processes 5: run 1 keeps training.shards = 4; take --processes 4, or begin "
+        "anew with metapipe train --from-run 1 --shards 5"
+    )
+    (tmp_path / "metapipe.toml").write_text("[processes]\ncount = 5\n")
+    with Workspace.at(tmp_path, default_url(folders["maml"])) as workspace:
+        assert shared_again(workspace, None, 1) == 4
 
 
 @pytest.mark.long

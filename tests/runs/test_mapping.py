@@ -132,5 +132,8 @@ def test_a_test_of_all_shapes_is_stored_and_done_again(tmp_path) -> None:
     assert shown["loss"] == pytest.approx(rows[5].loss, rel=1e-4)
     told, _ = metapipe("runs", "show", "2", cwd=tmp_path)
     assert "2 to 4-way 1 to 3-shot" in told
+    narrow = ("--ways-to", "2", "--shots-to", "1", "--episodes", "3")
+    alike = metapipe_json("evaluate", "2", *narrow, cwd=tmp_path)
+    assert alike["ways_to"] is alike["shots_to"] is None
     line = error_line("evaluate", "2", "--ways-to", "1", cwd=tmp_path, code=2)
     assert "evaluation.ways_to = 1 is less than ways = 2" in line

@@ -45,9 +45,11 @@ def test_auto_takes_a_map_that_can(tmp_path, monkeypatch):
     assert trained(tmp_path, True).mapping in ("loop", "threads:2")
 
 
-def test_one_that_cannot_is_refused(tmp_path):
-    with pytest.raises(SettingError, match=r"recompute = true is not for mapping = vm"):
-        trained(tmp_path, True, **{"training.mapping": "vmap"})
+@pytest.mark.parametrize("mapping", ["vmap", "chunks", "chunked-threads"])
+def test_one_that_cannot_is_refused(tmp_path, mapping):
+    said = f"recompute = true is not for mapping = {mapping}: use auto, loop or threads"
+    with pytest.raises(SettingError, match=said):
+        trained(tmp_path, True, **{"training.mapping": mapping})
 
 
 def test_a_method_without_second_derivatives_is_told_of(tmp_path, caplog):
