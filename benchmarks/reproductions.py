@@ -466,7 +466,7 @@ REPRODUCTIONS = [
             method,
             f"{options} -s evaluation.shots=5",
             f"--ways 20 --shots 5 --queries 10 --tasks 1 --iterations {iterations} "
-            "--lr 0.002",
+            "--lr 0.002 --mapping loop",
             (Test(published=five), Test(("--shots", "1"), one)),
         )
         for name, method, options, iterations, one, five in (
@@ -478,7 +478,14 @@ REPRODUCTIONS = [
                 55.5,
                 72.0,
             ),
-            ("r2d2", "R2-D2", "--plugin r2d2 --model r2d2net", 4000, 65.3, 79.4),
+            (
+                "r2d2",
+                "R2-D2, its latest checkpoint",
+                "--plugin r2d2 --model r2d2net",
+                4000,
+                65.3,
+                79.4,
+            ),
             (
                 "metaoptnet-ridge",
                 "MetaOptNet, ridge, conv4",
