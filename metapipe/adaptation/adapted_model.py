@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from ..algorithm import Meta
-from ..data.feature_encoder import one_thread
 from ..encoder import Encoder
 from ..episode import Params, Samples
 from ..errors import MetapipeError, UnsupportedError
 from ..numerics.functional import apply, own
+from ..numerics.threads import computing_with
 from ..training.activations import fitting
 from ..training.evaluation import QueryMode, predict
 from ..training.learner import Learner
@@ -107,7 +107,7 @@ class AdaptedModel:
         examples = Samples(*(tensor.cpu() for tensor in self.support))
         try:
             small = not self.learner.algorithm.needs_training  # a head, on vectors
-            with one_thread() if small else nullcontext():
+            with computing_with(1) if small else nullcontext():
                 return trust(examples, self._learned, self.features)
         except MetapipeError as error:  # of a learner that cannot learn from fewer
             logger.warning("nothing tells how far to trust it: %s", error)

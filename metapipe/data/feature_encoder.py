@@ -115,13 +115,13 @@ class FeatureEncoder(Encoder):
         return self._vector(unit_floats(self.image.pixels(content, name)[None]))
 
     def _vector(self, picture: Tensor) -> Vector:
-        with torch.inference_mode(), one_thread():
+        with torch.inference_mode(), _one_thread():
             vector: Vector = self.network()(picture)[0].float().numpy()
         return vector
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
+def _one_thread() -> Iterator[None]:
     """For work of which there is too little to share: several threads wait for each
     other where others are at work; and bits would depend on how many there are."""
     threads = torch.get_num_threads()

@@ -60,8 +60,8 @@ def settled_kernels(device: str, tf32: bool) -> Iterator[None]:
 def switches() -> dict[str, Any]:
     """What decides bits on a GPU, as it is now: JSON-able."""
     return {
-        "tf32_matmul": _matmul_in_tf32(),
-        "tf32_cudnn": _cudnn_in_tf32(),
+        "tf32_matmul": _in_tf32("matmul", backends.cuda.matmul),
+        "tf32_cudnn": _in_tf32("conv", backends.cudnn),
         "cudnn_deterministic": backends.cudnn.deterministic,
         "cudnn_benchmark": backends.cudnn.benchmark,
         "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
@@ -151,18 +151,12 @@ def _write(known: _Switches) -> None:
     _memory.fill_uninitialized_memory = known.fills
 
 
-def _matmul_in_tf32() -> bool:
+def _in_tf32(name: str, older: Any) -> bool:
+    """By the finer name, or where there is none by the older place."""
     finer = _finer()
     if finer:
-        return bool(finer["matmul"].fp32_precision == "tf32")
-    return bool(backends.cuda.matmul.allow_tf32)
-
-
-def _cudnn_in_tf32() -> bool:
-    finer = _finer()
-    if finer:
-        return bool(finer["conv"].fp32_precision == "tf32")
-    return bool(backends.cudnn.allow_tf32)
+        return bool(finer[name].fp32_precision == "tf32")
+    return bool(older.allow_tf32)
 
 
 @cache

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,6 +25,7 @@ from ..algorithm import TaskFunction, TaskLoss
 from ..episode import Drawn, Episodes, Metrics, Params, each
 from ..errors import UnsupportedError
 from .functional import vectorised
+from .threads import computing_with
 
 Mode = Literal["loop", "vmap", "chunks", "threads", "chunked-threads"]
 
@@ -116,13 +117,8 @@ class LocalTaskMap:
         What is left to it is small (sums, the optimiser), and splitting that over cores
         that are busy costs more time than it takes.
         """
-        before = torch.get_num_threads()
-        if self.threaded:
-            torch.set_num_threads(1)
-        try:
+        with computing_with(1) if self.threaded else nullcontext():
             yield
-        finally:
-            torch.set_num_threads(before)
 
     @property
     def vectorises(self) -> bool:

@@ -13,6 +13,7 @@ from ..errors import CheckpointError
 from ..events import EpisodeRecord
 from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
+from ..numerics.threads import computing_with
 from ..settings import EvaluationSettings
 from ..store import TaskStore
 from ..store.records import EvaluationRow, NewEvaluation, RunRow
@@ -33,7 +34,7 @@ from .preparation import check_asked, check_range, logger
 from .shared_test import tell_test
 from .splits import open_split
 from .stored_run import changed_after_training, encoder_of, look_for_trained
-from .threads import computing_with, recorded_threads
+from .threads import recorded_threads
 
 
 @dataclass(frozen=True)

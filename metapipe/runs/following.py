@@ -19,6 +19,7 @@ from ..errors import UsageError
 from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
 from ..numerics.task_map import LocalTaskMap
+from ..numerics.threads import computing_with
 from ..training.checkpoint import Checkpoint
 from ..training.crew import Crew
 from ..training.loop import initial_state
@@ -32,7 +33,6 @@ from .shared_test import found_at, place_of, take_part
 from .signals import interruptible
 from .silent import Silent
 from .stretch import Stretch
-from .threads import computing_with
 
 
 def tell_plan(

@@ -19,7 +19,7 @@ from ..numerics.tuning import candidates
 from ..store import TaskStore
 from ..store.records import RunRow
 from ..training import rollout
-from ..training.evaluation import BATCH, QueryMode
+from ..training.evaluation import BATCH, QueryMode, shape_of
 from ..training.learner import Learner
 from ..training.loop import DrawBatch, TrainingState, choose_mapping
 from ..training.trial import able, choose_test_mapping, few, judges, maps_tasks
@@ -86,10 +86,10 @@ def mapping_of_test(
     """With `auto` the one by which such episodes were judged fastest here when they
     first were; that of the training for few of them, for worlds, and for episodes of
     the training's own shape, unless that mapped none."""
-    training, own = experiment.training, experiment.task
+    training = experiment.training
     maps = candidates(training.mapping, training.chunk, BATCH, learner.device)
-    shapes = {(task.ways, task.shots, task.queries) for task in tasks}
-    alike = shapes == {(own.ways, own.shots, own.queries)}
+    shapes = {*map(shape_of, tasks)}
+    alike = shapes == {shape_of(experiment.task)}
     timed = len(maps) > 1 and len(tasks) >= ENOUGH and not isinstance(source, Arena)
     if not timed or (alike and learner.mapping.mode != "loop"):
         return learner.mapping
@@ -99,7 +99,7 @@ def mapping_of_test(
         "method": type(learner.algorithm).__name__,
     }
     largest = max(shapes, key=lambda shape: shape[0] * (shape[1] + shape[2]))
-    chosen = [t for t in tasks if (t.ways, t.shots, t.queries) == largest][:TIMED]
+    chosen = [task for task in tasks if shape_of(task) == largest][:TIMED]
 
     @cache
     def episodes() -> Episodes:

@@ -12,6 +12,7 @@ from ..experiment.experiment import Experiment
 from ..experiment.listeners import handed
 from ..experiment.reading import Reading
 from ..experiment.registry import Registry
+from ..numerics.threads import computing_with
 from ..store import TaskStore
 from ..store.records import RunRow
 from ..training.crew import ALONE, Crew
@@ -31,7 +32,7 @@ from .resumption import Resumption, resumption
 from .run_files import tidy
 from .start import Start, prepared_from, start_of
 from .stored_run import require_same_data
-from .threads import computing_with, threads_for
+from .threads import threads_for
 
 NOWHERE: Mapping[str, str] = {}
 

@@ -49,10 +49,8 @@ def trained(
         )
     restarts = workspace.project.processes.restarts
     advice = "go on with metapipe resume latest"
-    where = _place(workspace)
-    outcome: Outcome = together(
-        *(count, restarts, advice), *(_apart, begin, where, _trained, asked)
-    )
+    here = begin, _place(workspace), _trained, asked
+    outcome: Outcome = together(count, restarts, advice, _apart, *here)
     return outcome
 
 
@@ -68,10 +66,8 @@ def evaluated(
     if count == 1:
         return _evaluated(workspace, *asked)
     advice = "nothing was kept of this evaluation, begin it again"
-    where = _place(workspace)
-    row: EvaluationRow = together(
-        *(count, 0, advice), *(_apart, begin, where, _evaluated, asked)
-    )
+    here = begin, _place(workspace), _evaluated, asked
+    row: EvaluationRow = together(count, 0, advice, _apart, *here)
     return row
 
 

@@ -16,6 +16,7 @@ from ..experiment.options import Pairs, by_table
 from ..experiment.resolve import Resolved, plugin_settings, resolve
 from ..experiment.setting_errors import first_error
 from ..experiment.written import typed
+from ..numerics.threads import computing_with
 from ..settings import EvaluationSettings
 from ..store.records import EvaluationRow, RunRow
 from ..training.crew import Crew
@@ -33,7 +34,7 @@ from .relaunch import go_on, run_of_job
 from .shared_test import follow_evaluation, tell_evaluation
 from .start import Start, by_number, prepared_from, start_of
 from .stored_run import trained_run
-from .threads import computing_with, threads_for
+from .threads import threads_for
 from .verification import Verification
 from .workspace import Workspace
 

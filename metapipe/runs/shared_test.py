@@ -18,6 +18,7 @@ from ..errors import CheckpointError
 from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
 from ..numerics.task_map import LocalTaskMap
+from ..numerics.threads import computing_with
 from ..problem import Problem, Split
 from ..settings import EvaluationSettings
 from ..store.records import EvaluationRow, RunRow
@@ -30,7 +31,6 @@ from .agreement import require_same_test
 from .evaluations import evaluation_tasks
 from .splits import open_split
 from .stored_run import opened_learner
-from .threads import computing_with
 
 NOTHING: Mapping[Split, Source] = {}
 

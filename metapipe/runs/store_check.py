@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..store import StoreReader
+from ..store.fault import Fault
 from ..store.integrity import DAMAGED
-from ..store.records import CheckpointRow, Fault, RunRow
+from ..store.records import CheckpointRow, RunRow
 from ..whole_file import sha256_of
 from .run_files import CHECKPOINT, DIRECTORY, is_here, is_ours, our_files
 

@@ -4,8 +4,6 @@ run's, from its beginning on, and not that of the process which goes on with it.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 
@@ -34,14 +32,3 @@ def threads_for(experiment: Experiment, before: RunRow | None) -> int:
     if before and work_of(before.config) == work_of(experiment.to_dict()):
         return recorded_threads(before)
     return max(torch.get_num_threads() // experiment.training.shards, 1)
-
-
-@contextmanager
-def computing_with(threads: int) -> Iterator[None]:
-    """Operations of this thread are shared by so many."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

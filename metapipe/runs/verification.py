@@ -18,6 +18,7 @@ from ..errors import UsageError
 from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
 from ..numerics.task_map import LocalTaskMap
+from ..numerics.threads import computing_with
 from ..problem import Split
 from ..store import StoreReader, TaskStore
 from ..store.records import EvaluationRow, MetricRow, RunRow
@@ -37,7 +38,7 @@ from .splits import open_split
 from .start import prepared_from, start_of
 from .stored_run import encoder_of
 from .stretch import Stretch
-from .threads import computing_with, recorded_threads
+from .threads import recorded_threads
 
 RATE = "episodes_per_second"
 """The one figure that a clock decides."""

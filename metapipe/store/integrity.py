@@ -10,8 +10,8 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session, aliased
 
 from .database import reason
+from .fault import Fault
 from .liveness import status
-from .records import Fault
 from .schema import Base, Checkpoint, Episode, Evaluation, Metric, Pruning, Run
 from .transfer import STATUSES
 

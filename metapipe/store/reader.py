@@ -14,6 +14,7 @@ from . import integrity, prunings, query, transfer
 from .address import NOWHERE
 from .backup import backing_up, require_place
 from .database import Database
+from .fault import Fault
 from .groups import FIGURES, Grouping, groups, listed
 from .paging import Page
 from .pruning_rule import PruningRule
@@ -21,7 +22,6 @@ from .records import (
     CheckpointRow,
     EpisodeRow,
     EvaluationRow,
-    Fault,
     GroupRow,
     Met,
     MetricRow,

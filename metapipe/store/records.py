@@ -291,21 +291,6 @@ class PruningRow:
     """Why, in the words of who pruned."""
 
 
-@dataclass(frozen=True)
-class Fault:
-    """Something in a store, or among its files, that should not be."""
-
-    what: str
-    """What kind of fault it is, in a few words."""
-
-    where: str
-    """A run, a table or a file."""
-
-    detail: str
-    harmless: bool = False
-    """Whether nothing is lost or wrong by it."""
-
-
 def flat_settings(config: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The `config` of a run as one table: `training.lr` -> value."""
     return {

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..backbone import Backbone
 from ..encoder import Encoder
 from ..errors import DataError
+from ..numerics.threads import computing_with
 from ..plugin import Plugin
 from .plugin import PluginContract
 from .saying import saying
@@ -88,11 +89,9 @@ class BackboneContract(PluginContract):
         if not hasattr(encoder, "network"):
             return
         network, pictures = encoder.network(), encoder.image.encode(self.items)
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # as `encode` does: bits depend on it
-        with torch.inference_mode():
+        # One thread, as `encode` does: bits depend on it.
+        with torch.inference_mode(), computing_with(1):
             alone = torch.cat([network(one) for one in torch.split(pictures, 1)])
-        torch.set_num_threads(threads)
         for _ in range(2):  # made, and kept
             assert torch.equal(encoder.encode(self.items), alone), (
                 "encode makes another vector than network() of the picture alone"

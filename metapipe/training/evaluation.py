@@ -18,6 +18,7 @@ from ..numerics.functional import vectorised
 from ..numerics.losses import before_adaptation, task_loss
 from ..numerics.returns import return_figures, returns_by_step
 from ..numerics.task_map import LocalTaskMap
+from ..settings import TaskSettings
 from .activations import fitting
 from .crew import ALONE, Crew
 from .learner import Learner
@@ -88,10 +89,15 @@ def evaluate(
             first += 1
 
 
+def shape_of(task: Task | TaskSettings) -> tuple[int, int, int]:
+    """Ways, shots and queries of an episode."""
+    return task.ways, task.shots, task.queries
+
+
 def together(tasks: Sequence[Task], size: int) -> list[list[int]]:
     """The places of `tasks` that are judged together: `size` at most, of one shape; all
     in order if they are alike."""
-    shapes = [(task.ways, task.shots, task.queries) for task in tasks]
+    shapes = [*map(shape_of, tasks)]
     window = WINDOW if len(set(shapes)) > 1 else len(tasks)
     batches = []
     for start in range(0, len(tasks), window):
