@@ -48,6 +48,7 @@ class AskedWorlds:
     ) -> None:
         self.arena, self.tasks, self.copies, self.name = arena, tasks, copies, name
         self.count, self.number = len(tasks) * copies, 0
+        self.shape = arena.facts.shape
         self.worlds: Worlds
         self.theirs: type = np.ndarray
 
@@ -87,7 +88,7 @@ class AskedWorlds:
 
     def _observed(self, values: Any) -> Tensor:
         """A copy: a world may use its memory again."""
-        return self._numbers("observations", values, *self.arena.facts.shape).clone()
+        return self._numbers("observations", values, *self.shape).clone()
 
     def _numbers(self, what: str, values: Any, *shape: int) -> Tensor:
         """As float32 (T * n, *shape)."""

@@ -80,12 +80,13 @@ def _ridge(rows: Tensor, goals: Tensor) -> Tensor:
     penalty = eye.expand(*rows.shape[:-2], *eye.shape)
     if width > count:
         q, r = torch.linalg.qr(torch.cat([rows.mT, penalty], -2))
-        least = q @ torch.linalg.solve_triangular(r.mT, goals, upper=False)
+        least: Tensor = q @ torch.linalg.solve_triangular(r.mT, goals, upper=False)
         return least[..., :width, :]
     zeros = goals.new_zeros(*goals.shape[:-2], few, 1)
     q, r = torch.linalg.qr(torch.cat([rows, penalty], -2))
     target = q.mT @ torch.cat([goals, zeros], -2)
-    return torch.linalg.solve_triangular(r, target, upper=True)
+    weights: Tensor = torch.linalg.solve_triangular(r, target, upper=True)
+    return weights
 
 
 def _features(drawn: Trajectories, real: Tensor) -> Tensor:

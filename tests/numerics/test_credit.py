@@ -206,6 +206,28 @@ def test_standardised_over_what_is_real() -> None:
     assert math.isfinite(standardised(torch.ones(1, 2), real[:1, :2]).sum())
 
 
+@pytest.mark.parametrize(
+    ("credit", "factor"),
+    [("ratio", 1 - 2 * 0.1), ("dice", 1 - 2 * 0.1), ("reinforce", 1 + 2 * 0.1)],
+)
+def test_one_step_of_maml_in_closed_form(credit, factor) -> None:
+    """theta' = theta - 2 alpha (theta - g), so d/dtheta J(theta') is
+    -2 (1 - 2 alpha)^2 (theta - g); reinforce has +2 for the inner J'' = -2 here, and
+    is off by (1 + 2 alpha) / (1 - 2 alpha)."""
+    alpha, start, goal = 0.1, 0.3, -0.7
+    theta = torch.tensor(start, dtype=torch.float64, requires_grad=True)
+    support, share = bandit(start, goal)
+    inner = surrogate(normal(theta, 41), support, support.rewards * share, credit)
+    (slope,) = torch.autograd.grad(inner, theta, create_graph=True)
+    adapted = theta + alpha * slope
+    assert adapted.item() == pytest.approx(start - 2 * alpha * (start - goal), abs=1e-9)
+    query, share = bandit(adapted.item(), goal)
+    outer = surrogate(normal(adapted, 41), query, query.rewards * share, credit)
+    (found,) = torch.autograd.grad(outer, theta)
+    wanted = -2 * (1 - 2 * alpha) * factor * (start - goal)
+    assert found.item() == pytest.approx(wanted, abs=1e-8)
+
+
 def test_the_clipped_surrogate_by_hand() -> None:
     """Choices of 2 with probability 1/2 by the old policy: ratios 1.5 and 0.5."""
     ratios = torch.tensor([1.5, 0.5, 1.5, 0.5]).double()
