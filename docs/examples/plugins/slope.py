@@ -28,4 +28,4 @@ class Slope(gymnasium.Env[Any, Any]):
         return self.place, float(self.tilt * self.place[0]), False, False, {}
 
 
-gymnasium.register("Slope-v0", Slope, max_episode_steps=10)
+gymnasium.register("Slope-v0", lambda **of: Slope(**of), max_episode_steps=10)
