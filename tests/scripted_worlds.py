@@ -16,7 +16,7 @@ class Scripted(Arena):
     lengths: Sequence[Sequence[int]]
     episodes: int = 1
     fault: str = ""
-    """nan, raise or shape: what is wrong with step 3 of the second task."""
+    """What is wrong with step 3, such as nan in that of the last world."""
 
     seeds: list[int] = field(default_factory=list)
 
@@ -54,12 +54,31 @@ class Counters:
         self.time = self.time + 1
         self.over = self.time >= self.lengths
         seen, rewards = self.observed(), np.ones(len(self.lengths))
-        if self.time.max() == 3 and self.arena.fault == "raise":
-            raise ZeroDivisionError("no ground")
-        if self.time.max() == 3 and self.arena.fault == "nan":
-            rewards[-1] = np.nan
         late = np.zeros_like(self.over)
-        return seen, rewards, self.over, late, {"success": self.over & (actions == 2)}
+        infos = {"success": self.over & (actions == 2)}
+        told = seen, rewards, self.over, late, infos
+        return told if self.time.max() != 3 else self.faulty(*told)
+
+    def faulty(self, seen, rewards, over, late, infos):
+        """What is said with the arena's fault, if it has one."""
+        fault = self.arena.fault
+        if fault == "raise":
+            raise ZeroDivisionError("no ground")
+        if fault == "exit":
+            raise SystemExit(3)
+        if fault == "nan":
+            rewards[-1] = np.nan
+        changed = {
+            "later shape": (seen[:, :1], rewards, over, late, infos),
+            "reward column": (seen, rewards[:, None], over, late, infos),
+            "one reward": (seen, 1.0, over, late, infos),
+            "one end": (seen, rewards, False, late, infos),
+            "four": (seen, rewards, over, infos),
+            "words": (seen, ["much"] * len(rewards), over, late, infos),
+            "success": (seen, rewards, over, late, {"success": over[:, None]}),
+            "no infos": (seen, rewards, over, late, None),
+        }
+        return changed.get(fault, (seen, rewards, over, late, infos))
 
     def observed(self):
         if self.arena.fault == "shape":

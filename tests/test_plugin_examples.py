@@ -20,6 +20,7 @@ from metapipe.testing import (
     ModelContract,
     ObserverContract,
 )
+from metapipe_plugins.datasets.gymnasium import Gymnasium
 
 FOLDER = ROOT / "docs" / "examples" / "plugins"
 PAGE = (ROOT / "docs" / "plugins.md").read_text()
@@ -45,10 +46,16 @@ class TestPendulum(ArenaContract):
     dataset = example("pendulum")["Pendulum"](steps=10)
 
 
-def test_a_data_set_of_worlds_is_shown_and_short() -> None:
+class TestSlope(ArenaContract):
+    known = example("slope")  # which registers it
+    dataset = Gymnasium(id="Slope-v0", vary={"tilt": (-1.0, 1.0)})
+
+
+@pytest.mark.parametrize("name", ["pendulum", "slope"])
+def test_a_data_set_of_worlds_is_shown_and_short(name: str) -> None:
     page = (ROOT / "docs" / "control.md").read_text()
-    assert "{literalinclude} examples/plugins/pendulum.py" in page
-    assert len((FOLDER / "pendulum.py").read_text().splitlines()) <= 60
+    assert f"{{literalinclude}} examples/plugins/{name}.py" in page
+    assert len((FOLDER / f"{name}.py").read_text().splitlines()) <= 60
 
 
 @pytest.mark.parametrize("name", ["residual", "blobs", "record"])

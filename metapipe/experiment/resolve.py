@@ -176,6 +176,12 @@ def _tell_of_unused(
         for table, name, source in sorted(tables):
             if table != kind or name == names[kind]:
                 continue
+            chosen = registry.entry(kind, names[kind]).cls
+            if source in ASKED and table == kind and name in chosen.model_fields:
+                raise SettingError(
+                    f"'{kind}.{name}' ({source}) is one setting: write {kind}.{name}="
+                    "{ NAME = VALUE }"
+                )
             if source in ASKED:
                 raise SettingError(
                     f"'{kind}.{name}' ({source}): the {kind} is '{names[kind]}'"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ..store.records import EpisodeRow, PruningRow
+from ..store.records import EpisodeRow, PruningRow, negated
 from .cells import Table
 
 COLUMNS = (
@@ -40,8 +40,8 @@ def episode_facts(row: EpisodeRow, *, acts: bool) -> dict[str, Any]:
     task = facts.pop("task")
     if acts:
         before = row.loss_before
-        facts["return_before"] = None if before is None else -before
-        facts["return"] = -row.loss
+        facts["return_before"] = None if before is None else negated(before)
+        facts["return"] = negated(row.loss)
     return {**facts, **task}
 
 

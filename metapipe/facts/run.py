@@ -78,10 +78,13 @@ def _git(row: RunRow) -> str | None:
 
 
 def evaluation_table(evaluations: Sequence[EvaluationRow]) -> Table:
-    """A row an evaluation; of those of control the return, of others the loss."""
+    """A row an evaluation: its loss, or of control its return beside what chance and
+    others bring."""
+    acts = any(e.controls for e in evaluations[:1])
     rows = [
         {
             **asdict(e),
+            **{name: mean for name, (mean, _) in e.figures.items()},
             "accuracy": accuracy_text(e.accuracy, e.accuracy_ci95),
             "task": shape_text(e),
             "return": e.mean_return,
@@ -90,9 +93,12 @@ def evaluation_table(evaluations: Sequence[EvaluationRow]) -> Table:
         }
         for e in evaluations
     ]
-    main = "return" if any(e.controls for e in evaluations[:1]) else "loss"
     drawn = ("id", "purpose", "data", "task", "episodes", "seed", "step")
-    return Table((*drawn, "accuracy", main, "transductive", "changed"), rows)
+    if not acts:
+        return Table((*drawn, "accuracy", "loss", "transductive", "changed"), rows)
+    told = dict.fromkeys(name for e in evaluations for name in e.figures)
+    others = [name for name in told if name.endswith("_return")]
+    return Table((*drawn, "accuracy", "return", *others, "changed"), rows)
 
 
 def checkpoint_table(checkpoints: Sequence[CheckpointRow]) -> Table:

@@ -62,17 +62,31 @@ def linear_baseline(drawn: Trajectories, discount: float) -> Tensor:
     real = drawn.real.to(drawn.rewards.dtype)
     features = _features(drawn, real)
     wanted = (rewards_to_go(drawn, discount) * real).flatten(-2)[..., None]
-    rows = features.flatten(-3, -2)
-    # The penalty as rows of their own, and no normal equations: these would be beyond
-    # single precision.
-    eye = RIDGE**0.5 * torch.eye(rows.shape[-1], dtype=rows.dtype, device=rows.device)
-    penalty = eye.expand(*rows.shape[:-2], *eye.shape)
-    zeros = wanted.new_zeros(*wanted.shape[:-2], len(eye), 1)
-    q, r = torch.linalg.qr(torch.cat([rows, penalty], -2))
-    target = q.mT @ torch.cat([wanted, zeros], -2)
-    weights = torch.linalg.solve_triangular(r, target, upper=True)
+    weights = _ridge(features.flatten(-3, -2), wanted)
     values: Tensor = features @ weights[..., None, :, :]
     return values.squeeze(-1)
+
+
+def _ridge(rows: Tensor, goals: Tensor) -> Tensor:
+    """Weights (..., f, 1) of ridge regression on rows (..., m, f), goals (..., m, 1).
+
+    The penalty is a diagonal beside the rows, and there are no normal equations: these
+    would be beyond single precision. Of m and f the fewer are decomposed, so that of
+    pictures memory grows with their numbers, and not with the square.
+    """
+    count, width = rows.shape[-2:]
+    few = min(count, width)
+    eye = RIDGE**0.5 * torch.eye(few, dtype=rows.dtype, device=rows.device)
+    penalty = eye.expand(*rows.shape[:-2], *eye.shape)
+    if width > count:
+        q, r = torch.linalg.qr(torch.cat([rows.mT, penalty], -2))
+        least: Tensor = q @ torch.linalg.solve_triangular(r.mT, goals, upper=False)
+        return least[..., :width, :]
+    zeros = goals.new_zeros(*goals.shape[:-2], few, 1)
+    q, r = torch.linalg.qr(torch.cat([rows, penalty], -2))
+    target = q.mT @ torch.cat([goals, zeros], -2)
+    weights: Tensor = torch.linalg.solve_triangular(r, target, upper=True)
+    return weights
 
 
 def _features(drawn: Trajectories, real: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from ..algorithm import Meta
-from ..dataset import Source
+from ..dataset import Arena, Source
 from ..episode import Task
 from ..errors import PluginError, SettingError, UnsupportedError
 from ..experiment.experiment import Experiment
@@ -227,6 +227,11 @@ def check_asked(learner: Learner, source: Source, task: Task) -> None:
         raise UnsupportedError(
             f"shots = {task.shots}: this method learns a world while it acts, and "
             "before that from nothing; use --shots 0"
+        )
+    if isinstance(source, Arena) and source.horizon < 1:
+        raise PluginError(
+            f"{task.dataset}: horizon = {source.horizon}: a trajectory has at least "
+            "one step; let its settings say so"
         )
     source.check(task)
     learner.algorithm.check(trained, asked)

@@ -112,7 +112,9 @@ class RunRow(NewRun, Shown):
     @property
     def mean_return(self) -> float | None:
         """Minus the loss, of control; None for other problems."""
-        return -self.loss if self.controls and self.loss is not None else None
+        if self.loss is None or not self.controls:
+            return None
+        return negated(self.loss)
 
 
 @dataclass(frozen=True)
@@ -224,7 +226,7 @@ class EvaluationRow(NewEvaluation, Shown):
     @property
     def mean_return(self) -> float | None:
         """Minus the loss, of control; None for other problems."""
-        return -self.loss if self.controls else None
+        return negated(self.loss) if self.controls else None
 
 
 @dataclass(frozen=True)
@@ -289,6 +291,11 @@ class PruningRow:
 
     rule: str
     """Why, in the words of who pruned."""
+
+
+def negated(loss: float) -> float:
+    """A return, of which the loss is minus: 0 of 0, and not -0."""
+    return 0.0 - loss
 
 
 def flat_settings(config: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..algorithm import Meta
+from ..data.acting import known_returns
 from ..dataset import Arena, Source
 from ..episode import Episodes, Metrics, Params, Samples, Task
 from ..errors import DivergedError
@@ -211,7 +212,7 @@ def _of_worlds(episodes: Episodes, arena: Arena) -> Metrics:
     """What trajectories brought, after each round, and beside what others have."""
     others = {
         f"{name}_return": torch.tensor(values)
-        for name, values in arena.references(episodes.tasks).items()
+        for name, values in known_returns(arena, episodes.tasks).items()
     }
     return {**return_figures(episodes), **returns_by_step(episodes), **others}
 

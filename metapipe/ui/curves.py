@@ -12,7 +12,7 @@ from ..errors import UnsupportedError, UsageError
 from ..facts.cells import accuracy_text
 from ..store import TaskStore
 from ..store.groups import listed
-from ..store.records import EvaluationRow, MetricRow, RunRow
+from ..store.records import EvaluationRow, MetricRow, RunRow, negated
 from .chart import Chart, Line, Spot
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def training_charts(store: TaskStore, row: RunRow) -> list[Chart]:
     """A chart for each figure that training recorded."""
     found = store.metrics(row.id, most=POINTS)
     charts = [
-        _figure(name, list(values))
+        _figure(name, list(values), acts=row.controls)
         for name, values in groupby(found, key=lambda metric: metric.name)
         if not name.startswith(JUDGED)
     ]
@@ -88,10 +88,15 @@ def _line(curve: Curve, axis: Axis) -> Line:
     return Line(curve.name, tuple(map(spot, curve.validations)), apart)
 
 
-def _figure(name: str, metrics: list[MetricRow]) -> Chart:
+def _figure(name: str, metrics: list[MetricRow], *, acts: bool) -> Chart:
+    """Of acts, returns in place of losses, which are minus them."""
+    values = [(m.step, m.value) for m in metrics]
+    if acts and name in ("loss", "loss_before"):
+        name = name.replace("loss", "return")
+        values = [(step, negated(value)) for step, value in values]
     spots = tuple(
-        Spot(m.step, m.value, m.value, m.value, f"iteration {m.step}: {m.value:.4g}")
-        for m in metrics
+        Spot(step, value, value, value, f"iteration {step}: {value:.4g}")
+        for step, value in values
     )
     return Chart(name.replace("_", " "), UNITS["iterations"], (Line(name, spots),))
 

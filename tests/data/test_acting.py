@@ -5,8 +5,9 @@ import pytest
 import torch
 from scripted_worlds import Scripted
 
-from metapipe import Task
+from metapipe import Arena, SourceFacts, Task
 from metapipe.data import normal, play
+from metapipe.data.acting import known_returns
 from metapipe.errors import TrainingError
 
 TASKS = [Task("scripted", "train", 7, index, 1, 2, 2) for index in (4, 5)]
@@ -69,10 +70,19 @@ def test_rounds_and_tasks_have_seeds_of_their_own() -> None:
 
 FAULTS = {
     "nan": r"scripted/train episode 5, seed 7, at step 3 of round 1: the reward is not "
-    "finite",
+    "finite: mend the world",
     "raise": r"episodes 4 to 5, seed 7, at step 3 of round 1: the world failed: "
-    "ZeroDivisionError: no ground",
+    "ZeroDivisionError: no ground; mend the world",
+    "exit": r"at step 3 of round 1: the world failed: SystemExit: 3;",
     "shape": r"at the start of round 1: observations are \(4, 5\), and \(4, 2\) is",
+    "later shape": r"at step 3 of round 1: observations are \(4, 1\), and \(4, 2\) is",
+    "reward column": r"at step 3 of round 1: rewards are \(4, 1\), and \(4,\) is",
+    "one reward": r"at step 3 of round 1: rewards are \(\), and \(4,\) is",
+    "one end": r"at step 3 of round 1: ends are \(\), and \(4,\) is wanted",
+    "four": r"at step 3 of round 1: the world failed: ValueError: not enough values",
+    "words": r"at step 3 of round 1: the world failed: ValueError: could not convert",
+    "success": r"at step 3 of round 1: successes are \(4, 1\), and \(4,\) is wanted",
+    "no infos": r"at step 3 of round 1: the world failed: TypeError",
 }
 
 
@@ -81,6 +91,52 @@ def test_a_fault_is_told_with_the_integers_and_the_step(fault) -> None:
     arena = Scripted(6, [[9, 9], [9, 9]], fault=fault)
     with pytest.raises(TrainingError, match=FAULTS[fault]):
         play(arena, TASKS, 2, "round 1", ones)
+
+
+class Inplace(Arena):
+    """Worlds of torch that show the same memory at each step: the step's number."""
+
+    horizon = 4
+
+    @property
+    def facts(self) -> SourceFacts:
+        return SourceFacts("control", (1,), "i", outputs=3, actions="discrete")
+
+    def worlds(self, tasks, copies):
+        self.seen = torch.zeros(len(tasks) * copies, 1)
+        return self
+
+    def reset(self, *, seed=None, options=None):
+        return self.seen, {}
+
+    def step(self, actions):
+        self.seen += 1
+        over = torch.zeros(len(actions), dtype=torch.bool)
+        return self.seen, self.seen[:, 0], over, over, {}
+
+
+def test_a_world_may_use_its_memory_again() -> None:
+    drawn = play(Inplace(), TASKS, 1, "query", ones)
+    assert drawn.inputs[:, 0, :, 0].tolist() == [[0, 1, 2, 3]] * 2
+    assert drawn.rewards[:, 0].tolist() == [[1, 2, 3, 4]] * 2
+
+
+@pytest.mark.parametrize(
+    ("known", "told"),
+    [
+        ([1.0], r"episodes 4 to 5, seed 7: references: 'best' is \[1.0\]"),
+        ([1.0, float("nan")], "'best' is .*nan.*: a finite number for each of 2 tasks"),
+        (["much", 1], "references failed: ValueError: could not convert"),
+    ],
+)
+def test_what_is_known_of_worlds_is_a_number_a_task(known, told) -> None:
+    class Known(Scripted):
+        def references(self, tasks):
+            return {"best": known}
+
+    with pytest.raises(TrainingError, match=told):
+        known_returns(Known(6, LENGTHS), TASKS)
+    assert known_returns(Scripted(6, LENGTHS), TASKS) == {}
 
 
 def test_what_is_not_finite_after_the_end_is_nobodys_business() -> None:

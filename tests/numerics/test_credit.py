@@ -83,25 +83,45 @@ def test_padding_changes_nothing(credit) -> None:
         torch.testing.assert_close(mine, other, rtol=1e-10, atol=1e-12)
 
 
+def ridge(drawn: Trajectories, discount: float) -> np.ndarray:
+    """The baseline of one task's trajectories, by NumPy's least squares."""
+    count, steps = drawn.rewards.shape
+    seen = drawn.inputs.reshape(count * steps, -1).double().numpy().clip(-10, 10)
+    time = np.tile(np.arange(steps) / 100, count)[:, None]
+    rows = np.concatenate(
+        [seen, seen**2, time, time**2, time**3, np.ones_like(time)], 1
+    )
+    goal = rewards_to_go(drawn, discount).double().flatten().numpy()
+    width = rows.shape[1]
+    rows = np.concatenate([rows, np.sqrt(1e-5) * np.eye(width)])
+    weights = np.linalg.lstsq(rows, np.concatenate([goal, np.zeros(width)]))[0]
+    return rows[: len(goal)] @ weights
+
+
 def test_the_linear_baseline_is_a_ridge_regression() -> None:
     rewards = torch.linspace(-1, 1, 60).reshape(3, 4, 5).sin()
     drawn = walked(rewards)
     drawn = drawn._replace(inputs=drawn.inputs * 8)  # some are cut
     found = linear_baseline(drawn, 0.9)
     for task in range(3):
-        seen = drawn.inputs[task].reshape(20, 2).double().numpy().clip(-10, 10)
-        time = np.tile(np.arange(5) / 100, 4)[:, None]
-        rows = np.concatenate(
-            [seen, seen**2, time, time**2, time**3, np.ones_like(time)], 1
-        )
-        goal = rewards_to_go(drawn, 0.9)[task].double().flatten().numpy()
-        penalty = np.sqrt(1e-5) * np.eye(8)
-        weights = np.linalg.lstsq(
-            np.concatenate([rows, penalty]), np.concatenate([goal, np.zeros(8)])
-        )[0]
-        assert found[task].flatten().tolist() == pytest.approx(
-            (rows @ weights).tolist(), abs=1e-4
-        )
+        one = Trajectories(*(tensor[task] for tensor in drawn))
+        wanted = ridge(one, 0.9).tolist()
+        assert found[task].flatten().tolist() == pytest.approx(wanted, abs=1e-4)
+
+
+def test_the_baseline_of_pictures_is_the_same_regression() -> None:
+    """Where more numbers are seen than there are steps; and of large pictures with no
+    more memory than some of them take."""
+    rewards = torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(3, 4).sin()
+    drawn = walked(rewards)
+    generator = torch.Generator().manual_seed(1)
+    seen = torch.randn(3, 4, 2, 3, 3, generator=generator, dtype=torch.float64)
+    drawn = drawn._replace(inputs=seen)
+    found = linear_baseline(drawn, 0.9).flatten().tolist()
+    assert found == pytest.approx(ridge(drawn, 0.9).tolist(), abs=1e-9)
+    large = drawn._replace(inputs=seen.repeat(1, 1, 1, 100, 100).float())
+    large = large._replace(rewards=rewards.float())
+    assert torch.isfinite(linear_baseline(large, 0.9)).all()  # else half a terabyte
 
 
 def bandit(theta: float, goal: float, count: int = 41) -> tuple[Trajectories, Tensor]:
@@ -184,6 +204,28 @@ def test_standardised_over_what_is_real() -> None:
     assert found[real].tolist() == pytest.approx(wanted.tolist(), abs=1e-6)
     assert not found[~real].any()
     assert math.isfinite(standardised(torch.ones(1, 2), real[:1, :2]).sum())
+
+
+@pytest.mark.parametrize(
+    ("credit", "factor"),
+    [("ratio", 1 - 2 * 0.1), ("dice", 1 - 2 * 0.1), ("reinforce", 1 + 2 * 0.1)],
+)
+def test_one_step_of_maml_in_closed_form(credit, factor) -> None:
+    """theta' = theta - 2 alpha (theta - g), so d/dtheta J(theta') is
+    -2 (1 - 2 alpha)^2 (theta - g); reinforce has +2 for the inner J'' = -2 here, and
+    is off by (1 + 2 alpha) / (1 - 2 alpha)."""
+    alpha, start, goal = 0.1, 0.3, -0.7
+    theta = torch.tensor(start, dtype=torch.float64, requires_grad=True)
+    support, share = bandit(start, goal)
+    inner = surrogate(normal(theta, 41), support, support.rewards * share, credit)
+    (slope,) = torch.autograd.grad(inner, theta, create_graph=True)
+    adapted = theta + alpha * slope
+    assert adapted.item() == pytest.approx(start - 2 * alpha * (start - goal), abs=1e-9)
+    query, share = bandit(adapted.item(), goal)
+    outer = surrogate(normal(adapted, 41), query, query.rewards * share, credit)
+    (found,) = torch.autograd.grad(outer, theta)
+    wanted = -2 * (1 - 2 * alpha) * factor * (start - goal)
+    assert found.item() == pytest.approx(wanted, abs=1e-8)
 
 
 def test_the_clipped_surrogate_by_hand() -> None:

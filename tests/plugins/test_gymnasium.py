@@ -76,6 +76,9 @@ def test_actions_are_scaled_to_a_worlds_own_bounds() -> None:
 
 REFUSED = {
     "": "dataset.id is not given",
+    "MyWorld-v0": "A world of yours: --plugin-path FILE, which registers it",
+    "nowhere:MyWorld-v0": "there is no module nowhere: .* by --plugin-path nowhere.py",
+    "gymnasium:CartPol-v1": r"no such world; did you mean 'CartPole-v1'\?",
     "Pendlum-v1": r"gymnasium has no such world; did you mean 'Pendulum-v1'\?",
     "Pendulum-v9": r"gymnasium has no such world; did you mean 'Pendulum-v1'\?",
 }
@@ -102,20 +105,28 @@ def registered():
     """Worlds that no policy fits."""
     import gymnasium
     import numpy as np
-    from gymnasium.spaces import Box, Discrete, MultiBinary, Sequence
+    from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, Sequence, Tuple
 
     class Odd(gymnasium.Env):
         def __init__(self, what="", size=2.0) -> None:
-            whole = Box(-np.inf, np.inf, (2,))
+            whole, few = Box(-np.inf, np.inf, (2,)), Discrete(2)
+            narrow = np.array([0, 1], np.float32)
             spaces = {
-                "sequence": (Sequence(Box(0, 1, (1,))), Discrete(2)),
+                "sequence": (Sequence(Box(0, 1, (1,))), few),
+                "none": (None, few),
+                "empty": (Box(0, 1, (0,)), few),
                 "unbounded": (whole, whole),
                 "binary": (whole, MultiBinary(2)),
-                "differing": (Box(0, 1, (int(size),)), Discrete(2)),
+                "tuple": (whole, Tuple((few, few))),
+                "whole": (whole, Box(-3, 3, (2,), np.int64)),
+                "fixed": (whole, Box(narrow, np.ones(2, np.float32))),
+                "differing": (Box(0, 1, (int(size),)), few),
+                "number": (Box(0, 1, ()), few),
+                "doubles": (Dict(a=whole, b=few), Box(-3, 3, (2,), np.float64)),
             }
             self.observation_space, self.action_space = spaces[what]
 
-    gymnasium.register("Odd-v0", Odd)
+    gymnasium.register("Odd-v0", Odd, disable_env_checker=True)
     yield "Odd-v0"
     del gymnasium.registry["Odd-v0"]
 
@@ -126,12 +137,29 @@ def registered():
         ("sequence", "have no fixed number of numbers"),
         ("unbounded", "have no bounds: wrap the world by gymnasium.wrappers.Rescale"),
         ("binary", "are neither one of so many, from 0 on, nor a vector"),
+        ("tuple", "are neither one of so many, from 0 on, nor a vector"),
+        ("whole", "int64.* are neither one of so many, .* nor a vector of real"),
+        ("fixed", "leave nothing to choose"),
+        ("none", "observations None have no fixed number of numbers"),
+        ("empty", "have no numbers at all"),
     ],
 )
 def test_spaces_that_no_policy_fits_are_named(registered, what, told) -> None:
     with pytest.raises(MetapipeError, match=told) as caught:
         Gymnasium(id=registered, settings={"what": what}, steps=5).open("train")
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(("what", "shape"), [("number", (1,)), ("doubles", (4,))])
+def test_observations_become_an_array(registered, what, shape) -> None:
+    arena = Gymnasium(id=registered, settings={"what": what}, steps=5).open("train")
+    assert arena.facts.shape == shape
+
+
+def test_a_world_that_cannot_be_made_is_a_line(registered) -> None:
+    with pytest.raises(MetapipeError, match="cannot be made: KeyError: 'gone'") as told:
+        Gymnasium(id=registered, settings={"what": "gone"}, steps=5).open("train")
+    assert told.value.exit_code == 1
 
 
 def test_observations_that_differ_between_tasks_are_named(registered) -> None:

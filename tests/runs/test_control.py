@@ -5,9 +5,13 @@ from pathlib import Path
 import pytest
 from commands import error_line, metapipe, metapipe_json
 from crashes import KILLER, assert_same, ended
+from starlette.testclient import TestClient
 
 from metapipe import UsageError, train
+from metapipe.runs.workspace import Workspace
 from metapipe.store import default_url
+from metapipe.ui.application import application
+from metapipe.ui.site import Site
 
 TINY = (
     *("train", "--plugin", "maml-trpo", "--dataset", "navigation2d"),
@@ -66,6 +70,21 @@ def test_runs_are_listed_compared_and_found_by_their_return(project) -> None:
     metapipe("runs", "compare", "1", "--png", "curve.png", cwd=project)
 
 
+def test_returns_stand_beside_those_of_others_and_no_losses_are_drawn(project) -> None:
+    """In the table of evaluations, and on the pages of the run and of an episode."""
+    out, _ = metapipe("runs", "show", "1", cwd=project)
+    head = next(line for line in out.splitlines() if line.startswith("id  purpose"))
+    assert head.split()[-4:-1] == ["return", "random_return", "oracle_return"]
+    (row, *_) = metapipe_json("episodes", "list", "1", "--limit", "1", cwd=project)
+    with Workspace.at(project) as workspace:
+        page = TestClient(application(Site(workspace, ())), "http://127.0.0.1")
+        shown = page.get("/runs/1").text
+        assert "return before" in shown
+        assert "loss before" not in shown
+        episode = page.get(f"/episodes/{row['id']}").text
+    assert "Trajectories of each round" in episode
+
+
 def test_an_evaluation_keeps_the_curve_over_steps(project) -> None:
     found = metapipe_json(
         "evaluate", "1", "-s", "algorithm.test_steps=3", "--episodes", "9", cwd=project
@@ -113,6 +132,10 @@ WRONG = {
         "shots": 3,
     },
     "conv4 takes images": {"model": "conv4"},
+    "'dataset.vary' .* is one setting: write dataset.vary={ NAME = VALUE }": {
+        "dataset": "gymnasium",
+        "settings": {"dataset.vary.g": 5},
+    },
 }
 
 

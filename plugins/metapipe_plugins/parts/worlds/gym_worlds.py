@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from importlib.util import find_spec
 from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Discrete, Space
 from gymnasium.spaces.utils import is_space_dtype_shape_equiv
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import ClipAction, FlattenObservation, RescaleAction
 
-from metapipe import Arena, SourceFacts, Task, UnsupportedError
+from metapipe import Arena, DataError, SourceFacts, Task, UnsupportedError
 from metapipe.data import random_returns
 
 Env = gymnasium.Env[Any, Any]
@@ -115,59 +117,93 @@ class GymArena(Arena):
 
     def _opened(self, aim: Aim) -> Env:
         """One world, as policies take it."""
-        env = self.make(aim)
-        if not isinstance(env.observation_space, Box):
-            if not env.observation_space.is_np_flattenable:
-                raise UnsupportedError(
-                    f"{self.name}: observations {env.observation_space} have no fixed "
-                    "number of numbers: wrap the world so that they have"
-                )
-            env = FlattenObservation(env)
-        return self._acted_in(env)
+        return scaled(self.name, flat(self.name, self.make(aim)))
 
-    def _acted_in(self, env: Env) -> Env:
-        space = env.action_space
-        if isinstance(space, Discrete) and space.start == 0:
-            return env
-        if not isinstance(space, Box) or len(space.shape) != 1:
-            raise UnsupportedError(
-                f"{self.name}: actions {space} are neither one of so many, from 0 on, "
-                "nor a vector of numbers: wrap the world so that they are"
-            )
-        if not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
-            raise UnsupportedError(
-                f"{self.name}: actions {space} have no bounds: wrap the world by "
-                "gymnasium.wrappers.RescaleAction or one of your own that has"
-            )
-        low, high = np.float32(-1), np.float32(1)
-        return ClipAction(RescaleAction(env, low, high))
+
+def flat(name: str, env: Env) -> Env:
+    """A world whose observations are an array of numbers. Raises UnsupportedError."""
+    space = env.observation_space
+    if not isinstance(space, Space) or not space.is_np_flattenable:
+        raise UnsupportedError(
+            f"{name}: observations {space} have no fixed number of numbers: wrap the "
+            "world so that they have"
+        )
+    if not isinstance(space, Box) or not space.shape:
+        env = FlattenObservation(env)
+    if not np.prod(env.observation_space.shape or (0,)):
+        raise UnsupportedError(
+            f"{name}: observations {space} have no numbers at all: wrap the world by "
+            "one that shows a 0 where there is nothing to see"
+        )
+    return env
+
+
+def scaled(name: str, env: Env) -> Env:
+    """A world whose actions are one of so many, or numbers that are clipped to [-1, 1].
+    Raises UnsupportedError."""
+    space = env.action_space
+    if isinstance(space, Discrete) and space.start == 0:
+        return env
+    if (
+        not isinstance(space, Box)
+        or len(space.shape) != 1
+        or not np.issubdtype(space.dtype, np.floating)
+    ):
+        raise UnsupportedError(
+            f"{name}: actions {space} are neither one of so many, from 0 on, nor a "
+            "vector of real numbers: wrap the world so that they are"
+        )
+    if not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
+        raise UnsupportedError(
+            f"{name}: actions {space} have no bounds: wrap the world by "
+            "gymnasium.wrappers.RescaleAction or one of your own that has"
+        )
+    if not (space.shape[0] and (space.low < space.high).all()):
+        raise UnsupportedError(
+            f"{name}: actions {space} leave nothing to choose: wrap the world so that "
+            "each number has a least and a greatest value"
+        )
+    one = space.dtype.type(1)
+    return ClipAction(RescaleAction(env, -one, one))
 
 
 def made(id: str, steps: int | None, settings: Mapping[str, Any]) -> Env:
     """The world of that id. Raises UnsupportedError for an unknown id, with the
-    nearest, for settings it does not take, and for packages it needs."""
+    nearest, for settings it does not take, and for packages it needs; DataError for
+    one that fails to be made."""
     try:
-        return gymnasium.make(id, max_episode_steps=steps, **settings)
-    except gymnasium.error.Error as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of older versions
+            return gymnasium.make(id, max_episode_steps=steps, **settings)
+    except (gymnasium.error.Error, ImportError) as error:
+        raise UnsupportedError(f"dataset.id = '{id}': {_missing(id, error)}") from error
+    except Exception as error:  # anybody's code
         text = " ".join(str(error).split())
-        raise UnsupportedError(f"dataset.id = '{id}': {_unknown(id, text)}") from error
-    except ImportError as error:
-        raise UnsupportedError(
-            f"dataset.id = '{id}': {error}; pip install 'metapipe[mujoco]' for physics"
-        ) from error
-    except TypeError as error:
-        text = " ".join(str(error).split())
-        raise UnsupportedError(
-            f"dataset.id = '{id}': it does not take these settings: {text}"
+        if isinstance(error, TypeError) and " argument" in text:
+            raise UnsupportedError(
+                f"dataset.id = '{id}': it does not take these settings: {text}"
+            ) from error
+        raise DataError(
+            f"dataset.id = '{id}': it cannot be made: {type(error).__name__}: {text}"
         ) from error
 
 
-def _unknown(id: str, text: str) -> str:
-    """What gymnasium says, or the nearest name where it knows none such."""
-    near = get_close_matches(id, list(gymnasium.registry), n=1)
-    if id in gymnasium.registry or not near:
-        return text
-    return f"gymnasium has no such world; did you mean '{near[0]}'?"
+def _missing(id: str, error: Exception) -> str:
+    """What is not there: the module that registers a world, the world, or a package."""
+    text = " ".join(str(error).split())
+    module, _, name = id.rpartition(":")
+    if module and find_spec(module.split(".")[0]) is None:
+        return (
+            f"there is no module {module}: give the file that registers the world, by "
+            f"--plugin-path {module}.py, or put its folder on PYTHONPATH"
+        )
+    if isinstance(error, gymnasium.error.UnregisteredEnv):
+        if near := get_close_matches(name, list(gymnasium.registry), n=1):
+            return f"gymnasium has no such world; did you mean '{near[0]}'?"
+        return f"{text} A world of yours: --plugin-path FILE, which registers it"
+    if "mujoco" in text and find_spec("mujoco") is None:
+        return f"{text}; pip install 'metapipe[mujoco]'"
+    return text
 
 
 def quiet_physics() -> None:
