@@ -119,7 +119,7 @@ def check_trainable(prepared: Prepared) -> None:
             require_mean(learner, meta, episodes)
     except PluginError as error:
         raise PluginError(f"{pair} cannot be trained: {error}") from error
-    asked = candidates(training.mapping, training.chunk, TRIED, learner.device)
+    asked = candidates(training.mapping, training.at_once, TRIED, learner.device)
     if training.mapping in ("auto", "loop"):
         return
     try:
