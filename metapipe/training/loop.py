@@ -23,6 +23,7 @@ from ..numerics.task_map import LocalTaskMap
 from ..numerics.tuning import fastest
 from ..training_settings import TrainingSettings
 from .crew import ALONE, Crew, own
+from .evaluation import MAIN
 from .learner import Learner
 from .merging import merged_by
 from .optimiser import optimiser
@@ -96,11 +97,11 @@ def iterations(
     """
     while state.step < settings.iterations:
         parts = draw(state.step)
-        first = _pass(learner, state, settings, parts, seed, 0, crew)
+        first = last = _pass(learner, state, settings, parts, seed, 0, crew)
         for number in range(1, settings.passes):
-            _pass(learner, state, settings, parts, seed, number, crew)
+            last = _pass(learner, state, settings, parts, seed, number, crew)
         state.step += 1
-        yield Iteration(state.step, *first)
+        yield Iteration(state.step, *first._replace(metrics=_told(first, last)))
 
 
 def meta_step(
@@ -177,6 +178,13 @@ def _pass(
         steps.append(meta_step(learner, state.meta, part, learner.mapping))
     update, tasks = merged_by(crew, steps, [part.tasks for part in parts])
     return _Pass(tasks, update.metrics, *_apply(state, settings, update))
+
+
+def _told(first: _Pass, last: _Pass) -> Metrics:
+    """Loss and accuracy of what was drawn, before anything moved; further figures, such
+    as how far a policy went from the one that acted, when it has moved most."""
+    found = {name: first.metrics[name] for name in MAIN if name in first.metrics}
+    return {**last.metrics, **found}
 
 
 def _apply(
