@@ -30,8 +30,9 @@ class Conv4(Model):
     )
     departures: ClassVar[str] = (
         "convolutions begin by Xavier unless initial is given (MetaOptNet's: He, fan "
-        "out; MetaNet's: LeCun; ProtoNet's: torch's); epsilon of the normalisation is 1e-5 (MAML's code: "
-        "1e-3); strided convolutions pad by 1 on every side (TensorFlow: on one); a "
+        "out; MetaNet's: LeCun; ProtoNet's: torch's); epsilon of the normalisation is "
+        "1e-5 (MAML's code: 1e-3); strided convolutions pad by 1 on every side "
+        "(TensorFlow: on one); a "
         "learned scale only with model.scale"
     )
 
