@@ -2,7 +2,9 @@
 
     python benchmarks/reproduce.py --project DIR [--data FOLDER] [--only NAME ...]
 
-`--only NAME` does one of the runs that RESULTS.md names, anew in an empty DIR.
+`--only NAME` does one of the runs that RESULTS.md names, anew in an empty DIR; with
+`--trial` by ten iterations and twenty episodes a test, to see that its commands work,
+and neither file is written.
 Everything goes through the command line and stays in the store of DIR, so that the work
 can be stopped and started again: a run that completed is not repeated, one that did not
 is resumed. What the store says is kept in results.json, which outlives the store: a
@@ -16,6 +18,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,11 @@ from result_tables import tables
 
 from metapipe.store import TaskStore, default_url
 from metapipe.store.records import EvaluationRow, RunRow, flat_settings
+
+TRIAL = (
+    *("--iterations", "10", "--validation-episodes", "20"),
+    *("-s", "evaluation.episodes=20"),
+)
 
 HERE = Path(__file__).parent
 RESULTS, FIGURES = HERE / "RESULTS.md", HERE / "results.json"
@@ -39,6 +47,7 @@ def main() -> None:
     shared = HERE.parents[1] / "shared" / "data"
     parser.add_argument("--data", type=Path, default=shared)
     parser.add_argument("--only", nargs="*", help="names of reproductions; none trains")
+    parser.add_argument("--trial", action="store_true", help="do the commands work?")
     arguments = parser.parse_args()
     arguments.project.mkdir(parents=True, exist_ok=True)
     names = [r.name for r in REPRODUCTIONS]
@@ -49,13 +58,32 @@ def main() -> None:
     with TaskStore.open(default_url(arguments.project)) as store:
         for reproduction in REPRODUCTIONS:
             if reproduction.name in chosen:
-                run(reproduction, store, arguments.project, data)
+                wanted = tried(reproduction) if arguments.trial else reproduction
+                run(wanted, store, arguments.project, data)
+        if arguments.trial:
+            return
         figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
         figures |= collected(store, arguments.project, data)
+    for reproduction in REPRODUCTIONS:
+        if reproduction.name in figures:
+            known = figures[reproduction.name]
+            figures[reproduction.name] = recalled(
+                known, reproduction, arguments.project, data
+            )
     kept = {name: figures[name] for name in names if name in figures}
     FIGURES.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     RESULTS.write_text(tables(kept), encoding="utf-8")
     print(f"wrote {RESULTS}")
+
+
+def tried(reproduction: Reproduction) -> Reproduction:
+    """The same commands, and little to do."""
+    tests = (
+        replace(test, options=(*test.options, "--episodes", "20"))
+        for test in reproduction.tests
+    )
+    train = (*reproduction.train, *TRIAL)
+    return replace(reproduction, train=train, tests=tuple(tests))
 
 
 def run(
@@ -102,15 +130,8 @@ def settings_of(
 ) -> dict[str, Any]:
     """What the recipe means, by setting, as the command line resolves it."""
     options = options_of(reproduction, data)
-    command = [sys.executable, "-m", "metapipe", "train", *options]
-    done = subprocess.run(
-        [*command, "--dry-run", "--json"],
-        cwd=project,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return _settings(json.loads(done.stdout)["experiment"])
+    text = answer(project, "train", *options, "--dry-run", "--json")
+    return _settings(json.loads(text)["experiment"])
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,6 +146,15 @@ def metapipe(project: Path, *arguments: str) -> None:
     print("$ metapipe", *arguments, flush=True)
     command = [sys.executable, "-m", "metapipe", *arguments]
     subprocess.run(command, cwd=project, check=True)
+
+
+def answer(project: Path, *arguments: str) -> str:
+    """What a command prints, in the project."""
+    command = [sys.executable, "-m", "metapipe", *arguments]
+    done = subprocess.run(
+        command, cwd=project, check=True, stdout=subprocess.PIPE, text=True
+    )
+    return done.stdout
 
 
 def tests_of(store: TaskStore, row: RunRow) -> list[EvaluationRow]:
@@ -144,7 +174,7 @@ def collected(store: TaskStore, project: Path, data: Path) -> Figures:
                 "seed": row.seed,
                 "iterations": row.step,
                 "tasks": row.config["training"]["tasks"],
-                "selection": selection(row),
+                "selection": selection(flat_settings(row.config)),
                 "data": {"train": row.fingerprint},
                 "minutes": round((row.train_seconds or 0) / 60, 1),
                 "threads": row.environment.get("threads"),
@@ -154,16 +184,34 @@ def collected(store: TaskStore, project: Path, data: Path) -> Figures:
     return found
 
 
-def selection(row: RunRow) -> Figures:
-    """By what the checkpoint was chosen that was tested."""
-    training = row.config["training"]
-    if not training["validate_every"]:
+def selection(settings: Mapping[str, Any]) -> Figures:
+    """By what the checkpoint was chosen that was tested; of a run's settings by name,
+    where one that is newer than the run had its default."""
+    if not settings["training.validate_every"]:
         return {}
     return {
-        "by": training.get("select", "accuracy"),
-        "every": training["validate_every"],
-        "episodes": training["validation_episodes"],
-        "ensemble": row.config["evaluation"].get("ensemble", 1),
+        "by": settings.get("training.select", "accuracy"),
+        "every": settings["training.validate_every"],
+        "episodes": settings["training.validation_episodes"],
+        "ensemble": settings.get("evaluation.ensemble", 1),
+    }
+
+
+def recalled(
+    known: Figures, reproduction: Reproduction, project: Path, data: Path
+) -> Figures:
+    """The figures of a run that was made before its budget and selection were kept with
+    them, with what its recipe says of these; its data's hash is not known."""
+    if "selection" in known:
+        return known
+    try:
+        settings = settings_of(reproduction, project, data)
+    except subprocess.CalledProcessError:  # the data are not here
+        return known
+    return {
+        **known,
+        "tasks": settings["training.tasks"],
+        "selection": selection(settings),
     }
 
 

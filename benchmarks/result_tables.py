@@ -21,7 +21,8 @@ SHORT = 12
 
 RERUN = (
     "Any of these runs is made again, with all its tests, by `python "
-    "benchmarks/reproduce.py --project DIR --only NAME`:"
+    "benchmarks/reproduce.py --project DIR --only NAME`; `{data}` is the folder of the "
+    "data:"
 )
 
 
@@ -191,8 +192,8 @@ def trained(member: Reproduction, row: Figures) -> str:
         parts.append(_selected(row["selection"]))
     hashes = {"train": (row.get("data") or {}).get("train")}
     hashes |= {test["split"]: test.get("fingerprint") for test in row["tests"]}
-    if known := [f"{split} {h[:SHORT]}" for split, h in hashes.items() if h]:
-        parts.append(f"data {', '.join(known)}")
+    known = [f"{split} {h[:SHORT]}" for split, h in hashes.items() if h]
+    parts.append(f"data {', '.join(known) or 'of a hash that was not kept'}")
     if source := source_of(member):
         parts.append(f"published: {source}")
     command = shlex.join(["metapipe", "train", *member.train])

@@ -42,7 +42,8 @@ class Task:
     queries: int
     support: int | None = None
     """Support examples in all, where classes have unequal numbers: at least one and at
-    most `shots` each, shared out at random."""
+    most `shots` each, shared out as in Meta-Dataset. `metapipe.data.unequal` makes such
+    a recipe."""
 
 
 class Samples(NamedTuple):

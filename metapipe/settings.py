@@ -110,20 +110,21 @@ class TaskSettings(Section):
     """Classes in an episode."""
 
     ways_to: PositiveInt | None = None
-    """Draw the ways of each meta-batch between `ways` and this."""
+    """Draw the ways of each meta-batch between `ways` and this; of each of its parts,
+    where `training.shards` are more: of each episode with as many shards as tasks."""
 
     shots: NonNegativeInt = 1
-    """Support examples a class; the most of one, if `support` is given."""
+    """Support examples a class; their mean, if `support` is given."""
 
     shots_to: PositiveInt | None = None
-    """Draw the shots of each meta-batch between `shots` and this."""
+    """Draw the shots of each meta-batch between `shots` and this, as ways are."""
 
     queries: PositiveInt = 15
     """Query examples a class."""
 
     support: PositiveInt | None = None
-    """Support examples in all, shared out at random: classes then have unequal numbers,
-    from 1 to `shots`."""
+    """The most support examples in all: classes then have unequal numbers, 1 or more
+    each, drawn as in Meta-Dataset."""
 
     images: PositiveInt | None = None
     """Items in a training episode in all, whatever its ways and shots: each class has
@@ -190,7 +191,8 @@ class EvaluationSettings(Section):
     """Query examples a class; as in training if not given."""
 
     support: PositiveInt | None = None
-    """Support examples in all, shared out at random; `shots` a class if not given."""
+    """The most support examples in all: classes then have unequal numbers with the mean
+    `shots`, 1 or more each, drawn as in Meta-Dataset."""
 
     prediction: Literal["together", "alone"] = "together"
     """With batch statistics: all queries in one batch (transductive), or each one alone

@@ -11,6 +11,9 @@ from .section import NonNegativeInt, PositiveInt, Section
 RECOMPUTING = ("auto", "loop", "threads")
 """Task maps by which inner steps can be computed again: they vectorise nothing."""
 
+CHUNKING = ("auto", "chunks", "chunked-threads")
+"""Task maps that may take some tasks at a time."""
+
 
 class TrainingSettings(Section):
     """`[training]`: the outer loop."""
@@ -108,6 +111,20 @@ class TrainingSettings(Section):
     """Compute the steps of an inner loop again where second derivatives want them, and
     keep none of their graphs: a step more takes the memory of its parameters alone, for
     about a quarter more time. The same numbers; by loop or threads."""
+
+    @property
+    def at_once(self) -> int:
+        """`chunk`, of a mapping that has one."""
+        return self.chunk if self.mapping in CHUNKING else 1
+
+    @model_validator(mode="after")
+    def _patient(self) -> Self:
+        if self.patience is not None and not self.validate_every:
+            raise ValueError(
+                f"patience = {self.patience} counts validations, and validate_every = "
+                "0 makes none: validate, or leave it out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _recomputable(self) -> Self:

@@ -45,6 +45,7 @@ NOT_RUN = {
         "my_algorithm.py is yours; docs/tutorial/algorithm.md runs it",
     ),
     ("docs/ui.md", "it serves until you end it"),
+    ("docs/figures.md", "needs a run of two data sets"),
     ("docs/plugins.md", "is for pytest"),
     (
         "docs/plugins.md",

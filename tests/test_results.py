@@ -2,10 +2,14 @@
 
 import importlib
 import re
+import sys
 from pathlib import Path
 
 import pytest
+from commands import metapipe
 from scipy.stats import t
+
+from metapipe.store import TaskStore, default_url
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -71,3 +75,43 @@ def test_a_row_says_how_it_was_made(modules) -> None:
         "`metapipe train --plugin maml --seed 1`",
     ):
         assert part in line
+
+
+def test_a_row_of_before_says_what_is_not_known_of_it(modules) -> None:
+    _, tables = modules
+    old = {k: v for k, v in told(1, 0.9, 0.01).items() if k not in ("data", "tasks")}
+    (test,) = old["tests"]
+    del test["fingerprint"]
+    text = tables.tables({"default-1": old})
+    (line,) = [each for each in text.splitlines() if each.startswith("- `default-1`")]
+    assert "; data of a hash that was not kept; " in line
+
+
+def test_a_row_is_made_again_by_its_name(modules, tmp_path, monkeypatch) -> None:
+    """All that the printed command does, with few iterations and episodes."""
+    reproduce, typed = importlib.import_module("reproduce"), []
+
+    def made(project, *arguments):
+        typed.append(arguments[0])
+        metapipe(*arguments, cwd=project)
+
+    def told_of(project, *arguments):
+        return metapipe(*arguments, cwd=project)[0]
+
+    monkeypatch.setattr(reproduce, "metapipe", made)
+    monkeypatch.setattr(reproduce, "answer", told_of)
+    command = ["reproduce.py", "--project", str(tmp_path), "--only", "default-0"]
+    monkeypatch.setattr(sys, "argv", [*command, "--trial"])
+    before = [(BENCHMARKS / n).read_bytes() for n in ("RESULTS.md", "results.json")]
+    reproduce.main()
+    assert typed == ["train", "evaluate"]
+    with TaskStore.open(default_url(tmp_path)) as store:
+        (row,) = store.runs()
+        tests = [e for e in store.evaluations(row.id) if e.purpose == "test"]
+    assert (row.name, row.status, row.step) == ("default-0", "completed", 10)
+    assert [each.prediction for each in tests] == ["together", "alone"]
+    assert {each.episodes for each in tests} == {20}
+    reproduce.main()
+    assert typed == ["train", "evaluate"], "what is there is not done again"
+    after = [(BENCHMARKS / n).read_bytes() for n in ("RESULTS.md", "results.json")]
+    assert after == before

@@ -217,7 +217,7 @@ class Lesson:
         probability, whether that is calibrated, set, typicality, all probabilities."""
         model = self.model
         inputs = self._encoder.encode(contents)
-        return list(classified(model, inputs, model.outputs(inputs)))
+        return classified(model, inputs)
 
     def seen(self, content: bytes) -> bytes | None:
         """How the picture in a file reaches the network, as a PNG; None where that is

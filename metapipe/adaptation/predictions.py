@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..encoder import Encoder
 from ..errors import DataError
+from ..numerics.remembered import remembering
 from .adapted_model import AdaptedModel
 from .numbers import NoNumberError
 from .task_files import each_item, named_reason
@@ -69,7 +70,11 @@ def _batch(
         return
     try:
         inputs = torch.cat(list(batch.values()))
-        outputs = adapted.outputs(inputs)
+        if adapted.classes:
+            rows = classified(adapted, inputs)
+        else:
+            numbers = adapted.outputs(inputs).double().tolist()
+            rows = [{"prediction": values} for values in numbers]
     except NoNumberError as error:
         names = [list(batch)[place] for place in error.places]
         for name in names:
@@ -77,21 +82,17 @@ def _batch(
         others = {name: each for name, each in batch.items() if name not in names}
         yield from _batch(adapted, others, skip)
         return
-    if not adapted.classes:
-        for name, values in zip(batch, outputs.double().tolist(), strict=True):
-            yield {"path": name, "prediction": values}
-        return
-    for name, row in zip(batch, classified(adapted, inputs, outputs), strict=True):
+    for name, row in zip(batch, rows, strict=True):
         yield {"path": name, **row}
 
 
-def classified(
-    adapted: AdaptedModel, inputs: Tensor, outputs: Tensor
-) -> Iterator[dict[str, Any]]:
-    """A row an input, with the outputs (n, ways) that the model gave for it; None for
-    what cannot be known."""
-    probabilities = adapted.probabilities_of(outputs)
-    sets, typicality = adapted.sets(probabilities), adapted.typicality(inputs)
+def classified(adapted: AdaptedModel, inputs: Tensor) -> list[dict[str, Any]]:
+    """A row an input; None for what cannot be known. Raises NoNumberError for inputs of
+    which no number comes out."""
+    with remembering():
+        probabilities = adapted.probabilities(inputs)
+        typicality = adapted.typicality(inputs)
+    sets, rows = adapted.sets(probabilities), []
     for number, values in enumerate(probabilities.tolist()):
         named = dict(zip(adapted.classes, values, strict=True))
         ranked = sorted(named, key=lambda name: -named[name])
@@ -99,11 +100,14 @@ def classified(
         if sets is not None:
             inside = dict(zip(adapted.classes, sets[number].tolist(), strict=True))
             held = [name for name in ranked if inside[name]]
-        yield {
-            "label": ranked[0],
-            "probability": named[ranked[0]],
-            "calibrated": adapted.trust is not None,
-            "set": held,
-            "typical": None if typicality is None else float(typicality[number]),
-            "probabilities": named,
-        }
+        rows.append(
+            {
+                "label": ranked[0],
+                "probability": named[ranked[0]],
+                "calibrated": adapted.trust is not None,
+                "set": held,
+                "typical": None if typicality is None else float(typicality[number]),
+                "probabilities": named,
+            }
+        )
+    return rows

@@ -104,12 +104,14 @@ def _given(_: object, __: object, values: tuple[str, ...]) -> tuple[str, ...] | 
 
 def _type(field: FieldInfo) -> click.ParamType[Any]:
     """What click should check; bounds are pydantic's to refuse, with the same words as
-    in the config file."""
+    in the config file, and so is all of a list of anything but names."""
     annotation = field.annotation
     if get_origin(annotation) in (Union, UnionType):
         annotation = next(a for a in get_args(annotation) if a is not NoneType)
     if get_origin(annotation) is Literal:
         return click.Choice(list(get_args(annotation)))
+    if get_origin(annotation) is tuple and not _holds_text(field):
+        return ListOption()
     known: dict[Any, click.ParamType[Any]] = {
         int: click.INT,
         float: click.FLOAT,
@@ -119,6 +121,18 @@ def _type(field: FieldInfo) -> click.ParamType[Any]:
     while annotation not in known:
         annotation = get_args(annotation)[0]
     return known[annotation]
+
+
+class ListOption(click.ParamType[Any]):
+    """A list, as it is written in the config file."""
+
+    name = "list"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """As `--set` reads it."""
+        from ..experiment.written import Written  # as below
+
+        return Written(value)
 
 
 def _parsed(_: object, __: object, texts: tuple[str, ...]) -> Pairs:

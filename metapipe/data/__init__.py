@@ -41,6 +41,7 @@ from .sentence_encoder import SentenceEncoder
 from .table_files import find_tables, read_rows
 from .targets import read_targets
 from .text_encoders import TextEncoder, TfidfEncoder
+from .unequal import unequal
 
 __all__ = [
     "UNREADABLE",
@@ -107,6 +108,7 @@ __all__ = [
     "require_no_counter",
     "require_one_way",
     "resize",
+    "unequal",
     "uniform",
     "unit_floats",
     "walk",

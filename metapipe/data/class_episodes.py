@@ -14,7 +14,8 @@ from torch import Tensor
 from ..episode import Episodes, Samples, Task
 from ..errors import UnsupportedError
 from .bank import Bytes
-from .sampling import Integers, Words, choose, keys
+from .sampling import Integers, choose, keys
+from .unequal import shared_out
 
 
 def digest(item: Bytes | NDArray[Any]) -> bytes:
@@ -29,7 +30,8 @@ class Chosen(NamedTuple):
     """(T, ways), in the order of their labels."""
 
     items: Integers
-    """(T, ways, shots + queries): which of each class, the shots first."""
+    """(T, ways, shots + queries): which of each class, the shots first; fewer shots
+    where classes have unequal numbers and the smallest class holds fewer."""
 
     shown: NDArray[np.bool_]
     """(T, ways, shots): whether a shot is in the support set; the first of its class
@@ -37,7 +39,7 @@ class Chosen(NamedTuple):
 
     def episodes(self, tasks: Sequence[Task], items: Tensor) -> Episodes:
         """The episodes of `items` (T, ways, shots + queries, *shape)."""
-        shots, queries = tasks[0].shots, tasks[0].queries
+        shots, queries = self.shown.shape[-1], tasks[0].queries
         shown = torch.from_numpy(self.shown)
         labels = torch.arange(tasks[0].ways)[:, None].expand(-1, shots)
         support = Samples(
@@ -51,11 +53,16 @@ class Chosen(NamedTuple):
 
 def choose_items(tasks: Sequence[Task], sizes: Integers) -> Chosen:
     """Which classes of those with `sizes` items, and which of their items."""
-    ways, count = tasks[0].ways, tasks[0].shots + tasks[0].queries
-    key = keys(tasks)
+    ways, key = tasks[0].ways, keys(tasks)
+    shots = _shots(tasks[0], int(sizes.min()))
     classes = choose(key, "classes", len(sizes), ways)
-    items = choose(key, "items", sizes[classes], count, ways)
-    return Chosen(classes, items, _shown(tasks, key))
+    items = choose(key, "items", sizes[classes], shots + tasks[0].queries, ways)
+    if (total := tasks[0].support) is None:
+        counts = np.full(classes.shape, shots)
+    else:
+        counts = shared_out(key, sizes[classes], total, shots)
+    shown: NDArray[np.bool_] = np.arange(shots) < counts[..., None]
+    return Chosen(classes, items, shown)
 
 
 def labels_of(tasks: Sequence[Task], each: int) -> Tensor:
@@ -75,25 +82,28 @@ def require_items(names: Sequence[str], sizes: Sequence[int], task: Task) -> Non
             "own, train on another data set and then adapt to yours"
         )
     smallest = min(range(len(sizes)), key=lambda number: sizes[number])
-    if task.shots + task.queries > sizes[smallest]:
+    shots = _shots(task, sizes[smallest])
+    if shots < min(task.shots, 1) or shots + task.queries > sizes[smallest]:
         raise UnsupportedError(
             f"class '{names[smallest]}' of the {task.split} split has "
             f"{sizes[smallest]} items and cannot give {task.shots} shots and "
             f"{task.queries} queries: use --shots and --queries of together "
             f"{sizes[smallest]} at most"
         )
-    require_support(task)
-
-
-def require_support(task: Task) -> None:
-    """Raise UnsupportedError for a support set that no such classes have."""
     if task.support is None:
         return
-    least, most = task.ways, task.ways * task.shots
-    if not least <= task.support <= most:
+    least, most = task.ways, task.ways * shots
+    if task.support < least:
         raise UnsupportedError(
-            f"support = {task.support}: {task.ways} classes of 1 to {task.shots} "
-            f"examples have {least} to {most} in all"
+            f"support = {task.support}: {least} classes have one example each or more; "
+            f"use --support {least} or more"
+        )
+    if task.support > most:
+        raise UnsupportedError(
+            f"support = {task.support}: class '{names[smallest]}' of the {task.split} "
+            f"split has {sizes[smallest]} items, and {task.ways} such classes no more "
+            f"than {most} beside {task.queries} queries each: use fewer --shots, or "
+            f"--support {most}"
         )
 
 
@@ -110,17 +120,11 @@ def require_one_way(task: Task) -> None:
         )
 
 
-def _shown(tasks: Sequence[Task], key: Words) -> NDArray[np.bool_]:
-    """(T, ways, shots): the first of each class, and as many next ones as fall to it
-    of what the support set has left: all ways to choose those are as likely."""
-    ways, shots, total = tasks[0].ways, tasks[0].shots, tasks[0].support
-    counts = np.full((len(tasks), ways), shots)
-    if total is not None:
-        more = choose(key, "support", ways * (shots - 1), total - ways)
-        owners = more // max(shots - 1, 1)
-        counts = 1 + (owners[..., None] == np.arange(ways)).sum(1)
-    shown: NDArray[np.bool_] = np.arange(shots) < counts[..., None]
-    return shown
+def _shots(task: Task, smallest: int) -> int:
+    """The most support examples of one class, where the smallest has so many items."""
+    return (
+        task.shots if task.support is None else min(task.shots, smallest - task.queries)
+    )
 
 
 def _flat(items: Tensor, shown: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from ..errors import PluginError, UnsupportedError
 from .precision import call
 from .recomputation import recomputed, recomputes, repeats
 from .recurrence import plain_recurrence
+from .remembered import once
 
 Loss = Callable[[Params], tuple[Tensor, Metrics]]
 """A scalar loss of parameters, with the figures it reports."""
@@ -64,11 +65,17 @@ def apply(
     if state and training and repeats():  # it moved when this was computed first
         state = {name: value.clone() for name, value in state.items()}
     tensors = {**params, **state} if state else params
-    with plain_recurrence(network, inputs[0]):
-        return call(
-            lambda: _one(torch.func.functional_call(network, tensors, inputs)),
-            inputs[0].device.type,
-        )
+
+    def computed() -> Tensor:
+        with plain_recurrence(network, inputs[0]):
+            return call(
+                lambda: _one(torch.func.functional_call(network, tensors, inputs)),
+                inputs[0].device.type,
+            )
+
+    if training or vectorised.get():
+        return computed()
+    return once(computed, network, tensors, inputs)
 
 
 def _one(outputs: object) -> Tensor:

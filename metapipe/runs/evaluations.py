@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..data.sampling import integers, keys
+from ..data.unequal import unequal
 from ..dataset import Source
 from ..episode import Task
 from ..errors import SettingError
@@ -17,6 +18,7 @@ from ..store.records import NewEvaluation
 from ..training.evaluation import BATCH
 from ..training.intervals import Summary
 from ..training.learner import Learner
+from .recipes import corners
 
 Advanced = Callable[[str, int, int], None]
 """Told of the episodes of a split how many are judged, and how many there are."""
@@ -46,15 +48,15 @@ def evaluation_tasks(
 ) -> list[Task]:
     """The recipes that evaluation settings ask for: where these leave a range, each
     episode has ways and shots of its own, which its integers say."""
-    least, *wider = evaluation_extremes(experiment, settings, dataset)
+    least, most = _ends(experiment, settings, dataset)
     tasks = [replace(least, index=number) for number in range(settings.episodes)]
-    if not wider:
-        return tasks
-    key, (most,) = keys(tasks), wider
+    if most == least:
+        return [unequal(task, settings.support) for task in tasks]
+    key = keys(tasks)
     ways = least.ways + integers(key, "ways", below=most.ways - least.ways + 1)
     shots = least.shots + integers(key, "shots", below=most.shots - least.shots + 1)
     return [
-        replace(task, ways=int(w), shots=int(s))
+        unequal(replace(task, ways=int(w), shots=int(s)), settings.support)
         for task, w, s in zip(tasks, ways, shots, strict=True)
     ]
 
@@ -64,21 +66,10 @@ def evaluation_extremes(
     settings: EvaluationSettings,
     dataset: str | None = None,
 ) -> list[Task]:
-    """The smallest and the largest episode that evaluation settings ask for; one if
-    all are alike. Raises SettingError for a range that ends before it begins."""
-    least = _first(experiment, settings, dataset)
-    for name in ("ways", "shots"):
-        begin, end = getattr(least, name), getattr(settings, f"{name}_to")
-        if end is not None and end < begin:
-            raise SettingError(
-                f"evaluation.{name}_to = {end} is less than {name} = {begin}"
-            )
-    most = replace(
-        least,
-        ways=settings.ways_to or least.ways,
-        shots=settings.shots_to or least.shots,
-    )
-    return [least] if most == least else [least, most]
+    """The smallest and the largest episode that evaluation settings ask for, and what
+    may be asked most of between them; one if all are alike. Raises SettingError for a
+    range that ends before it begins."""
+    return corners(*_ends(experiment, settings, dataset), settings.support)
 
 
 def evaluation_row(
@@ -93,8 +84,7 @@ def evaluation_row(
     **facts: Any,
 ) -> NewEvaluation:
     """An evaluation as the store takes it, from settings, learner and summary."""
-    extremes = evaluation_extremes(experiment, settings, dataset)
-    asked, most = extremes[0], extremes[-1]
+    asked, most = _ends(experiment, settings, dataset)
     return NewEvaluation(
         dataset=asked.dataset,
         fingerprint=source.facts.fingerprint,
@@ -122,12 +112,13 @@ def evaluation_row(
     )
 
 
-def _first(
+def _ends(
     experiment: Experiment, settings: EvaluationSettings, dataset: str | None
-) -> Task:
-    """The first of them: what is not asked for is as in training."""
+) -> tuple[Task, Task]:
+    """The smallest and the largest, of classes that are alike; what is not asked for is
+    as in training."""
     task = experiment.task
-    return Task(
+    least = Task(
         dataset or experiment.run.dataset,
         settings.split,
         settings.seed,
@@ -135,5 +126,16 @@ def _first(
         settings.ways or task.ways,
         task.shots if settings.shots is None else settings.shots,
         settings.queries or task.queries,
-        settings.support,
     )
+    for name in ("ways", "shots"):
+        begin, end = getattr(least, name), getattr(settings, f"{name}_to")
+        if end is not None and end < begin:
+            raise SettingError(
+                f"evaluation.{name}_to = {end} is less than {name} = {begin}"
+            )
+    most = replace(
+        least,
+        ways=settings.ways_to or least.ways,
+        shots=settings.shots_to or least.shots,
+    )
+    return least, most

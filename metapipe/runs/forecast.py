@@ -104,7 +104,7 @@ def forecast(prepared: Prepared) -> Forecast:
     found = {
         mapping: trial.most(mapping, tasks, left)
         for mapping in candidates(
-            training.mapping, training.chunk, tasks, learner.device
+            training.mapping, training.at_once, tasks, learner.device
         )
         if mapping.mode in ("loop", "threads") or trial.able(mapping)
     }

@@ -68,8 +68,9 @@ def lead(
         note=row.notes,
     )
     patience = experiment.training.patience
-    select = experiment.training.select
-    own = handed([Patience(patience, select, before)] if patience else [])
+    own = []
+    if patience:
+        own = handed([Patience(patience, experiment.training.select, before)])
     named = named_listeners(experiment, registry, run_id)
     reporter = Reporter(info, store, [*own, *told, *named, *of_plugins(registry)])
     session = TrainingSession(

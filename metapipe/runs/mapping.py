@@ -53,7 +53,8 @@ def mapping_for(
     if known is not None:
         return known
     training = experiment.training
-    maps = candidates(training.mapping, training.chunk, training.tasks, learner.device)
+    chunk, tasks = training.at_once, training.tasks
+    maps = candidates(training.mapping, chunk, tasks, learner.device)
     if len(maps) == 1:
         return maps[0]
     work = _work(experiment, learner, maps)
@@ -87,7 +88,7 @@ def mapping_of_test(
     first were; that of the training for few of them, for worlds, and for episodes of
     the training's own shape, unless that mapped none."""
     training = experiment.training
-    maps = candidates(training.mapping, training.chunk, BATCH, learner.device)
+    maps = candidates(training.mapping, training.at_once, BATCH, learner.device)
     shapes = {*map(shape_of, tasks)}
     alike = shapes == {shape_of(experiment.task)}
     timed = len(maps) > 1 and len(tasks) >= ENOUGH and not isinstance(source, Arena)

@@ -170,9 +170,11 @@ def _remedy(store: StoreReader, like: EvaluationRow, run: RunRow) -> str:
     for name in ("split", "seed", *SHAPE, "episodes", "prediction"):
         if (value := getattr(like, name)) is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]
-    drawn = store.episodes(like.run_id, where=f"evaluation_id={like.id}", limit=1)
-    if drawn and drawn[0].task.support is not None:
-        words += ["--support", str(drawn[0].task.support)]
+    drawn = store.episodes(
+        like.run_id, where=f"evaluation_id={like.id}", limit=like.episodes
+    )
+    if supports := [row.task.support for row in drawn if row.task.support is not None]:
+        words += ["--support", str(max(supports))]
     for name, value in like.settings.items():
         if name.startswith("dataset."):
             words += ["-s", f"{name}={value}"]

@@ -63,7 +63,9 @@ def prepare(
     task, training = experiment.task, experiment.training
     _check_kind(experiment, experiment.dataset.kind, registry)
     sources: dict[Split, Source] = {"train": open_split(experiment, "train")}
-    problem = problem_of(sources["train"], task.ways, task.most_shots)
+    recipes = extremes(experiment)
+    most_shots = max(recipe.shots for recipe in recipes)
+    problem = problem_of(sources["train"], task.ways, most_shots)
     _check_kind(experiment, problem.kind, registry)
     check_problem(experiment.algorithm, experiment.run.algorithm, problem)
     plugins = experiment.algorithm, experiment.model
@@ -74,9 +76,9 @@ def prepare(
     learner = replace(
         learner, precision=experiment.run.precision, recompute=training.recompute
     )
-    check_range(experiment, "task", list(extremes(experiment)))
+    check_range(experiment, "task", recipes)
     _require_parameters(experiment, learner.network, meta)
-    for recipe in extremes(experiment):
+    for recipe in recipes:
         check_asked(learner, sources["train"], recipe)
     splits: list[Split] = [experiment.evaluation.split]
     if training.validate_every:
@@ -119,7 +121,7 @@ def check_trainable(prepared: Prepared) -> None:
             require_mean(learner, meta, episodes)
     except PluginError as error:
         raise PluginError(f"{pair} cannot be trained: {error}") from error
-    asked = candidates(training.mapping, training.chunk, TRIED, learner.device)
+    asked = candidates(training.mapping, training.at_once, TRIED, learner.device)
     if training.mapping in ("auto", "loop"):
         return
     try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 
 from ..algorithm import Meta
 from ..data.sampling import integers, keys
+from ..data.unequal import unequal
 from ..dataset import Source
 from ..episode import Episodes, Task
 from ..experiment.experiment import Experiment
@@ -20,11 +20,10 @@ from ..training.rollout import draw
 def meta_batch(experiment: Experiment, iteration: int) -> list[list[Task]]:
     """The recipes of a training meta-batch, counted from 0, in the parts whose
     gradients are computed one after the other."""
-    training, shape = experiment.training, _shape(experiment, iteration)
-    first = iteration * training.tasks
-    recipes = [replace(shape, index=first + n) for n in range(training.tasks)]
-    ends = [n * training.tasks // training.shards for n in range(training.shards + 1)]
-    return [recipes[start:end] for start, end in pairwise(ends)]
+    training = experiment.training
+    first, ends = iteration * training.tasks, range(training.shards + 1)
+    places = [first + n * training.tasks // training.shards for n in ends]
+    return [_alike(experiment, range(start, end)) for start, end in pairwise(places)]
 
 
 def draw_meta_batch(
@@ -50,36 +49,44 @@ def draw_meta_batch(
     return drawn
 
 
-def extremes(experiment: Experiment) -> Iterator[Task]:
-    """The smallest and the largest episode that training may draw."""
+def extremes(experiment: Experiment) -> list[Task]:
+    """The smallest and the largest episode that training may draw, and what may be
+    asked most of between them; one if all are alike."""
     task = experiment.task
+    return corners(*_ends(experiment), task.support)
+
+
+def corners(least: Task, most: Task, support: int | None) -> list[Task]:
+    """The episodes between two shapes by which all others are judged; where classes are
+    unequal, few of them may have more examples each than many."""
+    between = [] if support is None else [replace(most, ways=least.ways)]
+    found = [unequal(each, support) for each in (least, *between, most)]
+    return list(dict.fromkeys(found))
+
+
+def _ends(experiment: Experiment) -> tuple[Task, Task]:
+    """The smallest and the largest, of classes that are alike."""
+    task, run = experiment.task, experiment.run
     least = Task(
-        experiment.run.dataset,
-        "train",
-        experiment.run.seed,
-        0,
-        task.ways,
-        task.shots,
+        *(run.dataset, "train", run.seed, 0, task.ways, task.shots),
         task.queries_of(task.ways, task.shots),
-        task.support,
     )
-    yield least
-    most = _of_shape(experiment, least, task.most_ways, task.most_shots)
+    return least, _of_shape(experiment, least, task.most_ways, task.most_shots)
+
+
+def _alike(experiment: Experiment, indices: range) -> list[Task]:
+    """The recipes of a part, which agree in shape: where the settings leave a range,
+    the first of them says its ways and shots."""
+    least, most = _ends(experiment)
+    shape = replace(least, index=indices[0])
     if most != least:
-        yield most
-
-
-def _shape(experiment: Experiment, iteration: int) -> Task:
-    """What the episodes of a meta-batch agree in: ways and shots are drawn for each
-    meta-batch where the settings leave a range."""
-    task, (least, *wider) = experiment.task, extremes(experiment)
-    if not wider:
-        return least
-    key = keys([replace(least, index=iteration)])
-    ways = integers(key, "ways", below=task.most_ways - task.ways + 1)
-    shots = integers(key, "shots", below=task.most_shots - task.shots + 1)
-    drawn = least.ways + int(ways[0]), least.shots + int(shots[0])
-    return _of_shape(experiment, least, *drawn)
+        key = keys([shape])
+        ways = integers(key, "ways", below=most.ways - least.ways + 1)
+        shots = integers(key, "shots", below=most.shots - least.shots + 1)
+        drawn = least.ways + int(ways[0]), least.shots + int(shots[0])
+        shape = _of_shape(experiment, shape, *drawn)
+    shape = unequal(shape, experiment.task.support)
+    return [replace(shape, index=index) for index in indices]
 
 
 def _of_shape(experiment: Experiment, recipe: Task, ways: int, shots: int) -> Task:

@@ -25,6 +25,8 @@ from .crew import ALONE, Crew
 from .learner import Learner
 from .rollout import draw
 
+Shape = tuple[int, int, int, int | None]
+
 BATCH = 32
 """Episodes drawn at a time."""
 
@@ -90,9 +92,9 @@ def evaluate(
             first += 1
 
 
-def shape_of(task: Task | TaskSettings) -> tuple[int, int, int]:
-    """Ways, shots and queries of an episode."""
-    return task.ways, task.shots, task.queries
+def shape_of(task: Task | TaskSettings) -> Shape:
+    """Ways, shots, queries and support of an episode."""
+    return task.ways, task.shots, task.queries, task.support
 
 
 def together(tasks: Sequence[Task], size: int) -> list[list[int]]:
@@ -102,7 +104,7 @@ def together(tasks: Sequence[Task], size: int) -> list[list[int]]:
     window = WINDOW if len(set(shapes)) > 1 else len(tasks)
     batches = []
     for start in range(0, len(tasks), window):
-        alike: dict[tuple[int, int, int], list[int]] = {}
+        alike: dict[Shape, list[int]] = {}
         for place, shape in enumerate(shapes[start : start + window], start):
             alike.setdefault(shape, []).append(place)
         for places in alike.values():

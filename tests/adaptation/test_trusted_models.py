@@ -12,6 +12,7 @@ from sklearn.base import clone
 from metapipe import FewShotClassifier, Problem, Samples
 from metapipe.adaptation.adapted_file import load
 from metapipe.adaptation.adapted_model import ModelOrigin, adapt
+from metapipe.adaptation.predictions import classified
 from metapipe.errors import CheckpointError, UnsupportedError
 from metapipe.experiment.registry import load as load_registry
 from metapipe.testing import blobs
@@ -162,6 +163,17 @@ def test_a_learner_of_a_run_is_told_of_by_adapting_again(algorithm, compares):
     logits = fold.outputs(support.inputs[~places]).double()
     told = (logits / ours.trust.temperature).softmax(-1).diagonal()
     torch.testing.assert_close(ours.trust.right[:3], told)
+    inputs, calls = support.inputs[3:10], []
+    watch = learner.network.register_forward_hook(lambda *_: calls.append(1))
+    rows = classified(ours, inputs)
+    watch.remove()
+    assert not compares or len(calls) == 1, "features serve both"
+    found = torch.tensor([list(row["probabilities"].values()) for row in rows])
+    torch.testing.assert_close(found.double(), ours.probabilities(inputs))
+    typical = ours.typicality(inputs)
+    assert [row["typical"] for row in rows] == (
+        [None] * 7 if typical is None else typical.tolist()
+    )
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,7 @@
 """Classes with unequal numbers of support examples."""
 
-from collections import Counter
-from itertools import product
-from math import comb, prod
+from dataclasses import replace
+from math import exp, floor, log
 
 import numpy as np
 import pytest
@@ -10,11 +9,12 @@ import torch
 from scipy.stats import chisquare
 
 from metapipe import Task, UnsupportedError
-from metapipe.data import ArraySource, GroupSource
-from metapipe.data.sampling import tasks
+from metapipe.data import ArraySource, GroupSource, unequal
+from metapipe.data.sampling import keys, tasks, uniform
+from metapipe.data.unequal import shared_out
 
 
-def source(sizes=(20, 30, 25, 20, 22)) -> ArraySource:
+def source(sizes=(20, 20, 20, 20, 20)) -> ArraySource:
     """Items that are their own numbers."""
     items = np.arange(sum(sizes), dtype=np.float32)[:, None]
     names = [f"c{n}" for n in range(len(sizes))]
@@ -24,27 +24,55 @@ def source(sizes=(20, 30, 25, 20, 22)) -> ArraySource:
 def counts(total, count, ways=3, shots=4, queries=2):
     """(T, ways): support examples of each class."""
     recipes = tasks("x", "train", 1, 0, count, ways, shots, queries, total)
-    labels = source().draw(recipes).support.targets
+    data = source() if shots < 20 else source((602,) * 3)
+    labels = data.draw(recipes).support.targets
     assert labels.shape == (count, total)
     return torch.nn.functional.one_hot(labels, ways).sum(1)
 
 
-@pytest.mark.parametrize("total", range(3, 13))
-def test_every_split_is_as_likely_as_chance_has_it(total):
-    """One of each class, and the others a simple random sample of what is left: a
-    multivariate hypergeometric distribution."""
-    count = 6000
-    found = Counter(map(tuple, counts(total, count).tolist()))
-    all_ways = comb(3 * 3, total - 3)
-    wanted = {
-        split: prod(comb(3, each - 1) for each in split) / all_ways
-        for split in product(range(1, 5), repeat=3)
-        if sum(split) == total
-    }
-    assert set(found) == set(wanted)
-    if len(wanted) > 1:
-        expected = [count * share for share in wanted.values()]
-        assert chisquare([found[s] for s in wanted], expected).pvalue > 1e-3
+def as_the_authors_say(sizes, total, left, key):
+    """K_c = min(floor(R_c (|S| - |C|)) + 1, |Im(c)| - q) with R_c proportional to
+    |Im(c)| exp(a_c), a_c uniform between log 1/2 and log 2, a class after the other."""
+    logs = uniform(key, "support", len(sizes))[0] * 2 * log(2) - log(2)
+    weights = [size * exp(a) for size, a in zip(sizes, logs, strict=True)]
+    shares = [weight / sum(weights) for weight in weights]
+    wanted = [share * (total - len(sizes)) for share in shares]
+    return [min(floor(w) + 1, left) for w in wanted], wanted
+
+
+@pytest.mark.parametrize("sizes", [[600] * 5, [600] * 40, [40, 25, 700, 60, 90], [50]])
+def test_classes_have_what_the_formula_of_meta_dataset_gives_them(sizes):
+    """Rounded down, and the examples that this leaves over one for a class at most."""
+    most = min(sizes) - 10
+    for index in range(50):
+        key = keys([Task("x", "train", 3, index, len(sizes), 1, 10)])
+        total = min(500, len(sizes) * (1 + index), len(sizes) * most)
+        (found,) = shared_out(key, np.array([sizes]), total, most).tolist()
+        known, wanted = as_the_authors_say(sizes, total, most, key)
+        assert sum(found) == total
+        assert all(1 <= own <= most for own in found)
+        assert all(own >= least for own, least in zip(found, known, strict=True))
+        if max(found) < most:
+            for own, exactly in zip(found, wanted, strict=True):
+                assert own - 1 < exactly + 1
+        if len(set(sizes)) == 1:
+            recipe = Task("x", "train", 3, index, len(sizes), 1 + index, 10)
+            assert max(found) <= unequal(recipe, total).shots
+
+
+def test_a_recipe_tells_the_most_of_one_class_and_all_together():
+    mean = Task("x", "train", 0, 0, 5, 100, 10)
+    assert unequal(mean, None) is mean
+    assert unequal(mean, 500) == replace(mean, shots=249, support=500)
+    assert unequal(mean, 200) == replace(mean, shots=99, support=200)
+    assert unequal(replace(mean, shots=3), 500).support == 15
+
+
+def test_a_class_has_four_times_what_another_has_at_most():
+    found = counts(603, 2000, shots=600)
+    ratio = (found.max(1).values - 1) / (found.min(1).values - 1)
+    assert 3.5 < ratio.max() < 4.1
+    assert found.min() > 1
 
 
 def test_each_label_is_alike():
@@ -90,11 +118,30 @@ def test_an_episode_is_the_same_alone_among_others_and_again():
             assert torch.equal(part.targets[0], others.targets[index])
 
 
-@pytest.mark.parametrize("total", [2, 13])
-def test_a_total_that_no_classes_have_is_refused(total):
-    task = Task("x", "train", 0, 0, 3, 4, 1, total)
-    with pytest.raises(UnsupportedError, match="have 3 to 12 in all"):
-        source().check(task)
+def test_a_total_that_no_classes_have_is_refused():
+    with pytest.raises(UnsupportedError, match="2: 3 classes have one example each or"):
+        source().check(Task("x", "train", 0, 0, 3, 4, 1, 2))
+    with pytest.raises(
+        UnsupportedError, match=r"13: .* 3 such classes no more than 12"
+    ):
+        source().check(Task("x", "train", 0, 0, 3, 4, 1, 13))
+    few = source((6, 20, 20, 20, 20))
+    few.check(Task("x", "train", 0, 0, 3, 9, 2, 12))
+    with pytest.raises(
+        UnsupportedError, match=r"13: class 'c0' .* has 6 items, and 3 s"
+    ):
+        few.check(Task("x", "train", 0, 0, 3, 9, 2, 13))
+    with pytest.raises(UnsupportedError, match="cannot give 9 shots and 6 queries"):
+        few.check(Task("x", "train", 0, 0, 3, 9, 6, 12))
+
+
+def test_the_smallest_class_bounds_the_others():
+    drawn = source((6, 20, 20, 20, 20)).draw(
+        tasks("x", "train", 1, 0, 500, 3, 9, 2, 12)
+    )
+    assert drawn.items.shape == (500, 3, 4 + 2)
+    labels = torch.nn.functional.one_hot(drawn.support.targets, 3).sum(1)
+    assert labels.unique().tolist() == [4], "12 are all that there are"
 
 
 def test_regression_has_no_classes_to_share():

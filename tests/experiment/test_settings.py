@@ -26,6 +26,7 @@ def read() -> set[str]:
 
 def test_every_setting_is_read() -> None:
     derived = {"ways_to": "most_ways", "shots_to": "most_shots", "images": "queries_of"}
+    derived |= {"chunk": "at_once"}
     found = read()
     for section, cls in SECTIONS.items():
         for name in cls.model_fields:

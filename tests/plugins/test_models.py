@@ -48,13 +48,19 @@ def test_no_image_sees_another(norm):
 
 
 def test_weights_begin_as_they_are_asked_to():
-    """Variances of a 64-channel 3x3 convolution: 2 / (fan in + fan out) by Glorot,
-    2 / fan out by He, 1 / (3 fan in) by torch."""
+    """Variances of a 3x3 convolution: 2 / (fan in + fan out) by Glorot, 2 / fan out by
+    He, 1 / fan in by LeCun, 1 / (3 fan in) by torch."""
     torch.manual_seed(0)
-    fan = 64 * 9
-    for initial, want in (("xavier", 1 / fan), ("he", 2 / fan), ("torch", 1 / 3 / fan)):
-        network = Conv4(initial=initial).build((1, 28, 28), 5, "batch")
-        weight = dict(network.named_parameters())["block2.conv.weight"]
+    inside, outside = 3 * 9, 512 * 9
+    for initial, want in (
+        ("xavier", 2 / (inside + outside)),
+        ("he", 2 / outside),
+        ("lecun", 1 / inside),
+        ("torch", 1 / 3 / inside),
+    ):
+        model = Conv4(width=512, blocks=1, initial=initial)
+        network = model.build((3, 28, 28), 5, "batch")
+        weight = dict(network.named_parameters())["block1.conv.weight"]
         assert weight.var().item() == pytest.approx(want, rel=0.03)
 
 

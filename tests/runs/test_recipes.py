@@ -58,7 +58,7 @@ def figures(asked):
     return shapes
 
 
-def test_meta_batches_agree_in_shape_and_all_shapes_are_as_likely():
+def test_parts_of_a_meta_batch_agree_in_shape_and_all_shapes_are_as_likely():
     varying = experiment(ways=2, ways_to=4, shots=1, shots_to=5)
     found = Counter()
     for iteration in range(3000):
@@ -66,8 +66,9 @@ def test_meta_batches_agree_in_shape_and_all_shapes_are_as_likely():
         recipes = [task for part in parts for task in part]
         assert [len(part) for part in parts] == [1, 2]
         assert [task.index for task in recipes] == [3 * iteration + n for n in range(3)]
-        (shape,) = {(task.ways, task.shots) for task in recipes}
-        found[shape] += 1
+        for part in parts:
+            (shape,) = {(task.ways, task.shots) for task in part}
+            found[shape] += 1
     assert set(found) == {(w, s) for w in (2, 3, 4) for s in range(1, 6)}
     assert chisquare(list(found.values())).pvalue > 1e-3
 
@@ -133,10 +134,30 @@ def test_classes_have_unequal_numbers(name):
 
 
 def test_what_no_classes_have_is_refused_before_the_run():
-    with pytest.raises(UnsupportedError, match="support = 16: 3 classes of 1 to 5"):
-        prepare(experiment(ways=3, shots=5, support=16))
-    with pytest.raises(UnsupportedError, match="support = 7: 3 classes of 1 to 1"):
-        prepare(experiment(evaluation={"support": 7}, ways=3))
+    with pytest.raises(UnsupportedError, match="support = 2: 3 classes have one"):
+        prepare(experiment(ways=3, shots=5, support=2))
+    with pytest.raises(UnsupportedError, match="support = 3000: class '"):
+        prepare(experiment(ways=3, shots=1000, support=9000))
+    wide = {"ways_to": 4, "shots_to": 1000, "support": 2000}
+    with pytest.raises(UnsupportedError, match="support = 2000: class '"):
+        prepare(experiment(evaluation=wide, ways=2))
+
+
+def test_meta_datasets_sampler():
+    """Ways and the mean of the shots are uniform, and the support set has at most so
+    many; in training each part has its own."""
+    drawn = {"ways": 2, "ways_to": 4, "shots": 1, "shots_to": 20, "support": 40}
+    asked = experiment(evaluation={**drawn, "episodes": 3000}, **drawn)
+    parts = [part[0] for n in range(1500) for part in meta_batch(asked, n)]
+    shapes = Counter(
+        (ways, min(40, ways * mean)) for ways in (2, 3, 4) for mean in range(1, 21)
+    )
+    for recipes in (evaluation_tasks(asked, asked.evaluation), parts):
+        found = Counter((task.ways, task.support) for task in recipes)
+        assert set(found) == set(shapes)
+        expected = [3000 / 60 * shapes[shape] for shape in found]
+        assert chisquare(list(found.values()), expected).pvalue > 1e-3
+    prepare(asked)
 
 
 def test_snail_does_not_thin_out_what_is_unequal():

@@ -182,7 +182,8 @@ class MAML(Algorithm):
 
     def fixed(self, network: nn.Module) -> Collection[str]:
         """Names of the parameters that the inner loop leaves as they are."""
-        return () if self.adapt_normalisation else normalisation_names(network)
+        names = normalisation_names(network)
+        return () if names and self.adapt_normalisation else names
 
     def _complete(self, network: nn.Module, adapted: Params, support: Drawn) -> Params:
         """All that predicting a query needs."""

@@ -115,12 +115,13 @@ class MAMLPlusPlus(Algorithm):
 
     def build(self, model: Model, problem: Problem) -> nn.Module:
         """The model with its head."""
-        if self.step_normalisation and self.adapt_normalisation:
+        network = super().build(model, problem)
+        norms = normalisation_names(network)
+        if norms and self.step_normalisation and self.adapt_normalisation:
             raise UnsupportedError(
                 "algorithm.step_normalisation: scales and shifts of every step are not "
                 "moved by the inner loop; leave algorithm.adapt_normalisation out"
             )
-        network = super().build(model, problem)
         if self.statistics == "support":
             require_own_layers(network)
         return network
@@ -130,14 +131,14 @@ class MAMLPlusPlus(Algorithm):
         rates (steps,) of each tensor, and a counter."""
         meta, steps = Meta.of(network), self.inner_steps
         norms, others = partition(meta.params, normalisation_names(network))
-        moved = meta.params if self.adapt_normalisation else others
+        moved = meta.params if norms and self.adapt_normalisation else others
         rates = {
             RATE + name: p.new_full((steps,), self.inner_lr)
             for name, p in moved.items()
             if self.learn_rates
         }
         theta = meta.params
-        if self.step_normalisation:
+        if norms and self.step_normalisation:
             each = {STEP + n: p.expand(steps, *p.shape) for n, p in norms.items()}
             theta = {**others, **{name: p.clone() for name, p in each.items()}}
         counter = next(iter(meta.params.values())).new_zeros(())
@@ -170,9 +171,8 @@ class MAMLPlusPlus(Algorithm):
         """Of the weighted sum of the query losses after each step; the figures are
         those after the last."""
         done = int(meta.state[ITERATION])
-        weights = step_weights(self.inner_steps, done / self.multi_step_iterations)
-        if not self.multi_step:
-            weights = [0.0] * (self.inner_steps - 1) + [1.0]
+        progress = done / self.multi_step_iterations if self.multi_step else 1.0
+        weights = step_weights(self.inner_steps, progress)
         second_order = done >= self.first_order_iterations
 
         def query_loss(
@@ -204,8 +204,9 @@ class MAMLPlusPlus(Algorithm):
         shifts of that step."""
         theta = _theta(params)
         fixed: Params = {}
-        if not self.adapt_normalisation:
-            fixed, theta = partition(theta, normalisation_names(network))
+        names = normalisation_names(network)
+        if names and not self.adapt_normalisation:
+            fixed, theta = partition(theta, names)
         found = []
         for step in range(self.inner_steps):
             here = {**fixed, **_of_step(params, step)}

@@ -83,7 +83,9 @@ class MetaSGD(Algorithm):
     def init(self, network: nn.Module) -> Meta:
         """theta is the network's own, alpha has its very shape."""
         meta = Meta.of(network)
-        fixed = set() if self.adapt_normalisation else normalisation_names(network)
+        fixed = normalisation_names(network)
+        if fixed and self.adapt_normalisation:
+            fixed = frozenset()
         rates = {
             RATE + name: torch.full_like(p, self.initial_rate)
             for name, p in meta.params.items()

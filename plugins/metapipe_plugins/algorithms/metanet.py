@@ -57,9 +57,9 @@ class MetaNet(Algorithm):
     departures: ClassVar[str] = (
         "the mean loss of several tasks is descended and its gradient clipped to 1, "
         "where the authors' code takes a task at a time and clips the sum to 10; the "
-        "last layer has a bias; convolutions begin by Xavier, dense layers and the "
-        "LSTM as torch's do, and not by Chainer's LeCun normal with a forget bias of "
-        "1; generators end in N(0, 0.01)"
+        "last layer has a bias; convolutions begin by Xavier unless model.initial is "
+        "given (Chainer's: lecun), dense layers and the LSTM as torch's do, and not by "
+        "LeCun with a forget bias of 1; generators end in N(0, 0.01)"
     )
     recommended: ClassVar[dict[str, object]] = {
         "model.blocks": 5,

@@ -120,7 +120,8 @@ class ProtoMAML(Algorithm):
         features = apply(network, params, support.inputs)
         centres = prototypes(features, support.targets, ways)
         head = {WEIGHT: 2 * centres, BIAS: -(centres**2).sum(-1)}
-        still = () if self.adapt_normalisation else normalisation_names(network)
+        names = normalisation_names(network)
+        still = () if names and self.adapt_normalisation else names
         fixed, moving = partition(params, still)
 
         def loss(adapted: Params) -> tuple[Tensor, Metrics]:

@@ -181,9 +181,15 @@ class Reptile(Algorithm):
 
     def _kept(self, meta: Meta, moments: Params) -> Params:
         """The new state."""
-        if self.moments == "fresh":
+        if not self._carries:
             return meta.state
         return {**moments, STEPS: meta.state[STEPS] + self.inner_steps}
+
+    @property
+    def _carries(self) -> bool:
+        """Whether moments go from a meta-iteration to the next: gradient descent has
+        none."""
+        return self.inner_optimiser == "adam" and self.moments == "shared"
 
     def mini_batches(self, episodes: Episodes) -> Episodes:
         """With the support sets laid out as the mini-batches to come, one after the
@@ -210,7 +216,7 @@ class Reptile(Algorithm):
 
     def _start(self, meta: Meta) -> Inner:
         moments = {k: meta.state[MOMENT + k] for k in meta.params}
-        if self.moments == "shared":
+        if self._carries:
             return Inner(meta.params, moments, meta.state[STEPS])
         fresh = {k: torch.zeros_like(m) for k, m in moments.items()}
         return Inner(meta.params, fresh, torch.zeros_like(meta.state[STEPS]))

@@ -36,8 +36,10 @@ class Mixture(Dataset):
         "https://arxiv.org/abs/1903.03096"
     )
     departures: ClassVar[str] = (
-        "only the choice of a data set for each episode is Meta-Dataset's: ways and "
-        "shots are those of [task], and no hierarchy of classes is used"
+        "ways and shots are those of [task] and [evaluation], which can draw them as "
+        "Meta-Dataset does, within one range for all members, where the authors take "
+        "what each has; what rounding leaves of a support set is shared out too; no "
+        "hierarchy of classes is used"
     )
 
     members: tuple[str, ...] = Field(default=("digits", "glyphs"), min_length=2)

@@ -30,8 +30,9 @@ class Conv4(Model):
     )
     departures: ClassVar[str] = (
         "convolutions begin by Xavier unless initial is given (MetaOptNet's: He, fan "
-        "out; ProtoNet's: torch's); epsilon of the normalisation is 1e-5 (MAML's code: "
-        "1e-3); strided convolutions pad by 1 on every side (TensorFlow: on one); a "
+        "out; MetaNet's: LeCun; ProtoNet's: torch's); epsilon of the normalisation is "
+        "1e-5 (MAML's code: 1e-3); strided convolutions pad by 1 on every side "
+        "(TensorFlow: on one); a "
         "learned scale only with model.scale"
     )
 
@@ -65,9 +66,10 @@ class Conv4(Model):
     scale: bool = False
     """Whether normalisation has a learned scale beside its learned shift."""
 
-    initial: Literal["xavier", "he", "torch"] = "xavier"
+    initial: Literal["xavier", "he", "lecun", "torch"] = "xavier"
     """Initial weights of the convolutions: uniform by Glorot & Bengio (MAML's code),
-    normal by He et al. with the fan out (MetaOptNet's), or torch's (ProtoNet's)."""
+    normal by He et al. with the fan out (MetaOptNet's), normal by LeCun et al. with the
+    fan in (MetaNet's, which is Chainer's), or torch's (ProtoNet's)."""
 
     head: Literal["normal", "torch", "zero"] = "torch"
     """Initial weights of the head: N(0, 1) as MAML's Omniglot code, torch's default, or
@@ -126,6 +128,8 @@ class Conv4(Model):
             nn.init.xavier_uniform_(conv.weight)
         elif self.initial == "he":
             nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+        elif self.initial == "lecun":
+            nn.init.kaiming_normal_(conv.weight, mode="fan_in", nonlinearity="linear")
         norm = self._norm(outside, statistics) if self.normalise else nn.Identity()
         layout, relu = ChannelsLast(), nn.ReLU()
         if self.pooling == "stride":
