@@ -19,8 +19,8 @@ from metapipe.numerics.kernels import settled_kernels
 from metapipe.numerics.precision import Precision
 from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.numerics.tuning import candidates
+from metapipe.training.execution import meta_step
 from metapipe.training.learner import build_learner
-from metapipe.training.loop import meta_step
 from metapipe_plugins.algorithms.maml import MAML
 from metapipe_plugins.algorithms.protonet import ProtoNet
 from metapipe_plugins.models.conv4 import Conv4

@@ -21,7 +21,7 @@ from ..numerics.tuning import candidates
 from ..plugin import silently_off, stochastic_settings
 from ..problem import Kind, Problem, Split
 from ..training.checkpoint import Checkpoint
-from ..training.device import choose_device, require_precision
+from ..training.device import choose_device, require_execution, require_precision
 from ..training.ensemble import require_mean
 from ..training.learner import (
     Learner,
@@ -60,6 +60,7 @@ def prepare(
     check_splits(experiment)
     device = choose_device(experiment.run.device)
     require_precision(experiment.run.precision, device)
+    require_execution(experiment.training.execution, device)
     task, training = experiment.task, experiment.training
     _check_kind(experiment, experiment.dataset.kind, registry)
     sources: dict[Split, Source] = {"train": open_split(experiment, "train")}

@@ -53,6 +53,15 @@ def require_precision(precision: Precision, device: str) -> None:
         )
 
 
+def require_execution(execution: str, device: str) -> None:
+    """Raise UsageError for an execution that the device does not have."""
+    if execution == "graph" and not device.startswith("cuda"):
+        raise UsageError(
+            "training.execution = 'graph': CUDA graphs want an NVIDIA GPU, and this "
+            f"computes on {device}; use eager"
+        )
+
+
 def precision_at_hand(precision: Precision, device: str) -> Precision:
     """The same for what was trained already: float32 where the device has no other."""
     return "float32" if precision == "tf32" and not _has_tf32(device) else precision
