@@ -3,7 +3,6 @@ before."""
 
 from __future__ import annotations
 
-from ..errors import UnsupportedError
 from ..experiment.experiment import Experiment
 from ..numerics.choices import remembered
 from ..store import TaskStore
@@ -30,7 +29,6 @@ def execution_for(
         return asked
     maps = maps_tasks(learner, state.meta, few(draw(state.step)[0]))
     if asked != "auto":
-        _require_compilable(experiment, maps)
         required_same(learner.executed_by(asked), state, draw)
         return asked
     executions = possible(learner, maps)
@@ -46,16 +44,17 @@ def execution_for(
     )
 
 
-def execution_of(row: RunRow) -> Execution | None:
-    """The one that a run took; None if it took none yet."""
-    taken = row.environment.get(RECORD)
-    if taken is None and row.mapping is not None:
-        return "eager"  # of before there was a choice
-    return taken
+def execution_of(row: RunRow, device: str) -> Execution | None:
+    """The one that a run took, if that can be on this device; None if it took none
+    yet."""
+    taken: Execution | None = row.environment.get(RECORD)
+    if taken is None:  # or there was nothing to choose
+        return "eager" if row.mapping is not None else None
+    return taken if taken != "graph" or device.startswith("cuda") else "eager"
 
 
 def execution_of_parent(
-    row: RunRow, experiment: Experiment, store: TaskStore
+    row: RunRow, experiment: Experiment, store: TaskStore, device: str
 ) -> Execution | None:
     """That of the run which a run repeats, if it is the same work."""
     if row.parent_id is None:
@@ -63,24 +62,6 @@ def execution_of_parent(
     parent = store.run(row.parent_id)
     asked = parent.config["training"].get("execution", "eager")
     same = work_of(parent.config) == work_of(experiment.to_dict())
-    return (
-        execution_of(parent)
-        if same and asked == experiment.training.execution
-        else None
-    )
-
-
-def _require_compilable(experiment: Experiment, maps: bool) -> None:
-    if experiment.training.execution != "compile":
-        return
-    if experiment.run.precision != "float32":
-        raise UnsupportedError(
-            "training.execution = 'compile': it computes in float32, and run.precision "
-            f"= '{experiment.run.precision}'; use eager"
-        )
-    if maps:
-        raise UnsupportedError(
-            f"training.execution = 'compile': {experiment.run.algorithm} maps a "
-            "function over tasks, and torch compiles what embeds a meta-batch in one "
-            "call and is differentiated once; use graph on a GPU, or eager"
-        )
+    if not same or asked != experiment.training.execution:
+        return None
+    return execution_of(parent, device)

@@ -210,8 +210,10 @@ def _executed(
 ) -> Learner:
     """The learner with its execution: that known of the run, or of the run it repeats,
     or that of the settings."""
-    experiment = session.experiment
-    known = execution_of(row) or execution_of_parent(row, experiment, store)
+    experiment, device = session.experiment, learner.device
+    known = execution_of(row, device) or execution_of_parent(
+        row, experiment, store, device
+    )
     return learner.executed_by(
         known or execution_for(experiment, learner, session.state, session.draw)
     )

@@ -11,7 +11,7 @@ from torch import nn
 
 from ..algorithm import Meta
 from ..dataset import Source
-from ..episode import Task
+from ..episode import Episodes, Task
 from ..errors import PluginError, SettingError, UnsupportedError
 from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
@@ -32,7 +32,13 @@ from ..training.learner import (
     problem_of,
 )
 from ..training.stored_learner import open_learner
-from ..training.trial import TRIED, attempt, first_episodes, require_sound
+from ..training.trial import (
+    TRIED,
+    attempt,
+    first_episodes,
+    maps_tasks,
+    require_sound,
+)
 from .evaluations import evaluation_extremes
 from .recipes import extremes, meta_batch
 from .splits import check_splits, open_split
@@ -116,6 +122,7 @@ def check_trainable(prepared: Prepared) -> None:
                 "through inner steps twice",
                 run.algorithm,
             )
+        _check_execution(experiment, learner, meta, episodes)
         if experiment.evaluation.ensemble > 1:
             require_mean(learner, meta, episodes)
     except PluginError as error:
@@ -130,6 +137,26 @@ def check_trainable(prepared: Prepared) -> None:
             f"training.mapping = '{training.mapping}': {pair} cannot be mapped so "
             f"({error}); use auto, loop or threads"
         ) from error
+
+
+def _check_execution(
+    experiment: Experiment, learner: Learner, meta: Meta, episodes: Episodes
+) -> None:
+    """Raise UnsupportedError for what torch does not compile."""
+    if experiment.training.execution != "compile":
+        return
+    precision, algorithm = experiment.run.precision, experiment.run.algorithm
+    if precision != "float32":
+        raise UnsupportedError(
+            "training.execution = 'compile': it computes in float32, and run.precision "
+            f"= '{precision}'; use eager"
+        )
+    if maps_tasks(learner, meta, episodes):
+        raise UnsupportedError(
+            f"training.execution = 'compile': {algorithm} maps a function over tasks, "
+            "and torch compiles what embeds a meta-batch in one call and is "
+            "differentiated once; use graph on a GPU, or eager"
+        )
 
 
 def _check_kind(

@@ -178,7 +178,7 @@ def _train(
     """The iterations of a run, done again, beside what was recorded of them."""
     prepared = prepared_from(experiment, start_of(store, experiment, row))
     mapping = LocalTaskMap.parse(row.mapping or "loop")
-    execution = execution_of(row) or "eager"
+    execution = execution_of(row, prepared.learner.device) or "eager"
     learner = replace(prepared.learner, mapping=mapping, execution=execution)
     if learner.device != row.device:
         yield Comparison("the device", 0, row.device, learner.device)

@@ -37,7 +37,7 @@ def asking_nothing() -> Iterator[None]:
         raise UnsupportedError("it draws random numbers on the CPU")
 
 
-class _Watch(_Mode):
+class _Watch(_Mode):  # type: ignore[misc]  # torch has no types for it
     """Sees all operations of this thread."""
 
     def __torch_dispatch__(
