@@ -10,10 +10,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..algorithm import Meta, Step, TaskMap
 from ..episode import Episodes
@@ -28,8 +29,6 @@ MetaGradient = Callable[[Meta, Episodes], Step]
 
 REMEDIES = {
     "double backward": "it differentiates twice, which torch does not compile",
-    "C++ compiler": "no C++ compiler is found: install g++ or clang, or set CXX",
-    "riton": "no working Triton is found: pip install triton",
     "captur": "something in it cannot be recorded",
 }
 """What is the matter, by what torch says."""
@@ -76,8 +75,14 @@ def compiled(network: nn.Module) -> nn.Module:
     """
     if network not in _compiled:
         other, kind = copy.deepcopy(network), type(network)
-        forward = torch.compile(kind.forward, options={"fallback_random": True})
-        other.__class__ = type(kind.__name__, (kind,), {"forward": forward})
+
+        def forward(self: nn.Module, *inputs: Tensor) -> Any:
+            return kind.forward(self, *inputs)
+
+        # Code of its own: torch compiles the same a few times, and then no more.
+        forward.__code__ = forward.__code__.replace()
+        whole = torch.compile(forward, options={"fallback_random": True})
+        other.__class__ = type(kind.__name__, (kind,), {"forward": whole})
         _compiled[network] = other
     return _compiled[network]
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ..errors import MetapipeError
 from ..numerics.meter import meter_of
 from ..training_settings import Execution
+from .device import has_execution
 from .exactness import required_same
 from .execution import MetaGradient
 from .learner import Learner
@@ -21,12 +22,11 @@ logger = logging.getLogger("metapipe")
 def possible(learner: Learner, maps: bool) -> list[Execution]:
     """Those that can be; `maps` says whether the method maps anything over tasks."""
     found: list[Execution] = ["eager"]
-    recordable = not (learner.mapping.threaded or learner.recompute)
-    if learner.device.startswith("cuda") and recordable:
+    if not (learner.mapping.threaded or learner.recompute):
         found.append("graph")
     if learner.precision == "float32" and not maps:
         found.append("compile")
-    return found
+    return [each for each in found if has_execution(each, learner.device)]
 
 
 def fastest_execution(
