@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -42,6 +43,9 @@ from ..training.trial import (
 from .evaluations import evaluation_extremes
 from .recipes import extremes, meta_batch
 from .splits import check_splits, open_split
+
+RANGES = ("ways", "shots")
+"""Of which a range can be drawn, to the end that has `_to` behind its name."""
 
 logger = logging.getLogger("metapipe")
 
@@ -83,8 +87,7 @@ def prepare(
     )
     check_range(experiment, "task", list(extremes(experiment)))
     _require_parameters(experiment, learner.network, meta)
-    for recipe in extremes(experiment):
-        check_asked(learner, sources["train"], recipe)
+    check_all(learner, sources["train"], list(extremes(experiment)))
     splits: list[Split] = [experiment.evaluation.split]
     if training.validate_every:
         splits.append("val")
@@ -93,8 +96,7 @@ def prepare(
         sources.setdefault(split, open_split(experiment, split))
         recipes = evaluation_extremes(experiment, settings)
         check_range(experiment, "evaluation", recipes)
-        for recipe in recipes:
-            check_asked(learner, sources[split], recipe)
+        check_all(learner, sources[split], recipes)
     _check_ensemble(experiment)
     return Prepared(experiment, sources, learner, meta)
 
@@ -227,6 +229,20 @@ def check_dropout(experiment: Experiment, network: nn.Module) -> None:
         algorithm,
         experiment.run.model,
     )
+
+
+def check_all(learner: Learner, source: Source, recipes: Sequence[Task]) -> None:
+    """Refuse the smallest or the largest episode of what is drawn, and say which option
+    to change: where the largest is too large it is the end of the range."""
+    least, *larger = recipes
+    check_asked(learner, source, least)
+    for most in larger:
+        try:
+            check_asked(learner, source, most)
+        except UnsupportedError as error:
+            names = [n for n in RANGES if getattr(most, n) > getattr(least, n)]
+            option = re.compile(rf"--({'|'.join(names)})\b(?!-)")
+            raise UnsupportedError(option.sub(r"--\1-to", str(error))) from error
 
 
 def check_asked(learner: Learner, source: Source, task: Task) -> None:
