@@ -128,7 +128,7 @@ def test_an_object_is_refused_that_would_hear_nothing(tmp_path: Path) -> None:
 
 def test_no_more_judge_than_there_are_batches(folders) -> None:
     """Of the run's own test, 20 episodes, or of those that are asked for."""
-    said = "--processes 99: 70 episodes are 3 batches of 32; take at most 3 processes"
+    said = "99: of 70 episodes 32 are judged at a time; take --processes 3, or more"
     asked = ("evaluate", "1", "--processes", "99", "--episodes", "70")
     assert said in error_line(*asked, cwd=folders["maml"], code=2)
     with Workspace.at(folders["maml"]) as workspace:
@@ -138,10 +138,10 @@ def test_no_more_judge_than_there_are_batches(folders) -> None:
         for options, count in (one, two):
             assert shared_evaluation(workspace, count, 1, options) == count
             assert shared_evaluation(workspace, "auto", 1, options) <= count
-            with pytest.raises(UsageError, match=f"take at most {count} processes"):
+            with pytest.raises(UsageError, match=f"take --processes {count}, or"):
                 shared_evaluation(workspace, 3, 1, options)
         own = -(-row.config["evaluation"]["episodes"] // 32)
-        with pytest.raises(UsageError, match=f"are {own} batches of 32"):
+        with pytest.raises(UsageError, match=f"take --processes {own}, or"):
             shared_evaluation(workspace, own + 1, 1, [])
 
 
