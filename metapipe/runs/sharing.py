@@ -89,8 +89,8 @@ def shared_evaluation(
         return _available(min(cores(), batches), recorded_threads(row))
     if wanted > batches:
         raise UsageError(
-            f"--processes {wanted}: of {episodes} episodes {BATCH} are judged at a time; "
-            f"take --processes {batches}, or more episodes"
+            f"--processes {wanted}: of {episodes} episodes {BATCH} are judged at a "
+            f"time; take --processes {batches}, or more episodes"
         )
     return wanted
 

@@ -22,6 +22,7 @@ from ..numerics.task_map import LocalTaskMap
 from ..numerics.tuning import fastest
 from ..training_settings import TrainingSettings
 from .crew import ALONE, Crew, own
+from .evaluation import MAIN
 from .execution import MetaGradient, executing, meta_step
 from .learner import Learner
 from .merging import merged_by
@@ -97,11 +98,11 @@ def iterations(
     gradient = executing(learner)
     while state.step < settings.iterations:
         parts = draw(state.step)
-        first = _pass(gradient, state, settings, parts, seed, 0, crew)
+        first = last = _pass(gradient, state, settings, parts, seed, 0, crew)
         for number in range(1, settings.passes):
-            _pass(gradient, state, settings, parts, seed, number, crew)
+            last = _pass(gradient, state, settings, parts, seed, number, crew)
         state.step += 1
-        yield Iteration(state.step, *first)
+        yield Iteration(state.step, *first._replace(metrics=_told(first, last)))
 
 
 def choose_mapping(
@@ -167,6 +168,13 @@ def _pass(
         steps.append(gradient(state.meta, part))
     update, tasks = merged_by(crew, steps, [part.tasks for part in parts])
     return _Pass(tasks, update.metrics, *_apply(state, settings, update))
+
+
+def _told(first: _Pass, last: _Pass) -> Metrics:
+    """Loss and accuracy of what was drawn, before anything moved; further figures, such
+    as how far a policy went from the one that acted, when it has moved most."""
+    found = {name: first.metrics[name] for name in MAIN if name in first.metrics}
+    return {**last.metrics, **found}
 
 
 def _apply(

@@ -195,3 +195,17 @@ def test_the_stack_spans_the_shots_of_training(settings, shots, blocks) -> None:
     problem = Problem("classification", (6,), 20, shots=shots)
     network = SNAIL(embedding=8, filters=8, **settings).build(MLP(), problem)
     assert len(network.stack.tc1.blocks) == blocks
+
+
+def test_a_sequence_followed_in_parts_is_the_sequence_read_at_once() -> None:
+    """Nothing is computed twice while somebody acts, and nothing is different."""
+    torch.manual_seed(0)
+    stack = Snail(6, None, 8, 4, False).double()
+    sequence = torch.randn(3, 11, 6, dtype=torch.float64)
+    whole, _ = stack.streams(sequence, sequence[:, :1])
+    past, found = sequence.new_zeros(3, 0, stack.kept), []
+    for steps in sequence.split([1, 4, 6], 1):
+        said, kept = stack.follow(past, steps)
+        past = torch.cat([past, kept], 1)
+        found.append(said)
+    torch.testing.assert_close(torch.cat(found, 1), whole, rtol=0, atol=1e-12)

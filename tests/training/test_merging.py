@@ -67,8 +67,8 @@ def test_training_in_parts_is_training_on_the_whole() -> None:
 
 
 def test_passes_are_steps_on_the_same_meta_batch() -> None:
-    """Three passes are three iterations on one meta-batch; the figures told are those
-    of the first."""
+    """Three passes are three iterations on one meta-batch; the loss told is that of the
+    first."""
     ours, meta = learner()
     once = TrainingSettings(iterations=3, optimiser="sgd", lr=0.1)
     thrice = once.model_copy(update={"iterations": 1, "passes": 3})
@@ -80,6 +80,29 @@ def test_passes_are_steps_on_the_same_meta_batch() -> None:
     assert second.step == 1
     for name, p in first.meta.params.items():
         torch.testing.assert_close(p, second.meta.params[name], rtol=0, atol=1e-14)
+
+
+def test_further_figures_are_those_of_the_last_pass() -> None:
+    """How far a policy went from the one that acted is nothing in the first pass."""
+    ours, meta = learner()
+
+    class Moving:
+        passes = 0
+
+        def meta_gradient(self, network, meta, episodes, over):
+            self.passes += 1
+            zeros = {name: torch.zeros_like(p) for name, p in meta.params.items()}
+            figures = {"loss": self.passes, "accuracy": self.passes, "kl": self.passes}
+            told = {name: torch.tensor([float(v)]) for name, v in figures.items()}
+            return Step(zeros, told, {})
+
+    moving = replace(ours, algorithm=Moving())
+    settings = TrainingSettings(iterations=1, passes=3)
+    state = initial_state(meta, settings)
+    (only,) = iterations(moving, state, settings, lambda _: [blobs()], seed=0)
+    figures = {name: figure.tolist() for name, figure in only.metrics.items()}
+    assert figures == {"loss": [1.0], "accuracy": [1.0], "kl": [3.0]}
+    assert only.loss == 1.0
 
 
 def test_a_group_has_a_rate_of_its_own() -> None:

@@ -6,7 +6,7 @@ section 5.2. The stack of blocks is that of SNAIL.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from pydantic import PositiveInt
@@ -29,7 +29,7 @@ from metapipe_plugins.parts.policies.actor_critic import (
 
 
 class SNAILRL(ActorCritic):
-    """Read a trial so far as a sequence; the sequence is what is learned."""
+    """Read a trial so far as a sequence; keys and values of it are what is learned."""
 
     paper: ClassVar[str] = (
         "Mishra, Rohaninejad, Chen & Abbeel, ICLR 2018, "
@@ -61,9 +61,9 @@ class SNAILRL(ActorCritic):
     def begin(
         self, network: nn.Module, meta: Meta, adapted: Params, count: int
     ) -> Params:
-        """An empty sequence."""
-        some = next(iter(meta.params.values()))
-        return {"sequence": some.new_zeros(count, 0, self.embedding)}
+        """Of no steps."""
+        some, kept = next(iter(meta.params.values())), cast(Network, network).stack.kept
+        return {"steps": some.new_zeros(count, 0, kept)}
 
     def remember(self, memory: Tensor, step: Tensor) -> Tensor:
         """All steps so far, and this."""
@@ -82,14 +82,13 @@ class Network(nn.Module):
         )
         self.heads = Heads(self.stack.outside, problem)
 
-    def forward(self, sequence: Tensor, *seen: Tensor) -> Tensor:
-        """Steps so far (n, t, embedding) and those that follow, (n, H, ...) -> what is
-        said and what is remembered at each that follows, (n, H, outputs +
-        embedding)."""
+    def forward(self, past: Tensor, *seen: Tensor) -> Tensor:
+        """What was kept of steps so far (n, t, kept), and those that follow,
+        (n, H, ...) -> what is said and what is kept of each that follows, (n, H,
+        outputs + kept)."""
         steps = self.embed(self.inputs(*seen)).relu()
-        whole = torch.cat([sequence, steps], 1)
-        said = self.heads(self.stack.positions(whole)[:, sequence.shape[1] :])
-        return torch.cat([said, steps], -1)
+        said, kept = self.stack.follow(past, steps)
+        return torch.cat([self.heads(said), kept], -1)
 
 
 @hookimpl
