@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -19,14 +18,19 @@ from metapipe.numerics.kernels import settled_kernels
 from metapipe.numerics.precision import Precision
 from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.numerics.tuning import candidates
+from metapipe.training.execution import executing, meta_step
 from metapipe.training.learner import build_learner
-from metapipe.training.loop import meta_step
+from metapipe.training_settings import Execution
 from metapipe_plugins.algorithms.maml import MAML
 from metapipe_plugins.algorithms.protonet import ProtoNet
 from metapipe_plugins.models.conv4 import Conv4
 
 WAYS, QUERIES, INNER_LR = 5, 15, 0.1
 STEPS = {"maml, 1 step": 1, "maml, 5 steps": 5, "protonet": 0}
+
+
+EXECUTIONS: tuple[Execution, ...] = ("graph", "compile")
+"""The second is for what is differentiated once."""
 
 
 @dataclass
@@ -73,7 +77,7 @@ class Setup:
 
 
 def ways_of(setup: Setup, more: bool) -> list[Way]:
-    """Task maps by precisions, and by hand; `more` are experiments, no settings."""
+    """Task maps by precisions, and by hand; with `more` other executions too."""
     steps, (_, side, _) = STEPS[setup.method], setup.shape
     algorithm: Algorithm = maml(steps) if steps else ProtoNet()
     problem = Problem("classification", setup.shape, WAYS, 100)
@@ -89,16 +93,15 @@ def ways_of(setup: Setup, more: bool) -> list[Way]:
     work: Callable[[], object]
     for mapping in maps if steps else [LocalTaskMap("loop")]:
         for precision in precisions:
-            which = replace(learner, precision=precision)
+            which = replace(learner, precision=precision, mapping=mapping)
             work = partial(undisturbed, mapping, meta_step, which, meta, episodes)
             name = str(mapping) if steps else "all at once"
             ways.append(Way(name, precision, work))
             if more and setup.device == "cuda" and precision == "float32":
-                ways.append(Way(f"{name}, captured", precision, Captured(work)))
-    if more and setup.device == "cuda" and not steps:
-        which = replace(learner, network=compiled(learner.network))
-        work = partial(undisturbed, mapping, meta_step, which, meta, episodes)
-        ways.append(Way("all at once, compiled", "float32", work))
+                for execution in EXECUTIONS if not steps else EXECUTIONS[:1]:
+                    gradient = executing(which.executed_by(execution))
+                    work = partial(gradient, meta, episodes)
+                    ways.append(Way(f"{name}, {execution}", precision, work))
     if steps:
         network = plain(setup.shape).to(setup.device)
         sets = (tuple(episodes.support), tuple(episodes.query))
@@ -116,42 +119,6 @@ def undisturbed(
     """As in training: operations of this thread are on one core while others work."""
     with mapping.undisturbed():
         return work(*arguments, mapping)
-
-
-class Captured:
-    """Work on a GPU that is recorded once, as a CUDA graph, and played again. Other
-    episodes would have to be copied to where those lie that it was recorded with."""
-
-    def __init__(self, work: Callable[[], object]) -> None:
-        self._work = work
-        self._graph: torch.cuda.CUDAGraph | None = None
-        self._kept: object = None
-
-    def __call__(self) -> object:
-        if self._graph is None:
-            self._graph = self._recorded()
-        self._graph.replay()
-        return self._kept
-
-    def _recorded(self) -> torch.cuda.CUDAGraph:
-        aside = torch.cuda.Stream()
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
-            for _ in range(3):
-                self._work()
-        torch.cuda.current_stream().wait_stream(aside)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            self._kept = self._work()
-        return graph
-
-
-def compiled(network: nn.Module) -> nn.Module:
-    """A copy that torch compiles when it is called first; of networks that nobody
-    differentiates twice, which torch cannot compile."""
-    other = copy.deepcopy(network)
-    other.compile()
-    return other
 
 
 def in_float32(device: str, work: Callable[[], object]) -> None:

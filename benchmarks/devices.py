@@ -10,8 +10,8 @@ MAML in plain torch, benchmarks/by_hand.py, which computes the same (checked in 
 precision before anything is timed): by the same kernels, and on CUDA also by those that
 torch takes by itself, TF32 among them. What the time is over for says so.
 
-With --more there are experiments on CUDA that metapipe has no settings for: the whole
-meta-gradient captured as a CUDA graph, and ProtoNet's network compiled (which takes a
+With --more there are other executions on CUDA, as of `training.execution`: the whole
+meta-gradient recorded as a CUDA graph, and ProtoNet's network compiled (which takes a
 minute or more that is in no figure, and the time that --seconds leaves: use --only).
 """
 
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=100, help="in all")
     parser.add_argument("--quick", action="store_true", help="four tasks, 28x28 only")
     parser.add_argument(
-        "--more", action="store_true", help="on CUDA: captured, and compiled heads"
+        "--more", action="store_true", help="on CUDA: recorded, and compiled"
     )
     parser.add_argument("--out", type=Path, help="folder for devices.json and .md")
     asked = parser.parse_args()

@@ -8,6 +8,9 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from .section import NonNegativeInt, PositiveInt, Section
 
+Execution = Literal["eager", "graph", "compile"]
+"""How meta-gradients are told to the device."""
+
 RECOMPUTING = ("auto", "loop", "threads")
 """Task maps by which inner steps can be computed again: they vectorise nothing."""
 
@@ -112,6 +115,14 @@ class TrainingSettings(Section):
     keep none of their graphs: a step more takes the memory of its parameters alone, for
     about a quarter more time. The same numbers; by loop or threads."""
 
+    execution: Literal["eager", "graph", "compile", "auto"] = "eager"
+    """How a meta-gradient is told to the device: operation by operation (eager);
+    recorded for its shape and played again, on NVIDIA's GPUs (graph: on an H100 a fifth
+    of the time where networks are small, and memory of its own); or with a network that
+    torch compiles, for methods that embed a meta-batch in one call (compile: takes 20 s
+    to minutes first and wants a C++ compiler or Triton; on a CPU it was no faster).
+    auto times those that can be and are the same, and remembers the fastest."""
+
     @property
     def at_once(self) -> int:
         """`chunk`, of a mapping that has one."""
@@ -123,6 +134,19 @@ class TrainingSettings(Section):
             raise ValueError(
                 f"patience = {self.patience} counts validations, and validate_every = "
                 "0 makes none: validate, or leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _recordable(self) -> Self:
+        if self.execution != "graph":
+            return self
+        if self.recompute:
+            raise ValueError("execution = graph is not for recompute = true: use eager")
+        if self.mapping in ("threads", "chunked-threads"):
+            raise ValueError(
+                f"execution = graph is not for mapping = {self.mapping}: use auto, "
+                "loop, vmap or chunks"
             )
         return self
 

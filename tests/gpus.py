@@ -14,11 +14,11 @@ from metapipe.numerics import LocalTaskMap
 from metapipe.runs.preparation import prepare
 from metapipe.runs.recipes import draw_meta_batch
 from metapipe.training.delivery import delivered
+from metapipe.training.execution import meta_step
 from metapipe.training.loop import (
     TrainingState,
     initial_state,
     iterations,
-    meta_step,
 )
 from metapipe.training.trial import able
 

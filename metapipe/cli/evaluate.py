@@ -52,8 +52,9 @@ def evaluate(
     from ..runs.processes import evaluated
     from ..runs.sharing import shared_evaluation
 
-    count = shared_evaluation(app, processes, run)
-    what = (run, from_options(options, EVALUATION), settings, dataset)
+    asked = from_options(options, EVALUATION)
+    count = shared_evaluation(app, processes, run, asked)
+    what = (run, asked, settings, dataset)
     found = evaluated(count, app, *what, shown=not as_json, begin=begin)
     if Place.here().rank:
         pass  # the first process of several tells

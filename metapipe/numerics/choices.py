@@ -1,5 +1,5 @@
-"""Which task map was chosen here before, for the same work: a measurement is never the
-same twice, and the choice decides how sums are rounded.
+"""What was chosen here before, for the same work, such as a task map: a measurement is
+never the same twice, and the choice decides how sums are rounded.
 
 One small JSON file a kind of work, in the cache folder: made aside and put in place
 only where there is none, so that of two who choose at once both take the same.
@@ -15,72 +15,73 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..cache import cache_dir
-from ..errors import UnsupportedError
-from .task_map import LocalTaskMap
 
 LARGEST = 2**16
 """Bytes of a file that is read; ours have a thousand."""
+
+Choice = TypeVar("Choice")
 
 logger = logging.getLogger("metapipe")
 
 
 def remembered(
     work: Mapping[str, Any],
-    maps: Sequence[LocalTaskMap],
-    choose: Callable[[], LocalTaskMap],
-    able: Callable[[LocalTaskMap], bool] = lambda task_map: True,
-) -> LocalTaskMap:
-    """The one of `maps` that was chosen for this `work`; if none was, what `choose`
+    choices: Sequence[Choice],
+    choose: Callable[[], Choice],
+    able: Callable[[Choice], bool] = lambda choice: True,
+) -> Choice:
+    """The one of `choices` that was chosen for this `work`; if none was, what `choose`
     says, which is kept. So it is where that one is no longer `able`: a plugin may have
     changed.
 
-    `work` is JSON-able: all that decides which map is fastest, the machine included.
+    `work` is JSON-able: all that decides which is fastest, the machine included;
+    choices are kept by their `str`.
     Where it cannot be kept, that is told. A file that is damaged, or of other work, is
     told of and made anew.
     """
     work = json.loads(json.dumps(work))
     path = _place(work)
-    if (known := _read(path, work, maps, able)) is not None:
+    if (known := _read(path, work, choices, able)) is not None:
         return known
     chosen = choose()
     try:
-        _put(path, json.dumps({"work": work, "mapping": str(chosen)}))
+        _put(path, json.dumps({"work": work, "chosen": str(chosen)}))
     except OSError as error:
         logger.warning(
-            "cannot keep the choice of mapping in %s: %s; the next training may choose "
+            "cannot keep what was chosen in %s: %s; the next training may choose "
             "another",
             path.parent,
             error.strerror,
         )
-    return _read(path, work, maps, able) or chosen
+    return _read(path, work, choices, able) or chosen
 
 
 def _place(work: Mapping[str, Any]) -> Path:
     digest = hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()
-    return cache_dir() / "mappings" / f"{digest[:16]}.json"
+    return cache_dir() / "choices" / f"{digest[:16]}.json"
 
 
 def _read(
     path: Path,
     work: Mapping[str, Any],
-    maps: Sequence[LocalTaskMap],
-    able: Callable[[LocalTaskMap], bool],
-) -> LocalTaskMap | None:
+    choices: Sequence[Choice],
+    able: Callable[[Choice], bool],
+) -> Choice | None:
     """What was chosen; None, and no file, if it is not there or not to be used."""
     try:
         with path.open("rb") as file:
             found = json.loads(file.read(LARGEST))
         if found["work"] != work:
             raise ValueError("it is of other work")
-        chosen = LocalTaskMap.parse(str(found["mapping"]))
-        if chosen not in maps or not able(chosen):
+        chosen = {str(each): each for each in choices}[found["chosen"]]
+        if not able(chosen):
             raise ValueError(f"{chosen} is none that can be used")
     except OSError:
         return None
-    except (ValueError, LookupError, TypeError, RecursionError, UnsupportedError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         logger.warning(
             "%s is damaged, or of other work than now: it is made anew", path
         )

@@ -12,6 +12,8 @@ from functools import cache
 
 import psutil
 
+from .control_group import left_in_group
+
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Parameters of glibc's `mallopt`, from malloc.h."""
 
@@ -51,5 +53,8 @@ def resident_memory() -> int:
 
 
 def available_memory() -> int:
-    """Bytes that a process can still have without swapping."""
-    return int(psutil.virtual_memory().available)
+    """Bytes that a process can still have without swapping: of the machine, and of its
+    container."""
+    machine = int(psutil.virtual_memory().available)
+    group = left_in_group()
+    return machine if group is None else min(machine, group)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 
 import torch
 import torch.nn.functional as F
@@ -25,18 +24,19 @@ Seen = dict[nn.Module, tuple[Tensor, Tensor]]
 Moments = Callable[[], tuple[Tensor, Tensor]]
 """What finds them."""
 
-_seen: ContextVar[Seen | None] = ContextVar("seen", default=None)
-
 
 @contextmanager
-def seen() -> Iterator[Seen]:
-    """What each `BatchNorm` gets inside, in this thread, once it is called."""
+def seen(network: nn.Module) -> Iterator[Seen]:
+    """What each `BatchNorm` of this thread's network gets inside, once it is called."""
+    layers = [m for m in network.modules() if isinstance(m, BatchNorm)]
     found: Seen = {}
-    token = _seen.set(found)
+    for layer in layers:
+        layer.seen = found
     try:
         yield found
     finally:
-        _seen.reset(token)
+        for layer in layers:
+            layer.seen = None
 
 
 class BatchNorm(_BatchNorm):
@@ -50,6 +50,9 @@ class BatchNorm(_BatchNorm):
 
     mean: Tensor | None
     var: Tensor | None
+    seen: Seen | None = None
+    """Where to note what it gets, if somebody asks. An attribute, and nothing that is
+    looked up elsewhere: `torch.compile` goes through it."""
 
     def __init__(
         self, channels: int, statistics: Statistics, *, scale: bool = True
@@ -102,9 +105,9 @@ class BatchNorm(_BatchNorm):
     def _given(self, moments: Moments) -> tuple[Tensor, Tensor] | None:
         """Mean and variance of a support set: those at hand, which are noted, or those
         handed in; None if they are neither asked for nor there."""
-        if (noted := _seen.get()) is not None:
-            noted[self] = moments()
-            return noted[self]
+        if self.seen is not None:
+            self.seen[self] = moments()
+            return self.seen[self]
         if self.mean is not None and self.var is not None:
             return self.mean, self.var
         return None

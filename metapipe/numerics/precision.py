@@ -50,8 +50,9 @@ def call(function: Callable[[], Tensor], device: str) -> Tensor:
 
 def exactly(function: Callable[[], Result], device: str) -> Result:
     """What `function` returns, computed in float32 inside a network too: for sums that
-    fewer digits would spoil, such as variances. Of TF32 so much for the way forward."""
-    if precision_here() == "float32":
+    fewer digits would spoil, such as variances. Of TF32 so much for the way forward.
+    What `torch.compile` goes through is in float32."""
+    if torch.compiler.is_compiling() or precision_here() == "float32":
         return function()
     if precision_here() == "tf32":
         with settled_kernels(device, tf32=False):

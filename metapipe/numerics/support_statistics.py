@@ -25,8 +25,9 @@ def support_statistics(network: nn.Module, params: Params, inputs: Tensor) -> Pa
     UnsupportedError for a layer that would go on with the statistics of a batch.
     """
     require_own_layers(network)
-    names = {module: name for name, module in of_this_thread(network).named_modules()}
-    with seen() as found:
+    here = of_this_thread(network)
+    names = {module: name for name, module in here.named_modules()}
+    with seen(here) as found:
         apply(network, params, inputs)
     return {
         (f"{names[module]}.{which}" if names[module] else which): value

@@ -30,7 +30,7 @@ from .evaluations import (
     untold,
 )
 from .mapping import mapping_of_test
-from .preparation import check_asked, check_range, logger
+from .preparation import check_all, check_range, logger
 from .shared_test import tell_test
 from .splits import open_split
 from .stored_run import changed_after_training, encoder_of, look_for_trained
@@ -125,8 +125,7 @@ def judge(
     source = fitted(opened, learner.problem, name, encoder_of(row, registry))
     recipes = evaluation_extremes(experiment, settings, name)
     check_range(experiment, "evaluation", recipes)
-    for recipe in recipes:
-        check_asked(learner, source, recipe)
+    check_all(learner, source, recipes)
     tasks = evaluation_tasks(experiment, settings, name)
     known: Mapping[str, int] = {}
     if name != experiment.run.dataset or settings.split != "train":

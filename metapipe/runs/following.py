@@ -105,7 +105,8 @@ def _followed(
         checkpoint.restore(state)
         session.best, session.seconds = from_header(begun), begun["seconds"]
     mapping = LocalTaskMap.parse(begun["mapping"])
-    session.learner = replace(session.learner, mapping=mapping)
+    execution = begun["execution"]
+    session.learner = replace(session.learner, mapping=mapping, execution=execution)
     _warm_up(session)
     crew.gather(None)
     with interruptible(_nobody) as interruption:

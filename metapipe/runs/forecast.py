@@ -18,7 +18,8 @@ from ..numerics.recomputation import recomputing
 from ..numerics.task_map import LocalTaskMap
 from ..numerics.tuning import candidates
 from ..training.evaluation import BATCH, figures
-from ..training.loop import TrainingState, initial_state, meta_step
+from ..training.execution import meta_step
+from ..training.loop import TrainingState, initial_state
 from ..training.rollout import draw
 from ..training.trial import able, few
 from .evaluations import evaluation_tasks

@@ -23,6 +23,7 @@ from ..training.learner import Learner
 from ..training.loop import initial_state
 from .ensembles import as_many_as_there_are
 from .examination import final_test
+from .execution import RECORD, execution_for, execution_of, execution_of_parent
 from .following import tell_beginning, tell_end
 from .heartbeat import heartbeat
 from .mapping import mapping_for, mapping_of_parent
@@ -106,17 +107,22 @@ def _begin(
         session.best, session.seconds = found.ranking, header["seconds"]
         session.latest = {m.name: m.value for m in store.metrics(row.id)}
     known = found.checkpoint.header["mapping"] if found else row.mapping
-    session.learner = _mapped(session, store, row, known)
-    mapping = str(session.learner.mapping)
-    store.update_run(row.id, mapping=mapping)
+    mapped = _mapped(session, store, row, known)
+    session.learner = _executed(session, store, row, mapped)
+    mapping, execution = str(session.learner.mapping), session.learner.execution
+    chosen = session.experiment.training.execution != "eager"
+    told = {RECORD: execution} if chosen else {}
+    store.update_run(row.id, mapping=mapping, environment={**row.environment, **told})
     logger.info(
-        "training on %s, tasks mapped by %s%s",
+        "training on %s, tasks mapped by %s%s%s",
         *(session.learner.device, mapping, _threads(session)),
+        f", execution: {execution}" if told else "",
     )
     facts = {
         "resumed": found is not None,
         "unrecorded": found is not None and found.unrecorded is not None,
         "mapping": mapping,
+        "execution": execution,
         "best": to_json(session.best),
         "seconds": session.seconds,
     }
@@ -198,6 +204,20 @@ def _mapped(
     chosen = replace(learner, mapping=best)
     require_exact(chosen, session.state, session.draw)
     return chosen
+
+
+def _executed(
+    session: TrainingSession, store: TaskStore, row: RunRow, learner: Learner
+) -> Learner:
+    """The learner with its execution: that known of the run, or of the run it repeats,
+    or that of the settings."""
+    experiment, device = session.experiment, learner.device
+    known = execution_of(row, device) or execution_of_parent(
+        row, experiment, store, device
+    )
+    return learner.executed_by(
+        known or execution_for(experiment, learner, session.state, session.draw)
+    )
 
 
 def _figures(evaluation: NewEvaluation) -> dict[str, float]:

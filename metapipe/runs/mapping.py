@@ -57,7 +57,7 @@ def mapping_for(
     maps = candidates(training.mapping, chunk, tasks, learner.device)
     if len(maps) == 1:
         return maps[0]
-    work = _work(experiment, learner, maps)
+    work = {**work_at(experiment, learner), "maps": [*map(str, maps)]}
 
     @cache
     def can(task_map: LocalTaskMap) -> bool:
@@ -94,7 +94,8 @@ def mapping_of_test(
     timed = len(maps) > 1 and len(tasks) >= ENOUGH and not isinstance(source, Arena)
     if not timed or (alike and learner.mapping.mode != "loop"):
         return learner.mapping
-    work = _work(experiment, learner, maps) | {
+    work = work_at(experiment, learner) | {
+        "maps": [*map(str, maps)],
         "judged": [*sorted(shapes)],
         "prediction": prediction,
         "method": type(learner.algorithm).__name__,
@@ -141,15 +142,12 @@ def work_of(config: Any) -> dict[str, Any]:
     }
 
 
-def _work(
-    experiment: Experiment, learner: Learner, maps: Sequence[LocalTaskMap]
-) -> dict[str, Any]:
-    """All that decides which of `maps` is fastest here."""
+def work_at(experiment: Experiment, learner: Learner) -> dict[str, Any]:
+    """All that decides how long a meta-gradient takes here: JSON-able."""
     return {
         **work_of(experiment.to_dict()),
         **_machine(learner.device),
         "problem": asdict(learner.problem),
-        "maps": [*map(str, maps)],
     }
 
 

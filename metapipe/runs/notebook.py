@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SettingError
 from ..experiment.given import ARGUMENT
 from ..experiment.options import (
     EVALUATION,
@@ -37,6 +36,7 @@ from .sharing import Processes, shared, shared_again, shared_evaluation
 from .sweep import search
 from .sweep_report import SweepReport
 from .verification import Verification
+from .watching import named_and_handed, only_handed
 from .workspace import AnyPath, Workspace
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def train(
     Raises SettingError and UnknownNameError for what cannot be meant. An interruption
     ends the run with a checkpoint and the status `interrupted`.
     """
-    names, watching = _told(observers)
+    names, watching = named_and_handed(observers)
     asked = [*_options(options | names, TRAINING, train), *from_settings(settings)]
     labels = (tags,) if isinstance(tags, str) else tuple(tags)
     with Workspace.at(project, db, plugin_paths) as workspace:
@@ -138,9 +138,10 @@ def resume(
     iterations or minutes in all: `metapipe resume`.
 
     Raises UsageError for an end that was passed already, or that the run's schedule
-    does not allow, and NotFoundError if there is no such run.
+    does not allow, SettingError for observers that are no objects, and NotFoundError
+    if there is no such run.
     """
-    watching = _listed(observers)
+    watching = only_handed(observers)
     with Workspace.at(project, db, plugin_paths) as workspace:
         count = shared_again(workspace, processes, run)
         what = (run, iterations, minutes)
@@ -171,7 +172,7 @@ def evaluate(
     asked = _options(options, EVALUATION, evaluate)
     changes = from_settings(settings)
     with Workspace.at(project, db, plugin_paths) as workspace:
-        count = shared_evaluation(workspace, processes, run)
+        count = shared_evaluation(workspace, processes, run, asked, ARGUMENT)
         what = (run, asked, changes, dataset, ARGUMENT)
         return evaluated(count, workspace, *what, shown=progress)
 
@@ -276,21 +277,3 @@ def _options(
 ) -> Pairs:
     """Options as settings; a slip may also be of one of the function's own names."""
     return from_options(options, sections, inspect.signature(function).parameters)
-
-
-def _told(
-    observers: Iterable[object] | str,
-) -> tuple[dict[str, Any], Sequence[object]]:
-    """Names of observers as the option they are, and objects."""
-    if isinstance(observers, str):
-        observers = (observers,)
-    given = _listed(observers)
-    names = [each for each in given if isinstance(each, str)]
-    objects = [each for each in given if not isinstance(each, str)]
-    return ({"observers": names} if names else {}), objects
-
-
-def _listed(observers: Iterable[object]) -> list[object]:
-    if not isinstance(observers, Iterable):
-        raise SettingError(f"observers = {observers!r}: a list of them is wanted")
-    return [*observers]

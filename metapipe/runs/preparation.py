@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,7 +12,7 @@ from torch import nn
 
 from ..algorithm import Meta
 from ..dataset import Arena, Source
-from ..episode import Task
+from ..episode import Episodes, Task
 from ..errors import PluginError, SettingError, UnsupportedError
 from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
@@ -21,7 +22,7 @@ from ..numerics.tuning import candidates
 from ..plugin import silently_off, stochastic_settings
 from ..problem import Kind, Problem, Split
 from ..training.checkpoint import Checkpoint
-from ..training.device import choose_device, require_precision
+from ..training.device import choose_device, require_execution, require_precision
 from ..training.ensemble import require_mean
 from ..training.learner import (
     Learner,
@@ -32,10 +33,19 @@ from ..training.learner import (
     problem_of,
 )
 from ..training.stored_learner import open_learner
-from ..training.trial import TRIED, attempt, first_episodes, require_sound
+from ..training.trial import (
+    TRIED,
+    attempt,
+    first_episodes,
+    maps_tasks,
+    require_sound,
+)
 from .evaluations import evaluation_extremes
 from .recipes import extremes, meta_batch
 from .splits import check_splits, open_split
+
+RANGES = ("ways", "shots")
+"""Of which a range can be drawn, to the end that has `_to` behind its name."""
 
 logger = logging.getLogger("metapipe")
 
@@ -60,6 +70,7 @@ def prepare(
     check_splits(experiment)
     device = choose_device(experiment.run.device)
     require_precision(experiment.run.precision, device)
+    require_execution(experiment.training.execution, device)
     task, training = experiment.task, experiment.training
     _check_kind(experiment, experiment.dataset.kind, registry)
     sources: dict[Split, Source] = {"train": open_split(experiment, "train")}
@@ -78,8 +89,7 @@ def prepare(
     )
     check_range(experiment, "task", recipes)
     _require_parameters(experiment, learner.network, meta)
-    for recipe in recipes:
-        check_asked(learner, sources["train"], recipe)
+    check_all(learner, sources["train"], recipes)
     splits: list[Split] = [experiment.evaluation.split]
     if training.validate_every:
         splits.append("val")
@@ -88,8 +98,7 @@ def prepare(
         sources.setdefault(split, open_split(experiment, split))
         recipes = evaluation_extremes(experiment, settings)
         check_range(experiment, "evaluation", recipes)
-        for recipe in recipes:
-            check_asked(learner, sources[split], recipe)
+        check_all(learner, sources[split], recipes)
     _check_ensemble(experiment)
     return Prepared(experiment, sources, learner, meta)
 
@@ -117,6 +126,7 @@ def check_trainable(prepared: Prepared) -> None:
                 "through inner steps twice",
                 run.algorithm,
             )
+        _check_execution(experiment, learner, meta, episodes)
         if experiment.evaluation.ensemble > 1:
             require_mean(learner, meta, episodes)
     except PluginError as error:
@@ -131,6 +141,26 @@ def check_trainable(prepared: Prepared) -> None:
             f"training.mapping = '{training.mapping}': {pair} cannot be mapped so "
             f"({error}); use auto, loop or threads"
         ) from error
+
+
+def _check_execution(
+    experiment: Experiment, learner: Learner, meta: Meta, episodes: Episodes
+) -> None:
+    """Raise UnsupportedError for what torch does not compile."""
+    if experiment.training.execution != "compile":
+        return
+    precision, algorithm = experiment.run.precision, experiment.run.algorithm
+    if precision != "float32":
+        raise UnsupportedError(
+            "training.execution = 'compile': it computes in float32, and run.precision "
+            f"= '{precision}'; use eager"
+        )
+    if maps_tasks(learner, meta, episodes):
+        raise UnsupportedError(
+            f"training.execution = 'compile': {algorithm} maps a function over tasks, "
+            "and torch compiles what embeds a meta-batch in one call and is "
+            "differentiated once; use graph on a GPU, or eager"
+        )
 
 
 def _check_kind(
@@ -201,6 +231,20 @@ def check_dropout(experiment: Experiment, network: nn.Module) -> None:
         algorithm,
         experiment.run.model,
     )
+
+
+def check_all(learner: Learner, source: Source, recipes: Sequence[Task]) -> None:
+    """Refuse the smallest or the largest episode of what is drawn, and say which option
+    to change: where the largest is too large it is the end of the range."""
+    least, *larger = recipes
+    check_asked(learner, source, least)
+    for most in larger:
+        try:
+            check_asked(learner, source, most)
+        except UnsupportedError as error:
+            names = [n for n in RANGES if getattr(most, n) > getattr(least, n)]
+            option = re.compile(rf"--({'|'.join(names)})\b(?!-)")
+            raise UnsupportedError(option.sub(r"--\1-to", str(error))) from error
 
 
 def check_asked(learner: Learner, source: Source, task: Task) -> None:

@@ -235,7 +235,7 @@ def _evaluated(
         row.id,
         registry,
         store,
-        _changed(experiment.evaluation, options, source),
+        changed(experiment.evaluation, options, source),
         examination.Changes(
             dataset=registry.create("dataset", name, {**kept, **of_data}, origins),
             dataset_name=name,
@@ -247,9 +247,10 @@ def _evaluated(
     )
 
 
-def _changed(
+def changed(
     settings: EvaluationSettings, options: Pairs, source: str
 ) -> EvaluationSettings:
+    """Settings of an evaluation with those that were given. Raises SettingError."""
     values: Mapping[str, Any] = {name.partition(".")[2]: v for name, v in options}
     try:
         return EvaluationSettings.model_validate({**settings.model_dump(), **values})

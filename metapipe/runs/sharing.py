@@ -9,9 +9,11 @@ import torch
 from ..errors import UsageError
 from ..experiment.given import COMMAND_LINE
 from ..experiment.options import Pairs
+from ..settings import EvaluationSettings
+from ..training.evaluation import BATCH
 from ..training_settings import TrainingSettings
 from .joining import Place
-from .requests import plan
+from .requests import changed, plan
 from .stored_run import trained_run
 from .threads import cores, recorded_threads
 from .workspace import Workspace
@@ -68,14 +70,29 @@ def shared_again(workspace: Workspace, count: Processes | None, run: int | str) 
 
 
 def shared_evaluation(
-    workspace: Workspace, count: Processes | None, run: int | str
+    workspace: Workspace,
+    count: Processes | None,
+    run: int | str,
+    asked: Pairs,
+    source: str = COMMAND_LINE,
 ) -> int:
-    """How many are to be started for an evaluation: one, if none are asked for."""
+    """How many are to be started for an evaluation by the options `asked`: one, if none
+    are asked for. Raises UsageError for more than there are batches to share."""
     wanted = 1 if count is None else _wanted(workspace, count)
-    if wanted != "auto":
-        return wanted
-    threads = recorded_threads(trained_run(workspace.store, run))
-    return _available(cores(), threads)
+    if wanted == 1:
+        return 1
+    row = trained_run(workspace.store, run)
+    own = EvaluationSettings.model_validate(row.config.get("evaluation", {}))
+    episodes = changed(own, asked, source).episodes
+    batches = -(-episodes // BATCH)
+    if wanted == "auto":
+        return _available(min(cores(), batches), recorded_threads(row))
+    if wanted > batches:
+        raise UsageError(
+            f"--processes {wanted}: of {episodes} episodes {BATCH} are judged at a "
+            f"time; take --processes {batches}, or more episodes"
+        )
+    return wanted
 
 
 def _wanted(workspace: Workspace, count: Processes | None) -> Processes:

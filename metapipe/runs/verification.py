@@ -30,6 +30,7 @@ from ..training.intervals import summarise
 from ..training.learner import Learner
 from ..training.loop import Iteration, initial_state, iterations
 from .ensembles import judged_checkpoints, judged_learner, judged_rows
+from .execution import execution_of
 from .preparation import Prepared
 from .provenance import environment
 from .recipes import draw_meta_batch
@@ -177,7 +178,8 @@ def _train(
     """The iterations of a run, done again, beside what was recorded of them."""
     prepared = prepared_from(experiment, start_of(store, experiment, row))
     mapping = LocalTaskMap.parse(row.mapping or "loop")
-    learner = replace(prepared.learner, mapping=mapping)
+    execution = execution_of(row, prepared.learner.device) or "eager"
+    learner = replace(prepared.learner, mapping=mapping, execution=execution)
     if learner.device != row.device:
         yield Comparison("the device", 0, row.device, learner.device)
     state = initial_state(

@@ -90,11 +90,16 @@ class RunWriter(StoreReader):
         self._claims.hold(run_id, claim)
 
     def update_run(
-        self, run_id: int, *, mapping: str | None = None, step: int | None = None
+        self,
+        run_id: int,
+        *,
+        mapping: str | None = None,
+        step: int | None = None,
+        environment: Mapping[str, Any] | None = None,
     ) -> None:
-        """Note how tasks are mapped, or how far the run is; a heartbeat too. All that
-        was written of the run is on disk then."""
-        given = {"mapping": mapping, "step": step}
+        """Note how tasks are mapped, how far the run is, or what its surroundings are;
+        a heartbeat too. All that was written of the run is on disk then."""
+        given = {"mapping": mapping, "step": step, "environment": environment}
         changes = {name: value for name, value in given.items() if value is not None}
         self._change(run_id, changes)
 

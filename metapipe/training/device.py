@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 import torch
 
@@ -51,6 +54,18 @@ def require_precision(precision: Precision, device: str) -> None:
             f"run.precision = 'tf32': only NVIDIA's GPUs have it, from Ampere on, and "
             f"this computes on {device}; use float32"
         )
+
+
+def require_execution(execution: str, device: str) -> None:
+    """Raise UsageError for an execution that cannot be on the device of this
+    machine."""
+    if (reason := _missing(execution, device)) is not None:
+        raise UsageError(f"training.execution = '{execution}': {reason}; use eager")
+
+
+def has_execution(execution: str, device: str) -> bool:
+    """Whether it can be."""
+    return _missing(execution, device) is None
 
 
 def precision_at_hand(precision: Precision, device: str) -> Precision:
@@ -101,6 +116,24 @@ def _require_cuda(wanted: str) -> None:
             f"run.device = '{wanted}': this machine has {count}; "
             f"use 'cuda:{count - 1}' or 'auto'"
         )
+
+
+def _missing(execution: str, device: str) -> str | None:
+    """What there has to be for an execution, and is not."""
+    cuda = device.startswith("cuda")
+    if execution == "graph" and not cuda:
+        return f"CUDA graphs want an NVIDIA GPU, and this computes on {device}"
+    if execution != "compile":
+        return None
+    if cuda:
+        return (
+            None if find_spec("triton") else "there is no Triton (pip install triton)"
+        )
+    usual = "clang++" if sys.platform == "darwin" else "g++"
+    name = os.environ.get("CXX", usual)
+    if shutil.which(name):
+        return None
+    return f"there is no C++ compiler {name} (install {usual}, or set CXX)"
 
 
 def _has_tf32(device: str) -> bool:

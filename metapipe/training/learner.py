@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import torch
@@ -25,6 +25,7 @@ from ..numerics.memory import keep_freed_memory
 from ..numerics.precision import Precision, computing_in
 from ..numerics.task_map import LocalTaskMap
 from ..problem import Kind, Problem
+from ..training_settings import Execution
 from .device import memory_told
 from .tensor_file import shapes
 
@@ -43,6 +44,13 @@ class Learner:
 
     recompute: bool = False
     """Whether inner steps are computed again where their graph is wanted."""
+
+    execution: Execution = "eager"
+    """How a training's meta-gradients are told to the device."""
+
+    def executed_by(self, execution: Execution) -> Learner:
+        """The same, executed so."""
+        return replace(self, execution=execution)
 
     @contextmanager
     def computing(self) -> Iterator[None]:

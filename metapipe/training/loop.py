@@ -14,16 +14,16 @@ from typing import NamedTuple
 
 import torch
 
-from ..algorithm import Group, Meta, Step, TaskMap
+from ..algorithm import Group, Meta, Step
 from ..episode import Episodes, Metrics, Task
 from ..errors import DivergedError
 from ..numerics.meter import meter_of
-from ..numerics.recomputation import recomputing
 from ..numerics.task_map import LocalTaskMap
 from ..numerics.tuning import fastest
 from ..training_settings import TrainingSettings
 from .crew import ALONE, Crew, own
 from .evaluation import MAIN
+from .execution import MetaGradient, executing, meta_step
 from .learner import Learner
 from .merging import merged_by
 from .optimiser import optimiser
@@ -95,24 +95,14 @@ def iterations(
     Raises DivergedError when the loss or the gradient is no longer finite, or the loss
     has grown a thousandfold; `state` is then as it was before that step.
     """
+    gradient = executing(learner)
     while state.step < settings.iterations:
         parts = draw(state.step)
-        first = last = _pass(learner, state, settings, parts, seed, 0, crew)
+        first = last = _pass(gradient, state, settings, parts, seed, 0, crew)
         for number in range(1, settings.passes):
-            last = _pass(learner, state, settings, parts, seed, number, crew)
+            last = _pass(gradient, state, settings, parts, seed, number, crew)
         state.step += 1
         yield Iteration(state.step, *first._replace(metrics=_told(first, last)))
-
-
-def meta_step(
-    learner: Learner, meta: Meta, episodes: Episodes, mapping: TaskMap
-) -> Step:
-    """One meta-gradient, without changing anything."""
-    detached = Meta({k: p.detach() for k, p in meta.params.items()}, meta.state)
-    with learner.computing(), recomputing(learner.recompute):
-        return learner.algorithm.meta_gradient(
-            learner.network, detached, episodes, mapping
-        )
 
 
 def choose_mapping(
@@ -162,7 +152,7 @@ class _Pass(NamedTuple):
 
 
 def _pass(
-    learner: Learner,
+    gradient: MetaGradient,
     state: TrainingState,
     settings: TrainingSettings,
     parts: Sequence[Episodes],
@@ -175,7 +165,7 @@ def _pass(
     steps = []
     for place, part in enumerate(parts, own(settings.shards, crew).start):
         torch.manual_seed(_mix(seed, state.step, place, number))
-        steps.append(meta_step(learner, state.meta, part, learner.mapping))
+        steps.append(gradient(state.meta, part))
     update, tasks = merged_by(crew, steps, [part.tasks for part in parts])
     return _Pass(tasks, update.metrics, *_apply(state, settings, update))
 

@@ -26,8 +26,8 @@ from ..numerics.meter import meter_of
 from ..numerics.task_map import LocalTaskMap
 from ..numerics.tuning import fastest
 from .evaluation import QueryMode, figures
+from .execution import meta_step
 from .learner import Learner
-from .loop import meta_step
 from .rollout import adapted, draw
 
 TRIED = 2

@@ -17,7 +17,7 @@ WORK = {"algorithm": "maml", "threads": 2, "shape": (1, 8, 8)}
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("METAPIPE_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "mappings"
+    return tmp_path / "cache" / "choices"
 
 
 def never() -> LocalTaskMap:
@@ -46,8 +46,8 @@ def test_other_work_is_chosen_for_anew(change) -> None:
         b"null",
         b"[" * 60_000,
         b"[" * 10**6,
-        b'{"work": {}, "mapping": "vmap"}',
-        b'{"mapping": "vmap"}',
+        b'{"work": {}, "chosen": "vmap"}',
+        b'{"chosen": "vmap"}',
         "bogus",
         "threads:64",
         3,
@@ -59,12 +59,17 @@ def test_what_is_damaged_or_foreign_is_told_and_replaced(
     remembered(WORK, MAPS, lambda: LOOP)
     (path,) = cache.iterdir()
     if not isinstance(content, bytes):
-        text = json.dumps({**json.loads(path.read_text()), "mapping": content})
+        text = json.dumps({**json.loads(path.read_text()), "chosen": content})
         content = text.encode()
     path.write_bytes(content)
     assert remembered(WORK, MAPS, lambda: VMAP) == VMAP
     assert f"{path} is damaged, or of other work" in caplog.text
     assert remembered(WORK, MAPS, never) == VMAP
+
+
+def test_anything_that_is_told_by_its_text_can_be_chosen() -> None:
+    assert remembered(WORK, ["eager", "graph"], lambda: "graph") == "graph"
+    assert remembered(WORK, ["eager", "graph"], lambda: "eager") == "graph"
 
 
 def test_what_can_no_longer_be_is_chosen_anew() -> None:
@@ -77,7 +82,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(cache: Path, caplog) -> 
     cache.parent.mkdir()
     cache.write_text("in the way")
     assert remembered(WORK, MAPS, lambda: VMAP) == VMAP
-    assert "cannot keep the choice of mapping in" in caplog.text
+    assert "cannot keep what was chosen in" in caplog.text
 
 
 def test_of_two_who_choose_at_once_both_take_the_same() -> None:

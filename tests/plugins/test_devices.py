@@ -9,7 +9,7 @@ from metapipe import Meta
 from metapipe.episode import each
 from metapipe.numerics import LocalTaskMap
 from metapipe.training.evaluation import figures
-from metapipe.training.loop import meta_step
+from metapipe.training.execution import meta_step
 
 ONE_TASK = {"training": {"tasks": 1, "validate_every": 0, "mapping": "loop"}}
 READS_VALUES = {"maml++"}

@@ -16,7 +16,7 @@ from crews import agents, crew, together
 
 import metapipe as metapipe_module
 from metapipe.errors import SettingError, UsageError
-from metapipe.runs.sharing import shared_again
+from metapipe.runs.sharing import shared_again, shared_evaluation
 from metapipe.runs.workspace import Workspace
 from metapipe.store import TaskStore, default_url
 
@@ -124,6 +124,25 @@ def test_an_object_is_refused_that_would_hear_nothing(tmp_path: Path) -> None:
         )
     with pytest.raises(UsageError, match="processes = 0: take a number from 1 on"):
         metapipe_module.train(dataset="digits", processes=0, project=tmp_path)
+
+
+def test_no_more_judge_than_there_are_batches(folders) -> None:
+    """Of the run's own test, 20 episodes, or of those that are asked for."""
+    said = "99: of 70 episodes 32 are judged at a time; take --processes 3, or more"
+    asked = ("evaluate", "1", "--processes", "99", "--episodes", "70")
+    assert said in error_line(*asked, cwd=folders["maml"], code=2)
+    with Workspace.at(folders["maml"]) as workspace:
+        row = workspace.store.run(1)
+        one = ([("evaluation.episodes", 32)], 1)
+        two = ([("evaluation.episodes", 33)], 2)
+        for options, count in (one, two):
+            assert shared_evaluation(workspace, count, 1, options) == count
+            assert shared_evaluation(workspace, "auto", 1, options) <= count
+            with pytest.raises(UsageError, match=f"take --processes {count}, or"):
+                shared_evaluation(workspace, 3, 1, options)
+        own = -(-row.config["evaluation"]["episodes"] // 32)
+        with pytest.raises(UsageError, match=f"take --processes {own}, or"):
+            shared_evaluation(workspace, own + 1, 1, [])
 
 
 def checkpoint(folder: Path, step: int, seconds: float = 120) -> None:

@@ -11,7 +11,7 @@ from metapipe.numerics.meter import Meter
 from metapipe.runs import forecast as forecasts
 from metapipe.runs.preparation import prepare
 from metapipe.runs.recipes import draw_meta_batch
-from metapipe.training.loop import meta_step
+from metapipe.training.execution import meta_step
 
 TASKS = 10
 

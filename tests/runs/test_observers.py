@@ -369,3 +369,10 @@ def test_a_run_is_trained_and_judged_in_its_precision(tmp_path, mapping) -> None
     assert cast.evaluation.loss != exact.evaluation.loss
     again = metapipe.evaluate(cast.run_id, project=tmp_path)
     assert again.loss == cast.evaluation.loss
+
+
+@pytest.mark.parametrize("observers", ["nope", ["nope"], [Watcher(), "nope"]])
+def test_a_run_that_goes_on_takes_objects_and_no_names(tmp_path, observers) -> None:
+    said = "observers = 'nope': a run that goes on keeps .* give objects whose methods"
+    with pytest.raises(SettingError, match=said):
+        metapipe.resume(observers=observers, project=tmp_path)

@@ -249,3 +249,22 @@ def test_ranges_that_cannot_be_evaluated_are_refused():
     with pytest.raises(UnsupportedError, match="cannot give 400 ways"):
         prepare(experiment(ways=2, evaluation={"ways_to": 400}))
     prepare(experiment("maml", ways=2, evaluation={"shots_to": 4}))
+
+
+@pytest.mark.parametrize(
+    ("asked", "advice"),
+    [
+        ({"ways": 2, "ways_to": 40}, "use --ways-to [0-9]+ or fewer"),
+        ({"ways": 40}, "use --ways [0-9]+ or fewer"),
+        ({"shots": 1, "shots_to": 999}, "use --shots-to and --queries of together"),
+        ({"shots": 999}, "use --shots and --queries of together"),
+        ({"shots": 998, "shots_to": 999}, "use --shots and --queries of together"),
+    ],
+)
+@pytest.mark.parametrize("section", ["task", "evaluation"])
+def test_advice_names_the_end_of_the_range_that_is_too_large(
+    section, asked, advice
+) -> None:
+    tables = asked if section == "task" else {"evaluation": asked}
+    with pytest.raises(UnsupportedError, match=advice):
+        prepare(experiment("protonet", **{"ways": 2, "shots": 1} | tables))

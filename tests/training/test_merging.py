@@ -9,7 +9,8 @@ from toy_training import learner
 from metapipe import Group, Meta, Step
 from metapipe.errors import PluginError
 from metapipe.testing import blobs
-from metapipe.training.loop import initial_state, iterations, meta_step
+from metapipe.training.execution import meta_step
+from metapipe.training.loop import initial_state, iterations
 from metapipe.training.merging import merged
 from metapipe.training_settings import TrainingSettings
 
