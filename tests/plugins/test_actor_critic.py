@@ -129,6 +129,25 @@ def test_it_may_be_told_what_an_action_answered(answered) -> None:
     assert changed == [True, answered, False, False, False]
 
 
+def test_units_remember_for_as_long_as_they_are_told() -> None:
+    """Where nothing comes in, a unit forgets 1 / t at every step, t uniform up to 40;
+    torch's own forget half."""
+    torch.manual_seed(0)
+    memory = RL2(width=2000, remembers=40).build(TinyModel(width=3), CHOICE).memory
+    with torch.no_grad():
+        for name, p in memory.named_parameters():
+            if "weight" in name:
+                p.zero_()
+        held = torch.ones(1, 1, 2000)
+        before, _ = memory(torch.zeros(1, 1, memory.input_size), held)
+        after, _ = memory(torch.zeros(1, 1, memory.input_size), 2 * held)
+    times = 1 / (1 - (after - before)[0, 0])
+    assert times.min() >= 1
+    assert times.max() <= 40
+    quartiles = times.quantile(torch.tensor([0.25, 0.5, 0.75])).tolist()
+    assert quartiles == pytest.approx([10.75, 20.5, 30.25], abs=1.5)
+
+
 def test_the_weight_of_entropy_halves() -> None:
     """After as many steps as are asked for; what is told follows it."""
     method = RL2(width=4, entropy_weight=0.8, entropy_halving=3)

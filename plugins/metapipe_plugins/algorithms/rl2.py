@@ -45,6 +45,11 @@ class RL2(ActorCritic):
     width: PositiveInt = 64
     """Numbers that are remembered: units of the GRU (the paper: 256)."""
 
+    remembers: PositiveInt | None = None
+    """Steps that units remember at first, each another number up to this (Tallec &
+    Ollivier, 2018, eq. 16); if not given, they begin as torch's do, and what they hold
+    is half gone after a step or two."""
+
     hidden: NonNegativeInt = 0
     """Units of a layer between what is remembered, with what is told now, and what is
     said, so that the one can be looked up by the other; 0, as in the paper, for none.
@@ -81,6 +86,8 @@ class Network(nn.Module):
         seen = self.inputs.seen if settings.answered else 0
         self.remembered = [width, seen]
         self.memory = nn.GRU(told + seen, width, batch_first=True)
+        if settings.remembers is not None:
+            keep_for(settings.remembers, self.memory)
         self.hidden = nn.Linear(width + told, hidden) if hidden else None
         self.heads = Heads(hidden or width, problem)
 
@@ -99,6 +106,17 @@ class Network(nn.Module):
         if self.hidden is not None:
             thought = self.hidden(torch.cat([steps, told], -1)).relu()
         return torch.cat([self.heads(thought), steps, now], -1)
+
+
+def keep_for(steps: int, memory: nn.GRU) -> None:
+    """Let a unit forget a share of 1 / t of what it holds at a step, t uniform from 1
+    to so many steps, as long as nothing else tells it when."""
+    width = memory.hidden_size
+    keep = slice(width, 2 * width)  # the second of torch's three gates
+    with torch.no_grad():
+        times = torch.empty(width).uniform_(1, max(steps, 2))
+        memory.get_parameter("bias_ih_l0")[keep] = (times - 1).clamp(min=1e-3).log()
+        memory.get_parameter("bias_hh_l0")[keep] = 0
 
 
 @hookimpl
