@@ -86,9 +86,23 @@ def prepared_from(
     if checkpoint is not None or start is None:
         return prepare(experiment, checkpoint, registry)
     try:
-        return prepare(experiment, start.checkpoint, registry)
+        return _anew(prepare(experiment, start.checkpoint, registry))
     except CheckpointError as error:
         raise UnsupportedError(
             f"--start-from {start.run.id}: the parameters of run {start.run.id} are "
             f"others than those of this experiment: {error}"
         ) from error
+
+
+def _anew(prepared: Prepared) -> Prepared:
+    """With the network's statistics as they are, since they belong to the parameters,
+    and what else its algorithm carries along (a weight that falls, a count of steps,
+    moments) as at the beginning."""
+    network, meta = prepared.learner.network, prepared.meta
+    first = prepared.learner.algorithm.init(network).state
+    statistics = {name for name, _ in network.named_buffers()}
+    state = {
+        name: value if name in statistics else first[name].to(value)
+        for name, value in meta.state.items()
+    }
+    return replace(prepared, meta=replace(meta, state=state))

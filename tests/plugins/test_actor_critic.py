@@ -18,7 +18,11 @@ from metapipe_plugins.algorithms.snail_rl import SNAILRL
 from metapipe_plugins.datasets.bandit import Bandit
 from metapipe_plugins.models.identity import Identity
 
-METHODS = [RL2(width=4), SNAILRL(embedding=5, filters=3, span=4)]
+METHODS = [
+    RL2(width=4),
+    RL2(width=4, hidden=3, answered=True),
+    SNAILRL(embedding=5, filters=3, span=4),
+]
 
 
 def built(method, problem: Problem):
@@ -48,7 +52,7 @@ def seen_at(found: Trajectories, step: int) -> Seen:
     return Seen(found.inputs[:, step], *(t[:, step - 1] for t in before), begun)
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("method", METHODS, ids=str)
 @pytest.mark.parametrize("problem", [GAUSSIAN, CHOICE], ids=lambda p: p.actions)
 def test_acting_step_by_step_is_retracing_it(method, problem) -> None:
     network, meta = built(method, problem)
@@ -61,7 +65,7 @@ def test_acting_step_by_step_is_retracing_it(method, problem) -> None:
         torch.testing.assert_close(outputs, whole[:, step], rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("method", METHODS, ids=str)
 def test_memory_keeps_to_its_trial_and_goes_on_in_it(method) -> None:
     network, meta = built(method, CHOICE)
     found = Trajectories(*(t[0] for t in trial(CHOICE)))
@@ -76,7 +80,7 @@ def test_memory_keeps_to_its_trial_and_goes_on_in_it(method) -> None:
     assert (changed[1, 2:] > 1e-6).all()
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("method", METHODS, ids=str)
 @pytest.mark.parametrize("problem", [GAUSSIAN, CHOICE], ids=lambda p: p.actions)
 def test_the_gradient_is_that_of_the_loss_that_is_told(method, problem) -> None:
     """Against central differences, where the policy is not quite that which acted."""
@@ -104,6 +108,44 @@ def test_the_gradient_is_that_of_the_loss_that_is_told(method, problem) -> None:
     assert slope.item() == pytest.approx(((up - down) / (2 * h)).item(), rel=1e-5)
     returns = (query.rewards * query.real).sum(-1).mean(-1)
     torch.testing.assert_close(found.metrics["loss"], -returns)
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_it_may_be_told_what_an_action_answered(answered) -> None:
+    """What was seen at the first step reaches the second by the memory of it alone:
+    with the units' own path cut, only if it is told."""
+    network, meta = built(RL2(width=4, answered=answered), CHOICE)
+    cut = {k: torch.zeros_like(p) if "_hh_" in k else p for k, p in meta.params.items()}
+    found = Trajectories(*(t[0] for t in trial(CHOICE)))
+    update_gate = slice(4, 8)
+    cut["memory.bias_ih_l0"][update_gate] = -1e9  # nothing of the units is kept
+    moved = found._replace(inputs=found.inputs + (torch.arange(5) == 0)[:, None])
+    method = RL2(width=4, answered=answered)
+    one, other = (
+        method.retrace(network, Meta(cut, meta.state), {}, each)
+        for each in (found, moved)
+    )
+    changed = (one != other).any(-1).any(0).tolist()
+    assert changed == [True, answered, False, False, False]
+
+
+def test_units_remember_for_as_long_as_they_are_told() -> None:
+    """Where nothing comes in, a unit forgets 1 / t at every step, t uniform up to 40;
+    torch's own forget half."""
+    torch.manual_seed(0)
+    memory = RL2(width=2000, remembers=40).build(TinyModel(width=3), CHOICE).memory
+    with torch.no_grad():
+        for name, p in memory.named_parameters():
+            if "weight" in name:
+                p.zero_()
+        held = torch.ones(1, 1, 2000)
+        before, _ = memory(torch.zeros(1, 1, memory.input_size), held)
+        after, _ = memory(torch.zeros(1, 1, memory.input_size), 2 * held)
+    times = 1 / (1 - (after - before)[0, 0])
+    assert times.min() >= 1
+    assert times.max() <= 40
+    quartiles = times.quantile(torch.tensor([0.25, 0.5, 0.75])).tolist()
+    assert quartiles == pytest.approx([10.75, 20.5, 30.25], abs=1.5)
 
 
 def test_the_weight_of_entropy_halves() -> None:

@@ -45,6 +45,11 @@ class TestRL2(ControlContract):
     problem = CHOICE
 
 
+class TestRL2ThatLooksUp(ControlContract):
+    algorithm = RL2(width=4, hidden=3, answered=True)
+    problem = CHOICE
+
+
 class TestSNAILRL(ControlContract):
     algorithm = SNAILRL(embedding=4, filters=3, span=4)
 

@@ -178,6 +178,31 @@ def test_a_run_begins_with_the_parameters_of_another(
     assert verified.matches, verified.first_difference
 
 
+def test_what_an_algorithm_counts_begins_anew_with_the_run(tmp_path: Path) -> None:
+    """The weight of the entropy halves with every step: from what the new run says, not
+    from where the other ended."""
+    options: dict[str, Any] = {
+        "plugin": "rl2",
+        "dataset": "bandit",
+        "tasks": 4,
+        "iterations": 2,
+        "passes": 1,
+        "validate_every": 0,
+        "progress": False,
+        "project": tmp_path,
+    }
+    settings = {"algorithm.entropy_halving": 1, "evaluation.episodes": 2}
+    (tmp_path / "metapipe.toml").write_text("")
+    for weight, start in ((0.8, None), (0.4, 1)):
+        chosen = {**settings, "algorithm.entropy_weight": weight}
+        metapipe.train(settings=chosen, start_from=start, **options)
+    weights = [
+        tensors(tmp_path, run, "latest")["state/entropy_weight"].item()
+        for run in (1, 2)
+    ]
+    assert weights == pytest.approx([0.2, 0.1])
+
+
 def test_parameters_that_are_others_by_now_are_not_taken_for_the_same(
     project: Path,
 ) -> None:

@@ -218,8 +218,8 @@ class Inputs(nn.Module):
         super().__init__()
         self.features = vector_features(model, problem, "batch")
         self.actions = problem.outputs
-        length = feature_length(self.features, problem.shape)
-        self.length = length + problem.outputs + 3
+        self.seen = feature_length(self.features, problem.shape)
+        self.length = self.seen + problem.outputs + 3
 
     def forward(
         self,
@@ -229,7 +229,7 @@ class Inputs(nn.Module):
         ended: Tensor,
         begun: Tensor,
     ) -> Tensor:
-        """(n, H, ...) each -> (n, H, length)."""
+        """(n, H, ...) each -> (n, H, length); features are the first `seen` of it."""
         seen = self.features(inputs.flatten(0, 1)).unflatten(0, rewards.shape)
         if not actions.is_floating_point():
             actions = F.one_hot(actions, self.actions)
