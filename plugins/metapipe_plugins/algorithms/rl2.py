@@ -42,6 +42,23 @@ class RL2(ActorCritic):
         "network's (the paper: another of the same shape)"
     )
 
+    recommended_with: ClassVar[dict[str, dict[str, object]]] = {
+        **ActorCritic.recommended_with,
+        "tabular-mdp": {
+            "algorithm.width": 128,
+            "algorithm.remembers": 100,
+            "algorithm.hidden": 128,
+            "algorithm.answered": True,
+            "algorithm.decay": 0.4,
+            "algorithm.entropy_weight": 0.2,
+            "algorithm.entropy_halving": 500,
+            "training.tasks": 128,
+            "training.lr": 0.002,
+            "training.schedule": "linear",
+            "training.passes": 4,
+        },
+    }
+
     width: PositiveInt = 64
     """Numbers that are remembered: units of the GRU (the paper: 256)."""
 
