@@ -180,7 +180,7 @@ class NewEvaluation:
 
     settings: Mapping[str, Any]
     """What was changed for this evaluation: settings of the algorithm, and of the data
-    set as `dataset.NAME`; `evaluation.support`; of an adaptation, its files and counts."""
+    set as `dataset.NAME`; its support; of an adaptation, its files and counts."""
 
     prediction: str
     statistics: str

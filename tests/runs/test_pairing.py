@@ -129,7 +129,7 @@ def test_the_command_asks_for_unequal_classes_too(store: TaskStore) -> None:
     unequal = replace(EVALUATION, settings={"evaluation.support": 9})
     enter(store, [0.5, 0.6], evaluation=unequal)
     enter(store, None)
-    with pytest.raises(UsageError, match="metapipe evaluate 2 .*--support 9"):
+    with pytest.raises(UsageError, match=r"metapipe evaluate 2 .*--support 9"):
         of(store, 1, 2)
 
 
