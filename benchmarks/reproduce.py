@@ -27,7 +27,8 @@ from reproductions import REPRODUCTIONS, Reproduction
 from result_tables import tables
 
 from metapipe.store import TaskStore, default_url
-from metapipe.store.records import EvaluationRow, RunRow, flat_settings
+from metapipe.store.flat_settings import flat_settings
+from metapipe.store.records import EvaluationRow, RunRow
 
 TRIAL = (
     *("--iterations", "10", "--validation-episodes", "20"),

@@ -22,6 +22,10 @@ from .section import NonNegativeInt, PositiveInt, Section
 LONGEST_NAME = 200
 """Characters in the name of a run: what every database has room for."""
 
+SUPPORT = "evaluation.support"
+"""Name, with the settings of an evaluation, of the most support examples in all, where
+its classes have unequal numbers."""
+
 
 class RunSettings(Section):
     """`[run]`: what is run, and where."""

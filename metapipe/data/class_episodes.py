@@ -93,6 +93,11 @@ def require_items(names: Sequence[str], sizes: Sequence[int], task: Task) -> Non
     if task.support is None:
         return
     least, most = task.ways, task.ways * shots
+    if not task.support:
+        raise UnsupportedError(
+            "support shares out examples, and shots = 0 leaves none: use --shots 1 or "
+            "more, which is the mean of a class, or leave --support out"
+        )
     if task.support < least:
         raise UnsupportedError(
             f"support = {task.support}: {least} classes have one example each or more; "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..settings import SUPPORT
 from .cells import accuracy_text
 
 
@@ -21,6 +22,12 @@ def evaluation_facts(found: Any) -> list[tuple[str, Any]]:
             "episodes",
             f"{found.episodes} of {found.dataset}/{found.split}, {shape_text(found)}, "
             f"{found.queries} {'to judge' if acts else 'queries'}, seed {found.seed}",
+        ),
+        (
+            "support",
+            None
+            if SUPPORT not in found.settings
+            else f"at most {found.settings[SUPPORT]} in all; shots are a class's mean",
         ),
         ("predictions", None if acts else _mode_text(found)),
         ("ensemble", f"of steps {', '.join(map(str, steps))}" if steps else None),

@@ -32,6 +32,16 @@ def remembering() -> Iterator[None]:
         _calls.reset(token)
 
 
+@contextmanager
+def watching() -> Iterator[None]:
+    """Inside, each call is computed: for whoever wants more of it than its result."""
+    token = _calls.set(None)
+    try:
+        yield
+    finally:
+        _calls.reset(token)
+
+
 def once(
     function: Callable[[], Tensor],
     network: nn.Module,
@@ -43,12 +53,19 @@ def once(
     calls = _calls.get()
     if calls is None or any(map(_changes, (*inputs, *tensors.values()))):
         return function()
-    names = {*network.state_dict(keep_vars=True)} & {*tensors}
+    names = {*_names(network)} & {*tensors}
     own = tuple((name, *_place(tensors[name])) for name in sorted(names))
     key = (id(network), precision_here(), own, *map(_place, inputs))
     if key not in calls:
         calls[key] = function(), (network, tensors, inputs)
     return calls[key][0]
+
+
+def _names(network: nn.Module) -> Iterator[str]:
+    """Of its parameters and buffers, empty ones too: a call may fill them."""
+    for prefix, module in network.named_modules():
+        for name in (*module._parameters, *module._buffers):
+            yield f"{prefix}.{name}" if prefix else name
 
 
 def _changes(tensor: Tensor) -> bool:

@@ -14,6 +14,7 @@ from ..episode import Params
 from ..errors import UnsupportedError
 from .functional import apply, of_this_thread
 from .normalisation import BatchNorm, seen
+from .remembered import watching
 
 
 def support_statistics(network: nn.Module, params: Params, inputs: Tensor) -> Params:
@@ -27,7 +28,7 @@ def support_statistics(network: nn.Module, params: Params, inputs: Tensor) -> Pa
     require_own_layers(network)
     here = of_this_thread(network)
     names = {module: name for name, module in here.named_modules()}
-    with seen(here) as found:
+    with watching(), seen(here) as found:
         apply(network, params, inputs)
     return {
         (f"{names[module]}.{which}" if names[module] else which): value

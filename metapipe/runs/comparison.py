@@ -11,8 +11,9 @@ from ..errors import UnsupportedError, UsageError
 from ..shown import Shown
 from ..store import TaskStore
 from ..store.differences import UNOBSERVED
+from ..store.flat_settings import flat_settings
 from ..store.groups import listed
-from ..store.records import GroupRow, RunRow, flat_settings
+from ..store.records import GroupRow, RunRow
 from .curves import Curve, curves, seed_curves
 from .pairing import Paired, paired
 

@@ -13,7 +13,7 @@ from ..episode import Task
 from ..errors import SettingError
 from ..events import EpisodeRecord
 from ..experiment.experiment import Experiment
-from ..settings import EvaluationSettings
+from ..settings import SUPPORT, EvaluationSettings
 from ..store.records import NewEvaluation
 from ..training.evaluation import BATCH
 from ..training.intervals import Summary
@@ -85,11 +85,12 @@ def evaluation_row(
 ) -> NewEvaluation:
     """An evaluation as the store takes it, from settings, learner and summary."""
     asked, most = _ends(experiment, settings, dataset)
+    shared = {} if settings.support is None else {SUPPORT: settings.support}
     return NewEvaluation(
         dataset=asked.dataset,
         fingerprint=source.facts.fingerprint,
         split=asked.split,
-        settings=changes or {},
+        settings={**(changes or {}), **shared},
         seed=asked.seed,
         ways=asked.ways,
         ways_to=most.ways if most.ways > asked.ways else None,

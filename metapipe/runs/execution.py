@@ -27,10 +27,10 @@ def execution_for(
     asked = experiment.training.execution
     if asked == "eager":
         return asked
-    maps = maps_tasks(learner, state.meta, few(draw(state.step)[0]))
     if asked != "auto":
         required_same(learner.executed_by(asked), state, draw)
         return asked
+    maps = maps_tasks(learner, state.meta, few(draw(state.step)[0]))
     executions = possible(learner, maps)
     work = {
         **work_at(experiment, learner),

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import UsageError
+from ..settings import SUPPORT
 from ..store import StoreReader
 from ..store.records import EvaluationRow, Met, RunRow
 from ..store.student import half_width, t95
@@ -66,7 +67,7 @@ def paired(store: StoreReader, rows: Sequence[RunRow]) -> Paired:
     if len(met) < 2:
         raise UsageError(
             f"evaluations {first.id} and {second.id} share {len(met)} episodes: at "
-            f"least two are wanted; {_remedy(store, first, other)}"
+            f"least two are wanted; {_remedy(first, other)}"
         )
     figure, values = _figures(met, acts=one.controls)
     differences = [a - b for a, b in values]
@@ -136,7 +137,7 @@ def _same_episodes(
     if not ours or not theirs:
         untested, tested = (one, theirs) if not ours else (other, ours)
         remedy = (
-            _remedy(store, tested[0], untested)
+            _remedy(tested[0], untested)
             if tested
             else f"metapipe evaluate {one.id}; metapipe evaluate {other.id}"
         )
@@ -147,9 +148,9 @@ def _same_episodes(
         f"{name} {_short(getattr(a, name))} and {_short(getattr(b, name))}"
         for name in differing
     )
-    remedy = _remedy(store, a, other)
+    remedy = _remedy(a, other)
     if "fingerprint" in differing and "dataset" not in differing:
-        remedy = f"the data are others; {_remedy(store, a, one)}, then {remedy}"
+        remedy = f"the data are others; {_remedy(a, one)}, then {remedy}"
     raise UsageError(
         f"runs {one.id} and {other.id} were not tested on the same episodes ({told}): "
         f"{remedy}"
@@ -162,7 +163,7 @@ def _tests(store: StoreReader, row: RunRow) -> list[EvaluationRow]:
     return tests[::-1]
 
 
-def _remedy(store: StoreReader, like: EvaluationRow, run: RunRow) -> str:
+def _remedy(like: EvaluationRow, run: RunRow) -> str:
     """The command that tests a run on the episodes of an evaluation."""
     words = ["metapipe", "evaluate", str(run.id)]
     if run.dataset != like.dataset:
@@ -170,11 +171,8 @@ def _remedy(store: StoreReader, like: EvaluationRow, run: RunRow) -> str:
     for name in ("split", "seed", *SHAPE, "episodes", "prediction"):
         if (value := getattr(like, name)) is not None:
             words += [f"--{name.replace('_', '-')}", str(value)]
-    drawn = store.episodes(
-        like.run_id, where=f"evaluation_id={like.id}", limit=like.episodes
-    )
-    if supports := [row.task.support for row in drawn if row.task.support is not None]:
-        words += ["--support", str(max(supports))]
+    if SUPPORT in like.settings:
+        words += ["--support", str(like.settings[SUPPORT])]
     for name, value in like.settings.items():
         if name.startswith("dataset."):
             words += ["-s", f"{name}={value}"]

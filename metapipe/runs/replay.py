@@ -18,6 +18,7 @@ from ..experiment.registry import Registry
 from ..numerics.losses import task_loss
 from ..numerics.returns import return_figures, returns_by_step
 from ..problem import Split
+from ..settings import SUPPORT
 from ..shown import Shown
 from ..store import TaskStore
 from ..store.checkpoint_names import ENSEMBLE
@@ -177,7 +178,7 @@ def as_evaluated(
     others = {
         key: value
         for key, value in changes.items()
-        if not key.startswith("dataset.") and key not in (ENSEMBLE, *FINDINGS)
+        if not key.startswith("dataset.") and key not in (ENSEMBLE, SUPPORT, *FINDINGS)
     }
     own = name == row.dataset
     known = experiment.dataset.model_dump() if own else {}

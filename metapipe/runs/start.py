@@ -90,7 +90,8 @@ def prepared_from(
     except CheckpointError as error:
         raise UnsupportedError(
             f"--start-from {start.run.id}: the parameters of run {start.run.id} are "
-            f"others than those of this experiment: {error}"
+            f"others than those of this experiment: {error}; give the settings that it "
+            f"had (metapipe runs show {start.run.id}), or leave --start-from out"
         ) from error
 
 

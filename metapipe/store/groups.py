@@ -19,9 +19,10 @@ from ..errors import FilterError, did_you_mean
 from .differences import differences
 from .fields import Field, Fields, number, run_fields, shared
 from .filters import parse
+from .flat_settings import flat_settings
 from .liveness import status
 from .paging import Page
-from .records import Fold, GroupRow, flat_settings
+from .records import Fold, GroupRow
 from .schema import Run
 from .student import half_width
 

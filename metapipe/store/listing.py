@@ -7,7 +7,8 @@ from dataclasses import fields
 from typing import Any
 
 from ..errors import UnknownNameError, did_you_mean
-from .records import RunRow, flat_settings
+from .flat_settings import flat_settings
+from .records import RunRow
 
 FIELDS = (*(field.name for field in fields(RunRow)), "return")
 

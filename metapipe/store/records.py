@@ -180,7 +180,7 @@ class NewEvaluation:
 
     settings: Mapping[str, Any]
     """What was changed for this evaluation: settings of the algorithm, and of the data
-    set as `dataset.NAME`; of an adaptation, its files and counts."""
+    set as `dataset.NAME`; its support; of an adaptation, its files and counts."""
 
     prediction: str
     statistics: str
@@ -296,12 +296,3 @@ class PruningRow:
 def negated(loss: float) -> float:
     """A return, of which the loss is minus: 0 of 0, and not -0."""
     return 0.0 - loss
-
-
-def flat_settings(config: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The `config` of a run as one table: `training.lr` -> value."""
-    return {
-        f"{table}.{name}": value
-        for table, values in config.items()
-        for name, value in values.items()
-    }

@@ -119,6 +119,8 @@ def test_an_episode_is_the_same_alone_among_others_and_again():
 
 
 def test_a_total_that_no_classes_have_is_refused():
+    with pytest.raises(UnsupportedError, match="shots = 0 leaves none: use --shots 1"):
+        source().check(unequal(Task("x", "train", 0, 0, 3, 0, 1), 12))
     with pytest.raises(UnsupportedError, match="2: 3 classes have one example each or"):
         source().check(Task("x", "train", 0, 0, 3, 4, 1, 2))
     with pytest.raises(

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from metapipe.numerics import apply
+from metapipe.numerics import BatchNorm, apply, support_statistics
 from metapipe.numerics.remembered import remembering
 
 
@@ -69,3 +69,21 @@ def test_what_is_differentiated_or_trained_is_computed_each_time(network):
         for _ in range(2):
             apply(network, detached, inputs, training=True)
     assert network.calls == 4
+
+
+def test_statistics_of_a_support_set_are_part_of_a_call():
+    """They are put where a network has nothing: what is normalised by others is
+    another call, and to note them again there has to be a call again."""
+    norm = BatchNorm(3, "support")
+    own = params(norm)
+    inputs, queries = torch.randn(5, 3, 2), torch.randn(4, 3, 2)
+    one, other = [
+        {"mean": torch.full((3,), mean), "var": torch.ones(3)} for mean in (0.0, 5.0)
+    ]
+    with remembering():
+        ours = apply(norm, own, queries, state=one)
+        theirs = apply(norm, own, queries, state=other)
+        first, again = [support_statistics(norm, own, inputs) for _ in range(2)]
+    assert torch.allclose(ours - theirs, torch.full_like(ours, 5.0), atol=1e-3)
+    assert torch.allclose(first["mean"], inputs.mean((0, 2)), atol=1e-6)
+    assert again.keys() == first.keys() == {"mean", "var"}

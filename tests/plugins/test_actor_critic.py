@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from pydantic import ValidationError
 from toy_worlds import CHOICE, GAUSSIAN, drawn
 
 from metapipe import Episodes, Meta, Problem, Seen, Task, Trajectories
@@ -146,6 +147,11 @@ def test_units_remember_for_as_long_as_they_are_told() -> None:
     assert times.max() <= 40
     quartiles = times.quantile(torch.tensor([0.25, 0.5, 0.75])).tolist()
     assert quartiles == pytest.approx([10.75, 20.5, 30.25], abs=1.5)
+
+
+def test_a_memory_of_one_step_is_none() -> None:
+    with pytest.raises(ValidationError, match="remembers"):
+        RL2(remembers=1)
 
 
 def test_the_weight_of_entropy_halves() -> None:

@@ -125,6 +125,14 @@ def test_other_episodes_are_refused_with_the_command_that_mends_it(
     assert "\n" not in str(caught.value)
 
 
+def test_the_command_asks_for_unequal_classes_too(store: TaskStore) -> None:
+    unequal = replace(EVALUATION, settings={"evaluation.support": 9})
+    enter(store, [0.5, 0.6], evaluation=unequal)
+    enter(store, None)
+    with pytest.raises(UsageError, match=r"metapipe evaluate 2 .*--support 9"):
+        of(store, 1, 2)
+
+
 def test_what_is_no_pair_is_refused(store: TaskStore) -> None:
     one, untested = enter(store, [0.5, 0.6]), enter(store, None)
     for runs, words in (

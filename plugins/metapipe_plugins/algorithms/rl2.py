@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import ClassVar, cast
 
 import torch
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from metapipe import (
@@ -62,7 +62,7 @@ class RL2(ActorCritic):
     width: PositiveInt = 64
     """Numbers that are remembered: units of the GRU (the paper: 256)."""
 
-    remembers: PositiveInt | None = None
+    remembers: int | None = Field(None, ge=2)
     """Steps that units remember at first, each another number up to this (Tallec &
     Ollivier, 2018, eq. 16); if not given, they begin as torch's do, and what they hold
     is half gone after a step or two."""
@@ -131,7 +131,7 @@ def keep_for(steps: int, memory: nn.GRU) -> None:
     width = memory.hidden_size
     keep = slice(width, 2 * width)  # the second of torch's three gates
     with torch.no_grad():
-        times = torch.empty(width).uniform_(1, max(steps, 2))
+        times = torch.empty(width).uniform_(1, steps)
         memory.get_parameter("bias_ih_l0")[keep] = (times - 1).clamp(min=1e-3).log()
         memory.get_parameter("bias_hh_l0")[keep] = 0
 
