@@ -126,13 +126,13 @@ class Network(nn.Module):
 
 
 def keep_for(steps: int, memory: nn.GRU) -> None:
-    """Let a unit forget a share of 1 / t of what it holds at a step, t uniform from 1
+    """Let a unit forget a share of 1 / t of what it holds at a step, t uniform from 2
     to so many steps, as long as nothing else tells it when."""
     width = memory.hidden_size
     keep = slice(width, 2 * width)  # the second of torch's three gates
     with torch.no_grad():
-        times = torch.empty(width).uniform_(1, steps)
-        memory.get_parameter("bias_ih_l0")[keep] = (times - 1).clamp(min=1e-3).log()
+        odds = torch.empty(width).uniform_(1, steps - 1)
+        memory.get_parameter("bias_ih_l0")[keep] = odds.log()
         memory.get_parameter("bias_hh_l0")[keep] = 0
 
 
