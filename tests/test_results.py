@@ -1,6 +1,7 @@
 """The tables of what was reproduced."""
 
 import importlib
+import os
 import re
 import sys
 from pathlib import Path
@@ -87,6 +88,10 @@ def test_a_row_of_before_says_what_is_not_known_of_it(modules) -> None:
     assert "; data of a hash that was not kept; " in line
 
 
+@pytest.mark.skipif(
+    "METAPIPE_LONG_TESTS" not in os.environ,
+    reason="takes 20 s, a training and its tests: set METAPIPE_LONG_TESTS=1",
+)
 def test_a_row_is_made_again_by_its_name(modules, tmp_path, monkeypatch) -> None:
     """All that the printed command does, with few iterations and episodes."""
     reproduce, typed = importlib.import_module("reproduce"), []
