@@ -35,7 +35,6 @@ from metapipe.numerics import (
     before_adaptation,
     by_step,
     inner_loop,
-    normalisation_names,
     own,
     partition,
     policy,
@@ -46,6 +45,7 @@ from metapipe.numerics import (
     task_loss,
     within,
 )
+from metapipe_plugins.parts.networks.still_normalisation import still_normalisation
 
 
 class MAML(Algorithm):
@@ -182,8 +182,7 @@ class MAML(Algorithm):
 
     def fixed(self, network: nn.Module) -> Collection[str]:
         """Names of the parameters that the inner loop leaves as they are."""
-        names = normalisation_names(network)
-        return () if names and self.adapt_normalisation else names
+        return still_normalisation(self, network)
 
     def _complete(self, network: nn.Module, adapted: Params, support: Drawn) -> Params:
         """All that predicting a query needs."""

@@ -43,6 +43,7 @@ from metapipe.numerics import (
     task_loss,
     within,
 )
+from metapipe_plugins.parts.networks.still_normalisation import still_normalisation
 
 RATE, STEP = "rate.", "step."
 """Prefixes, among the meta-parameters, of the step sizes, and of the scales and shifts
@@ -131,7 +132,7 @@ class MAMLPlusPlus(Algorithm):
         rates (steps,) of each tensor, and a counter."""
         meta, steps = Meta.of(network), self.inner_steps
         norms, others = partition(meta.params, normalisation_names(network))
-        moved = meta.params if norms and self.adapt_normalisation else others
+        _, moved = partition(meta.params, still_normalisation(self, network))
         rates = {
             RATE + name: p.new_full((steps,), self.inner_lr)
             for name, p in moved.items()
@@ -203,10 +204,7 @@ class MAMLPlusPlus(Algorithm):
         """All parameters of the network after each step; queries have the scales and
         shifts of that step."""
         theta = _theta(params)
-        fixed: Params = {}
-        names = normalisation_names(network)
-        if names and not self.adapt_normalisation:
-            fixed, theta = partition(theta, names)
+        fixed, theta = partition(theta, still_normalisation(self, network))
         found = []
         for step in range(self.inner_steps):
             here = {**fixed, **_of_step(params, step)}

@@ -34,12 +34,12 @@ from metapipe.numerics import (
     apply,
     by_step,
     inner_loop,
-    normalisation_names,
     partition,
     policy,
     query_loss,
     support_loss,
 )
+from metapipe_plugins.parts.networks.still_normalisation import still_normalisation
 
 RATE = "rate."
 """Prefix of the step sizes among the meta-parameters."""
@@ -83,9 +83,7 @@ class MetaSGD(Algorithm):
     def init(self, network: nn.Module) -> Meta:
         """theta is the network's own, alpha has its very shape."""
         meta = Meta.of(network)
-        fixed = normalisation_names(network)
-        if fixed and self.adapt_normalisation:
-            fixed = frozenset()
+        fixed = still_normalisation(self, network)
         rates = {
             RATE + name: torch.full_like(p, self.initial_rate)
             for name, p in meta.params.items()

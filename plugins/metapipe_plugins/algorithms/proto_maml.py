@@ -29,13 +29,13 @@ from metapipe import (
 from metapipe.numerics import (
     apply,
     inner_loop,
-    normalisation_names,
     own,
     partition,
     task_loss,
 )
 from metapipe_plugins.parts.heads.features import vector_features
 from metapipe_plugins.parts.heads.prototypes import prototypes
+from metapipe_plugins.parts.networks.still_normalisation import still_normalisation
 
 WEIGHT, BIAS = "prototype.weight", "prototype.bias"
 """Of the head, which is the task's and nobody else's."""
@@ -120,9 +120,7 @@ class ProtoMAML(Algorithm):
         features = apply(network, params, support.inputs)
         centres = prototypes(features, support.targets, ways)
         head = {WEIGHT: 2 * centres, BIAS: -(centres**2).sum(-1)}
-        names = normalisation_names(network)
-        still = () if names and self.adapt_normalisation else names
-        fixed, moving = partition(params, still)
+        fixed, moving = partition(params, still_normalisation(self, network))
 
         def loss(adapted: Params) -> tuple[Tensor, Metrics]:
             outputs = _outputs(network, {**adapted, **fixed}, support.inputs)

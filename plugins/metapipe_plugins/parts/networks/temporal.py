@@ -95,9 +95,8 @@ class AttentionBlock(nn.Module):
     def forward(self, support: Tensor, query: Tensor) -> Streams:
         """c channels -> c + values; a position sees itself and what came before."""
         keys, values = self.key(support), self.value(support)
-        scale = keys.shape[-1] ** -0.5
         read = self._read(support, keys, values)
-        return torch.cat([support, read], -1), self._query(query, keys, values, scale)
+        return torch.cat([support, read], -1), self._query(query, keys, values)
 
     def follow(self, past: Tensor, steps: Tensor) -> Streams:
         """c channels -> c + values of steps that come after those that `past` was kept
@@ -114,11 +113,9 @@ class AttentionBlock(nn.Module):
         weights: Tensor = scores.masked_fill(future, -torch.inf).softmax(-1)
         return weights @ values
 
-    def _query(
-        self, query: Tensor, keys: Tensor, values: Tensor, scale: float
-    ) -> Tensor:
+    def _query(self, query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """Each query sees the support sequence and itself."""
-        question = self.question(query)
+        question, scale = self.question(query), keys.shape[-1] ** -0.5
         itself = (question * self.key(query)).sum(-1, keepdim=True)
         weights = (torch.cat([question @ keys.mT, itself], -1) * scale).softmax(-1)
         read = weights[..., :-1] @ values + weights[..., -1:] * self.value(query)
