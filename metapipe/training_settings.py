@@ -11,6 +11,9 @@ from .section import NonNegativeInt, PositiveInt, Section
 Execution = Literal["eager", "graph", "compile"]
 """How meta-gradients are told to the device."""
 
+RECORDING = ("auto", "loop", "vmap", "chunks")
+"""Task maps by which a meta-gradient can be recorded: they are of one thread."""
+
 RECOMPUTING = ("auto", "loop", "threads")
 """Task maps by which inner steps can be computed again: they vectorise nothing."""
 
@@ -143,21 +146,22 @@ class TrainingSettings(Section):
             return self
         if self.recompute:
             raise ValueError("execution = graph is not for recompute = true: use eager")
-        if self.mapping in ("threads", "chunked-threads"):
-            raise ValueError(
-                f"execution = graph is not for mapping = {self.mapping}: use auto, "
-                "loop, vmap or chunks"
-            )
+        self._require_mapping("execution = graph", RECORDING)
         return self
 
     @model_validator(mode="after")
     def _recomputable(self) -> Self:
-        if self.recompute and self.mapping not in RECOMPUTING:
-            raise ValueError(
-                f"recompute = true is not for mapping = {self.mapping}: use auto, loop "
-                "or threads"
-            )
+        if self.recompute:
+            self._require_mapping("recompute = true", RECOMPUTING)
         return self
+
+    def _require_mapping(self, what: str, maps: tuple[str, ...]) -> None:
+        if self.mapping not in maps:
+            *others, last = maps
+            raise ValueError(
+                f"{what} is not for mapping = {self.mapping}: use {', '.join(others)} "
+                f"or {last}"
+            )
 
     @model_validator(mode="after")
     def _enough_tasks(self) -> Self:

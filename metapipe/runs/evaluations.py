@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..data.sampling import integers, keys
 from ..data.unequal import unequal
 from ..dataset import Source
 from ..episode import Task
@@ -18,7 +17,7 @@ from ..store.records import NewEvaluation
 from ..training.evaluation import BATCH
 from ..training.intervals import Summary
 from ..training.learner import Learner
-from .recipes import corners
+from .recipes import corners, drawn_shapes
 
 Advanced = Callable[[str, int, int], None]
 """Told of the episodes of a split how many are judged, and how many there are."""
@@ -52,12 +51,10 @@ def evaluation_tasks(
     tasks = [replace(least, index=number) for number in range(settings.episodes)]
     if most == least:
         return [unequal(task, settings.support) for task in tasks]
-    key = keys(tasks)
-    ways = least.ways + integers(key, "ways", below=most.ways - least.ways + 1)
-    shots = least.shots + integers(key, "shots", below=most.shots - least.shots + 1)
+    shapes = drawn_shapes(tasks, most)
     return [
-        unequal(replace(task, ways=int(w), shots=int(s)), settings.support)
-        for task, w, s in zip(tasks, ways, shots, strict=True)
+        unequal(replace(task, ways=ways, shots=shots), settings.support)
+        for task, (ways, shots) in zip(tasks, shapes, strict=True)
     ]
 
 

@@ -13,7 +13,7 @@ from ..training.learner import Learner
 from ..training.loop import DrawBatch, TrainingState
 from ..training.trial import few, maps_tasks
 from ..training_settings import Execution
-from .mapping import work_at, work_of
+from .mapping import parent_of, work_at
 
 RECORD = "execution"
 """Under which the surroundings of a run name the one that was taken."""
@@ -57,11 +57,10 @@ def execution_of_parent(
     row: RunRow, experiment: Experiment, store: TaskStore, device: str
 ) -> Execution | None:
     """That of the run which a run repeats, if it is the same work."""
-    if row.parent_id is None:
+    parent = parent_of(row, experiment, store)
+    if parent is None:
         return None
-    parent = store.run(row.parent_id)
     asked = parent.config["training"].get("execution", "eager")
-    same = work_of(parent.config) == work_of(experiment.to_dict())
-    if not same or asked != experiment.training.execution:
+    if asked != experiment.training.execution:
         return None
     return execution_of(parent, device)

@@ -124,11 +124,17 @@ def mapping_of_parent(
 ) -> LocalTaskMap | None:
     """That of the run which a run repeats, if it is the same work; None if it is other
     work, or that run had not come so far."""
+    parent = parent_of(row, experiment, store)
+    return LocalTaskMap.parse(parent.mapping) if parent and parent.mapping else None
+
+
+def parent_of(row: RunRow, experiment: Experiment, store: TaskStore) -> RunRow | None:
+    """The run which a run repeats, if it is the same work."""
     if row.parent_id is None:
         return None
     parent = store.run(row.parent_id)
     same = work_of(parent.config) == work_of(experiment.to_dict())
-    return LocalTaskMap.parse(parent.mapping) if parent.mapping and same else None
+    return parent if same else None
 
 
 def work_of(config: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -64,6 +65,15 @@ def corners(least: Task, most: Task, support: int | None) -> list[Task]:
     return list(dict.fromkeys(found))
 
 
+def drawn_shapes(recipes: Sequence[Task], most: Task) -> list[tuple[int, int]]:
+    """Ways and shots for each of recipes that are alike, which its integers say: from
+    its own to those of `most`."""
+    key, least = keys(recipes), recipes[0]
+    ways = least.ways + integers(key, "ways", below=most.ways - least.ways + 1)
+    shots = least.shots + integers(key, "shots", below=most.shots - least.shots + 1)
+    return list(zip(ways.tolist(), shots.tolist(), strict=True))
+
+
 def _ends(experiment: Experiment) -> tuple[Task, Task]:
     """The smallest and the largest, of classes that are alike."""
     task, run = experiment.task, experiment.run
@@ -80,11 +90,8 @@ def _alike(experiment: Experiment, indices: range) -> list[Task]:
     least, most = _ends(experiment)
     shape = replace(least, index=indices[0])
     if most != least:
-        key = keys([shape])
-        ways = integers(key, "ways", below=most.ways - least.ways + 1)
-        shots = integers(key, "shots", below=most.shots - least.shots + 1)
-        drawn = least.ways + int(ways[0]), least.shots + int(shots[0])
-        shape = _of_shape(experiment, shape, *drawn)
+        ((ways, shots),) = drawn_shapes([shape], most)
+        shape = _of_shape(experiment, shape, ways, shots)
     shape = unequal(shape, experiment.task.support)
     return [replace(shape, index=index) for index in indices]
 

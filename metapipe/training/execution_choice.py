@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 from ..errors import MetapipeError
 from ..numerics.meter import meter_of
+from ..numerics.tuning import quickest
 from ..training_settings import Execution
 from .device import has_execution
 from .exactness import required_same
@@ -49,14 +51,9 @@ def fastest_execution(
     if len(ready) == 1:
         return "eager"
     episodes, meter = draw(state.step)[0], meter_of(learner.device)
-    times = dict.fromkeys(ready, float("inf"))
-    for _ in range(ROUNDS):
-        for execution, gradient in ready.items():
-
-            def work(gradient: MetaGradient = gradient) -> None:
-                gradient(state.meta, episodes)
-
-            with learner.mapping.undisturbed():
-                seconds = meter.seconds(work)
-            times[execution] = min(times[execution], seconds)
-    return min(times, key=lambda execution: times[execution])
+    timed = {
+        execution: partial(meter.seconds, partial(gradient, state.meta, episodes))
+        for execution, gradient in ready.items()
+    }
+    with learner.mapping.undisturbed():
+        return quickest(timed, ROUNDS)
