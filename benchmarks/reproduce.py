@@ -90,7 +90,11 @@ def tried(reproduction: Reproduction) -> Reproduction:
 def run(
     reproduction: Reproduction, store: TaskStore, project: Path, data: Path
 ) -> None:
-    """Train, resume or leave alone; then evaluate what is not evaluated yet."""
+    """Train, resume or leave alone, after what it begins with; then evaluate what is
+    not evaluated yet."""
+    for other in REPRODUCTIONS:
+        if other.name == reproduction.begins:
+            run(other, store, project, data)
     made = runs_of(reproduction, store, project, data)
     if not made:
         options = options_of(reproduction, data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 OMNIGLOT = (
     *("--dataset", "omniglot", "--model", "conv4"),
@@ -45,6 +45,12 @@ TFIDF = (
 )
 
 
+FIVE_STEPS = (
+    "--model conv4 -s model.width=32 -s model.pooling=max -s model.features=flatten "
+    "-s algorithm.inner_steps=5 -s algorithm.test_steps=10 --mapping vmap"
+)
+
+
 @dataclass(frozen=True)
 class Test:
     """One evaluation of a run, and its published counterpart."""
@@ -72,6 +78,8 @@ class Reproduction:
     method: str
     train: tuple[str, ...]
     tests: tuple[Test, ...] = (Test(),)
+    begins: str = ""
+    """The one whose run it starts from."""
 
 
 SOURCES = {
@@ -88,6 +96,7 @@ SOURCES = {
     ("CIFAR-FS", "MetaOptNet"): "Lee et al. 2019",
     ("2D", "MAML-TRPO"): "Finn et al. 2017, and the result files of their code",
     ("Bernoulli", "RL^2"): "Duan et al. 2016, as Mishra et al. 2018 quote it",
+    ("Bernoulli", "SNAIL"): "Mishra et al. 2018",
     ("Sinusoid", "MAML"): "Li et al. 2017, who ran it, from memory",
     ("Sinusoid", "Meta-SGD"): "Li et al. 2017, from memory",
 }
@@ -188,18 +197,71 @@ def _navigation(seed: int) -> Reproduction:
     )
 
 
+TEN = "Bernoulli bandit, 5 arms, sum of the rewards of 10 pulls"
+HUNDRED = "Bernoulli bandit, 5 arms, sum of the rewards of 100 pulls"
+"""Judged in 20,000 trials of the test split."""
+
+LAST = "--checkpoint-every 100 --validate-every 0"
+
+
 def _bandit(seed: int) -> Reproduction:
-    """Five arms and ten pulls, judged in 20,000 trials of the test split."""
-    train = (
-        f"--plugin rl2 --dataset bandit --seed {seed} -s algorithm.width=48 "
-        "--checkpoint-every 100 --validate-every 0"
-    )
+    train = f"--plugin rl2 --dataset bandit --seed {seed} -s algorithm.width=48 {LAST}"
     return Reproduction(
         f"bandit-rl2-10-{seed}",
-        "Bernoulli bandit, 5 arms, sum of the rewards of 10 pulls",
+        TEN,
         f"RL^2, seed {seed}",
         tuple(train.split()),
         (Test(published=6.7, within=0.1),),
+    )
+
+
+def _bandit_snail(seed: int) -> Reproduction:
+    train = (
+        f"--plugin snail-rl --dataset bandit --seed {seed} --tasks 256 "
+        "--iterations 800 --checkpoint-every 100 --validate-every 200 "
+        "--validation-episodes 2000"
+    )
+    return Reproduction(
+        f"bandit-snail-10-{seed}",
+        TEN,
+        f"SNAIL, seed {seed}",
+        tuple(train.split()),
+        (Test(published=6.6, within=0.1),),
+    )
+
+
+def _long_bandit(seed: int) -> Reproduction:
+    train = (
+        f"--plugin rl2 --dataset bandit -s dataset.pulls=100 --seed {seed} "
+        "-s algorithm.width=128 -s algorithm.hidden=128 -s algorithm.remembers=100 "
+        "-s algorithm.decay=0.95 -s algorithm.entropy_halving=300 --tasks 512 "
+        f"--iterations 1500 --lr 0.002 {LAST}"
+    )
+    return Reproduction(
+        f"bandit-rl2-100-{seed}",
+        HUNDRED,
+        f"RL^2, seed {seed}",
+        tuple(train.split()),
+        (Test(published=78.7, within=1.2),),
+    )
+
+
+def _long_bandit_snail(seed: int) -> Reproduction:
+    """Of who plays ten pulls already."""
+    begins = _bandit_snail(seed).name
+    train = (
+        f"--plugin snail-rl --dataset bandit -s dataset.pulls=100 --seed {seed} "
+        f"--start-from {begins} --start-checkpoint latest -s algorithm.decay=0.95 "
+        "-s algorithm.entropy_weight=0.02 -s algorithm.entropy_halving=150 "
+        f"--tasks 512 --iterations 500 --lr 0.001 {LAST}"
+    )
+    return Reproduction(
+        f"bandit-snail-100-{seed}",
+        HUNDRED,
+        f"SNAIL, seed {seed}, begun with 10 pulls",
+        tuple(train.split()),
+        (Test(published=79.1, within=1.6),),
+        begins,
     )
 
 
@@ -230,7 +292,7 @@ FIVE_SHOT = (
     "--validate-every 250 --validation-episodes 40"
 )
 
-REPRODUCTIONS = [
+ONCE = [
     *(
         Reproduction(
             f"default-{seed}",
@@ -481,7 +543,7 @@ REPRODUCTIONS = [
             (
                 "r2d2",
                 "R2-D2, its latest checkpoint",
-                "--plugin r2d2 --model r2d2net",
+                "--plugin r2d2 --model r2d2net -s evaluation.checkpoint=latest",
                 4000,
                 65.3,
                 79.4,
@@ -494,16 +556,44 @@ REPRODUCTIONS = [
                 None,
                 None,
             ),
+            (
+                "metaoptnet-svm",
+                "MetaOptNet, SVM, conv4",
+                "--plugin metaoptnet --model conv4",
+                4000,
+                None,
+                None,
+            ),
         )
     ),
+    *(
+        _whole(
+            f"cifar-fs-maml-{shots}s",
+            "MAML, 32 channels",
+            f"--plugin maml {FIVE_STEPS} -s algorithm.inner_lr=0.05 --execution auto",
+            f"--ways 5 --shots {shots} --queries 15 --tasks {tasks} "
+            "--iterations 4000 --lr 0.002 -s dataset.augment=crop-flip",
+            (Test(published=published),),
+        )
+        for shots, tasks, published in ((1, 16, 58.9), (5, 8, 71.5))
+    ),
+    *(
+        _whole(
+            f"cifar-fs-anil-{shots}s",
+            "ANIL, 32 channels",
+            f"--plugin anil {FIVE_STEPS} -s algorithm.inner_lr=0.1 --execution auto",
+            f"--ways 5 --shots {shots} --queries 15 --tasks 16 "
+            "--iterations 4000 --lr 0.002 -s dataset.augment=crop-flip",
+            (Test(),),
+        )
+        for shots in (1, 5)
+    ),
     _whole(
-        "cifar-fs-maml",
-        "MAML, 32 channels, trained with 1 shot",
-        "--plugin maml --model conv4 -s model.width=32 -s model.pooling=max "
-        "-s model.features=flatten -s algorithm.inner_lr=0.05 "
-        "-s algorithm.inner_steps=5 --mapping vmap",
-        "--ways 5 --shots 1 --queries 15 --tasks 4 --iterations 4000 --lr 0.002",
-        (Test(published=58.9), Test(("--shots", "5"), 71.5)),
+        "cifar-fs-baseline++",
+        "Baseline++, conv4",
+        "--plugin baseline++ --model conv4 -s evaluation.shots=5",
+        "--ways 64 --shots 1 --queries 1 --tasks 2 --iterations 8000 --lr 0.001",
+        (Test(), Test(("--shots", "1"))),
     ),
     _banking(
         "banking-tfidf-logistic",
@@ -524,6 +614,19 @@ REPRODUCTIONS = [
     ),
     *map(_navigation, range(3)),
     *map(_bandit, range(3)),
+    *map(_bandit_snail, range(3)),
+    *map(_long_bandit, range(3)),
+    *map(_long_bandit_snail, range(3)),
+    Reproduction(
+        "tabular-mdp-rl2",
+        "Tabular MDP, sum of the rewards of 10 episodes of 10 steps",
+        "RL^2",
+        tuple(
+            "--plugin rl2 --dataset tabular-mdp -s algorithm.entropy_weight=0.25 "
+            "-s algorithm.entropy_halving=400 -s algorithm.decay=0.5 --lr 0.003 "
+            f"--tasks 512 --iterations 2000 -s evaluation.episodes=4000 {LAST}".split()
+        ),
+    ),
     _sinusoid(
         "sinusoid-maml",
         "MAML",
@@ -554,3 +657,29 @@ REPRODUCTIONS = [
         "-s algorithm.test_batch=10 --mapping vmap",
     ),
 ]
+
+SEEDED = {
+    *("omniglot-maml-1s", "omniglot-meta-sgd-1s", "omniglot-reptile"),
+    *("omniglot-metaoptnet-ridge-1s", "omniglot-metanet-1s", "omniglot-snail-1s"),
+    *("cifar-fs-protonet", "cifar-fs-maml-1s", "cifar-fs-r2d2"),
+}
+"""Of these two more seeds are trained."""
+
+
+def with_seeds(made: Reproduction) -> list[Reproduction]:
+    """It, and it with other seeds."""
+    return [
+        made,
+        *(
+            replace(
+                made,
+                name=f"{made.name}-{seed}",
+                train=(*made.train, "--seed", f"{seed}"),
+            )
+            for seed in (1, 2)
+            if made.name in SEEDED
+        ),
+    ]
+
+
+REPRODUCTIONS = [seeded for made in ONCE for seeded in with_seeds(made)]

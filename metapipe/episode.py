@@ -121,10 +121,22 @@ class Episodes(NamedTuple):
     items: Tensor | None = None
     """(T, ways, shots + queries): which items of each class; None for regression."""
 
-    def to(self, device: str) -> Episodes:
-        """The same episodes with their samples on `device`."""
-        support, query = (
-            each(samples, lambda tensor: tensor.to(device))
-            for samples in (self.support, self.query)
+    def each(self, function: Callable[[Tensor], Tensor]) -> Episodes:
+        """The same recipes, with `function` of each tensor that is computed with: those
+        of the samples, and the classes of their labels."""
+        classes = None if self.class_indices is None else function(self.class_indices)
+        return self._replace(
+            support=each(self.support, function),
+            query=each(self.query, function),
+            class_indices=classes,
         )
-        return self._replace(support=support, query=query)
+
+    def to(self, device: str) -> Episodes:
+        """The same episodes on `device`; which items they are of stays where it is."""
+        return self.each(lambda tensor: tensor.to(device))
+
+    def first(self, count: int) -> Episodes:
+        """Those of the first tasks."""
+        found = self.each(lambda tensor: tensor[:count])
+        items = None if self.items is None else self.items[:count]
+        return found._replace(tasks=self.tasks[:count], items=items)

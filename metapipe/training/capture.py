@@ -7,14 +7,15 @@ played, and what comes out is copied away: nothing is shared by two iterations.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from ..algorithm import Meta, Step
-from ..episode import Episodes, each
+from ..episode import Episodes
 from ..numerics.random_state import RandomState
 from .asking import asking_nothing
 
@@ -57,10 +58,7 @@ class Captured:
 
     def _recorded(self, meta: Meta, episodes: Episodes) -> tuple[list[Tensor], Play]:
         meta = Meta(_copied(meta.params), _copied(meta.state))
-        support, query = (
-            each(samples, torch.clone) for samples in (episodes.support, episodes.query)
-        )
-        episodes = Episodes(episodes.tasks, support, query)
+        episodes = episodes.each(torch.clone)
         places = _tensors(meta, episodes)
         with RandomState.at(places[0].device).again():
             play = self._record(lambda: self._work(meta, episodes))
@@ -90,12 +88,13 @@ class GraphRecorder:
             self._memory = self._memory or torch.cuda.graph_pool_handle()
             graph = torch.cuda.CUDAGraph()
             # Of this thread: another one sends the next episodes meanwhile.
-            with torch.cuda.graph(
+            recording = torch.cuda.graph(
                 graph,
                 pool=self._memory,
                 stream=stream,
                 capture_error_mode="thread_local",
-            ):
+            )
+            with _generator_as_before(), recording:
                 kept = work()
 
         def play() -> Step:
@@ -105,10 +104,23 @@ class GraphRecorder:
         return play
 
 
+@contextmanager
+def _generator_as_before() -> Iterator[None]:
+    """What could not be recorded leaves torch's generator as if within a recording, and
+    it then refuses to draw: a copy of its state does not."""
+    try:
+        yield
+    except BaseException:
+        generator = torch.cuda.default_generators[torch.cuda.current_device()]
+        generator.graphsafe_set_state(generator.clone_state())
+        raise
+
+
 def _tensors(meta: Meta, episodes: Episodes) -> list[Tensor]:
     """All that is computed from."""
     held = (*meta.params.values(), *meta.state.values())
-    return [*held, *episodes.support, *episodes.query]
+    classes = [] if episodes.class_indices is None else [episodes.class_indices]
+    return [*held, *episodes.support, *episodes.query, *classes]
 
 
 def _shape(meta: Meta, episodes: Episodes) -> object:

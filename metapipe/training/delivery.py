@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 
 from ..dataset import Arena, Source, SourceFacts
-from ..episode import Episodes, Task, each
+from ..episode import Episodes, Task
 
 SHARE = 4
 """The items are kept on a GPU if they take no more than one part of so many of what is
@@ -114,11 +114,7 @@ class RoadToGPU:
     def sent(self, draw: Callable[[], Episodes]) -> Parcel:
         """Drawn and copied beside what is computed meanwhile."""
         with torch.cuda.stream(self._stream):
-            drawn = draw()
-            support, query = (
-                each(samples, self._moved) for samples in (drawn.support, drawn.query)
-            )
-            moved = drawn._replace(support=support, query=query)
+            moved = draw().each(self._moved)
             return Parcel(moved, self._stream.record_event())
 
     def received(self, parcel: object) -> Episodes:
@@ -127,10 +123,12 @@ class RoadToGPU:
         assert isinstance(parcel, Parcel)
         current = torch.cuda.current_stream(self.device)
         current.wait_event(parcel.arrival)
-        for samples in (parcel.episodes.support, parcel.episodes.query):
-            for tensor in samples:
-                tensor.record_stream(current)
-        return parcel.episodes
+
+        def recorded(tensor: torch.Tensor) -> torch.Tensor:
+            tensor.record_stream(current)
+            return tensor
+
+        return parcel.episodes.each(recorded)
 
     def _moved(self, tensor: torch.Tensor) -> torch.Tensor:
         if tensor.is_cuda or not tensor.numel():

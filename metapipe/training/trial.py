@@ -12,14 +12,12 @@ from torch import Tensor, nn
 from ..algorithm import Meta, TaskFunction, TaskLoss
 from ..dataset import Source
 from ..episode import (
-    Drawn,
     Episodes,
     Metrics,
     Params,
     Samples,
     Task,
     Trajectories,
-    each,
 )
 from ..errors import MetapipeError, PluginError
 from ..numerics.meter import meter_of
@@ -188,13 +186,8 @@ class _Watched:
 
 
 def few(episodes: Episodes) -> Episodes:
-    """The first tasks of a meta-batch, enough to try something."""
-
-    def first(samples: Drawn) -> Drawn:
-        return each(samples, lambda tensor: tensor[:TRIED])
-
-    support, query = first(episodes.support), first(episodes.query)
-    return Episodes(episodes.tasks[:TRIED], support, query)
+    """Those of the first tasks, enough to try something."""
+    return episodes.first(TRIED)
 
 
 def _require_whole_derivatives(network: nn.Module) -> None:

@@ -11,15 +11,22 @@ import torch
 from commands import metapipe_json
 from gpus import OF_SAMPLES, Training, flat
 
-from metapipe import Meta, UnsupportedError
+from metapipe import Meta, Step, UnsupportedError
 from metapipe.store import TaskStore, default_url
+from metapipe.training.capture import WARM_UPS, GraphRecorder
 from metapipe.training.checkpoint import load, save
 from metapipe.training.exactness import required_same
 from metapipe.training.execution import executing
 
 pytestmark = pytest.mark.cuda
 DEVICE = "cuda"
-RECORDED = [("maml", "vmap"), ("maml", "loop"), ("protonet", "loop"), ("r2d2", "loop")]
+RECORDED = [
+    ("maml", "vmap"),
+    ("maml", "loop"),
+    ("protonet", "loop"),
+    ("r2d2", "loop"),
+    ("metaoptnet", "loop"),
+]
 TRAIN = (
     *("train", "--dataset", "digits", "--ways", "3", "--queries", "3", "--tasks", "3"),
     *("--iterations", "6", "--validate-every", "3", "--validation-episodes", "3"),
@@ -99,6 +106,23 @@ def test_dropout_draws_the_numbers_of_an_eager_training() -> None:
     assert found[0] == pytest.approx(found[1], rel=1e-5)
 
 
+def test_random_numbers_are_drawn_after_what_cannot_be_recorded() -> None:
+    record = GraphRecorder(DEVICE)
+    here = torch.ones(3, device=DEVICE)
+    calls = []
+
+    def work() -> Step:
+        calls.append(1)
+        if len(calls) > WARM_UPS:
+            torch.cuda.synchronize()  # refused within a recording
+        return Step({}, {"loss": torch.nn.functional.dropout(here)}, {})
+
+    with pytest.raises(Exception, match="capturing"):
+        record(work)
+    assert torch.rand(3, device=DEVICE).isfinite().all()
+    assert record(lambda: Step({}, {"loss": here * 2}, {}))().metrics["loss"][0] == 2
+
+
 @pytest.mark.parametrize("algorithm", OF_SAMPLES)
 def test_a_method_is_recorded_or_refused_in_a_line(algorithm) -> None:
     training, said = prepared(algorithm), "use eager"
@@ -126,7 +150,9 @@ def test_a_run_is_verified_to_the_bit_and_goes_on(tmp_path, plugin, asked) -> No
     assert metapipe_json("runs", "verify", "1", cwd=tmp_path)["matches"]
 
 
+@pytest.mark.filterwarnings("ignore:.*script_method. is deprecated:DeprecationWarning")
 def test_a_network_is_compiled() -> None:
+    """Torch's compiler warns of what torch itself uses."""
     pytest.importorskip("triton", reason="pip install triton")
     compiled = prepared("protonet", execution="compile")
     required_same(compiled.learner, compiled.state, compiled.draw)

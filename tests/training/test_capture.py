@@ -14,7 +14,13 @@ from metapipe.training.capture import Captured
 from metapipe.training.exactness import required_same
 from metapipe.training.execution import executing, meta_step
 
-METHODS = [("maml", "vmap"), ("maml", "loop"), ("protonet", "loop"), ("r2d2", "loop")]
+METHODS = [
+    ("maml", "vmap"),
+    ("maml", "loop"),
+    ("protonet", "loop"),
+    ("r2d2", "loop"),
+    ("baseline", "loop"),
+]
 
 
 def prepared(algorithm="maml", mapping="loop", **more):

@@ -5,6 +5,7 @@ import warnings
 
 import pytest
 import torch
+from gpus import OF_SAMPLES, Training
 from torch import nn
 
 from metapipe import Model, UnsupportedError
@@ -15,6 +16,12 @@ from metapipe.numerics.task_map import LocalTaskMap
 from metapipe.runs.preparation import check_trainable, prepare
 from metapipe.runs.recipes import meta_batch
 from metapipe.training.trial import able, few, judges, maps_tasks
+
+AT_ONCE = {
+    *("baseline", "baseline++", "matchingnet", "metaoptnet", "protonet", "r2d2"),
+    *("relationnet", "sklearn", "snail"),
+}
+"""Methods that embed a whole meta-batch in one call, and map no tasks."""
 
 
 class Then(nn.Module):
@@ -221,3 +228,18 @@ def test_what_vmap_cannot_do_is_judged_by_a_loop(what: str) -> None:
     args = ready.learner, ready.meta, episodes
     assert judges(*args, LocalTaskMap("loop"), "together")
     assert judges(*args, LocalTaskMap("vmap"), "together") is (what == "")
+
+
+@pytest.mark.parametrize("algorithm", OF_SAMPLES)
+def test_a_method_is_tried_on_all_that_episodes_say(algorithm) -> None:
+    """Baselines train on which class a label is; the default task map is chosen by a
+    trial on the first tasks."""
+    training = Training(algorithm, "cpu")
+    (episodes,) = training.draw(0)
+    tried = few(episodes)
+    assert tried.tasks == episodes.tasks[:2]
+    assert torch.equal(tried.class_indices, episodes.class_indices[:2])
+    assert torch.equal(tried.items, episodes.items[:2])
+    assert maps_tasks(training.learner, training.state.meta, tried) == (
+        algorithm not in AT_ONCE
+    )

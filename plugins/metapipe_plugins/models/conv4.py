@@ -171,11 +171,14 @@ class ChannelsLast(nn.Module):
     """Lays maps out channels last, which CPUs normalise, pool and convolve faster.
 
     After the convolution and not before: with one input channel the two layouts are the
-    same strides, and torch goes on with the slow one.
+    same strides, and torch goes on with the slow one. A GPU's maps stay as they are:
+    derivatives of its convolutions ask for the layout, which `vmap` does not tell.
     """
 
     def forward(self, maps: Tensor) -> Tensor:
         """(n, c, h, w) -> the same; no copy if it is laid out so already."""
+        if maps.device.type != "cpu":
+            return maps
         return maps.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
 
 

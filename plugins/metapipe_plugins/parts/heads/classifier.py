@@ -116,7 +116,7 @@ def global_labels(episodes: Episodes) -> Tensor:
     if episodes.class_indices is None:
         raise UnsupportedError("the episodes do not say which classes they are of")
     labels = torch.cat([episodes.support.targets, episodes.query.targets], 1)
-    return episodes.class_indices.to(labels.device).gather(1, labels)
+    return episodes.class_indices.gather(1, labels)
 
 
 def _spread(ways: int, like: Tensor) -> Tensor:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from metapipe_plugins.parts.heads.positive import solution
+
 
 def ridge_regression(features: Tensor, targets: Tensor, penalty: Tensor) -> Tensor:
     """Weights w that minimise |features w - targets|^2 + penalty |w|^2, differentiably.
@@ -24,4 +26,4 @@ def _solve(gram: Tensor, right: Tensor, penalty: Tensor) -> Tensor:
     """(gram + penalty I)^-1 right, for a positive semi-definite `gram`."""
     eye = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
     factor = torch.linalg.cholesky_ex(gram + penalty * eye).L
-    return torch.cholesky_solve(right, factor)
+    return solution(factor, right)

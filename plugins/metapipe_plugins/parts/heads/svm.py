@@ -21,6 +21,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from metapipe_plugins.parts.heads.positive import inverse, solution
+
 TINY = 1e-8
 """Least slack and multiplier in the system that gives the gradient."""
 
@@ -181,9 +183,7 @@ def _newton(
 def _factorise(gram: Tensor, weights: Tensor) -> System:
     """A singular system gives what is not a number, and is then not followed."""
     diagonal = torch.diag_embed(weights.clamp(min=LEAST_WEIGHT))
-    inverses = torch.cholesky_inverse(
-        torch.linalg.cholesky_ex(gram.unsqueeze(-3) + diagonal).L
-    )
+    inverses = inverse(torch.linalg.cholesky_ex(gram.unsqueeze(-3) + diagonal).L)
     return System(inverses, torch.linalg.cholesky_ex(inverses.sum(-3)).L)
 
 
@@ -191,7 +191,7 @@ def _solve(system: System, right: Tensor, excess: Tensor) -> tuple[Tensor, Tenso
     """x (..., N, n) and y (..., n) with M_k x_k + y = right_k, sum_k x_k = -excess."""
     first = _times(system.inverses, right)
     total = (first.sum(-2) + excess).unsqueeze(-1)
-    y = torch.cholesky_solve(total, system.schur).squeeze(-1)
+    y = solution(system.schur, total).squeeze(-1)
     return _times(system.inverses, right - y.unsqueeze(-2)), y
 
 
