@@ -6,7 +6,6 @@ import torch
 from gpus import OF_SAMPLES, Training
 
 from metapipe import Meta
-from metapipe.episode import each
 from metapipe.numerics import LocalTaskMap
 from metapipe.training.evaluation import figures
 from metapipe.training.execution import meta_step
@@ -20,11 +19,7 @@ READS_VALUES = {"maml++"}
 def test_meta_gradient_and_figures_are_computed_there(algorithm) -> None:
     training = Training(algorithm, "cpu", more=ONE_TASK)
     (drawn,) = training.draw(0)
-    support, query = (
-        each(part, lambda tensor: tensor.to("meta"))
-        for part in (drawn.support, drawn.query)
-    )
-    episodes = drawn._replace(support=support, query=query)
+    episodes = drawn.to("meta")
     training.learner.network.to("meta")
     params, state = (
         {name: tensor.detach().to("meta") for name, tensor in tensors.items()}
