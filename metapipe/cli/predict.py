@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import click
 
 from ..adaptation.verdict import verdict
+from ..errors import MetapipeError, UsageError
 from ..printable import how_many
 from .context import App, pass_app
 from .options import json_option
@@ -45,6 +46,7 @@ def predict(
 
     if as_csv and as_json:
         raise click.UsageError("give either --csv or --json")
+    _require_no_run(app, model)
     adapted = load(model, app.registry)
     failures: list[str] = []
     rows = predictions(adapted, paths, failures)
@@ -56,6 +58,26 @@ def predict(
         _print(rows)
     if failures:
         _end(failures)
+
+
+def _require_no_run(app: App, model: Path) -> None:
+    """Raise UsageError for a run of the store, with what to do instead."""
+    if model.exists():
+        return
+    try:
+        row = app.store.run(str(model))
+    except MetapipeError:
+        return
+    if row.controls:
+        raise UsageError(
+            f"run {row.id} learned to act in worlds of {row.dataset}, and predicts "
+            f"nothing of files: metapipe evaluate {row.id} lets it act, metapipe "
+            f"export {row.id} writes its policy"
+        )
+    raise UsageError(
+        f"'{model}' is run {row.id}, and predict takes an adapted model: metapipe "
+        f"adapt {model} --support DIR --out FILE makes one"
+    )
 
 
 def _print(rows: Iterator[dict[str, Any]]) -> None:

@@ -93,6 +93,8 @@ def test_a_policy_that_remembers_says_what_it_said_in_its_world(project) -> None
 def test_what_cannot_be_a_file_is_refused_in_a_line(project) -> None:
     line = error_line("export", "3", "--torch", "y.pt2", cwd=project, code=2)
     assert "its memory grows from step to step" in line
+    line = error_line("predict", "3", "y.png", cwd=project, code=2)
+    assert "metapipe export 3 writes its policy" in line
     line = error_line("export", "9", "--torch", "y.pt2", cwd=project, code=1)
     assert line.startswith("no adapted model at 9")
     assert not (project / "y.pt2").exists()
