@@ -252,8 +252,8 @@ def _long_bandit_snail(seed: int) -> Reproduction:
     train = (
         f"--plugin snail-rl --dataset bandit -s dataset.pulls=100 --seed {seed} "
         f"--start-from {begins} --start-checkpoint latest -s algorithm.decay=0.95 "
-        "-s algorithm.entropy_weight=0.02 -s algorithm.entropy_halving=150 "
-        f"--tasks 512 --iterations 500 --lr 0.001 {LAST}"
+        "-s algorithm.entropy_weight=0.02 -s algorithm.entropy_halving=80 "
+        f"--tasks 256 --iterations 280 --lr 0.001 {LAST}"
     )
     return Reproduction(
         f"bandit-snail-100-{seed}",
