@@ -34,10 +34,15 @@ def shortened(text: str, most: int) -> str:
     return f"{text[: most // 2]} … {text[-most // 3 :]}"
 
 
+def one_line(text: object) -> str:
+    """Text, or what an error says, with line breaks and runs of spaces as a space."""
+    return " ".join(str(text).split())
+
+
 def without_passwords(text: str) -> str:
     """The text with its line breaks as spaces, and `***` for each password of an
     address."""
-    return PASSWORD.sub(r"\1:***@", " ".join(text.split()))
+    return PASSWORD.sub(r"\1:***@", one_line(text))
 
 
 SINGULAR = {"are": "is", "were": "was", "have": "has"}

@@ -21,6 +21,7 @@ from ..data.feature_encoder import FeatureEncoder
 from ..episode import Samples
 from ..errors import CheckpointError, MetapipeError, UnsupportedError
 from ..experiment.registry import Registry
+from ..printable import one_line
 from ..problem import Kind, Problem
 from ..training.activations import LARGEST as LARGEST_ACTIVATION
 from ..training.activations import bytes_per_input
@@ -130,7 +131,7 @@ def _load(path: Path, registry: Registry, device: str) -> AdaptedModel:
         kept = from_file(header.get("trust"), file.group(TRUST, "cpu"), len(classes))
         encoder = encoder_from(record, registry.encoders) if record else None
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise CheckpointError(f"{path} has a damaged header: {reason:.200}") from error
     learner, meta = open_learner(
         registry.create("algorithm", origin.algorithm, algorithm),
@@ -211,7 +212,7 @@ def _require_prediction(model: AdaptedModel, path: Path) -> None:
     except MetapipeError:
         raise
     except Exception as error:  # whatever wrong tensors lead to in anybody's code
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = one_line(f"{type(error).__name__}: {error}")
         raise CheckpointError(
             f"{path} is damaged: nothing can be predicted by it: {reason:.200}"
         ) from error

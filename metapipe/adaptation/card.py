@@ -12,6 +12,7 @@ from zipfile import BadZipFile, ZipFile, is_zipfile
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..errors import CheckpointError, UnsupportedError
+from ..printable import one_line
 from ..training.tensor_file import read_tensors
 
 KEY = "metapipe.card"
@@ -130,7 +131,7 @@ def read_card(path: Path) -> Card | dict[str, Any]:
         try:
             return card_of(file.header)
         except (LookupError, TypeError, AttributeError, ValueError) as error:
-            reason = " ".join(str(error).split())
+            reason = one_line(error)
             text = f"{path} has a damaged header: {reason:.200}"
             raise CheckpointError(text) from error
     size = sum(tensor.numel() for tensor in file.group("params", "cpu").values())

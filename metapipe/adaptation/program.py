@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UnsupportedError
+from ..printable import one_line
 from ..whole_file import whole_file
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
@@ -162,7 +163,7 @@ def _traced(traceable: Traceable) -> Any:
 
 
 def _cannot(what: str, error: Exception) -> str:
-    text = " ".join(str(error).split())[:200]
+    text = one_line(error)[:200]
     return f"{what} cannot take this predictor: {type(error).__name__}: {text}"
 
 

@@ -13,6 +13,7 @@ from typing import NoReturn
 import click
 
 from ..errors import MetapipeError
+from ..printable import one_line
 from ..runs.workspace import Workspace
 from ..version import __version__
 from .meanings import command_hint, usage_hint
@@ -146,7 +147,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return _fail(f"{where}{error.strerror or error}")
     except Exception as error:
         _reraise_for_debugging()
-        text = " ".join(str(error).split())
+        text = one_line(error)
         return _fail(
             f"{type(error).__name__}: {text} (this should not happen; "
             "METAPIPE_DEBUG=1 shows where)"
@@ -162,7 +163,7 @@ def _usage(error: click.ClickException) -> str:
     """click's message, and where to read on."""
     if hint := usage_hint(error):
         return hint
-    message = " ".join(error.format_message().split())
+    message = one_line(error.format_message())
     if any(word in message.lower() for word in ("did you mean", "--help", "; use '")):
         return message
     context = getattr(error, "ctx", None)

@@ -4,7 +4,7 @@ A door for plugin authors: import from here, files below may move.
 """
 
 from ..cache import cache_dir
-from ..printable import how_many
+from ..printable import how_many, one_line
 from .acting import Act, action_noise, mean_returns, play, random_returns
 from .array_source import ArraySource, GroupSource
 from .augmented_source import Augmentation, AugmentedSource
@@ -96,6 +96,7 @@ __all__ = [
     "nearly_one",
     "normal",
     "normal_name",
+    "one_line",
     "open_bank",
     "picture_suffixes",
     "play",

@@ -19,6 +19,7 @@ from ..algorithm import Seen
 from ..dataset import Arena
 from ..episode import Task, Trajectories
 from ..errors import MetapipeError, TrainingError
+from ..printable import one_line
 from .asked_worlds import AskedWorlds, integers_of
 from .sampling import integers, keys, normal, uniform
 
@@ -88,7 +89,7 @@ def known_returns(arena: Arena, tasks: Sequence[Task]) -> dict[str, list[float]]
     except MetapipeError:
         raise
     except Exception as error:  # anybody's code
-        text = " ".join(str(error).split())
+        text = one_line(error)
         raise TrainingError(
             f"{integers_of(tasks)}: references failed: {type(error).__name__}: {text}"
         ) from error

@@ -16,6 +16,7 @@ from torch import Tensor
 from ..dataset import Arena, Worlds
 from ..episode import Task
 from ..errors import MetapipeError, TrainingError
+from ..printable import one_line
 
 MEND = "mend the world; a run that ended here goes on by metapipe resume"
 
@@ -110,7 +111,7 @@ class AskedWorlds:
         except MetapipeError:
             raise
         except (Exception, SystemExit) as error:  # anybody's code
-            text = " ".join(str(error).split())
+            text = one_line(error)
             raise TrainingError(
                 f"{self._where(self.tasks)}: the world failed: {type(error).__name__}: "
                 f"{text}; {MEND}"

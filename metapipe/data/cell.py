@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from datetime import date, time, timedelta
 from typing import Any, Literal
 
+from ..printable import one_line
+
 Kind = Literal["number", "missing", "infinite", "date", "written", "name", "nested"]
 """`written` is a number written in another way, such as `1,5` or `12 %`."""
 
@@ -101,5 +103,5 @@ def _is_array(value: Any) -> bool:
 
 def shown(value: Any) -> str:
     """A value as a message quotes it: in one line, and not too long."""
-    text = " ".join(str(value).split())
+    text = one_line(value)
     return f"'{text if len(text) <= SHOWN else text[:SHOWN] + '…'}'"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DataError, PathError
+from ..printable import one_line
 from .names import readable_name
 
 MAX_FILE = 256 * 2**20
@@ -71,7 +72,7 @@ def reason(error: BaseException) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     text = getattr(error, "strerror", None) or str(error)
-    return " ".join(text.split()) or type(error).__name__
+    return one_line(text) or type(error).__name__
 
 
 def file_at(path: Path, parts: Parts | None = None) -> File:

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ..encoder import Encoder
 from ..errors import DataError
+from ..printable import one_line
 from .bank import Bytes
 from .file import read_file
 from .picture_files import BYTE, flat_picture, open_picture
@@ -191,4 +192,4 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "not an image of a known format"
     text = getattr(error, "strerror", None) or str(error)
-    return " ".join(text.split()) or type(error).__name__
+    return one_line(text) or type(error).__name__

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import DataError
+from ..printable import one_line
 from .names import normal_name
 
 Row = dict[str, Any]
@@ -23,7 +24,7 @@ class FileRow(dict[str, Any]):
 
 def column_name(text: object) -> str:
     """The one form of a column's name: normal, and in one line."""
-    return normal_name(" ".join(str(text).split()))
+    return normal_name(one_line(text))
 
 
 def origin_of(row: object, number: int) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..printable import one_line
 from .kept import Kept
 from .plugin_facts import facts
 from .registry import Failure, load
@@ -55,7 +56,7 @@ def _make(paths: Sequence[Path]) -> Catalogue:
         try:
             plugins.append(json.loads(json.dumps(facts(entry), default=str)))
         except Exception as error:  # anybody's code
-            text = " ".join(f"{type(error).__name__}: {error}".split())
+            text = one_line(f"{type(error).__name__}: {error}")
             reason = f"{entry.plugin_type} '{entry.name}' cannot be shown: {text}"
             failures.append(Failure(entry.origin.distribution, reason))
     return Catalogue(plugins, failures)

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from ..errors import SettingError, did_you_mean
+from ..printable import one_line
 from ..project_settings import PluginSettings, ProcessSettings, StoreSettings
 from ..section import Section
 from .experiment import SECTIONS
@@ -144,7 +145,7 @@ def _read(file: Path) -> dict[str, Any]:
     except RecursionError as error:
         raise SettingError(f"{file} is nested too deep") from error
     except ValueError as error:  # also numbers of too many digits
-        text = " ".join(str(error).split(";")[0].split())
+        text = one_line(str(error).split(";")[0])
         raise SettingError(f"{file} is not valid TOML: {text}") from error
 
 

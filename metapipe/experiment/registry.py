@@ -26,6 +26,7 @@ from ..algorithm import Algorithm
 from ..encoder import Encoder
 from ..errors import PluginError, SettingError, UnknownNameError, did_you_mean
 from ..plugin import CONTRACT, Plugin, table_of
+from ..printable import one_line
 from ..problem import Kind
 from .encoders import Encoders
 from .installed import distribution, version
@@ -236,7 +237,7 @@ class Registry:
         return self._encoders[name] if self.has("encoder", name) else None
 
     def _fail(self, key: str, error: BaseException) -> None:
-        text = " ".join(str(error).split()) or "no reason given"
+        text = one_line(error) or "no reason given"
         kind = "" if isinstance(error, PluginError) else f"{type(error).__name__}: "
         self.failures.append(Failure(key, f"{kind}{text}"))
 

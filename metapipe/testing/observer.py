@@ -16,6 +16,7 @@ from ..episode import Task
 from ..errors import DivergedError
 from ..events import CheckpointInfo, EpisodeRecord, EvaluationInfo, RunInfo
 from ..observer import Observer
+from ..printable import one_line
 from ..settings import RunSettings, TaskSettings
 from ..training_settings import TrainingSettings
 
@@ -116,7 +117,7 @@ def _manager(observer: object) -> pluggy.PluginManager:
         manager.register(observer)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        text = " ".join(str(error).split())
+        text = one_line(error)
         raise AssertionError(f"metapipe has no such hook or argument: {text}") from None
     return manager
 

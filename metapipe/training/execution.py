@@ -20,6 +20,7 @@ from ..algorithm import Meta, Step, TaskMap
 from ..episode import Episodes
 from ..errors import MetapipeError, UnsupportedError
 from ..numerics.recomputation import recomputing
+from ..printable import one_line
 from .capture import Captured, GraphRecorder
 from .device import require_execution
 from .learner import Learner
@@ -98,7 +99,7 @@ def _explained(learner: Learner, gradient: MetaGradient) -> MetaGradient:
         except MetapipeError:
             raise
         except Exception as error:
-            text = " ".join(str(error).split())
+            text = one_line(error)
             said = next((r for name, r in REMEDIES.items() if name in text), "")
             raise refused(
                 learner, f"{said or text[:200]} ({type(error).__name__})"

@@ -24,6 +24,7 @@ from ..numerics.kernels import settled_kernels
 from ..numerics.memory import keep_freed_memory
 from ..numerics.precision import Precision, computing_in
 from ..numerics.task_map import LocalTaskMap
+from ..printable import one_line
 from ..problem import Kind, Problem
 from ..training_settings import Execution
 from .device import memory_told
@@ -143,7 +144,7 @@ def _network(algorithm: Algorithm, model: Model, problem: Problem) -> nn.Module:
     except (MetapipeError, OSError):
         raise
     except Exception as error:  # anybody's code
-        text = " ".join(str(error).split())
+        text = one_line(error)
         raise PluginError(
             f"{type(model).__name__} cannot be built by {type(algorithm).__name__} for "
             f"inputs of shape {problem.shape}: {type(error).__name__}: {text}"

@@ -23,6 +23,7 @@ from ..errors import MetapipeError, PluginError
 from ..numerics.meter import meter_of
 from ..numerics.task_map import LocalTaskMap
 from ..numerics.tuning import fastest
+from ..printable import one_line
 from .evaluation import QueryMode, figures
 from .execution import meta_step
 from .learner import Learner
@@ -246,7 +247,7 @@ def _require_a_function(outputs: Tensor, again: Tensor) -> None:
 
 
 def _explained(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = one_line(error)
     remedy = next((r for said, r in REMEDIES.items() if said in text), "")
     short = text if len(text) < 200 else text[:200] + "..."
     return f"{type(error).__name__}: {short}" + (f"; {remedy}" if remedy else "")

@@ -13,6 +13,7 @@ from ..errors import (
     UnknownNameError,
     UsageError,
 )
+from ..printable import one_line
 from .permission import ForbiddenError
 
 STATUS: dict[type[Exception], int] = {
@@ -39,5 +40,5 @@ def line_of(error: Exception) -> str:
         return str(error)
     if os.environ.get("METAPIPE_DEBUG"):
         logger.error("an error of metapipe's own", exc_info=error)
-    text = " ".join(str(error).split())
+    text = one_line(error)
     return f"{type(error).__name__}: {text} (METAPIPE_DEBUG=1 shows where)"

@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from ..adaptation.verdict import expectation, is_strange, verdict
 from ..errors import DataError, MetapipeError, NotFoundError, UsageError
+from ..printable import one_line
 from .lessons import Lessons
 from .page import named_number, page
 from .site import Site, site_of
@@ -185,7 +186,7 @@ def _said(row: Mapping[str, Any]) -> str:
 
 
 def _expected(estimate: Estimate) -> str:
-    return " ".join(expectation(estimate).split())
+    return one_line(expectation(estimate))
 
 
 def _inline(png: bytes | None) -> str | None:

@@ -23,7 +23,7 @@ from metapipe import (
     RegisterEncoder,
     hookimpl,
 )
-from metapipe.data import FeatureEncoder, Fit, ImageEncoder
+from metapipe.data import FeatureEncoder, Fit, ImageEncoder, one_line
 from metapipe_plugins.parts.networks.efficientnet_lite import (
     HALVINGS,
     WIDTH,
@@ -57,7 +57,7 @@ class Opened:
         try:
             return EfficientNetLite(self.weights)
         except (KeyError, RuntimeError) as error:
-            reason = " ".join(str(error).split())
+            reason = one_line(error)
             raise DataError(f"these are no weights of {NAME}: {reason:.200}") from error
 
 
@@ -149,7 +149,7 @@ def _read() -> Weights:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's reader raises what it will
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise DataError(f"cannot read {path}: {reason:.200}") from error
     unused = ("_fc.", "num_batches_tracked")
     return {n: t for n, t in state.items() if not any(word in n for word in unused)}

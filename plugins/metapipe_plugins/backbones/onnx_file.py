@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from metapipe import Backbone, DataError, Register, RegisterEncoder, hookimpl
-from metapipe.data import FeatureEncoder, Fit, ImageEncoder
+from metapipe.data import FeatureEncoder, Fit, ImageEncoder, one_line
 
 NAME = "onnx"
 INSTALL = "pip install 'metapipe[onnx]'"
@@ -183,7 +183,7 @@ def _sha256(file: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+    return one_line(error)[:200]
 
 
 @hookimpl

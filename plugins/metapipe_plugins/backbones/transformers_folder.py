@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from metapipe import Backbone, DataError, Register, RegisterEncoder, hookimpl
-from metapipe.data import FeatureEncoder, folder_digest
+from metapipe.data import FeatureEncoder, folder_digest, one_line
 from metapipe_plugins.parts.data.folder_image import FolderImage, Transform
 
 NAME = "transformers-folder"
@@ -255,7 +255,7 @@ def _broken(folder: str, error: Exception) -> DataError:
 def _reason(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"it has no {error}"
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return one_line(error)[:200] or type(error).__name__
 
 
 @hookimpl

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from metapipe import Observer, Register, RunInfo, hookimpl
+from metapipe.data import one_line
 from metapipe_plugins.parts.tracking import Tracking, require, title
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def _plain(value: Any) -> bool | int | float | str:
 
 
 def _cell(value: Any) -> str:
-    return " ".join(str(value).split()).replace("|", "\\|")
+    return one_line(value).replace("|", "\\|")
 
 
 @hookimpl

@@ -18,7 +18,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import ClipAction, FlattenObservation, RescaleAction
 
 from metapipe import Arena, DataError, SourceFacts, Task, UnsupportedError
-from metapipe.data import random_returns
+from metapipe.data import one_line, random_returns
 
 Env = gymnasium.Env[Any, Any]
 Aim = Mapping[str, float]
@@ -178,7 +178,7 @@ def made(id: str, steps: int | None, settings: Mapping[str, Any]) -> Env:
     except (gymnasium.error.Error, ImportError) as error:
         raise UnsupportedError(f"dataset.id = '{id}': {_missing(id, error)}") from error
     except Exception as error:  # anybody's code
-        text = " ".join(str(error).split())
+        text = one_line(error)
         if isinstance(error, TypeError) and " argument" in text:
             raise UnsupportedError(
                 f"dataset.id = '{id}': it does not take these settings: {text}"
@@ -190,7 +190,7 @@ def made(id: str, steps: int | None, settings: Mapping[str, Any]) -> Env:
 
 def _missing(id: str, error: Exception) -> str:
     """What is not there: the module that registers a world, the world, or a package."""
-    text = " ".join(str(error).split())
+    text = one_line(error)
     module, _, name = id.rpartition(":")
     if module and find_spec(module.split(".")[0]) is None:
         return (
