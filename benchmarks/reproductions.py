@@ -570,18 +570,18 @@ ONCE = [
         _whole(
             f"cifar-fs-maml-{shots}s",
             "MAML, 32 channels",
-            f"--plugin maml {FIVE_STEPS} -s algorithm.inner_lr=0.05 --execution auto",
+            f"--plugin maml {FIVE_STEPS} -s algorithm.inner_lr=0.01 --execution auto",
             f"--ways 5 --shots {shots} --queries 15 --tasks {tasks} "
             "--iterations 4000 --lr 0.002 -s dataset.augment=crop-flip",
             (Test(published=published),),
         )
-        for shots, tasks, published in ((1, 16, 58.9), (5, 8, 71.5))
+        for shots, tasks, published in ((1, 8, 58.9), (5, 4, 71.5))
     ),
     *(
         _whole(
             f"cifar-fs-anil-{shots}s",
             "ANIL, 32 channels",
-            f"--plugin anil {FIVE_STEPS} -s algorithm.inner_lr=0.1 --execution auto",
+            f"--plugin anil {FIVE_STEPS} -s algorithm.inner_lr=0.01 --execution auto",
             f"--ways 5 --shots {shots} --queries 15 --tasks 16 "
             "--iterations 4000 --lr 0.002 -s dataset.augment=crop-flip",
             (Test(),),
