@@ -35,6 +35,9 @@ TRIAL = (
     *("-s", "evaluation.episodes=20"),
 )
 
+ASIDE = {"run.name", "training.log_every", "training.checkpoint_every"}
+"""Settings that change nothing of what is learned."""
+
 HERE = Path(__file__).parent
 RESULTS, FIGURES = HERE / "RESULTS.md", HERE / "results.json"
 
@@ -140,10 +143,9 @@ def settings_of(
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """All of a run's settings but its name."""
+    """All of a run's settings but its name, and how often it is told of and kept."""
     settings = flat_settings(config)
-    del settings["run.name"]
-    return settings
+    return {name: settings[name] for name in settings if name not in ASIDE}
 
 
 def metapipe(project: Path, *arguments: str) -> None:
