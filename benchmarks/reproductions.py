@@ -97,6 +97,7 @@ SOURCES = {
     ("2D", "MAML-TRPO"): "Finn et al. 2017, and the result files of their code",
     ("Bernoulli", "RL^2"): "Duan et al. 2016, as Mishra et al. 2018 quote it",
     ("Bernoulli", "SNAIL"): "Mishra et al. 2018",
+    ("Tabular", "RL^2"): "Duan et al. 2016",
     ("Sinusoid", "MAML"): "Li et al. 2017, who ran it, from memory",
     ("Sinusoid", "Meta-SGD"): "Li et al. 2017, from memory",
 }
@@ -262,6 +263,21 @@ def _long_bandit_snail(seed: int) -> Reproduction:
         tuple(train.split()),
         (Test(published=79.1, within=1.6),),
         begins,
+    )
+
+
+def _tabular() -> Reproduction:
+    """By the recommended settings."""
+    train = (
+        "--plugin rl2 --dataset tabular-mdp --iterations 6000 --validate-every 500 "
+        "--validation-episodes 500 -s evaluation.episodes=4000"
+    )
+    return Reproduction(
+        "tabular-mdp-rl2",
+        "Tabular MDP, sum of the rewards of 10 episodes of 10 steps",
+        "RL^2",
+        tuple(train.split()),
+        (Test(published=156.2, within=6.2),),
     )
 
 
@@ -617,16 +633,7 @@ ONCE = [
     *map(_bandit_snail, range(3)),
     *map(_long_bandit, range(3)),
     *map(_long_bandit_snail, range(3)),
-    Reproduction(
-        "tabular-mdp-rl2",
-        "Tabular MDP, sum of the rewards of 10 episodes of 10 steps",
-        "RL^2",
-        tuple(
-            "--plugin rl2 --dataset tabular-mdp -s algorithm.entropy_weight=0.25 "
-            "-s algorithm.entropy_halving=400 -s algorithm.decay=0.5 --lr 0.003 "
-            f"--tasks 512 --iterations 2000 -s evaluation.episodes=4000 {LAST}".split()
-        ),
-    ),
+    _tabular(),
     _sinusoid(
         "sinusoid-maml",
         "MAML",
