@@ -259,7 +259,7 @@ def _long_bandit_snail(seed: int) -> Reproduction:
     return Reproduction(
         f"bandit-snail-100-{seed}",
         HUNDRED,
-        f"SNAIL, seed {seed}, begun with 10 pulls",
+        f"SNAIL, begun with 10 pulls, seed {seed}",
         tuple(train.split()),
         (Test(published=79.1, within=1.6),),
         begins,

@@ -176,10 +176,12 @@ def _mean_line(
 
 
 def _but_for_the_seed(train: Sequence[str]) -> tuple[str, ...]:
+    """A run that it starts from has the same seed, in its name."""
     if "--seed" not in train:
         return tuple(train)
     at = train.index("--seed")
-    return (*train[:at], *train[at + 2 :])
+    left = (*train[:at], *train[at + 2 :])
+    return tuple(part.removesuffix(f"-{train[at + 1]}") for part in left)
 
 
 def trained(member: Reproduction, row: Figures) -> str:

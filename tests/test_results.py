@@ -46,16 +46,19 @@ def told(seed, accuracy, ci95):
     }
 
 
-def test_rows_over_seeds_have_students_interval(modules) -> None:
+BEGUN = "bandit-snail-100-{}", "SNAIL, begun with 10 pulls"
+"""Each seed starts from a run of its own."""
+
+
+@pytest.mark.parametrize(("name", "method"), [("default-{}", "MAML"), BEGUN])
+def test_rows_over_seeds_have_students_interval(modules, name, method) -> None:
     _, tables = modules
     values = [0.89, 0.92, 0.90]
-    figures = {f"default-{n}": told(n, v, 0.006) for n, v in enumerate(values)}
+    figures = {name.format(n): told(n, v, 0.006) for n, v in enumerate(values)}
     text = tables.tables(figures)
-    found = re.search(
-        r"^\| MAML, 3 seeds \| 5-way 1-shot, 15 queries \| (\S+) ± (\S+) % over seeds",
-        text,
-        re.M,
-    )
+    shape = "5-way 1-shot, 15 queries"
+    row = rf"^\| {method}, 3 seeds \| {shape} \| (\S+) ± (\S+) % over seeds"
+    found = re.search(row, text, re.M)
     mean = sum(values) / 3
     deviation = (sum((v - mean) ** 2 for v in values) / 2) ** 0.5
     half = t.ppf(0.975, 2) * deviation / 3**0.5
