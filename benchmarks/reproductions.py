@@ -234,9 +234,10 @@ def _bandit_snail(seed: int) -> Reproduction:
 def _long_bandit(seed: int) -> Reproduction:
     train = (
         f"--plugin rl2 --dataset bandit -s dataset.pulls=100 --seed {seed} "
-        "-s algorithm.width=128 -s algorithm.hidden=128 -s algorithm.remembers=100 "
-        "-s algorithm.decay=0.95 -s algorithm.entropy_halving=300 --tasks 512 "
-        f"--iterations 1500 --lr 0.002 {LAST}"
+        "-s algorithm.width=96 -s algorithm.hidden=96 -s algorithm.remembers=100 "
+        "-s algorithm.decay=0.95 -s algorithm.entropy_weight=0.2 "
+        "-s algorithm.entropy_halving=250 --tasks 256 --iterations 1600 --lr 0.003 "
+        f"{LAST}"
     )
     return Reproduction(
         f"bandit-rl2-100-{seed}",
