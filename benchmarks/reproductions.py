@@ -267,18 +267,16 @@ def _long_bandit_snail(seed: int) -> Reproduction:
     )
 
 
-def _tabular() -> Reproduction:
-    """By the recommended settings."""
-    train = (
-        "--plugin rl2 --dataset tabular-mdp --iterations 6000 --validate-every 500 "
-        "--validation-episodes 500 -s evaluation.episodes=4000"
-    )
+def _tabular(name: str, method: str, options: str, begins: str = "") -> Reproduction:
+    """By the recommended settings, but for `options`."""
+    train = f"--plugin rl2 --dataset tabular-mdp {options} -s evaluation.episodes=4000"
     return Reproduction(
-        "tabular-mdp-rl2",
+        name,
         "Tabular MDP, sum of the rewards of 10 episodes of 10 steps",
-        "RL^2",
+        method,
         tuple(train.split()),
         (Test(published=156.2, within=6.2),),
+        begins,
     )
 
 
@@ -634,7 +632,19 @@ ONCE = [
     *map(_bandit_snail, range(3)),
     *map(_long_bandit, range(3)),
     *map(_long_bandit_snail, range(3)),
-    _tabular(),
+    _tabular(
+        "tabular-mdp-rl2",
+        "RL^2",
+        "--iterations 6000 --validate-every 500 --validation-episodes 500",
+    ),
+    _tabular(
+        "tabular-mdp-rl2-on",
+        "RL^2, gone on with by longer steps",
+        "--start-from tabular-mdp-rl2 --start-checkpoint latest --iterations 2000 "
+        "--lr 0.004 -s algorithm.entropy_weight=0.03 -s algorithm.entropy_halving=400 "
+        "--validate-every 0",
+        "tabular-mdp-rl2",
+    ),
     _sinusoid(
         "sinusoid-maml",
         "MAML",
