@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -15,6 +15,10 @@ from ..printable import how_many
 from .context import App, pass_app
 from .options import json_option
 from .output import echo, print_csv_rows, print_json_rows
+
+if TYPE_CHECKING:
+    from ..adaptation.adapted_model import AdaptedModel
+    from ..store.records import RunRow
 
 BETWEEN = "|"
 """Classes of a set in a cell of the CSV."""
@@ -41,13 +45,11 @@ def predict(
     PATHS are files, folders, or zips and tars. MODEL is what 'metapipe adapt --out'
     wrote. A file that cannot be read is told of on stderr, and the others are done.
     """
-    from ..adaptation.adapted_file import load
     from ..adaptation.predictions import predictions
 
     if as_csv and as_json:
         raise click.UsageError("give either --csv or --json")
-    _require_no_run(app, model)
-    adapted = load(model, app.registry)
+    adapted = _opened(app, model)
     failures: list[str] = []
     rows = predictions(adapted, paths, failures)
     if as_csv:
@@ -60,23 +62,32 @@ def predict(
         _end(failures)
 
 
-def _require_no_run(app: App, model: Path) -> None:
-    """Raise UsageError for a run of the store, with what to do instead."""
-    if model.exists():
-        return
+def _opened(app: App, model: Path) -> AdaptedModel:
+    """Raises UsageError for a run of the store, with what to do instead."""
+    from ..adaptation.adapted_file import load
+
+    if not model.exists() and (row := _run(app, str(model))):
+        raise UsageError(_instead(row, model))
+    return load(model, app.registry)
+
+
+def _run(app: App, name: str) -> RunRow | None:
     try:
-        row = app.store.run(str(model))
+        return app.store.run(name)
     except MetapipeError:
-        return
+        return None
+
+
+def _instead(row: RunRow, name: Path) -> str:
     if row.controls:
-        raise UsageError(
+        return (
             f"run {row.id} learned to act in worlds of {row.dataset}, and predicts "
             f"nothing of files: metapipe evaluate {row.id} lets it act, metapipe "
             f"export {row.id} writes its policy"
         )
-    raise UsageError(
-        f"'{model}' is run {row.id}, and predict takes an adapted model: metapipe "
-        f"adapt {model} --support DIR --out FILE makes one"
+    return (
+        f"'{name}' is run {row.id}, and predict takes an adapted model: metapipe adapt "
+        f"{name} --support DIR --out FILE makes one"
     )
 
 
