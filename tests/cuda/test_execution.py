@@ -20,13 +20,7 @@ from metapipe.training.execution import executing
 
 pytestmark = pytest.mark.cuda
 DEVICE = "cuda"
-RECORDED = [
-    ("maml", "vmap"),
-    ("maml", "loop"),
-    ("protonet", "loop"),
-    ("r2d2", "loop"),
-    ("metaoptnet", "loop"),
-]
+RECORDED = [("maml", "vmap"), ("maml", "loop"), ("protonet", "loop"), ("r2d2", "loop")]
 TRAIN = (
     *("train", "--dataset", "digits", "--ways", "3", "--queries", "3", "--tasks", "3"),
     *("--iterations", "6", "--validate-every", "3", "--validation-episodes", "3"),
