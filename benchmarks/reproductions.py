@@ -47,7 +47,8 @@ TFIDF = (
 
 FIVE_STEPS = (
     "--model conv4 -s model.width=32 -s model.pooling=max -s model.features=flatten "
-    "-s algorithm.inner_steps=5 -s algorithm.test_steps=10 --mapping vmap"
+    "-s algorithm.inner_steps=5 -s algorithm.test_steps=10 --mapping vmap "
+    "-s algorithm.inner_lr=0.01"
 )
 
 
@@ -198,71 +199,71 @@ def _navigation(seed: int) -> Reproduction:
     )
 
 
-TEN = "Bernoulli bandit, 5 arms, sum of the rewards of 10 pulls"
-HUNDRED = "Bernoulli bandit, 5 arms, sum of the rewards of 100 pulls"
-"""Judged in 20,000 trials of the test split."""
-
 LAST = "--checkpoint-every 100 --validate-every 0"
 
 
-def _bandit(seed: int) -> Reproduction:
-    train = f"--plugin rl2 --dataset bandit --seed {seed} -s algorithm.width=48 {LAST}"
-    return Reproduction(
+def _bandit(
+    name: str,
+    method: str,
+    pulls: int,
+    options: str,
+    test: Test,
+    begins: str = "",
+) -> Reproduction:
+    """Five arms, judged in 20,000 trials of the test split."""
+    group = f"Bernoulli bandit, 5 arms, sum of the rewards of {pulls} pulls"
+    train = tuple(options.split())
+    return Reproduction(name, group, method, train, (test,), begins)
+
+
+def _short_rl2(seed: int) -> Reproduction:
+    return _bandit(
         f"bandit-rl2-10-{seed}",
-        TEN,
         f"RL^2, seed {seed}",
-        tuple(train.split()),
-        (Test(published=6.7, within=0.1),),
+        10,
+        f"--plugin rl2 --dataset bandit --seed {seed} -s algorithm.width=48 {LAST}",
+        Test(published=6.7, within=0.1),
     )
 
 
-def _bandit_snail(seed: int) -> Reproduction:
-    train = (
+def _short_snail(seed: int) -> Reproduction:
+    return _bandit(
+        f"bandit-snail-10-{seed}",
+        f"SNAIL, seed {seed}",
+        10,
         f"--plugin snail-rl --dataset bandit --seed {seed} --tasks 256 "
         "--iterations 800 --checkpoint-every 100 --validate-every 200 "
-        "--validation-episodes 2000"
-    )
-    return Reproduction(
-        f"bandit-snail-10-{seed}",
-        TEN,
-        f"SNAIL, seed {seed}",
-        tuple(train.split()),
-        (Test(published=6.6, within=0.1),),
+        "--validation-episodes 2000",
+        Test(published=6.6, within=0.1),
     )
 
 
-def _long_bandit(seed: int) -> Reproduction:
-    train = (
+def _long_rl2(seed: int) -> Reproduction:
+    return _bandit(
+        f"bandit-rl2-100-{seed}",
+        f"RL^2, seed {seed}",
+        100,
         f"--plugin rl2 --dataset bandit -s dataset.pulls=100 --seed {seed} "
         "-s algorithm.width=96 -s algorithm.hidden=96 -s algorithm.remembers=100 "
         "-s algorithm.decay=0.95 -s algorithm.entropy_weight=0.2 "
         "-s algorithm.entropy_halving=250 --tasks 256 --iterations 1600 --lr 0.003 "
-        f"{LAST}"
-    )
-    return Reproduction(
-        f"bandit-rl2-100-{seed}",
-        HUNDRED,
-        f"RL^2, seed {seed}",
-        tuple(train.split()),
-        (Test(published=78.7, within=1.2),),
+        f"{LAST}",
+        Test(published=78.7, within=1.2),
     )
 
 
-def _long_bandit_snail(seed: int) -> Reproduction:
+def _long_snail(seed: int) -> Reproduction:
     """Of who plays ten pulls already."""
-    begins = _bandit_snail(seed).name
-    train = (
+    begins = _short_snail(seed).name
+    return _bandit(
+        f"bandit-snail-100-{seed}",
+        f"SNAIL, begun with 10 pulls, seed {seed}",
+        100,
         f"--plugin snail-rl --dataset bandit -s dataset.pulls=100 --seed {seed} "
         f"--start-from {begins} --start-checkpoint latest -s algorithm.decay=0.95 "
         "-s algorithm.entropy_weight=0.02 -s algorithm.entropy_halving=80 "
-        f"--tasks 256 --iterations 280 --lr 0.001 {LAST}"
-    )
-    return Reproduction(
-        f"bandit-snail-100-{seed}",
-        HUNDRED,
-        f"SNAIL, begun with 10 pulls, seed {seed}",
-        tuple(train.split()),
-        (Test(published=79.1, within=1.6),),
+        f"--tasks 256 --iterations 280 --lr 0.001 {LAST}",
+        Test(published=79.1, within=1.6),
         begins,
     )
 
@@ -583,25 +584,19 @@ ONCE = [
     ),
     *(
         _whole(
-            f"cifar-fs-maml-{shots}s",
-            "MAML, 32 channels",
-            f"--plugin maml {FIVE_STEPS} -s algorithm.inner_lr=0.01 --execution auto",
+            f"cifar-fs-{plugin}-{shots}s",
+            f"{plugin.upper()}, 32 channels",
+            f"--plugin {plugin} {FIVE_STEPS} --execution auto",
             f"--ways 5 --shots {shots} --queries 15 --tasks {tasks} "
             "--iterations 4000 --lr 0.002 -s dataset.augment=crop-flip",
             (Test(published=published),),
         )
-        for shots, tasks, published in ((1, 8, 58.9), (5, 4, 71.5))
-    ),
-    *(
-        _whole(
-            f"cifar-fs-anil-{shots}s",
-            "ANIL, 32 channels",
-            f"--plugin anil {FIVE_STEPS} -s algorithm.inner_lr=0.01 --execution auto",
-            f"--ways 5 --shots {shots} --queries 15 --tasks 16 "
-            "--iterations 4000 --lr 0.002 -s dataset.augment=crop-flip",
-            (Test(),),
+        for plugin, shots, tasks, published in (
+            ("maml", 1, 8, 58.9),
+            ("maml", 5, 4, 71.5),
+            ("anil", 1, 16, None),
+            ("anil", 5, 16, None),
         )
-        for shots in (1, 5)
     ),
     _whole(
         "cifar-fs-baseline++",
@@ -628,10 +623,10 @@ ONCE = [
         "--validation-episodes 100",
     ),
     *map(_navigation, range(3)),
-    *map(_bandit, range(3)),
-    *map(_bandit_snail, range(3)),
-    *map(_long_bandit, range(3)),
-    *map(_long_bandit_snail, range(3)),
+    *map(_short_rl2, range(3)),
+    *map(_short_snail, range(3)),
+    *map(_long_rl2, range(3)),
+    *map(_long_snail, range(3)),
     _tabular(
         "tabular-mdp-rl2",
         "RL^2",
