@@ -21,9 +21,8 @@ from torch import Tensor
 
 from ..encoder import Encoder
 from ..errors import DataError
-from ..printable import one_line
 from .bank import Bytes
-from .file import read_file
+from .file import read_file, reason
 from .picture_files import BYTE, flat_picture, open_picture
 
 MOST_CHANNELS = 4
@@ -191,5 +190,4 @@ def _bytes(pixels: NDArray[Any]) -> Bytes:
 def _reason(error: BaseException) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "not an image of a known format"
-    text = getattr(error, "strerror", None) or str(error)
-    return one_line(text) or type(error).__name__
+    return reason(error)
