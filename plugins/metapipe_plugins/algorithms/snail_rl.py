@@ -29,7 +29,7 @@ from metapipe_plugins.parts.policies.actor_critic import (
 
 
 class SNAILRL(ActorCritic):
-    """Read a trial so far as a sequence; keys and values of it are what is learned."""
+    """Read a trial so far as a sequence; what its steps became is what is learned."""
 
     paper: ClassVar[str] = (
         "Mishra, Rohaninejad, Chen & Abbeel, ICLR 2018, "
@@ -87,8 +87,8 @@ class Network(nn.Module):
         (n, H, ...) -> what is said and what is kept of each that follows, (n, H,
         outputs + kept)."""
         steps = self.embed(self.inputs(*seen)).relu()
-        said, kept = self.stack.follow(past, steps)
-        return torch.cat([self.heads(said), kept], -1)
+        read = self.stack.follow(past, steps)
+        return torch.cat([self.heads(read), read[..., : self.stack.kept]], -1)
 
 
 @hookimpl

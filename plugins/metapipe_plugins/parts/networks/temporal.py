@@ -5,15 +5,14 @@ section 3. A sequence is a task's support set followed by one query, and only th
 position is read. All queries of a task share what comes before them, and nothing looks
 ahead, so the support part is computed once: every block maps two streams, the support
 sequence (..., n, c) and queries (..., m, c), each of which is position n for itself.
-A sequence that grows while somebody acts is followed step by step: every block says
-what later positions will want of each (..., n, kept), so that nothing is computed
-twice.
+A sequence that grows while somebody acts is followed step by step: all that later
+positions want of a step is what the last attention reads of it, since every block adds
+channels to those before.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -28,7 +27,7 @@ class DenseBlock(nn.Module):
 
     def __init__(self, inside: int, filters: int, dilation: int) -> None:
         super().__init__()
-        self.dilation, self.kept = dilation, 2 * filters
+        self.inside, self.dilation = inside, dilation
         self.now = nn.Linear(inside, 2 * filters)
         self.before = nn.Linear(inside, 2 * filters, bias=False)
 
@@ -43,13 +42,14 @@ class DenseBlock(nn.Module):
             torch.cat([query, _gate(self.now(query) + last)], -1),
         )
 
-    def follow(self, past: Tensor, steps: Tensor) -> Streams:
-        """c channels -> c + filters of steps that come after those that `past` was kept
-        of, and what is kept of them."""
-        kept, count = self.before(steps), past.shape[-2]
-        whole = F.pad(torch.cat([past, kept], -2), (0, 0, self.dilation, 0))
-        before = whole[..., count : count + steps.shape[-2], :]
-        return torch.cat([steps, _gate(self.now(steps) + before)], -1), kept
+    def follow(self, past: Tensor, steps: Tensor) -> Tensor:
+        """c channels (..., h, c) -> c + filters, of steps that come after `past`, (...,
+        t, c or more)."""
+        near = past[..., max(past.shape[-2] - self.dilation, 0) :, : self.inside]
+        count, known = steps.shape[-2], near.shape[-2] - self.dilation
+        seen = torch.cat([near, steps], -2)[..., : max(known + count, 0), :]
+        before = F.pad(self.before(seen), (0, 0, count - seen.shape[-2], 0))
+        return torch.cat([steps, _gate(self.now(steps) + before)], -1)
 
 
 class TCBlock(nn.Module):
@@ -67,7 +67,6 @@ class TCBlock(nn.Module):
             DenseBlock(inside + i * filters, filters, 2 ** (first + i))
             for i in range(depth)
         )
-        self.kept = depth * 2 * filters
 
     def forward(self, support: Tensor, query: Tensor) -> Streams:
         """c channels -> c + depth * filters."""
@@ -75,51 +74,60 @@ class TCBlock(nn.Module):
             support, query = block(support, query)
         return support, query
 
-    def follow(self, past: Tensor, steps: Tensor) -> Streams:
-        """As that of its blocks, one after the other."""
-        blocks = cast(list[DenseBlock], list(self.blocks))
-        return _follow(blocks, past, steps)
+    def follow(self, past: Tensor, steps: Tensor) -> Tensor:
+        """c channels -> c + depth * filters, of steps that come after `past`."""
+        for block in self.blocks:
+            steps = cast(DenseBlock, block).follow(past, steps)
+        return steps
 
 
 class AttentionBlock(nn.Module):
-    """One head of causal attention, concatenated to its input."""
+    """One head of causal attention, concatenated to its input.
+
+    Keys and values are linear in what is read, so that neither is made of it: a
+    question's product with a key is that of `key.weight.T @ question` with the input,
+    and the mean of values is the value of the mean. (A bias of the keys would add the
+    same to all scores of a question.)
+    """
 
     def __init__(self, inside: int, keys: int, values: int) -> None:
         super().__init__()
-        self.outside, self.sizes = inside + values, [keys, values]
-        self.kept = keys + values
-        self.key = nn.Linear(inside, keys)
+        self.inside, self.outside = inside, inside + values
+        self.key = nn.Linear(inside, keys, bias=False)
         self.question = nn.Linear(inside, keys)
         self.value = nn.Linear(inside, values)
 
     def forward(self, support: Tensor, query: Tensor) -> Streams:
         """c channels -> c + values; a position sees itself and what came before."""
-        keys, values = self.key(support), self.value(support)
-        read = self._read(support, keys, values)
-        return torch.cat([support, read], -1), self._query(query, keys, values)
+        read = self.follow(support[..., :0, :], support)
+        return read, self._query(support, query)
 
-    def follow(self, past: Tensor, steps: Tensor) -> Streams:
-        """c channels -> c + values of steps that come after those that `past` was kept
-        of, and what is kept of them."""
-        kept = torch.cat([self.key(steps), self.value(steps)], -1)
-        keys, values = torch.split(torch.cat([past, kept], -2), self.sizes, -1)
-        return torch.cat([steps, self._read(steps, keys, values)], -1), kept
+    def follow(self, past: Tensor, steps: Tensor) -> Tensor:
+        """c channels (..., h, c) -> c + values, of steps that come after `past`, (...,
+        t, c or more)."""
+        past, asked = past[..., : self.inside], self._asked(steps)
+        among = asked @ steps.mT
+        future = torch.ones_like(among, dtype=torch.bool).triu(1)
+        scores = [asked @ past.mT, among.masked_fill(future, -torch.inf)]
+        before, now = _shares(scores)
+        return self._with_value(steps, before @ past + now @ steps)
 
-    def _read(self, steps: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """What the last of all that have keys see: themselves, and what is before."""
-        scores = self.question(steps) @ keys.mT * keys.shape[-1] ** -0.5
-        later = 1 + keys.shape[-2] - steps.shape[-2]
-        future = torch.ones_like(scores, dtype=torch.bool).triu(later)
-        weights: Tensor = scores.masked_fill(future, -torch.inf).softmax(-1)
-        return weights @ values
-
-    def _query(self, query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    def _query(self, support: Tensor, query: Tensor) -> Tensor:
         """Each query sees the support sequence and itself."""
-        question, scale = self.question(query), keys.shape[-1] ** -0.5
-        itself = (question * self.key(query)).sum(-1, keepdim=True)
-        weights = (torch.cat([question @ keys.mT, itself], -1) * scale).softmax(-1)
-        read = weights[..., :-1] @ values + weights[..., -1:] * self.value(query)
-        return torch.cat([query, read], -1)
+        asked = self._asked(query)
+        itself = (asked * query).sum(-1, keepdim=True)
+        before, now = _shares([asked @ support.mT, itself])
+        return self._with_value(query, before @ support + now * query)
+
+    def _asked(self, steps: Tensor) -> Tensor:
+        """What they look for, (..., h, c): keys.T @ question, in the cheaper order."""
+        keys = self.key.weight * len(self.key.weight) ** -0.5
+        chain = [steps.flatten(0, -2), self.question.weight.mT, keys]
+        asked: Tensor = torch.linalg.multi_dot(chain) + self.question.bias @ keys
+        return asked.reshape(steps.shape)
+
+    def _with_value(self, steps: Tensor, read: Tensor) -> Tensor:
+        return torch.cat([steps, self.value(read)], -1)
 
 
 class Snail(nn.Module):
@@ -142,8 +150,7 @@ class Snail(nn.Module):
         size = self.attention2.outside
         self.tc2 = TCBlock(size, length, filters, literal_dilation)
         self.attention3 = AttentionBlock(self.tc2.outside, 512, 256)
-        self.outside = self.attention3.outside
-        self.kept = sum(block.kept for block in self.stack)
+        self.outside, self.kept = self.attention3.outside, self.tc2.outside
         if ways is not None:
             self.head = nn.Linear(self.outside, ways)
 
@@ -162,10 +169,13 @@ class Snail(nn.Module):
             self.attention3,
         )
 
-    def follow(self, past: Tensor, steps: Tensor) -> Streams:
-        """Steps (..., h, c) after t others, of which (..., t, kept) was kept -> what a
-        head sees at each, (..., h, outside), and what is kept of them."""
-        return _follow(self.stack, past, steps)
+    def follow(self, past: Tensor, steps: Tensor) -> Tensor:
+        """Steps (..., h, c) that come after t others -> what a head sees at each,
+        (..., h, outside), whose first `kept` channels are what later steps want as
+        `past`, (..., t, kept)."""
+        for block in self.stack:
+            steps = block.follow(past, steps)
+        return steps
 
     def streams(self, support: Tensor, query: Tensor) -> Streams:
         """What the head sees, at every position."""
@@ -175,15 +185,11 @@ class Snail(nn.Module):
         return both
 
 
-def _follow(
-    blocks: Sequence[AttentionBlock | TCBlock | DenseBlock], past: Tensor, steps: Tensor
-) -> Streams:
-    kept: list[Tensor] = []
-    parts = torch.split(past, [block.kept for block in blocks], -1)
-    for block, part in zip(blocks, parts, strict=True):
-        steps, own = block.follow(part, steps)
-        kept.append(own)
-    return steps, torch.cat(kept, -1)
+def _shares(scores: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Two groups' shares of the attention, from their scores."""
+    shares = torch.cat(scores, -1).softmax(-1)
+    first, second = torch.split(shares, [group.shape[-1] for group in scores], -1)
+    return first, second
 
 
 def _gate(both: Tensor) -> Tensor:
