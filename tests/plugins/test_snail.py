@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from metapipe import Problem, Samples, UnsupportedError
 from metapipe.numerics.task_map import LocalTaskMap
@@ -9,7 +10,12 @@ from metapipe.testing import AlgorithmContract, blobs
 from metapipe.training_settings import TrainingSettings
 from metapipe_plugins.algorithms.snail import SNAIL, unlabelled
 from metapipe_plugins.models.mlp import MLP
-from metapipe_plugins.parts.networks.temporal import AttentionBlock, Snail, TCBlock
+from metapipe_plugins.parts.networks.temporal import (
+    AttentionBlock,
+    DenseBlock,
+    Snail,
+    TCBlock,
+)
 
 DOUBLE = torch.float64
 GENTLY = TrainingSettings(iterations=100, tasks=4, lr=0.003)
@@ -56,6 +62,40 @@ def test_what_attention_reads_is_a_mean() -> None:
     for out in block(support, query):
         want = block.value.bias.expand_as(out[..., 6:])
         torch.testing.assert_close(out[..., 6:], want, rtol=1e-12, atol=1e-12)
+
+
+def test_attention_is_that_of_torch() -> None:
+    """By keys and values themselves, which ours does not make, and with a bias of keys,
+    which does nothing; the scores are scaled by the keys' number, not the inputs'."""
+    torch.manual_seed(0)
+    block, biased = AttentionBlock(6, 5, 4).to(DOUBLE), torch.nn.Linear(6, 5).to(DOUBLE)
+    biased.weight = block.key.weight
+    sequence = torch.randn(2, 9, 6, dtype=DOUBLE)
+    parts = block.question(sequence), biased(sequence), block.value(sequence)
+    read = F.scaled_dot_product_attention(*parts, is_causal=True)
+    want = torch.cat([sequence, read], -1)
+    out, _ = block(sequence, nothing(sequence))
+    torch.testing.assert_close(out, want, rtol=0, atol=1e-12)
+    past = torch.cat([sequence[:, :5], torch.randn(2, 5, 3, dtype=DOUBLE)], -1)
+    later = block.follow(past, sequence[:, 5:])  # of the past its own channels
+    torch.testing.assert_close(later, want[:, 5:], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("parts", [[11], [1, 4, 6], [1] * 11])
+def test_a_dense_block_is_a_dilated_convolution(parts) -> None:
+    """Of torch, before the gate, however the sequence comes."""
+    torch.manual_seed(0)
+    block, whole = DenseBlock(6, 4, 3).to(DOUBLE), torch.randn(2, 11, 6, dtype=DOUBLE)
+    kernel = torch.stack([block.before.weight, block.now.weight], -1)
+    padded = F.pad(whole.mT, (3, 0))
+    filtered, gate = F.conv1d(padded, kernel, block.now.bias, dilation=3).chunk(2, 1)
+    want = torch.cat([whole, (filtered.tanh() * gate.sigmoid()).mT], -1)
+    past, found = whole.new_zeros(2, 0, 10), []
+    for steps in whole.split(parts, 1):
+        found.append(block.follow(past, steps))
+        past = torch.cat([past, found[-1]], 1)
+    torch.testing.assert_close(torch.cat(found, 1), want, rtol=0, atol=1e-12)
+    torch.testing.assert_close(block(whole, nothing(whole))[0], want)
 
 
 def test_the_stack_is_causal_and_gradients_do_not_run_back() -> None:
