@@ -41,7 +41,7 @@ class FirstBlock(nn.Module):
             plain: Tensor = self.relu(self.pool(self.norm(self.conv(images))))
             return plain
         patches = _patches(images)
-        kernel = self.conv.weight.permute(2, 3, 1, 0).flatten(0, 2)
+        kernel = self.conv.weight.permute(2, 3, 1, 0).flatten(0, 2).contiguous()
         signs = self._signs()
         maps = (patches @ (kernel * signs)).permute(0, 3, 1, 2)
         largest = self.pool(maps) * signs.view(-1, 1, 1)
