@@ -677,20 +677,31 @@ SEEDED = {
 """Of these two more seeds are trained."""
 
 
+OF_VINYALS = {"omniglot-maml-1s", "omniglot-snail-1s", "omniglot-protonet-1s"}
+"""These are trained on the other split too, which is what ProtoNet's and SNAIL's papers
+have: its four orientations are four classes."""
+
+
 def with_seeds(made: Reproduction) -> list[Reproduction]:
     """It, and it with other seeds."""
-    return [
-        made,
-        *(
-            replace(
-                made,
-                name=f"{made.name}-{seed}",
-                train=(*made.train, "--seed", f"{seed}"),
-            )
-            for seed in (1, 2)
-            if made.name in SEEDED
-        ),
-    ]
+    seeds = (1, 2) if made.name in SEEDED else ()
+    return [made, *(_changed(made, f"-{seed}", f"--seed {seed}") for seed in seeds)]
 
 
-REPRODUCTIONS = [seeded for made in ONCE for seeded in with_seeds(made)]
+def with_split(made: Reproduction) -> list[Reproduction]:
+    """It on the split of Vinyals et al., if it is to be."""
+    if made.name not in OF_VINYALS:
+        return []
+    other = _changed(made, "-vinyals", "-s dataset.split=vinyals")
+    group = "Omniglot, the split of Vinyals et al., orientations as classes"
+    return [replace(other, group=group)]
+
+
+def _changed(made: Reproduction, called: str, options: str) -> Reproduction:
+    train = (*made.train, *options.split())
+    return replace(made, name=made.name + called, train=train)
+
+
+REPRODUCTIONS = [
+    each for made in ONCE for each in (*with_seeds(made), *with_split(made))
+]
