@@ -31,6 +31,7 @@ vectorised: ContextVar[bool] = ContextVar("vectorised", default=False)
 """True inside a `vmap` over tasks, where only `torch.func` can differentiate."""
 
 _replicas = threading.local()
+_ties: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
 
 
 def normalisation_names(network: nn.Module) -> frozenset[str]:
@@ -66,16 +67,31 @@ def apply(
         state = {name: value.clone() for name, value in state.items()}
     tensors = {**params, **state} if state else params
 
+    def called() -> Tensor:
+        ties = _has_ties(network)
+        found = torch.func.functional_call(network, tensors, inputs, tie_weights=ties)
+        return _one(found)
+
     def computed() -> Tensor:
         with plain_recurrence(network, inputs[0]):
-            return call(
-                lambda: _one(torch.func.functional_call(network, tensors, inputs)),
-                inputs[0].device.type,
-            )
+            return call(called, inputs[0].device.type)
 
     if training or vectorised.get():
         return computed()
     return once(computed, network, tensors, inputs)
+
+
+def _has_ties(network: nn.Module) -> bool:
+    """Whether a tensor of it goes by several names, which a call has to look for. That
+    takes as long as a small network, so it is asked once."""
+    if network not in _ties:
+        names = [
+            len([*listed(remove_duplicate=again)])
+            for again in (True, False)
+            for listed in (network.named_parameters, network.named_buffers)
+        ]
+        _ties[network] = names[:2] != names[2:]
+    return _ties[network]
 
 
 def _one(outputs: object) -> Tensor:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from metapipe import Meta
@@ -136,3 +137,26 @@ def test_a_parameter_made_from_another_is_held_still(second_order) -> None:
     if second_order:  # they are 9 a^2 and 6 a^2
         (again,) = torch.autograd.grad(grads["a"] + grads["b"], a)
         assert again.item() == 18 * 2 + 12 * 2
+
+
+class Tied(nn.Module):
+    """Writes by the weights that it reads by."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read, self.write = nn.Linear(3, 3), nn.Linear(3, 3)
+        self.write.weight = self.read.weight
+
+    def forward(self, inputs):
+        return self.write(self.read(inputs))
+
+
+def test_a_tensor_that_goes_by_two_names_is_replaced_by_both() -> None:
+    network, inputs = Tied(), torch.randn(4, 3)
+    params = {name: torch.randn_like(p) for name, p in network.named_parameters()}
+    weight = params["read.weight"]
+    inner = F.linear(inputs, weight, params["read.bias"])
+    want = F.linear(inner, weight, params["write.bias"])
+    for _ in range(2):
+        torch.testing.assert_close(apply(network, params, inputs), want)
+    assert len(params) == 3
