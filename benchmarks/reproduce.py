@@ -23,7 +23,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from reproductions import REPRODUCTIONS, Reproduction
+from recipes.reproduction import Reproduction
+from reproductions import REPRODUCTIONS
 from result_tables import tables
 
 from metapipe.store import TaskStore, default_url

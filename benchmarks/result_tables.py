@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from reproductions import REPRODUCTIONS, Reproduction, Test, source_of
+from recipes.reproduction import Reproduction, Test
+from reproductions import REPRODUCTIONS, source_of
 
 from metapipe.store.student import half_width
 
@@ -176,12 +177,10 @@ def _mean_line(
 
 
 def _but_for_the_seed(train: Sequence[str]) -> tuple[str, ...]:
-    """A run that it starts from has the same seed, in its name."""
     if "--seed" not in train:
         return tuple(train)
     at = train.index("--seed")
-    left = (*train[:at], *train[at + 2 :])
-    return tuple(part.removesuffix(f"-{train[at + 1]}") for part in left)
+    return (*train[:at], *train[at + 2 :])
 
 
 def trained(member: Reproduction, row: Figures) -> str:

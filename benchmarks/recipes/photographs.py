@@ -1,0 +1,160 @@
+"""CIFAR-FS and FC100."""
+
+from __future__ import annotations
+
+from .reproduction import COSINE, Reproduction, Test
+
+CIFAR = (
+    *("--dataset", "cifar-fs", "--model", "conv4", "-s", "dataset.root={data}"),
+    *("-s", "evaluation.queries=15", "-s", "evaluation.episodes=1000"),
+    *("-s", "evaluation.ways=5", "--validate-every", "500"),
+    *("--validation-episodes", "100", *COSINE),
+)
+WHOLE = (
+    *("-s", "dataset.root={data}/cifar100", "-s", "dataset.augment=crop-flip-jitter"),
+    *("-s", "evaluation.queries=15", "-s", "evaluation.episodes=1000"),
+    *("-s", "evaluation.ways=5", "--validate-every", "500"),
+    *("--validation-episodes", "100", *COSINE),
+)
+FIVE_STEPS = (
+    "--model conv4 -s model.width=32 -s model.pooling=max -s model.features=flatten "
+    "-s algorithm.inner_steps=5 -s algorithm.test_steps=10 --mapping vmap "
+    "-s algorithm.inner_lr=0.01"
+)
+
+
+def _cifar(
+    name: str, method: str, options: str, shape: str, tests: tuple[Test, ...]
+) -> Reproduction:
+    """200 images a class instead of 600."""
+    train = (*options.split(), *CIFAR, *shape.split())
+    group = "CIFAR-FS, 200 images a class instead of 600 (conv4, 64 channels)"
+    return Reproduction(name, group, method, train, tests)
+
+
+def _whole(
+    dataset: str, name: str, method: str, options: str, tests: tuple[Test, ...]
+) -> Reproduction:
+    """All images; one training serves both shots."""
+    lists = f"dataset.lists={{data}}/splits/{dataset.replace('-', '_')}"
+    train = ("--dataset", dataset, "-s", lists, *WHOLE, *options.split())
+    group = f"{dataset.upper()}, all 600 images a class"
+    return Reproduction(f"{dataset}-{name}", group, method, train, tests)
+
+
+HEADS = (
+    ("protonet", "ProtoNet", "--plugin protonet --model conv4", 8000),
+    (
+        "r2d2",
+        "R2-D2, its latest checkpoint",
+        "--plugin r2d2 --model r2d2net -s evaluation.checkpoint=latest",
+        4000,
+    ),
+    (
+        "metaoptnet-ridge",
+        "MetaOptNet, ridge, conv4",
+        "--plugin metaoptnet --model conv4 -s algorithm.head=ridge",
+        4000,
+    ),
+    (
+        "metaoptnet-svm",
+        "MetaOptNet, SVM, conv4",
+        "--plugin metaoptnet --model conv4",
+        4000,
+    ),
+)
+"""Name, method, options and iterations of what is trained 20-way with 5 shots."""
+
+PUBLISHED = {"cifar-fs-protonet": (55.5, 72.0), "cifar-fs-r2d2": (65.3, 79.4)}
+"""With 1 and 5 shots."""
+
+
+def _of_heads(dataset: str) -> list[Reproduction]:
+    made = []
+    for name, method, options, iterations in HEADS:
+        one, five = PUBLISHED.get(f"{dataset}-{name}", (None, None))
+        shape = (
+            f"--ways 20 --shots 5 --queries 10 --tasks 1 --iterations {iterations} "
+            "--lr 0.002 --mapping loop -s evaluation.shots=5"
+        )
+        tests = Test(published=five), Test(("--shots", "1"), one)
+        made.append(_whole(dataset, name, method, f"{options} {shape}", tests))
+    return made
+
+
+PHOTOGRAPHS = [
+    _cifar(
+        "cifar-protonet-1s",
+        "ProtoNet",
+        "--plugin protonet",
+        "--ways 20 --shots 1 --queries 9 --tasks 2 --iterations 1200 --lr 0.003",
+        (Test(published=55.5),),
+    ),
+    _cifar(
+        "cifar-protonet-5s",
+        "ProtoNet",
+        "--plugin protonet",
+        "--ways 20 --shots 5 --queries 5 --tasks 2 --iterations 1200 --lr 0.003",
+        (Test(published=72.0),),
+    ),
+    _cifar(
+        "cifar-r2d2",
+        "R2-D2, trained with 5 shots",
+        "--plugin r2d2 -s evaluation.shots=5",
+        "--ways 20 --shots 5 --queries 5 --tasks 2 --iterations 1500 --lr 0.003",
+        (Test(), Test(("--shots", "1"))),
+    ),
+    _cifar(
+        "cifar-metaoptnet-ridge",
+        "MetaOptNet, ridge, trained with 5 shots",
+        "--plugin metaoptnet -s algorithm.head=ridge -s evaluation.shots=5",
+        "--ways 20 --shots 5 --queries 5 --tasks 2 --iterations 1200 --lr 0.003",
+        (Test(), Test(("--shots", "1"))),
+    ),
+    _cifar(
+        "cifar-metaoptnet-svm",
+        "MetaOptNet, SVM, trained with 5 shots",
+        "--plugin metaoptnet -s evaluation.shots=5",
+        "--ways 20 --shots 5 --queries 5 --tasks 2 --iterations 1200 --lr 0.003",
+        (Test(), Test(("--shots", "1"))),
+    ),
+    *(
+        _cifar(
+            f"cifar-maml-{shots}s",
+            "MAML",
+            "--plugin maml -s model.pooling=max -s model.features=flatten "
+            "-s algorithm.inner_lr=0.1",
+            f"--ways 5 --shots {shots} --queries 5 --tasks 4 "
+            f"--iterations {iterations} --lr 0.003",
+            (Test(published=published),),
+        )
+        for shots, iterations, published in ((1, 3000, 58.9), (5, 1500, 71.5))
+    ),
+    *_of_heads("cifar-fs"),
+    *_of_heads("fc100"),
+    *(
+        _whole(
+            "cifar-fs",
+            f"{plugin}-{shots}s",
+            f"{plugin.upper()}, 32 channels",
+            f"--plugin {plugin} {FIVE_STEPS} --execution auto "
+            f"--ways 5 --shots {shots} --queries 15 --tasks {tasks} "
+            "--iterations 4000 --lr 0.002 -s dataset.augment=crop-flip",
+            (Test(published=published),),
+        )
+        for plugin, shots, tasks, published in (
+            ("maml", 1, 16, 58.9),
+            ("maml", 5, 4, 71.5),
+            ("anil", 1, 16, None),
+            ("anil", 5, 16, None),
+        )
+    ),
+    _whole(
+        "cifar-fs",
+        "baseline++",
+        "Baseline++, conv4",
+        "--plugin baseline++ --model conv4 -s evaluation.shots=5 "
+        "--ways 64 --shots 1 --queries 1 --tasks 2 --iterations 8000 --lr 0.001",
+        (Test(), Test(("--shots", "1"))),
+    ),
+]
