@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import NotFoundError, UsageError
 from ..runs.workspace import Workspace
+from ..store import TaskStore
 from .adapted_file import load
 from .adapted_model import AdaptedModel
 from .export import Exported, export_onnx, export_program
@@ -28,24 +29,25 @@ def deploy(
     Raises UsageError for a checkpoint of a file, UnsupportedError, DataError,
     NotFoundError and WriteError.
     """
-    if Path(model).exists() or not _is_run(workspace, model):
+    if Path(model).exists():
         if checkpoint is not None:
             raise UsageError("--checkpoint is of a run, and this is a file")
         adapted = load(Path(model), workspace.registry, "cpu")
         exported = (export_onnx if onnx else export_program)(adapted, file)
         return {"file": str(file), **_facts(adapted, exported)}
     store, registry = workspace.store, workspace.registry
+    _require_run(store, model)
     which = checkpoint or "best"
     policy = export_policy(store, registry, model, file, onnx=onnx, which=which)
     return {"file": str(file), **asdict(policy)}
 
 
-def _is_run(workspace: Workspace, name: str) -> bool:
+def _require_run(store: TaskStore, name: str) -> None:
+    """Raise NotFoundError for what is no run, and no file either."""
     try:
-        workspace.store.run(name)
-    except NotFoundError:
-        return False
-    return True
+        store.run(name)
+    except NotFoundError as error:
+        raise NotFoundError(f"there is no file '{name}', and {error}") from error
 
 
 def _facts(adapted: AdaptedModel, exported: Exported) -> dict[str, Any]:

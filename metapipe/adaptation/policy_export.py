@@ -106,8 +106,15 @@ def _acting(learner: Learner, meta: Meta, row: RunRow) -> Policy:
         )
     first = learner.algorithm.unadapted(learner.network, meta)
     assert first is not None  # it was trained
-    kind = RememberingPolicy if isinstance(learner.algorithm, Recurrent) else Policy
-    return kind(learner, meta, first)
+    if not isinstance(learner.algorithm, Recurrent):
+        return Policy(learner, meta, first)
+    acting = RememberingPolicy(learner, meta, first)
+    if moves := acting.moves():
+        raise UnsupportedError(
+            f"{row.algorithm}: its memory {moves}, and that of a file has one size and "
+            "begins at 0: export one of rl2"
+        )
+    return acting
 
 
 def _difference(program: Program, acting: Policy) -> float:
@@ -168,16 +175,15 @@ class RememberingPolicy(Policy):
     ended and whether there was an action at all, and a memory, which is 0 at first ->
     what is said of actions, and the memory after."""
 
-    def __init__(self, learner: Learner, meta: Meta, first: Params) -> None:
-        super().__init__(learner, meta, first)
+    def moves(self) -> str:
+        """Why its memory does not fit a file; empty if it does."""
         with torch.no_grad():
             after = self._act(*super().examples(1), *self._nothing(1))[1]
-        if any(after[k].shape != v.shape or v.any() for k, v in self.memory.items()):
-            raise UnsupportedError(
-                f"{type(self._method).__name__}: its memory grows from step to step, "
-                "or does not begin at 0, and that of a file has one size: export one "
-                "of rl2"
-            )
+        if any(after[name].shape != kept.shape for name, kept in self.memory.items()):
+            return "grows from step to step"
+        if any(kept.any() for kept in self.memory.values()):
+            return "does not begin at 0"
+        return ""
 
     @property
     def _method(self) -> Recurrent:

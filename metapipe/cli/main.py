@@ -140,7 +140,9 @@ def _run(arguments: Sequence[str] | None) -> int:
         return 0
     except MetapipeError as error:
         _reraise_for_debugging()
-        return error.exit_code if error.told else _fail(str(error), error.exit_code)
+        notes = getattr(error, "__notes__", ())
+        text = "; ".join([str(error), *notes])
+        return error.exit_code if error.told else _fail(text, error.exit_code)
     except OSError as error:
         _reraise_for_debugging()
         where = f"{os.fsdecode(error.filename)}: " if error.filename else ""

@@ -18,8 +18,6 @@ from ..episode import Task
 from ..errors import MetapipeError, TrainingError
 from ..printable import one_line
 
-MEND = "mend the world; a run that ended here goes on by metapipe resume"
-
 
 class Answer(NamedTuple):
     """What T * n worlds say of a step."""
@@ -114,7 +112,7 @@ class AskedWorlds:
             text = one_line(error)
             raise TrainingError(
                 f"{self._where(self.tasks)}: the world failed: {type(error).__name__}: "
-                f"{text}; {MEND}"
+                f"{text}; mend the world"
             ) from error
 
     def _sound(
@@ -128,7 +126,7 @@ class AskedWorlds:
             what = "reward" if not torch.isfinite(rewards[place]) else "observation"
             raise TrainingError(
                 f"{self._where([self.tasks[place // self.copies]])}: the {what} is not "
-                f"finite: {MEND}"
+                "finite: mend the world"
             )
         return inputs.nan_to_num(0.0, 0.0, 0.0), rewards.nan_to_num(0.0, 0.0, 0.0)
 

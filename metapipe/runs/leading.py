@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from ..errors import CrewLostError, StoreError
+from ..errors import CrewError, CrewLostError, StoreError, WriteError
 from ..events import RunInfo
 from ..experiment.listeners import Listener, handed, of_plugins
 from ..experiment.registry import Registry
@@ -92,6 +92,8 @@ def lead(
             raise CrewLostError(f"{error}; metapipe resume {run_id}") from error
         except BaseException as error:
             reporter.failed(error)
+            if not isinstance(error, StoreError | CrewError | WriteError):
+                error.add_note(f"run {run_id} has failed: metapipe resume {run_id}")
             raise
 
 

@@ -5,6 +5,8 @@ from importlib.util import find_spec
 import pytest
 
 from metapipe import MetapipeError, Task
+from metapipe.data.acting import play
+from metapipe.errors import TrainingError
 from metapipe.testing import ArenaContract
 from metapipe_plugins.datasets.gymnasium import (
     Gymnasium,
@@ -121,6 +123,7 @@ def registered():
                 "whole": (whole, Box(-3, 3, (2,), np.int64)),
                 "fixed": (whole, Box(narrow, np.ones(2, np.float32))),
                 "differing": (Box(0, 1, (int(size),)), few),
+                "humped": (Box(0, 1, (2 if 2 < size < 3 else 1,)), few),
                 "number": (Box(0, 1, ()), few),
                 "doubles": (Dict(a=whole, b=few), Box(-3, 3, (2,), np.float64)),
             }
@@ -169,10 +172,21 @@ def test_observations_that_differ_between_tasks_are_named(registered) -> None:
         vary={"size": (1.0, 9.0)},
         steps=5,
     )
-    arena = dataset.open("train")
-    with pytest.raises(MetapipeError, match="tasks differ in their spaces") as caught:
-        arena.worlds([Task("x", "train", 0, i, 1, 1, 1) for i in range(6)], 1)
+    words = r"spaces: Box\(0.* and Box\(0.* with \{'size': .*\} and \{'size': "
+    with pytest.raises(MetapipeError, match=words) as caught:
+        dataset.open("train")
     assert caught.value.exit_code == 2
+
+
+def test_those_that_differ_between_the_ends_end_the_run_with_where(registered) -> None:
+    dataset = Gymnasium(
+        id=registered, settings={"what": "humped"}, vary={"size": (1.0, 9.0)}, steps=5
+    )
+    arena = dataset.open("train")
+    tasks = [Task("x", "train", 0, i, 1, 1, 1) for i in range(6)]
+    told = r"x/train episodes 0 to 5, seed 0, at the start of query: .*tasks differ in"
+    with pytest.raises(TrainingError, match=told):
+        play(arena, tasks, 1, "query", lambda seen, step: (seen.actions, seen.inputs))
 
 
 def test_a_setting_that_the_world_does_not_take_is_named() -> None:

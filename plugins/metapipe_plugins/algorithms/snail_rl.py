@@ -6,10 +6,10 @@ section 5.2. The stack of blocks is that of SNAIL.
 
 from __future__ import annotations
 
-from typing import ClassVar, cast
+from typing import Annotated, ClassVar, cast
 
 import torch
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from metapipe import (
@@ -41,7 +41,8 @@ class SNAILRL(ActorCritic):
     )
     departures: ClassVar[str] = (
         "the outer step is PPO's (the paper: TRPO); the value is the same stack's; the "
-        "blocks are of the sizes of the paper's classifier"
+        "stack is that of the paper's classifier, with fewer filters, and its "
+        "convolutions span some steps and not the whole trial"
     )
 
     embedding: PositiveInt = 32
@@ -50,7 +51,7 @@ class SNAILRL(ActorCritic):
     filters: PositiveInt = 16
     """Filters of each temporal convolution."""
 
-    span: PositiveInt = 16
+    span: Annotated[int, Field(ge=2)] = 16
     """Steps that each of the two stacks of temporal convolutions spans; attention sees
     all."""
 

@@ -93,7 +93,12 @@ class Gymnasium(Dataset):
             return gym_worlds.made(self.id, steps, self._of(aim))
 
         print_ = fingerprint(type(self).__name__, split, self)
-        return gym_worlds.GymArena(self.id, steps, print_, self._aims, make)
+        ends = [
+            {**self._middle(), name: end}
+            for name, interval in self.vary.items()
+            for end in interval
+        ]
+        return gym_worlds.GymArena(self.id, steps, print_, self._aims, make, ends)
 
     def _middle(self) -> Aim:
         return {name: (low + high) / 2 for name, (low, high) in self.vary.items()}

@@ -1,13 +1,17 @@
 """Temporal convolutions and causal attention: the blocks of SNAIL.
 
 Mishra, Rohaninejad, Chen & Abbeel, "A Simple Neural Attentive Meta-Learner", ICLR 2018,
-section 3. A sequence is a task's support set followed by one query, and only the last
-position is read. All queries of a task share what comes before them, and nothing looks
-ahead, so the support part is computed once: every block maps two streams, the support
-sequence (..., n, c) and queries (..., m, c), each of which is position n for itself.
-A sequence that grows while somebody acts is followed step by step: all that later
-positions want of a step is what the last attention reads of it, since every block adds
-channels to those before.
+section 3.
+
+Who classifies reads a task's support set followed by one query, of which only the last
+position says anything. All queries of a task share what comes before them, and nothing
+looks ahead, so the support part is computed once: `forward` maps two streams, the
+support sequence (..., n, c) and queries (..., m, c), each of which is position n for
+itself.
+
+Who acts reads a sequence that grows, and says something at each position: `follow` maps
+steps that come after others. Every block adds channels to those before, so all that
+later positions want of a step is what the last attention reads of it.
 """
 
 from __future__ import annotations
@@ -84,10 +88,10 @@ class TCBlock(nn.Module):
 class AttentionBlock(nn.Module):
     """One head of causal attention, concatenated to its input.
 
-    Keys and values are linear in what is read, so that neither is made of it: a
-    question's product with a key is that of `key.weight.T @ question` with the input,
-    and the mean of values is the value of the mean. (A bias of the keys would add the
-    same to all scores of a question.)
+    No keys or values are computed, since both are linear in the input: a question's
+    product with the key of an input is the product of `key.weight.T @ question` with
+    the input itself, and the mean of values is the value of the mean. (A bias of the
+    keys would add the same to all scores of a question.)
     """
 
     def __init__(self, inside: int, keys: int, values: int) -> None:

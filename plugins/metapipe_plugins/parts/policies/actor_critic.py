@@ -93,7 +93,8 @@ class ActorCritic(Recurrent):
     it halves."""
 
     entropy_halving: PositiveInt | None = None
-    """Outer steps in which that weight halves; it stays as it is if not given."""
+    """Steps of the outer optimiser in which that weight halves, of which there are
+    `training.passes` in an iteration; it stays as it is if not given."""
 
     statistics: Literal["batch"] = "batch"
     """A policy has no statistics to keep."""
@@ -193,6 +194,7 @@ class ActorCritic(Recurrent):
             "kl": apart,
             "entropy": uncertain,
             "value_error": error,
+            ENTROPY: entropy_weight,
         }
         return total, {name: figure.detach() for name, figure in told.items()}
 

@@ -44,6 +44,10 @@ class GymArena(Arena):
     make: Callable[[Aim], Env]
     """The world of one."""
 
+    extremes: Sequence[Aim] = ()
+    """Tasks that may be seen otherwise than the first, if any are: those at the ends of
+    what differs."""
+
     movable: bool = False
     """Whether a world takes another aim as its attribute `aim`."""
 
@@ -55,10 +59,20 @@ class GymArena(Arena):
     """What acting at random brought."""
 
     def __post_init__(self) -> None:
-        """Raises UnsupportedError for spaces that no policy here fits."""
-        probe = self._opened(self.aims([Task(self.name, "train", 0, 0, 1, 1, 1)])[0])
+        """Raises UnsupportedError for spaces that no policy here fits, or that are
+        others at the ends."""
+        (first,) = self.aims([Task(self.name, "train", 0, 0, 1, 1, 1)])
+        probe = self._opened(first)
         self.spaces = probe.observation_space, probe.action_space
         probe.close()
+        for aim in self.extremes:
+            probe = self._opened(aim)
+            if difference := self._difference(probe):
+                raise UnsupportedError(
+                    f"{self.name}: tasks differ in their spaces: {difference} with "
+                    f"{dict(first)} and {dict(aim)}: vary something else"
+                )
+            probe.close()
 
     @property
     def facts(self) -> SourceFacts:
@@ -100,20 +114,25 @@ class GymArena(Arena):
         return {"random": self.known[key]}
 
     def _made(self, aims: Sequence[Aim]) -> SyncVectorEnv:
-        """New worlds. Raises UnsupportedError where they are not seen alike."""
+        """New worlds. Raises ValueError where they are not seen alike."""
         envs = [self._opened(aim) for aim in aims]
         for aim, env in zip(aims, envs, strict=True):
-            for space, wanted in zip(
-                (env.observation_space, env.action_space), self.spaces, strict=True
-            ):
-                if not is_space_dtype_shape_equiv(space, wanted):
-                    raise UnsupportedError(
-                        f"{self.name}: tasks differ in their spaces: {space} with "
-                        f"{dict(aim)}, and {wanted} in another: vary something else"
-                    )
+            if difference := self._difference(env):
+                raise ValueError(
+                    f"tasks differ in their spaces: {difference}, the latter with "
+                    f"{dict(aim)}: vary something else"
+                )
         makers = [lambda env=env: env for env in envs]
         mode = AutoresetMode.DISABLED
         return SyncVectorEnv(makers, autoreset_mode=mode, observation_mode="different")
+
+    def _difference(self, env: Env) -> str:
+        """What was seen first and what is in another world; empty if they are alike."""
+        spaces = env.observation_space, env.action_space
+        for wanted, space in zip(self.spaces, spaces, strict=True):
+            if not is_space_dtype_shape_equiv(space, wanted):
+                return f"{wanted} and {space}"
+        return ""
 
     def _opened(self, aim: Aim) -> Env:
         """One world, as policies take it."""
@@ -171,10 +190,12 @@ def made(id: str, steps: int | None, settings: Mapping[str, Any]) -> Env:
     """The world of that id. Raises UnsupportedError for an unknown id, with the
     nearest, for settings it does not take, and for packages it needs; DataError for
     one that fails to be made."""
+    # gymnasium's own checker warns, in colours, of what is refused where worlds are asked
+    given = {"disable_env_checker": True, **settings}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of older versions
-            return gymnasium.make(id, max_episode_steps=steps, **settings)
+            return gymnasium.make(id, max_episode_steps=steps, **given)
     except (gymnasium.error.Error, ImportError) as error:
         raise UnsupportedError(f"dataset.id = '{id}': {_missing(id, error)}") from error
     except Exception as error:  # anybody's code
