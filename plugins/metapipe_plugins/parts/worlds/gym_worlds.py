@@ -190,7 +190,7 @@ def made(id: str, steps: int | None, settings: Mapping[str, Any]) -> Env:
     """The world of that id. Raises UnsupportedError for an unknown id, with the
     nearest, for settings it does not take, and for packages it needs; DataError for
     one that fails to be made."""
-    # gymnasium's own checker warns, in colours, of what is refused where worlds are asked
+    # gymnasium's own checker warns, in colours, of what is refused here in a line
     given = {"disable_env_checker": True, **settings}
     try:
         with warnings.catch_warnings():
