@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,48 +53,62 @@ def lead(
 ) -> Outcome:
     """Train to the end, from where a process before had come if one had; evaluate, and
     close the run's books. `before` are validations that count for its patience."""
-    experiment = prepared.experiment
-    row = store.run(run_id)
+    experiment, row = prepared.experiment, store.run(run_id)
+    patience, own = experiment.training.patience, []
+    if patience:
+        own = handed([Patience(patience, experiment.training.select, before)])
+    named = named_listeners(experiment, registry, run_id)
+    listeners = [*own, *told, *named, *of_plugins(registry)]
+    reporter = Reporter(_info(row, prepared, found), store, listeners)
     groups = experiment.algorithm.groups()
     state = initial_state(prepared.meta, experiment.training, groups)
-    info = RunInfo(
-        id=run_id,
+    session = TrainingSession(
+        experiment, prepared.learner, state, prepared.sources, reporter, crew
+    )
+    with (
+        heartbeat(store, run_id),
+        interruptible(store.hurry) as interruption,
+        _closing(session, reporter),
+    ):
+        reporter.started()
+        _begin(session, reporter, row, found)
+        return _work(session, reporter, registry, interruption)
+
+
+def _info(row: RunRow, prepared: Prepared, found: Resumption | None) -> RunInfo:
+    """The run, as listeners are told of it."""
+    return RunInfo(
+        id=row.id,
         name=row.name,
         experiment=row.config,
         directory=Path(row.directory),
         step=found.checkpoint.step if found else 0,
-        iterations=experiment.training.iterations,
+        iterations=prepared.experiment.training.iterations,
         kind=prepared.learner.problem.kind,
         tags=row.tags,
         note=row.notes,
     )
-    patience = experiment.training.patience
-    own = []
-    if patience:
-        own = handed([Patience(patience, experiment.training.select, before)])
-    named = named_listeners(experiment, registry, run_id)
-    reporter = Reporter(info, store, [*own, *told, *named, *of_plugins(registry)])
-    session = TrainingSession(
-        experiment, prepared.learner, state, prepared.sources, reporter, crew
-    )
-    with heartbeat(store, run_id), interruptible(store.hurry) as interruption:
-        try:
-            reporter.started()
-            _begin(session, reporter, row, found)
-            return _work(session, reporter, registry, interruption)
-        except KeyboardInterrupt:  # a second one
-            store.hurry()
-            with suppress(StoreError):
-                reporter.finished("interrupted", session.latest, session.seconds)
-            raise
-        except CrewLostError as error:
-            reporter.failed(error)
-            raise CrewLostError(f"{error}; metapipe resume {run_id}") from error
-        except BaseException as error:
-            reporter.failed(error)
-            if not isinstance(error, StoreError | CrewError | WriteError):
-                error.add_note(f"run {run_id} has failed: metapipe resume {run_id}")
-            raise
+
+
+@contextmanager
+def _closing(session: TrainingSession, reporter: Reporter) -> Iterator[None]:
+    """Whatever ends a run inside, the store is told, and the error how to go on."""
+    run, store = reporter.run.id, reporter.store
+    try:
+        yield
+    except KeyboardInterrupt:  # a second one
+        store.hurry()
+        with suppress(StoreError):
+            reporter.finished("interrupted", session.latest, session.seconds)
+        raise
+    except CrewLostError as error:
+        reporter.failed(error)
+        raise CrewLostError(f"{error}; metapipe resume {run}") from error
+    except BaseException as error:
+        reporter.failed(error)
+        if not isinstance(error, StoreError | CrewError | WriteError):
+            error.add_note(f"run {run} has failed: metapipe resume {run}")
+        raise
 
 
 def _begin(
