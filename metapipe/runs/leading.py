@@ -10,7 +10,14 @@ from pathlib import Path
 
 import torch
 
-from ..errors import CrewError, CrewLostError, StoreError, WriteError
+from ..errors import (
+    CrewError,
+    CrewLostError,
+    DivergedError,
+    OutOfMemoryError,
+    StoreError,
+    WriteError,
+)
 from ..events import RunInfo
 from ..experiment.listeners import Listener, handed, of_plugins
 from ..experiment.registry import Registry
@@ -37,6 +44,9 @@ from .resumption import Resumption
 from .session import TrainingSession
 from .signals import Interruption, interruptible
 from .threads import cores
+
+SAID = (StoreError, CrewError, WriteError, DivergedError, OutOfMemoryError)
+"""Errors that say themselves what is to be done, which may be to begin anew."""
 
 logger = logging.getLogger("metapipe")
 
@@ -106,7 +116,7 @@ def _closing(session: TrainingSession, reporter: Reporter) -> Iterator[None]:
         raise CrewLostError(f"{error}; metapipe resume {run}") from error
     except BaseException as error:
         reporter.failed(error)
-        if not isinstance(error, StoreError | CrewError | WriteError):
+        if not isinstance(error, SAID):
             error.add_note(f"run {run} has failed: metapipe resume {run}")
         raise
 

@@ -232,6 +232,7 @@ def test_a_diverged_run_is_failed_with_its_reason(project: Path) -> None:
     arguments = ("train", *TINY, "--optimiser", "sgd", "--lr", "1e30", "--name", "bad")
     line = error_line(*arguments, cwd=project, code=1)
     assert "lower training.lr" in line
+    assert "resume" not in line, "it would diverge again"
     shown = metapipe_json("runs", "show", "bad", cwd=project)
     assert shown["status"] == "failed"
     assert shown["error"] in line

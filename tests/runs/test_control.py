@@ -197,7 +197,9 @@ def test_a_world_that_fails_ends_a_run_that_can_go_on(tmp_path) -> None:
     assert line.startswith(
         "holes/train episode 12, seed 0, at step 1 of round 0: the reward is not finite"
     )
+    assert line.endswith("; run 1 has failed: metapipe resume 1")
     (row,) = metapipe_json(*here, "runs", "list", cwd=tmp_path)
     assert (row["status"], row["step"]) == ("failed", 3)
+    assert row["error"] in line
     plugin.write_text(FALLING.replace("MENDED", "True"))
     metapipe(*here, "resume", "1", cwd=tmp_path)
