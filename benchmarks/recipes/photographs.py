@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from .reproduction import COSINE, Reproduction, Test
 
-CIFAR = (
-    *("--dataset", "cifar-fs", "--model", "conv4", "-s", "dataset.root={data}"),
+JUDGED = (
     *("-s", "evaluation.queries=15", "-s", "evaluation.episodes=1000"),
     *("-s", "evaluation.ways=5", "--validate-every", "500"),
     *("--validation-episodes", "100", *COSINE),
 )
+CIFAR = (
+    *("--dataset", "cifar-fs", "--model", "conv4", "-s", "dataset.root={data}"),
+    *JUDGED,
+)
 WHOLE = (
     *("-s", "dataset.root={data}/cifar100", "-s", "dataset.augment=crop-flip-jitter"),
-    *("-s", "evaluation.queries=15", "-s", "evaluation.episodes=1000"),
-    *("-s", "evaluation.ways=5", "--validate-every", "500"),
-    *("--validation-episodes", "100", *COSINE),
+    *JUDGED,
 )
 FIVE_STEPS = (
     "--model conv4 -s model.width=32 -s model.pooling=max -s model.features=flatten "

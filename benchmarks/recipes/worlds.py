@@ -32,67 +32,54 @@ def _navigation(seed: int) -> Reproduction:
 
 
 def _bandit(
-    name: str,
-    method: str,
-    pulls: int,
-    options: str,
-    test: Test,
-    begins: str = "",
+    plugin: str, method: str, pulls: int, options: str, test: Test, seed: int
 ) -> Reproduction:
     """Five arms, judged in 20,000 trials of the test split."""
-    group = f"Bernoulli bandit, 5 arms, sum of the rewards of {pulls} pulls"
-    train = tuple(options.split())
-    return Reproduction(name, group, method, train, (test,), begins)
-
-
-def _short_rl2(seed: int) -> Reproduction:
-    return _bandit(
-        f"bandit-rl2-10-{seed}",
-        f"RL^2, seed {seed}",
-        10,
-        f"--plugin rl2 --dataset bandit --seed {seed} -s algorithm.width=48 {LAST}",
-        Test(published=6.7, within=0.1),
+    pulled = "" if pulls == TEN else f"-s dataset.pulls={pulls} "
+    train = f"--plugin {plugin} --dataset bandit {pulled}--seed {seed} {options}"
+    return Reproduction(
+        f"bandit-{plugin.removesuffix('-rl')}-{pulls}-{seed}",
+        f"Bernoulli bandit, 5 arms, sum of the rewards of {pulls} pulls",
+        f"{method}, seed {seed}",
+        tuple(train.split()),
+        (test,),
     )
 
 
-def _short_snail(seed: int) -> Reproduction:
-    return _bandit(
-        f"bandit-snail-10-{seed}",
-        f"SNAIL, seed {seed}",
-        10,
-        f"--plugin snail-rl --dataset bandit --seed {seed} --tasks 256 "
-        "--iterations 800 --checkpoint-every 100 --validate-every 200 "
+TEN = 10
+"""Pulls where nobody says."""
+
+BANDITS = (
+    ("rl2", "RL^2", TEN, f"-s algorithm.width=48 {LAST}", Test((), 6.7, 0.1)),
+    (
+        "snail-rl",
+        "SNAIL",
+        TEN,
+        "--tasks 256 --iterations 800 --checkpoint-every 100 --validate-every 200 "
         "--validation-episodes 2000",
-        Test(published=6.6, within=0.1),
-    )
-
-
-def _long_rl2(seed: int) -> Reproduction:
-    return _bandit(
-        f"bandit-rl2-100-{seed}",
-        f"RL^2, seed {seed}",
+        Test((), 6.6, 0.1),
+    ),
+    (
+        "rl2",
+        "RL^2",
         100,
-        f"--plugin rl2 --dataset bandit -s dataset.pulls=100 --seed {seed} "
         "-s algorithm.width=96 -s algorithm.hidden=96 -s algorithm.remembers=100 "
         "-s algorithm.decay=0.95 -s algorithm.entropy_weight=0.2 "
         "-s algorithm.entropy_halving=250 --tasks 256 --iterations 1600 --lr 0.003 "
         f"{LAST}",
-        Test(published=78.7, within=1.2),
-    )
-
-
-def _long_snail(seed: int) -> Reproduction:
-    """On a GPU, where a step of 2,048 trials takes as long as one of 256."""
-    return _bandit(
-        f"bandit-snail-100-{seed}",
-        f"SNAIL, seed {seed}",
+        Test((), 78.7, 1.2),
+    ),
+    (  # on a GPU, where a step of 2,048 trials takes as long as one of 256
+        "snail-rl",
+        "SNAIL",
         100,
-        f"--plugin snail-rl --dataset bandit -s dataset.pulls=100 --seed {seed} "
         "-s algorithm.decay=0.95 -s algorithm.entropy_weight=0.2 "
         "-s algorithm.entropy_halving=35 -s training.passes=8 --tasks 2048 "
         "--iterations 220 --lr 0.003 --checkpoint-every 20 --validate-every 0",
-        Test(published=79.1, within=1.6),
-    )
+        Test((), 79.1, 1.6),
+    ),
+)
+"""Plugin, method, pulls, options and test."""
 
 
 def _tabular(name: str, method: str, options: str, begins: str = "") -> Reproduction:
@@ -110,10 +97,7 @@ def _tabular(name: str, method: str, options: str, begins: str = "") -> Reproduc
 
 WORLDS = [
     *map(_navigation, range(3)),
-    *map(_short_rl2, range(3)),
-    *map(_short_snail, range(3)),
-    *map(_long_rl2, range(3)),
-    *map(_long_snail, range(3)),
+    *(_bandit(*recipe, seed) for recipe in BANDITS for seed in range(3)),
     _tabular(
         "tabular-mdp-rl2",
         "RL^2",

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import NotFoundError, UsageError
+from ..runs.stored_run import trained_run
 from ..runs.workspace import Workspace
 from ..store import TaskStore
+from ..store.records import RunRow
 from .adapted_file import load
 from .adapted_model import AdaptedModel
 from .export import Exported, export_onnx, export_program
@@ -36,16 +38,15 @@ def deploy(
         exported = (export_onnx if onnx else export_program)(adapted, file)
         return {"file": str(file), **_facts(adapted, exported)}
     store, registry = workspace.store, workspace.registry
-    _require_run(store, model)
-    which = checkpoint or "best"
-    policy = export_policy(store, registry, model, file, onnx=onnx, which=which)
+    row, which = _run(store, model), checkpoint or "best"
+    policy = export_policy(store, registry, row, file, onnx=onnx, which=which)
     return {"file": str(file), **asdict(policy)}
 
 
-def _require_run(store: TaskStore, name: str) -> None:
-    """Raise NotFoundError for what is no run, and no file either."""
+def _run(store: TaskStore, name: str) -> RunRow:
+    """Raises NotFoundError for what is no run, and no file either."""
     try:
-        store.run(name)
+        return trained_run(store, name)
     except NotFoundError as error:
         raise NotFoundError(f"there is no file '{name}', and {error}") from error
 

@@ -20,7 +20,7 @@ from ..errors import UnsupportedError
 from ..experiment.experiment import Experiment
 from ..experiment.registry import Registry
 from ..problem import Problem
-from ..runs.stored_run import stored_checkpoint, trained_learner, trained_run
+from ..runs.stored_run import stored_checkpoint, trained_learner
 from ..store import TaskStore
 from ..store.records import RunRow
 from ..training.learner import Learner
@@ -56,7 +56,7 @@ class ExportedPolicy:
 def export_policy(
     store: TaskStore,
     registry: Registry,
-    run: str | int,
+    row: RunRow,
     path: Path,
     *,
     onnx: bool,
@@ -68,7 +68,6 @@ def export_policy(
     Raises UnsupportedError for a run of another kind, for a memory that grows from step
     to step, and for what cannot be traced or converted; and WriteError.
     """
-    row = trained_run(store, run)
     _require_policy(row)
     experiment = Experiment.from_dict(row.config, registry)
     on_cpu = experiment.run.model_copy(update={"device": "cpu"})

@@ -85,12 +85,10 @@ def _has_ties(network: nn.Module) -> bool:
     """Whether a tensor of it goes by several names, which a call has to look for. That
     takes as long as a small network, so it is asked once."""
     if network not in _ties:
-        names = [
-            len([*listed(remove_duplicate=again)])
-            for again in (True, False)
-            for listed in (network.named_parameters, network.named_buffers)
-        ]
-        _ties[network] = names[:2] != names[2:]
+        _ties[network] = any(
+            len([*named()]) < len([*named(remove_duplicate=False)])
+            for named in (network.named_parameters, network.named_buffers)
+        )
     return _ties[network]
 
 

@@ -41,6 +41,8 @@ class FirstBlock(nn.Module):
             plain: Tensor = self.relu(self.pool(self.norm(self.conv(images))))
             return plain
         patches = _patches(images)
+        # In rows: where it lies in columns, torch takes its gradient by a product of
+        # matrices that takes ten times as long.
         kernel = self.conv.weight.permute(2, 3, 1, 0).flatten(0, 2).contiguous()
         signs = self._signs()
         maps = (patches @ (kernel * signs)).permute(0, 3, 1, 2)

@@ -61,18 +61,16 @@ class GymArena(Arena):
     def __post_init__(self) -> None:
         """Raises UnsupportedError for spaces that no policy here fits, or that are
         others at the ends."""
-        (first,) = self.aims([Task(self.name, "train", 0, 0, 1, 1, 1)])
-        probe = self._opened(first)
-        self.spaces = probe.observation_space, probe.action_space
+        (self.first,) = self.aims([Task(self.name, "train", 0, 0, 1, 1, 1)])
+        probe = self._opened(self.first)
+        self.spaces = _spaces(probe)
         probe.close()
         for aim in self.extremes:
             probe = self._opened(aim)
-            if difference := self._difference(probe):
-                raise UnsupportedError(
-                    f"{self.name}: tasks differ in their spaces: {difference} with "
-                    f"{dict(first)} and {dict(aim)}: vary something else"
-                )
+            difference = self._difference(aim, probe)
             probe.close()
+            if difference:
+                raise UnsupportedError(f"{self.name}: {difference}")
 
     @property
     def facts(self) -> SourceFacts:
@@ -117,26 +115,29 @@ class GymArena(Arena):
         """New worlds. Raises ValueError where they are not seen alike."""
         envs = [self._opened(aim) for aim in aims]
         for aim, env in zip(aims, envs, strict=True):
-            if difference := self._difference(env):
-                raise ValueError(
-                    f"tasks differ in their spaces: {difference}, the latter with "
-                    f"{dict(aim)}: vary something else"
-                )
+            if difference := self._difference(aim, env):
+                raise ValueError(difference)
         makers = [lambda env=env: env for env in envs]
         mode = AutoresetMode.DISABLED
         return SyncVectorEnv(makers, autoreset_mode=mode, observation_mode="different")
 
-    def _difference(self, env: Env) -> str:
-        """What was seen first and what is in another world; empty if they are alike."""
-        spaces = env.observation_space, env.action_space
-        for wanted, space in zip(self.spaces, spaces, strict=True):
+    def _difference(self, aim: Aim, env: Env) -> str:
+        """How a world is seen otherwise than the first; empty if it is not."""
+        for wanted, space in zip(self.spaces, _spaces(env), strict=True):
             if not is_space_dtype_shape_equiv(space, wanted):
-                return f"{wanted} and {space}"
+                return (
+                    f"tasks differ in their spaces: {wanted} and {space} with "
+                    f"{dict(self.first)} and {dict(aim)}: vary something else"
+                )
         return ""
 
     def _opened(self, aim: Aim) -> Env:
         """One world, as policies take it."""
         return scaled(self.name, flat(self.name, self.make(aim)))
+
+
+def _spaces(env: Env) -> tuple[Space[Any], Space[Any]]:
+    return env.observation_space, env.action_space
 
 
 def flat(name: str, env: Env) -> Env:
