@@ -99,7 +99,7 @@ DRAWINGS = [
     ),
     _five_shot("omniglot-anil-5s", "ANIL", "--plugin anil", Test(), 1000),
     _maml_omniglot(
-        "omniglot-meta-sgd-1s", "Meta-SGD", ("--plugin", "meta-sgd"), 99.53, 4000
+        "omniglot-meta-sgd-1s", "Meta-SGD", ("--plugin", "meta-sgd"), 99.53, 6000
     ),
     Reproduction(
         "omniglot-reptile",
@@ -131,7 +131,7 @@ DRAWINGS = [
     _head(
         "omniglot-metaoptnet-svm",
         "MetaOptNet, SVM",
-        "--plugin metaoptnet -s algorithm.scale=10",
+        "--plugin metaoptnet",
         "--ways 20 --shots 1 --queries 9 --tasks 2 --iterations 600 "
         "--validate-every 300 --validation-episodes 40",
         (Test(),),
@@ -221,7 +221,7 @@ DRAWINGS = [
     _head(
         "omniglot-metaoptnet-svm-5s",
         "MetaOptNet, SVM",
-        "--plugin metaoptnet -s algorithm.scale=10",
+        "--plugin metaoptnet",
         "--ways 20 --shots 5 --queries 5 --tasks 2 --iterations 300 "
         "--validate-every 150 --validation-episodes 40",
         (Test(),),

@@ -108,14 +108,16 @@ PHOTOGRAPHS = [
     _cifar(
         "cifar-metaoptnet-ridge",
         "MetaOptNet, ridge, trained with 5 shots",
-        "--plugin metaoptnet -s algorithm.head=ridge -s evaluation.shots=5",
+        "--plugin metaoptnet -s algorithm.head=ridge -s algorithm.scale=1 "
+        "-s evaluation.shots=5",
         "--ways 20 --shots 5 --queries 5 --tasks 2 --iterations 1200 --lr 0.003",
         (Test(), Test(("--shots", "1"))),
     ),
     _cifar(
         "cifar-metaoptnet-svm",
         "MetaOptNet, SVM, trained with 5 shots",
-        "--plugin metaoptnet -s evaluation.shots=5",
+        "--plugin metaoptnet -s algorithm.kernel_ridge=1 -s algorithm.scale=1 "
+        "-s evaluation.shots=5",
         "--ways 20 --shots 5 --queries 5 --tasks 2 --iterations 1200 --lr 0.003",
         (Test(), Test(("--shots", "1"))),
     ),

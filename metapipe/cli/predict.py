@@ -82,8 +82,7 @@ def _instead(row: RunRow, name: Path) -> str:
     if row.controls:
         return (
             f"run {row.id} learned to act in worlds of {row.dataset}, and predicts "
-            f"nothing of files: metapipe evaluate {row.id} lets it act, metapipe "
-            f"export {row.id} writes its policy"
+            f"nothing of files: metapipe evaluate {row.id} lets it act"
         )
     return (
         f"'{name}' is run {row.id}, and predict takes an adapted model: metapipe adapt "
