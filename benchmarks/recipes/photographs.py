@@ -9,10 +9,6 @@ JUDGED = (
     *("-s", "evaluation.ways=5", "--validate-every", "500"),
     *("--validation-episodes", "100", *COSINE),
 )
-CIFAR = (
-    *("--dataset", "cifar-fs", "--model", "conv4", "-s", "dataset.root={data}"),
-    *JUDGED,
-)
 WHOLE = (
     *("-s", "dataset.root={data}/cifar100", "-s", "dataset.augment=crop-flip-jitter"),
     *JUDGED,
@@ -22,15 +18,6 @@ FIVE_STEPS = (
     "-s algorithm.inner_steps=5 -s algorithm.test_steps=10 --mapping vmap "
     "-s algorithm.inner_lr=0.01"
 )
-
-
-def _cifar(
-    name: str, method: str, options: str, shape: str, tests: tuple[Test, ...]
-) -> Reproduction:
-    """200 images a class instead of 600."""
-    train = (*options.split(), *CIFAR, *shape.split())
-    group = "CIFAR-FS, 200 images a class instead of 600 (conv4, 64 channels)"
-    return Reproduction(name, group, method, train, tests)
 
 
 def _whole(
@@ -84,54 +71,19 @@ def _of_heads(dataset: str) -> list[Reproduction]:
 
 
 PHOTOGRAPHS = [
-    _cifar(
-        "cifar-protonet-1s",
-        "ProtoNet",
-        "--plugin protonet",
-        "--ways 20 --shots 1 --queries 9 --tasks 2 --iterations 1200 --lr 0.003",
-        (Test(published=55.5),),
-    ),
-    _cifar(
-        "cifar-protonet-5s",
-        "ProtoNet",
-        "--plugin protonet",
-        "--ways 20 --shots 5 --queries 5 --tasks 2 --iterations 1200 --lr 0.003",
-        (Test(published=72.0),),
-    ),
-    _cifar(
-        "cifar-r2d2",
-        "R2-D2, trained with 5 shots",
-        "--plugin r2d2 -s evaluation.shots=5",
-        "--ways 20 --shots 5 --queries 5 --tasks 2 --iterations 1500 --lr 0.003",
-        (Test(), Test(("--shots", "1"))),
-    ),
-    _cifar(
-        "cifar-metaoptnet-ridge",
-        "MetaOptNet, ridge, trained with 5 shots",
-        "--plugin metaoptnet -s algorithm.head=ridge -s algorithm.scale=1 "
-        "-s evaluation.shots=5",
-        "--ways 20 --shots 5 --queries 5 --tasks 2 --iterations 1200 --lr 0.003",
-        (Test(), Test(("--shots", "1"))),
-    ),
-    _cifar(
-        "cifar-metaoptnet-svm",
-        "MetaOptNet, SVM, trained with 5 shots",
-        "--plugin metaoptnet -s algorithm.kernel_ridge=1 -s algorithm.scale=1 "
-        "-s evaluation.shots=5",
-        "--ways 20 --shots 5 --queries 5 --tasks 2 --iterations 1200 --lr 0.003",
-        (Test(), Test(("--shots", "1"))),
-    ),
-    *(
-        _cifar(
-            f"cifar-maml-{shots}s",
-            "MAML",
-            "--plugin maml -s model.pooling=max -s model.features=flatten "
-            "-s algorithm.inner_lr=0.1",
-            f"--ways 5 --shots {shots} --queries 5 --tasks 4 "
-            f"--iterations {iterations} --lr 0.003",
-            (Test(published=published),),
-        )
-        for shots, iterations, published in ((1, 3000, 58.9), (5, 1500, 71.5))
+    Reproduction(
+        "cifar-maml-5s",
+        "CIFAR-FS, 200 images a class instead of 600 (conv4, 64 channels)",
+        "MAML",
+        (
+            *("--plugin", "maml", "-s", "model.pooling=max"),
+            *("-s", "model.features=flatten", "-s", "algorithm.inner_lr=0.1"),
+            *("--dataset", "cifar-fs", "--model", "conv4"),
+            *("-s", "dataset.root={data}", *JUDGED),
+            *("--ways", "5", "--shots", "5", "--queries", "5", "--tasks", "4"),
+            *("--iterations", "1500", "--lr", "0.003"),
+        ),
+        (Test(published=71.5),),
     ),
     *_of_heads("cifar-fs"),
     *_of_heads("fc100"),
