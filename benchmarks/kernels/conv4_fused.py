@@ -22,9 +22,9 @@ from metapipe_plugins.models.conv4 import Conv4
 
 sys.path.append(str(Path(__file__).parent))  # a plugin file finds no files beside it
 
-from kernel_blocks import INSTEAD, FirstFusedBlock, FusedBlock
+from kernel_blocks import FirstFusedBlock, FusedBlock
 from kernel_functions import CHANNELS
-from kernel_library import library
+from kernel_library import INSTEAD, library
 
 contract = 1
 

@@ -54,9 +54,9 @@ void NAMED(begin)(const REAL* pixels, const REAL* kernel, const REAL* shift, REA
   begin<REAL>(pixels, kernel, shift, y, places, {n, channels, h, w});
 }
 
-void NAMED(begin_at)(const uint8_t* places, const REAL* pixels, const REAL* kernel,
-                     const REAL* shift, REAL* y, int n, int channels, int h, int w) {
-  begin_at<REAL>(places, pixels, kernel, shift, y, {n, channels, h, w});
+void NAMED(begin_at)(const REAL* pixels, const REAL* kernel, const REAL* shift,
+                     const uint8_t* places, REAL* y, int n, int channels, int h, int w) {
+  begin_at<REAL>(pixels, kernel, shift, places, y, {n, channels, h, w});
 }
 
 void NAMED(begin_back)(const REAL* pixels, const REAL* gradient, const uint8_t* places,

@@ -98,7 +98,7 @@ void begin(const T* pixels, const T* kernel, const T* shift, T* y, uint8_t* plac
 
 // The same for another kernel and shift, at the places that are known.
 template <class T>
-void begin_at(const uint8_t* places, const T* pixels, const T* kernel, const T* shift, T* y,
+void begin_at(const T* pixels, const T* kernel, const T* shift, const uint8_t* places, T* y,
               const Images& images) {
   each_window<T>(pixels, kernel, shift, y, images,
                  [&](const Values<T>(&window)[4], T* to, size_t at) {

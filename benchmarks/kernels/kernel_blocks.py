@@ -9,14 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from kernel_functions import begun, bordered, convolved, normalised, patch_moments
+from kernel_library import INSTEAD
 from torch import Tensor, nn
 
 from metapipe import UnsupportedError
 from metapipe.numerics import BatchNorm
-
-INSTEAD = "--model conv4 -s model.pooling=max"
-"""The same network without the kernels."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +42,22 @@ class _Block(nn.Module):
         shift: Tensor = self.norm.bias
         return self.norm.weight if self.norm.affine else torch.ones_like(shift)
 
+    def _plain(self, maps: Tensor) -> Tensor:
+        """By torch's operations: (n, c, h, w) -> (n, 64, h // 2, w // 2)."""
+        return F.max_pool2d(self.norm(self.conv(maps)), 2).relu()
+
 
 class FirstFusedBlock(_Block):
     """Of images, by mean and covariance of what the convolution sees of them."""
 
     def forward(self, images: Tensor) -> Maps | Tensor:
-        """(n, c, h, w) -> maps of half the size.
+        """(n, c, h, w) -> maps of half the size; torch's, if torch has to see into the
+        operations or this is the last block.
 
-        Raises UnsupportedError where the kernels do not serve.
+        Raises UnsupportedError for what the kernels do not serve.
         """
+        if torch_looks_inside(images):
+            return self._plain(images)
         require_served(images, self.conv.weight)
         with torch.no_grad():
             images = bordered(images)
@@ -67,8 +73,10 @@ class FirstFusedBlock(_Block):
 class FusedBlock(_Block):
     """Of maps."""
 
-    def forward(self, maps: Maps) -> Maps | Tensor:
-        """Maps of half the size; the last block's are torch's, (n, 64, h, w)."""
+    def forward(self, maps: Maps | Tensor) -> Maps | Tensor:
+        """Maps of half the size; torch's, if these are or this is the last block."""
+        if isinstance(maps, Tensor):
+            return self._plain(maps)
         found = normalised(
             convolved(maps.tensor, self.conv.weight),
             *(self._scale(), self.norm.bias, self.norm.eps),
@@ -77,41 +85,43 @@ class FusedBlock(_Block):
         return found.permute(0, 3, 1, 2) if self.last else Maps(found)
 
 
+def torch_looks_inside(images: Tensor) -> bool:
+    """Whether torch asks for the operations and not for their results alone: to export
+    them, to predict many inputs each alone by vmap, or for shapes without values."""
+    if torch.compiler.is_compiling() or images.is_meta:
+        return True
+    return _stands_for_others(images) and not torch.is_grad_enabled()
+
+
 def require_served(images: Tensor, weights: Tensor) -> None:
     """Raise UnsupportedError, in a line with what to do, for what the kernels are not
-    for, and cannot see in what they are handed."""
-    if torch.compiler.is_compiling():
-        raise UnsupportedError(
-            "conv4-fused is not for torch.export and torch.compile, which do not see "
-            f"into its kernels: a checkpoint of it loads in {INSTEAD}"
-        )
+    for and cannot see in what they are handed."""
     kind = images.device.type
-    if kind not in ("cpu", "meta"):
+    if kind != "cpu":
         raise UnsupportedError(
             f"conv4-fused computes on the CPU, not on {kind}: use --device cpu, or "
             + INSTEAD
         )
     if torch.is_autocast_enabled(kind):
         raise UnsupportedError(
-            "conv4-fused computes in float32, and run.precision = 'bfloat16': use -s "
+            "conv4-fused computes in float32, not in run.precision = bfloat16: use -s "
             f"run.precision=float32, or {INSTEAD}"
         )
     if images.requires_grad:
         raise UnsupportedError(
-            "conv4-fused has no gradient by its images, and somebody asks for one: use "
-            + INSTEAD
+            f"conv4-fused has no gradient by its images: use {INSTEAD}"
         )
-    if _vectorised(images) or _vectorised(weights):
+    if _stands_for_others(images) or _stands_for_others(weights):
         raise UnsupportedError(
-            "conv4-fused goes through its kernels task by task, not under vmap: use "
-            f"--mapping loop or --mapping threads, or {INSTEAD}"
+            "vmap does not see into conv4-fused's kernels: use --mapping loop or "
+            f"--mapping threads, or {INSTEAD}"
         )
 
 
-def _vectorised(tensor: Tensor) -> bool:
-    """Whether it stands for many, or for one that torch.func differentiates: it has no
-    address then."""
+def _stands_for_others(tensor: Tensor) -> bool:
+    """Whether vmap or torch.func put it in place of tensors: it has no address then."""
     try:
-        return not tensor.is_meta and not tensor.data_ptr() and tensor.numel() > 0
+        tensor.data_ptr()
     except RuntimeError:
         return True
+    return False

@@ -2,25 +2,33 @@
 
 Maps are (n, h + 2, w + 2, 64) with a border of zeros, their gradients as well. What a
 function's `backward` computes is a function with a `backward` of its own, and that one
-is `once_differentiable`: a third derivative is refused by torch.
+refuses to be differentiated.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import torch
-from kernel_library import call, lying
+from kernel_library import INSTEAD, call, lying
 from torch import Tensor
 from torch.autograd import Function
-from torch.autograd.function import once_differentiable
+
+from metapipe import UnsupportedError
 
 CHANNELS = 64
 
 
+def _apply(function: type[Function], *arguments: Any) -> Any:
+    """What torch leaves untyped."""
+    return function.apply(*arguments)  # type: ignore[no-untyped-call]
+
+
 def convolved(maps: Tensor, weights: Tensor) -> Tensor:
     """Maps by weights (64, 64, 3, 3), padded by 1: maps, bordered as they are."""
-    found: Tensor = _Convolution.apply(lying(maps), lying(weights))
+    found: Tensor = _apply(_Convolution, lying(maps), lying(weights))
     return found
 
 
@@ -29,8 +37,8 @@ def normalised(
 ) -> Tensor:
     """Maps by their batch's mean and variance, scaled and shifted by (64,) each, pooled
     and rectified: (n, h // 2 + 2 margin, w // 2 + 2 margin, 64)."""
-    found: Tensor = _Normalisation.apply(
-        lying(maps), lying(scale), lying(shift), epsilon, margin
+    found: Tensor = _apply(
+        _Normalisation, lying(maps), lying(scale), lying(shift), epsilon, margin
     )
     return found
 
@@ -38,7 +46,7 @@ def normalised(
 def begun(images: Tensor, kernel: Tensor, shift: Tensor) -> Tensor:
     """What is largest in 2 x 2 pixels of `bordered` images by a kernel (9 c, 64) and a
     shift (64,), rectified: maps. Images have no gradient."""
-    found: Tensor = _Beginning.apply(images, lying(kernel), lying(shift))
+    found: Tensor = _apply(_Beginning, images, lying(kernel), lying(shift))
     return found
 
 
@@ -91,6 +99,22 @@ def _weigh(maps: Tensor, gradient: Tensor) -> Tensor:
     return out
 
 
+def _last(backward: Callable[..., Any]) -> Callable[..., Any]:
+    """A `backward` that is not differentiated. Torch's `once_differentiable` says so to
+    a gradient by all leaves only; one by chosen inputs would lack a term."""
+
+    @wraps(backward)
+    def checked(ctx: Any, *wanted: Tensor) -> Any:
+        if torch.is_grad_enabled():
+            raise UnsupportedError(
+                "conv4-fused has no third derivatives, and a second one is asked for "
+                f"with create_graph=True: leave that out, or use {INSTEAD}"
+            )
+        return backward(ctx, *wanted)
+
+    return checked
+
+
 class _Convolution(Function):
     """(maps, weights) -> maps."""
 
@@ -101,7 +125,7 @@ class _Convolution(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        return _ConvolutionBack.apply(lying(gradients[0]), *ctx.saved_tensors)
+        return _apply(_ConvolutionBack, lying(gradients[0]), *ctx.saved_tensors)
 
 
 class _ConvolutionBack(Function):
@@ -116,7 +140,7 @@ class _ConvolutionBack(Function):
         return by_maps, _weigh(maps, gradient)
 
     @staticmethod
-    @once_differentiable
+    @_last
     def backward(ctx: Any, *wanted: Tensor) -> Any:
         gradient, maps, weights = ctx.saved_tensors
         a, b = map(lying, wanted)
@@ -149,8 +173,8 @@ class _Normalisation(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        found = _NormalisationBack.apply(
-            lying(gradients[0]), *ctx.saved_tensors, ctx.margin
+        found = _apply(
+            _NormalisationBack, lying(gradients[0]), *ctx.saved_tensors, ctx.margin
         )
         return *found, None, None
 
@@ -178,7 +202,7 @@ class _NormalisationBack(Function):
         return by_maps, by_scale, by_shift
 
     @staticmethod
-    @once_differentiable
+    @_last
     def backward(ctx: Any, *wanted: Tensor) -> Any:
         gradient, _, maps, _, _, scale = ctx.saved_tensors
         found = tuple(map(torch.empty_like, (gradient, maps, scale)))
@@ -202,7 +226,7 @@ class _Beginning(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        return None, *_BeginningBack.apply(lying(gradients[0]), *ctx.saved_tensors)
+        return None, *_apply(_BeginningBack, lying(gradients[0]), *ctx.saved_tensors)
 
 
 class _BeginningBack(Function):
@@ -221,12 +245,12 @@ class _BeginningBack(Function):
         return by_kernel, by_shift
 
     @staticmethod
-    @once_differentiable
+    @_last
     def backward(ctx: Any, *wanted: Tensor) -> Any:
         images, places = ctx.saved_tensors
         n, c, h, w = _image_sizes(images)
         kernel, shift = map(lying, wanted)
         by_gradient = images.new_empty(_pooled(n, h, w, margin=1))
-        tensors = places, images, kernel, shift, by_gradient
+        tensors = images, kernel, shift, places, by_gradient
         call("begin_at", tensors, n, c, h, w)
         return by_gradient, None, None

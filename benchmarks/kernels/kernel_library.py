@@ -24,6 +24,9 @@ from torch import Tensor
 from metapipe import UnsupportedError
 from metapipe.data import cache_dir
 
+INSTEAD = "--model conv4 -s model.pooling=max"
+"""The same network without the kernels."""
+
 FOLDER = Path(__file__).parent
 
 FLAGS = (
@@ -54,19 +57,16 @@ TYPES = {torch.float32: "float32", torch.float64: "float64"}
 
 
 def call(name: str, tensors: tuple[Tensor, ...], *numbers: float) -> None:
-    """Call a kernel on tensors that lie as it wants them (`lying`): on torch's `meta`
-    device, where there are no values, it has nothing to do."""
-    if not tensors[-1].is_meta:
-        dtype = next(t.dtype for t in tensors if t.dtype in TYPES)
-        _kernel(name, dtype)(*(tensor.data_ptr() for tensor in tensors), *numbers)
+    """Call a kernel, that of the first tensor's type, on tensors that lie as it wants
+    them (`lying`)."""
+    kernel = _kernel(name, tensors[0].dtype)
+    kernel(*(tensor.data_ptr() for tensor in tensors), *numbers)
 
 
 def lying(tensor: Tensor) -> Tensor:
     """The same values in one piece, at an address where a vector may begin."""
     tensor = tensor.contiguous()
-    if tensor.is_meta or tensor.data_ptr() % ALIGNMENT == 0:
-        return tensor
-    return tensor.clone()
+    return tensor if tensor.data_ptr() % ALIGNMENT == 0 else tensor.clone()
 
 
 @cache
@@ -105,7 +105,7 @@ def _compiler() -> list[str]:
             return words
     raise UnsupportedError(
         f"conv4-fused is compiled here, and there is no C++ compiler {names[0]} "
-        "(install g++ or clang++, or set CXX): use --model conv4 -s model.pooling=max"
+        f"(install g++ or clang++, or set CXX): use {INSTEAD}"
     )
 
 
@@ -134,7 +134,7 @@ def _output(command: list[str]) -> str:
     if found.returncode:
         said = next((s for s in found.stderr.splitlines() if "error" in s), "no reason")
         raise UnsupportedError(
-            f"{command[0]} cannot compile conv4-fused ({said[:200]}): set CXX to g++ or "
-            "clang++ of these years, or use --model conv4 -s model.pooling=max"
+            f"{command[0]} cannot compile conv4-fused ({said[:200]}): set CXX to a g++ "
+            f"or clang++ for C++17, or use {INSTEAD}"
         )
     return found.stdout
