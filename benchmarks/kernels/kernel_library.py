@@ -60,7 +60,7 @@ def call(name: str, tensors: tuple[Tensor, ...], *numbers: float) -> None:
     """Call a kernel, that of the first tensor's type, on tensors that lie as it wants
     them (`lying`)."""
     kernel = _kernel(name, tensors[0].dtype)
-    kernel(*(tensor.data_ptr() for tensor in tensors), *numbers)
+    kernel(*[tensor.data_ptr() for tensor in tensors], *numbers)
 
 
 def lying(tensor: Tensor) -> Tensor:
