@@ -113,8 +113,8 @@ def require_served(images: Tensor, weights: Tensor) -> None:
         )
     if _stands_for_others(images) or _stands_for_others(weights):
         raise UnsupportedError(
-            "vmap does not see into conv4-fused's kernels: use --mapping loop or "
-            f"--mapping threads, or {INSTEAD}"
+            "vmap and torch.func do not see into conv4-fused's kernels: use --mapping "
+            "loop or --mapping threads, or, if the method itself needs them, " + INSTEAD
         )
 
 

@@ -77,9 +77,15 @@ def library() -> ctypes.CDLL:
     """
     compiler = _compiler()
     path = cache_dir() / "kernels" / f"conv4-{_digest(compiler)}.so"
-    if not path.exists():
-        _build(compiler, path)
-    return ctypes.CDLL(str(path))
+    try:
+        if not path.exists():
+            _build(compiler, path)
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        raise UnsupportedError(
+            f"conv4-fused cannot be kept and loaded in {path.parent} ({error}): let "
+            f"METAPIPE_CACHE be a folder where programs may be, or use {INSTEAD}"
+        ) from error
 
 
 @cache

@@ -1,4 +1,16 @@
 // The library that Python calls, by ctypes: each kernel for floats and for doubles.
+//
+//   vectors.h              registers of numbers
+//   maps.h                 how maps lie in memory
+//   weights.h              from torch's layout and back
+//   direct.h, winograd.h   two ways to convolve
+//   convolution.h          which of them, and its derivatives
+//   pooling.h              the largest of a window, and its place
+//   normalisation.h        normalisation, pooling and ReLU, and the gradient
+//   normalisation_twice.h  and the gradient's
+//   first_block.h          the block that sees images
+//   patches.h              mean and covariance of what it sees
+//   exports.h              the functions by name
 #include "convolution.h"
 #include "first_block.h"
 #include "normalisation_twice.h"

@@ -334,7 +334,7 @@ def test_a_run_from_the_command_line(tmp_path: Any) -> None:
     [
         (
             ("--mapping", "vmap"),
-            "vmap does not see into .* use --mapping loop or --map",
+            "vmap and torch.func do not see into .* use --mapping loop or --map",
         ),
         (
             ("--precision", "bfloat16"),
@@ -440,3 +440,11 @@ def test_a_machine_without_a_compiler_is_told_what_to_do(
         Conv4Fused(blocks=1).build((1, 6, 6), 5, "batch")
     with torch.device("meta"):  # as a file is opened, which computes nothing
         Conv4Fused(blocks=1).build((1, 6, 6), 5, "batch")
+
+
+def test_a_cache_where_nothing_can_be_kept_is_told(
+    unbuilt: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unbuilt.touch()  # a file in the folder's place
+    with pytest.raises(UnsupportedError, match="let METAPIPE_CACHE be a folder where"):
+        kernel_library.library()
