@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..algorithm import Meta, TaskLoss
 from ..episode import Metrics, Params, Samples
+from ..errors import UnsupportedError
 from ..model import Model
 from ..numerics.attention import has_attention, plain_attention
 from ..numerics.functional import apply, inner_loop
@@ -201,8 +202,8 @@ class ModelContract(PluginContract):
         )
         try:
             found, _ = LocalTaskMap("vmap").gradient(loss, params, episodes)
-        except RuntimeError:
-            return  # an operation that `vmap` refuses: tasks are mapped otherwise
+        except (RuntimeError, UnsupportedError):
+            return  # what `vmap` refuses, or the network: tasks are mapped otherwise
         errors = {name: _error(found[name], wanted[name]) for name in wanted}
         worst = max(errors, key=lambda name: errors[name])
         assert errors[worst] < 1e-9, (

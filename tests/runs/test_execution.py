@@ -161,7 +161,8 @@ def test_a_compiled_training_goes_on_and_is_done_again_to_the_bit(
 ) -> None:
     """In two stretches, and then in one; close to an eager one."""
     monkeypatch.setenv("TORCHINDUCTOR_COMPILE_THREADS", "1")
-    options = {"model": "conv4", "settings": CONV | {"model.blocks": 1}, "mapping": "loop"}
+    settings = CONV | {"model.blocks": 1}
+    options = {"model": "conv4", "settings": settings, "mapping": "loop"}
     train(tmp_path, execution="compile", **options)
     mp.resume(1, iterations=4, project=tmp_path)
     assert recorded(tmp_path) == "compile"

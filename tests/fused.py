@@ -1,0 +1,25 @@
+"""conv4-fused, the plugin in benchmarks/kernels, and what it needs to be tried."""
+
+import os
+import shutil
+from importlib import import_module
+from typing import Any
+
+import pytest
+from project import ROOT
+
+from metapipe import load_plugins
+
+FILE = ROOT / "benchmarks" / "kernels" / "conv4_fused.py"
+
+Conv4Fused: Any = load_plugins(FILE).entry("model", "conv4-fused").cls
+
+# Files beside the plugin's, which it has made to be found.
+kernel_library = import_module("kernel_library")
+blocks = import_module("kernel_blocks")
+functions = import_module("kernel_functions")
+
+needs_compiler = pytest.mark.skipif(
+    not any(map(shutil.which, [os.environ.get("CXX", "g++"), "g++", "clang++"])),
+    reason="kernels are compiled, and there is no C++ compiler: apt-get install g++",
+)
