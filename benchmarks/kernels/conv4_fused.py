@@ -4,8 +4,8 @@
         --model conv4-fused --dataset glyphs -s model.features=flatten
 
 On a CPU, with pooling by maximum, batch statistics and 64 channels. Parameters have the
-names and shapes of conv4's, so a checkpoint of one loads in the other. What it gives is
-in benchmarks/LOG.md.
+names and shapes of conv4's, so that `metapipe.load_weights` of one loads in the other.
+What it gives is in benchmarks/LOG.md.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class Conv4Fused(Conv4):
         (n, 64, h, w)."""
         self._require_served()
         _require_batch(statistics)
+        self._require_pixels(shape)
         network = cast(nn.Sequential, super().build(shape, outputs, statistics))
         if shape[0] > IMAGE_CHANNELS:
             raise UnsupportedError(
@@ -82,6 +83,18 @@ class Conv4Fused(Conv4):
                     f"conv4-fused has no kernels for model.{name} = {_written(given)}: "
                     f"use -s model.{name}={_written(value)}, or --model conv4"
                 )
+
+    def _require_pixels(self, shape: tuple[int, ...]) -> None:
+        """Raise UnsupportedError for images that vanish: `ceil`, which conv4 advises,
+        has no kernels."""
+        if len(shape) != 3 or min(shape[1:]) >> self.blocks:
+            return
+        most = min(shape[1:]).bit_length() - 1
+        advice = f"at most -s model.blocks={most}, or " if most else ""
+        raise UnsupportedError(
+            f"images of {shape[1]}x{shape[2]} vanish in {self.blocks} pooled blocks: "
+            f"use {advice}{INSTEAD} -s model.ceil=true"
+        )
 
 
 def _require_batch(statistics: Statistics) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from kernel_functions import begun, bordered, convolved, normalised, patch_moments
-from kernel_library import INSTEAD
+from kernel_library import INSTEAD, TYPES
 from torch import Tensor, nn
 
 from metapipe import UnsupportedError
@@ -52,11 +52,11 @@ class FirstFusedBlock(_Block):
 
     def forward(self, images: Tensor) -> Maps | Tensor:
         """(n, c, h, w) -> maps of half the size; torch's, if torch has to see into the
-        operations or this is the last block.
+        operations, there are no images, or this is the last block.
 
         Raises UnsupportedError for what the kernels do not serve.
         """
-        if torch_looks_inside(images):
+        if torch_looks_inside(images) or not len(images):
             return self._plain(images)
         require_served(images, self.conv.weight)
         with torch.no_grad():
@@ -106,6 +106,11 @@ def require_served(images: Tensor, weights: Tensor) -> None:
         raise UnsupportedError(
             "conv4-fused computes in float32, not in run.precision = bfloat16: use -s "
             f"run.precision=float32, or {INSTEAD}"
+        )
+    if images.dtype not in TYPES or weights.dtype != images.dtype:
+        raise UnsupportedError(
+            f"conv4-fused computes in float32 or float64, not with {weights.dtype} on "
+            f"images of {images.dtype}: use {INSTEAD}"
         )
     if images.requires_grad:
         raise UnsupportedError(

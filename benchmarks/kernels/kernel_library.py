@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -78,8 +79,9 @@ def library() -> ctypes.CDLL:
     compiler = _compiler()
     path = cache_dir() / "kernels" / f"conv4-{_digest(compiler)}.so"
     try:
-        if not path.exists():
-            _build(compiler, path)
+        with suppress(OSError):  # it is not there, or was damaged
+            return ctypes.CDLL(str(path))
+        _build(compiler, path)
         return ctypes.CDLL(str(path))
     except OSError as error:
         raise UnsupportedError(
@@ -106,9 +108,11 @@ def _compiler() -> list[str]:
     """The command: $CXX, which may have arguments, or the first that is here."""
     given = os.environ.get("CXX")
     names = [given] if given else ["g++", "clang++"]
-    for words in map(shlex.split, names):
-        if words and shutil.which(words[0]):
-            return words
+    for name in names:
+        with suppress(ValueError):  # a quotation without an end
+            words = shlex.split(name)
+            if words and shutil.which(words[0]):
+                return words
     raise UnsupportedError(
         f"conv4-fused is compiled here, and there is no C++ compiler {names[0]} "
         f"(install g++ or clang++, or set CXX): use {INSTEAD}"
@@ -132,6 +136,8 @@ def _build(compiler: list[str], path: Path) -> None:
         made = Path(folder) / path.name
         source = str(FOLDER / "kernels.cpp")
         _output([*compiler, *FLAGS, source, "-o", str(made)])
+        if not made.exists():
+            raise _cannot_compile(compiler, "it wrote nothing")
         made.replace(path)
 
 
@@ -139,8 +145,12 @@ def _output(command: list[str]) -> str:
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     if found.returncode:
         said = next((s for s in found.stderr.splitlines() if "error" in s), "no reason")
-        raise UnsupportedError(
-            f"{command[0]} cannot compile conv4-fused ({said[:200]}): set CXX to a g++ "
-            f"or clang++ for C++17, or use {INSTEAD}"
-        )
+        raise _cannot_compile(command, said[:200])
     return found.stdout
+
+
+def _cannot_compile(command: list[str], why: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"{command[0]} cannot compile conv4-fused ({why}): set CXX to a g++ or clang++ "
+        f"for C++17, or use {INSTEAD}"
+    )

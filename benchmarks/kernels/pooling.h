@@ -2,7 +2,8 @@
 //
 // A byte a window and channel keeps the place: 0 to 3 is that of the largest, in the order of
 // reading, the first of equals as in torch; NOWHERE if it was not positive. Derivatives of any
-// order go through that place alone.
+// order go through that place alone. What is not a number is kept, and so seen by who asks: a map
+// whose statistics are none has nothing else.
 #pragma once
 #include "maps.h"
 #include "vectors.h"
@@ -31,8 +32,8 @@ INLINE Pooled<T> pooled(const Values<T> (&window)[4]) {
     best = above ? window[i] : best;
     place = above ? Integers<T>{} + i : place;
   }
-  const Integers<T> positive = best > zeros<T>();
-  return {positive ? best : zeros<T>(), positive ? place : Integers<T>{} + NOWHERE};
+  const Integers<T> none = best <= zeros<T>();
+  return {none ? zeros<T>() : best, none ? Integers<T>{} + NOWHERE : place};
 }
 
 // The value at that place of a window; any at all if that is nowhere.

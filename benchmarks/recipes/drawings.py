@@ -132,8 +132,7 @@ DRAWINGS = [
         "omniglot-metaoptnet-svm",
         "MetaOptNet, SVM",
         "--plugin metaoptnet",
-        "--ways 20 --shots 1 --queries 9 --tasks 2 --iterations 600 "
-        "--validate-every 300 --validation-episodes 40",
+        ONE_SHOT,
         (Test(),),
     ),
     Reproduction(
@@ -222,8 +221,7 @@ DRAWINGS = [
         "omniglot-metaoptnet-svm-5s",
         "MetaOptNet, SVM",
         "--plugin metaoptnet",
-        "--ways 20 --shots 5 --queries 5 --tasks 2 --iterations 300 "
-        "--validate-every 150 --validation-episodes 40",
+        FIVE_SHOT,
         (Test(),),
     ),
     Reproduction(

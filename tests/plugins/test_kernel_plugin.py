@@ -114,6 +114,21 @@ def test_images_of_many_channels_are_refused() -> None:
         Conv4Fused().build((4, 28, 28), 5, "batch")
 
 
+def test_images_that_vanish_are_refused() -> None:
+    """Without conv4's advice, which is to round up."""
+    with pytest.raises(
+        UnsupportedError, match=r"at most -s model\.blocks=2, or --model conv4"
+    ):
+        Conv4Fused().build((1, 7, 5), 5, "batch")
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.int64])
+def test_other_types_are_refused(dtype: torch.dtype) -> None:
+    network = Conv4Fused(blocks=1).build((1, 6, 6), 5, "batch")
+    with pytest.raises(UnsupportedError, match=f"float64, not .* images of {dtype}"):
+        network(torch.ones(2, 1, 6, 6).to(dtype))
+
+
 def test_images_with_a_gradient_are_refused() -> None:
     network = Conv4Fused(blocks=1).build((1, 6, 6), 5, "batch")
     with pytest.raises(UnsupportedError, match="no gradient by its images"):
@@ -160,6 +175,11 @@ def test_it_is_built_once(unbuilt: Any) -> None:
     kernel_library.library.cache_clear()
     kernel_library.library()
     assert [p.stat().st_mtime_ns for p in unbuilt.iterdir()] == [when]
+    path.unlink()  # it is loaded: another file of that name
+    path.write_bytes(b"")  # as after a full disk
+    kernel_library.library.cache_clear()
+    kernel_library.library()
+    assert path.stat().st_size
 
 
 @pytest.mark.parametrize(
@@ -170,6 +190,8 @@ def test_it_is_built_once(unbuilt: Any) -> None:
             "no C.. compiler no-such-c.. .install g.. or clang.., or set CX",
         ),
         ("false", "false cannot compile conv4-fused .*set CXX to a g.. or clang"),
+        ("true", "true cannot compile conv4-fused .it wrote nothing.: set CXX"),
+        ('g++ "', "no C.. compiler g.. . .install g"),
     ],
 )
 def test_a_machine_without_a_compiler_is_told_what_to_do(

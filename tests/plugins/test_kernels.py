@@ -4,6 +4,7 @@ pooling.
 What is compared is compared in double precision, where rounding cannot hide a term.
 """
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -124,6 +125,26 @@ def test_of_equals_the_first_one_is_the_largest() -> None:
     others = parameters(1)
     found = derivatives(by_kernels, maps, *others)
     assert apart(found, derivatives(by_torch, maps, *others)) < EXACT
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_what_is_no_number_is_seen(value: float) -> None:
+    """As by torch: a training that has diverged is told by its loss."""
+    learner = Conv4Fused(blocks=3).build((1, 16, 16), 5, "batch")
+    images = torch.rand(4, 1, 16, 16)
+    assert learner(images).isfinite().all()
+    images[1, 0, 3, 3] = value
+    assert learner(images).isnan().all()
+    with torch.no_grad():
+        learner.get_parameter("block2.norm.bias")[5] = value
+    found = learner(torch.rand(4, 1, 16, 16))
+    assert not found.isfinite().any()
+
+
+def test_no_images_are_no_predictions() -> None:
+    for number in (1, 2):
+        network = Conv4Fused(blocks=number).build((1, 8, 8), 3, "batch")
+        assert network(torch.zeros(0, 1, 8, 8)).shape == (0, 3)
 
 
 # Networks beside conv4's
