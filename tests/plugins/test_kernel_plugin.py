@@ -175,11 +175,20 @@ def test_it_is_built_once(unbuilt: Any) -> None:
     kernel_library.library.cache_clear()
     kernel_library.library()
     assert [p.stat().st_mtime_ns for p in unbuilt.iterdir()] == [when]
-    path.unlink()  # it is loaded: another file of that name
-    path.write_bytes(b"")  # as after a full disk
+
+
+def test_a_damaged_one_is_built_again(
+    unbuilt: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel_library.library()
+    (path,) = unbuilt.iterdir()
+    damaged = tmp_path / "other" / "kernels" / path.name
+    damaged.parent.mkdir(parents=True)
+    damaged.touch()
+    monkeypatch.setenv("METAPIPE_CACHE", str(tmp_path / "other"))
     kernel_library.library.cache_clear()
     kernel_library.library()
-    assert path.stat().st_size
+    assert damaged.stat().st_size == path.stat().st_size
 
 
 @pytest.mark.parametrize(
