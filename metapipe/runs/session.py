@@ -95,18 +95,18 @@ class TrainingSession:
         loop = iterations(
             self.learner, self.state, training, self.draw, seed, self.crew
         )
+        done, _ = self._agreed(self.seconds, interruption)
+        if self.state.step and done:
+            self._complete()
+            return "completed"  # it was resumed with nothing left to train
+        if self.stopped:
+            return "stopped"
         with self._clock() as clock, self.learner.mapping.undisturbed():
-            done, _ = self._agreed(clock, interruption)
-            if self.state.step and done:
-                self._complete()
-                return "completed"  # it was resumed with nothing left to train
-            if self.stopped:
-                return "stopped"
             for iteration in loop:
                 window.append(iteration)
                 step = iteration.step
                 ended: Ending | None = None
-                done, interrupted = self._agreed(clock, interruption)
+                done, interrupted = self._agreed(clock.seconds(), interruption)
                 if done:
                     ended = "completed"
                     self._tell_of_a_cut()
@@ -159,10 +159,10 @@ class TrainingSession:
             return "none"
         return kept
 
-    def _agreed(self, clock: Clock, interruption: Interruption) -> tuple[bool, bool]:
-        """Whether the training is done, by the clock of who leads, and whether any
+    def _agreed(self, seconds: float, interruption: Interruption) -> tuple[bool, bool]:
+        """Whether the training is done, by the seconds of who leads, and whether any
         process was asked to stop."""
-        told = self.crew.gather((clock.seconds(), bool(interruption)))
+        told = self.crew.gather((seconds, bool(interruption)))
         return self._done(told[0][0]), any(asked for _, asked in told)
 
     def _complete(self) -> None:

@@ -164,7 +164,7 @@ def test_a_run_that_is_interrupted_in_its_test_has_only_that_left(
     assert done["status"] == "completed"
     for name in ("step", "checkpoints", "val_accuracy"):
         assert done[name] == left[name], name
-    assert done["train_seconds"] == pytest.approx(left["train_seconds"], abs=0.1)
+    assert done["train_seconds"] == pytest.approx(left["train_seconds"], abs=0.01)
     again = metapipe_json("evaluate", "1", *which, cwd=tmp_path)
     assert done["loss"] == again["loss"]
 
