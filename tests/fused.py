@@ -1,11 +1,8 @@
-"""conv4-fused, the plugin in benchmarks/kernels, and what it needs to be tried."""
+"""conv4-fused, the plugin in benchmarks/kernels."""
 
-import os
-import shutil
 from importlib import import_module
 from typing import Any
 
-import pytest
 from project import ROOT
 
 from metapipe import load_plugins
@@ -18,8 +15,3 @@ Conv4Fused: Any = load_plugins(FILE).entry("model", "conv4-fused").cls
 kernel_library = import_module("kernel_library")
 blocks = import_module("kernel_blocks")
 functions = import_module("kernel_functions")
-
-needs_compiler = pytest.mark.skipif(
-    not any(map(shutil.which, [os.environ.get("CXX", "g++"), "g++", "clang++"])),
-    reason="kernels are compiled, and there is no C++ compiler: apt-get install g++",
-)

@@ -50,13 +50,9 @@ class Conv4Fused(Conv4):
         (n, 64, h, w)."""
         self._require_served()
         _require_batch(statistics)
-        self._require_pixels(shape)
+        if len(shape) == 3:  # conv4 says what is wrong with others
+            self._require_images(*shape)
         network = cast(nn.Sequential, super().build(shape, outputs, statistics))
-        if shape[0] > IMAGE_CHANNELS:
-            raise UnsupportedError(
-                f"conv4-fused takes images of at most {IMAGE_CHANNELS} channels, not "
-                f"{shape[0]}: use {INSTEAD}"
-            )
         for number in range(1, self.blocks + 1):
             name, kind = f"block{number}", FusedBlock if number > 1 else FirstFusedBlock
             plain = network.get_submodule(name)
@@ -84,17 +80,21 @@ class Conv4Fused(Conv4):
                     f"use -s model.{name}={_written(value)}, or --model conv4"
                 )
 
-    def _require_pixels(self, shape: tuple[int, ...]) -> None:
-        """Raise UnsupportedError for images that vanish: `ceil`, which conv4 advises,
-        has no kernels."""
-        if len(shape) != 3 or min(shape[1:]) >> self.blocks:
-            return
-        most = min(shape[1:]).bit_length() - 1
-        advice = f"at most -s model.blocks={most}, or " if most else ""
-        raise UnsupportedError(
-            f"images of {shape[1]}x{shape[2]} vanish in {self.blocks} pooled blocks: "
-            f"use {advice}{INSTEAD} -s model.ceil=true"
-        )
+    def _require_images(self, channels: int, height: int, width: int) -> None:
+        """Raise UnsupportedError for images of many channels, and for those that
+        vanish: `ceil`, which conv4 advises then, has no kernels."""
+        if channels > IMAGE_CHANNELS:
+            raise UnsupportedError(
+                f"conv4-fused takes images of at most {IMAGE_CHANNELS} channels, not "
+                f"{channels}: use {INSTEAD}"
+            )
+        most = min(height, width).bit_length() - 1
+        if self.blocks > most:
+            advice = f"at most -s model.blocks={most}, or " if most else ""
+            raise UnsupportedError(
+                f"images of {height}x{width} vanish in {self.blocks} pooled blocks: "
+                f"use {advice}{INSTEAD} -s model.ceil=true"
+            )
 
 
 def _require_batch(statistics: Statistics) -> None:

@@ -24,28 +24,27 @@ void NAMED(weigh)(const REAL* maps, const REAL* gradient, REAL* weights, int n, 
 }
 
 void NAMED(normalise)(const REAL* z, const REAL* scale, const REAL* shift, REAL* y, uint8_t* places,
-                      double* statistics, int n, int h, int w, int margin, double epsilon) {
+                      Statistics* statistics, int n, int h, int w, int margin, double epsilon) {
   const Grid grid{n, h, w};
-  find_statistics<REAL>(z, grid, epsilon, statistics_at(statistics));
-  normalise<REAL>(z, scale, shift, statistics_at(statistics), y, places, grid, grid.pooled(margin));
+  find_statistics<REAL>(z, grid, epsilon, *statistics);
+  normalise<REAL>(z, scale, shift, *statistics, y, places, grid, grid.pooled(margin));
 }
 
 void NAMED(normalise_back)(const REAL* gradient, const uint8_t* places, const REAL* z,
-                           const double* statistics, const REAL* scale, REAL* by_z, double* sums,
+                           const Statistics* statistics, const REAL* scale, REAL* by_z, Sums* sums,
                            int n, int h, int w, int margin) {
   const Grid grid{n, h, w};
-  const Statistics& of = statistics_at(statistics);
-  sum_gradient<REAL>(gradient, places, z, of, sums_at(sums), grid, grid.pooled(margin));
-  spread_gradient<REAL>(gradient, places, z, of, sums_at(sums), scale, by_z, grid,
+  sum_gradient<REAL>(gradient, places, z, *statistics, *sums, grid, grid.pooled(margin));
+  spread_gradient<REAL>(gradient, places, z, *statistics, *sums, scale, by_z, grid,
                         grid.pooled(margin));
 }
 
 void NAMED(normalise_twice)(const REAL* a, const REAL* p, const REAL* q, const REAL* gradient,
-                            const uint8_t* places, const REAL* z, const double* statistics,
-                            const double* sums, const REAL* scale, REAL* by_gradient, REAL* by_z,
+                            const uint8_t* places, const REAL* z, const Statistics* statistics,
+                            const Sums* sums, const REAL* scale, REAL* by_gradient, REAL* by_z,
                             REAL* by_scale, int n, int h, int w, int margin) {
   const Grid grid{n, h, w};
-  normalise_twice<REAL>({a, p, q}, gradient, places, z, statistics_at(statistics), sums_at(sums),
+  normalise_twice<REAL>({a, p, q}, gradient, places, z, *statistics, *sums,
                         scale, by_gradient, by_z, by_scale, grid, grid.pooled(margin));
 }
 

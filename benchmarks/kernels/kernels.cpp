@@ -19,22 +19,6 @@
 
 namespace {
 
-Statistics& statistics_at(double* numbers) {
-  return *reinterpret_cast<Statistics*>(numbers);
-}
-
-const Statistics& statistics_at(const double* numbers) {
-  return *reinterpret_cast<const Statistics*>(numbers);
-}
-
-Sums& sums_at(double* numbers) {
-  return *reinterpret_cast<Sums*>(numbers);
-}
-
-const Sums& sums_at(const double* numbers) {
-  return *reinterpret_cast<const Sums*>(numbers);
-}
-
 template <class T>
 void convolve_by(const T* maps, const T* weights, T* out, const Grid& grid) {
   alignas(64) static thread_local T taps[TAPS * MATRIX];

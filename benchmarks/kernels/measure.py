@@ -20,8 +20,9 @@ import torch
 from conv4_fused import Conv4Fused
 from torch import Tensor
 
-from metapipe import Episodes, Model, Params, Problem, Samples, Task
+from metapipe import Episodes, Model, Params, Problem
 from metapipe.numerics import LocalTaskMap
+from metapipe.testing import blobs
 from metapipe.training.execution import meta_step
 from metapipe.training.learner import build_learner
 from metapipe_plugins.algorithms.maml import MAML
@@ -90,17 +91,9 @@ def gradient_of(
 
 
 def episodes(shape: tuple[int, ...], dtype: torch.dtype) -> Episodes:
-    """Random images: the arithmetic does not depend on what they show."""
-    generator = torch.Generator().manual_seed(0)
-
-    def samples(each: int) -> Samples:
-        size = (TASKS, WAYS * each, *shape)
-        images = torch.rand(size, generator=generator, dtype=torch.float64)
-        labels = torch.arange(WAYS).repeat_interleave(each).repeat(TASKS, 1)
-        return Samples(images.to(dtype), labels)
-
-    tasks = (Task("none", "train", 0, i, WAYS, SHOTS, QUERIES) for i in range(TASKS))
-    return Episodes(tuple(tasks), samples(SHOTS), samples(QUERIES))
+    """Noise: the arithmetic does not depend on what images show."""
+    drawn = blobs(tasks=TASKS, ways=WAYS, shots=SHOTS, queries=QUERIES, shape=shape)
+    return drawn.each(lambda t: t.to(dtype) if t.is_floating_point() else t)
 
 
 def error(wanted: Params, found: Params) -> float:

@@ -134,10 +134,8 @@ void sum_gradient(const T* gradient, const uint8_t* places, const T* z, const St
           const Integers<T> place = load_bytes<T>(places + c);
           const Values<T> g =
               zero_if_nowhere<T>(load(arriving + r * small.row() + p * CHANNELS + c), place);
-          Values<T> window[4];
-          load_window<T>(first + c, corners, window);
           a[v] += g;
-          b[v] += g * (at_place<T>(window, place) - load(mean + c));
+          b[v] += g * (load_at_place<T>(first + c, corners, place) - load(mean + c));
         }
       }
     }

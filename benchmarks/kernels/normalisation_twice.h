@@ -63,9 +63,7 @@ void sum_weighted(const T* a, const T* gradient, const uint8_t* places, const T*
           const Integers<T> place = load_bytes<T>(places + c);
           const Values<T> g =
               zero_if_nowhere<T>(load(arriving + r * small.row() + p * CHANNELS + c), place);
-          Values<T> window[4];
-          load_window<T>(first + c, corners, window);
-          along[v] += g * at_place<T>(window, place);
+          along[v] += g * load_at_place<T>(first + c, corners, place);
         }
       }
     }

@@ -62,6 +62,13 @@ INLINE void load_window(const T* first, const Corners& corners, Values<T> (&wind
   for (int i = 0; i < 4; i++) window[i] = load(first + corners.at[i]);
 }
 
+template <class T>
+INLINE Values<T> load_at_place(const T* first, const Corners& corners, Integers<T> place) {
+  Values<T> window[4];
+  load_window<T>(first, corners, window);
+  return at_place<T>(window, place);
+}
+
 // Calls `each(offset)` for the pixels of an odd size that no window has: the last row and column.
 template <class Each>
 INLINE void each_pixel_beyond(const Grid& grid, const Grid& small, Each each) {

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 from commands import error_line, metapipe, metapipe_json
-from fused import FILE, Conv4Fused, kernel_library, needs_compiler
+from compiler import needs_compiler
+from fused import FILE, Conv4Fused, kernel_library
 
 from metapipe import Meta, UnsupportedError, load_weights
 from metapipe.numerics import apply, computing_in

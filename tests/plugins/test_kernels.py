@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from fused import Conv4Fused, blocks, functions, needs_compiler
+from compiler import needs_compiler
+from fused import Conv4Fused, blocks, functions
 from torch import Tensor
 
 from metapipe import Meta, Problem, Samples, UnsupportedError

@@ -2,12 +2,12 @@
 
 import copy
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from commands import error_line, metapipe
+from compiler import needs_compiler
 from crews import together
 
 import metapipe as mp
@@ -26,11 +26,6 @@ SMALL = (
 """A training of a second."""
 
 CONV = {"model.width": 4, "model.blocks": 2}
-
-needs_compiler = pytest.mark.skipif(
-    not (shutil.which("g++") or shutil.which("clang++")),
-    reason="torch.compile wants a C++ compiler: apt-get install g++",
-)
 
 
 def train(folder, **options):
