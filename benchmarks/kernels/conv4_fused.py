@@ -3,9 +3,9 @@
     metapipe --plugin-path benchmarks/kernels/conv4_fused.py train --plugin maml \
         --model conv4-fused --dataset glyphs -s model.features=flatten
 
-On a CPU, with pooling by maximum, batch statistics and 64 channels. Parameters have the
-names and shapes of conv4's, so that `metapipe.load_weights` of one loads in the other.
-What it gives is in benchmarks/LOG.md.
+On a CPU, with pooling by maximum, batch statistics and 32 or 64 channels. Parameters
+have the names and shapes of conv4's, so that `metapipe.load_weights` of one loads in
+the other. What it gives is in benchmarks/LOG.md.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ from metapipe_plugins.models.conv4 import Conv4
 sys.path.append(str(Path(__file__).parent))  # a plugin file finds no files beside it
 
 from kernel_blocks import FirstFusedBlock, FusedBlock
-from kernel_functions import CHANNELS
 from kernel_library import INSTEAD, library
 
 contract = 1
+
+WIDTHS = 32, 64
+"""Channels that there are kernels for: the papers' two networks."""
 
 IMAGE_CHANNELS = 3
 """As many as the first block's kernels take."""
@@ -47,7 +49,7 @@ class Conv4Fused(Conv4):
         self, shape: tuple[int, ...], outputs: int | None, statistics: Statistics
     ) -> nn.Module:
         """(n, channels, height, width) -> (n, outputs), or features (n, d) or
-        (n, 64, h, w)."""
+        (n, width, h, w)."""
         self._require_served()
         _require_batch(statistics)
         if len(shape) == 3:  # conv4 says what is wrong with others
@@ -59,14 +61,14 @@ class Conv4Fused(Conv4):
             conv, norm = cast(nn.Conv2d, plain.conv), cast(BatchNorm, plain.norm)
             setattr(network, name, kind(conv, norm, last=number == self.blocks))
         if not network.get_parameter("block1.conv.weight").is_meta:
-            library()  # built, or refused, before anything is trained
+            library(self.width)  # built, or refused, before anything is trained
         return network
 
     def _require_served(self) -> None:
         """Raise UnsupportedError for a setting of conv4's that there is no kernel
         for."""
         served = {
-            "width": CHANNELS,
+            "width": min(WIDTHS, key=lambda width: abs(width - self.width)),
             "pooling": "max",
             "ceil": False,
             "normalise": True,

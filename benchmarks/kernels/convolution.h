@@ -1,4 +1,4 @@
-// 3x3 convolution of 64 maps with padding, and its derivatives.
+// 3x3 convolution of maps with padding, and its derivatives.
 //
 // It is linear in maps and in weights, so its derivatives of any order are convolutions again:
 // by the maps one of the gradient with turned weights (weights.h), by the weights the sums over
@@ -130,7 +130,7 @@ template <class T>
 void weigh_by_tiles(const T* maps, const T* gradient, T* weights, const Grid& grid) {
   constexpr int TOGETHER = 49;                   // tiles of a 14 x 14 map
   constexpr int COUNT = MANY_REGISTERS ? 4 : 3;  // 4 COUNT sums, 4 of the gradient and a value
-  constexpr int SIDE = 4;
+  constexpr int SIDE = side<T>(4);
   alignas(64) static thread_local T sums[ELEMENTS * MATRIX];
   alignas(64) static thread_local T pixels[ELEMENTS * TOGETHER * CHANNELS];
   alignas(64) static thread_local T arriving[ELEMENTS * TOGETHER * CHANNELS];

@@ -21,6 +21,12 @@ struct Pair {
   const T* weights;
 };
 
+// As many vectors of a pixel's channels as are wanted, or all of them.
+template <class T>
+constexpr int side(int wanted) {
+  return std::min(wanted, CHANNELS / LANES<T>);
+}
+
 // ROWS x COLUMNS pixels by SIDE vectors of channels of the output, in registers throughout.
 template <class T, int ROWS, int COLUMNS, int SIDE, int PAIRS>
 INLINE void convolve_pixels(const Pair<T> (&pairs)[PAIRS], T* out, int row) {
@@ -85,7 +91,7 @@ void convolve_directly(const Pair<T> (&pairs)[PAIRS], T* out, const Grid& grid) 
     if (grid.height == 3 && grid.width == 3) {  // the last block's, of images of 28 x 28
       convolve_map<T, 3, 3, SIDE, PAIRS>(one, map, grid);
     } else {
-      convolve_map<T, 1, 1, 4, PAIRS>(one, map, grid);
+      convolve_map<T, 1, 1, side<T>(4), PAIRS>(one, map, grid);
     }
   }
 }
@@ -141,7 +147,8 @@ INLINE void weigh_row(const T* maps, const T* gradient, T* weights, const Grid& 
 
 template <class T>
 void weigh_directly(const T* maps, const T* gradient, T* weights, const Grid& grid) {
-  constexpr int SIDE = MANY_REGISTERS ? 4 : 2;  // 6 SIDE sums, SIDE of the gradient and a value
+  // 6 SIDE sums, SIDE of the gradient and a value
+  constexpr int SIDE = side<T>(MANY_REGISTERS ? 4 : 2);
   const int together = std::max(1, 200 / grid.pixels());  // maps that stay in the nearest cache
   memset(weights, 0, TAPS * MATRIX * sizeof(T));
   for (int i = 0; i < grid.count; i += together) {

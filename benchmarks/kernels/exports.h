@@ -4,6 +4,7 @@
 // Pointers first, what is read before what is written; then sizes: of maps without their border,
 // and the margin of what a block returns (1, or 0 where torch goes on).
 
+#pragma GCC visibility push(default)
 extern "C" {
 
 void NAMED(convolve)(const REAL* maps, const REAL* weights, REAL* out, int n, int h, int w) {
@@ -68,3 +69,4 @@ void NAMED(patch_moments)(const REAL* pixels, REAL* mean, REAL* covariance, int 
   find_patch_moments<REAL>(pixels, mean, covariance, {n, channels, h, w});
 }
 }
+#pragma GCC visibility pop

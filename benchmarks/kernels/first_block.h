@@ -9,7 +9,7 @@
 // kernel and shift depend on (few numbers) is torch's to differentiate; images have no gradient.
 //
 // Images are (count, channels, height + 2, width + 2) with a border of zeros, and may be read
-// up to 64 numbers beyond their end. A kernel is [3][3][in][64].
+// up to 64 numbers beyond their end. A kernel is [3][3][in][CHANNELS].
 #pragma once
 #include "pooling.h"
 

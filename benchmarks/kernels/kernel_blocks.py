@@ -23,10 +23,10 @@ class Maps:
     """Maps as the kernels have them."""
 
     tensor: Tensor
-    """(n, h + 2, w + 2, 64), with a border of zeros."""
+    """(n, h + 2, w + 2, c), with a border of zeros."""
 
     def of_torch(self) -> Tensor:
-        """(n, 64, h, w)."""
+        """(n, c, h, w)."""
         return self.tensor[:, 1:-1, 1:-1].permute(0, 3, 1, 2)
 
 
@@ -38,12 +38,12 @@ class _Block(nn.Module):
         self.conv, self.norm, self.last = conv, norm, last
 
     def _scale(self) -> Tensor:
-        """(64,): the learned one, or ones."""
+        """(c,): the learned one, or ones."""
         shift: Tensor = self.norm.bias
         return self.norm.weight if self.norm.affine else torch.ones_like(shift)
 
     def _plain(self, maps: Tensor) -> Tensor:
-        """By torch's operations: (n, c, h, w) -> (n, 64, h // 2, w // 2)."""
+        """By torch's operations: (n, c, h, w) -> (n, width, h // 2, w // 2)."""
         return F.max_pool2d(self.norm(self.conv(maps)), 2).relu()
 
 
@@ -61,7 +61,7 @@ class FirstFusedBlock(_Block):
         require_served(images, self.conv.weight)
         with torch.no_grad():
             images = bordered(images)
-            mean, covariance = patch_moments(images)
+            mean, covariance = patch_moments(images, len(self.conv.weight))
         kernel = self.conv.weight.permute(2, 3, 1, 0).flatten(0, 2)
         variance = (kernel * (covariance @ kernel)).sum(0)
         scale = torch.rsqrt(variance + self.norm.eps) * self._scale()

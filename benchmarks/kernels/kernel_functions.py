@@ -1,6 +1,6 @@
 """The kernels as functions that torch differentiates, twice.
 
-Maps are (n, h + 2, w + 2, 64) with a border of zeros, their gradients as well. What a
+Maps are (n, h + 2, w + 2, c) with a border of zeros, their gradients as well. What a
 function's `backward` computes is a function with a `backward` of its own, and that one
 refuses to be differentiated.
 """
@@ -18,7 +18,8 @@ from torch.autograd import Function
 
 from metapipe import UnsupportedError
 
-CHANNELS = 64
+BEHIND = 64
+"""Numbers that kernels may read behind images, whose rows end within a vector."""
 
 
 def _apply(function: type[Function], *arguments: Any) -> Any:
@@ -27,7 +28,7 @@ def _apply(function: type[Function], *arguments: Any) -> Any:
 
 
 def convolved(maps: Tensor, weights: Tensor) -> Tensor:
-    """Maps by weights (64, 64, 3, 3), padded by 1: maps, bordered as they are."""
+    """Maps by weights (c, c, 3, 3), padded by 1: maps, bordered as they are."""
     found: Tensor = _apply(_Convolution, lying(maps), lying(weights))
     return found
 
@@ -35,8 +36,8 @@ def convolved(maps: Tensor, weights: Tensor) -> Tensor:
 def normalised(
     maps: Tensor, scale: Tensor, shift: Tensor, epsilon: float, margin: int
 ) -> Tensor:
-    """Maps by their batch's mean and variance, scaled and shifted by (64,) each, pooled
-    and rectified: (n, h // 2 + 2 margin, w // 2 + 2 margin, 64)."""
+    """Maps by their batch's mean and variance, scaled and shifted by (c,) each, pooled
+    and rectified: (n, h // 2 + 2 margin, w // 2 + 2 margin, c)."""
     found: Tensor = _apply(
         _Normalisation, lying(maps), lying(scale), lying(shift), epsilon, margin
     )
@@ -44,8 +45,8 @@ def normalised(
 
 
 def begun(images: Tensor, kernel: Tensor, shift: Tensor) -> Tensor:
-    """What is largest in 2 x 2 pixels of `bordered` images by a kernel (9 c, 64) and a
-    shift (64,), rectified: maps. Images have no gradient."""
+    """What is largest in 2 x 2 pixels of `bordered` images by a kernel (9 c, d) and a
+    shift (d,), rectified: maps. Images have no gradient."""
     found: Tensor = _apply(_Beginning, images, lying(kernel), lying(shift))
     return found
 
@@ -55,17 +56,17 @@ def bordered(images: Tensor) -> Tensor:
     behind as kernels may read there."""
     n, c, h, w = images.shape
     size = n * c * (h + 2) * (w + 2)
-    out = images.new_zeros(size + CHANNELS)[:size].view(n, c, h + 2, w + 2)
+    out = images.new_zeros(size + BEHIND)[:size].view(n, c, h + 2, w + 2)
     out[:, :, 1:-1, 1:-1] = images
     return out
 
 
-def patch_moments(images: Tensor) -> tuple[Tensor, Tensor]:
+def patch_moments(images: Tensor, width: int) -> tuple[Tensor, Tensor]:
     """Mean (9 c,) and covariance (9 c, 9 c) of what a 3x3 convolution sees of
-    `bordered` images, in the order of a kernel (9 c, 64)."""
+    `bordered` images, in the order of a kernel (9 c, width)."""
     n, c, h, w = _image_sizes(images)
     mean, covariance = images.new_empty(9 * c), images.new_empty(9 * c, 9 * c)
-    call("patch_moments", (images, mean, covariance), n, c, h, w)
+    call("patch_moments", width, (images, mean, covariance), n, c, h, w)
     return mean, covariance
 
 
@@ -75,27 +76,35 @@ def _sizes(maps: Tensor) -> tuple[int, int, int]:
     return n, h - 2, w - 2
 
 
+def _width(maps: Tensor) -> int:
+    """How many channels maps have."""
+    return maps.shape[-1]
+
+
 def _image_sizes(images: Tensor) -> tuple[int, int, int, int]:
     """Number, channels, height and width of images, without the border."""
     n, c, h, w = images.shape
     return n, c, h - 2, w - 2
 
 
-def _pooled(n: int, h: int, w: int, margin: int) -> tuple[int, int, int, int]:
+def _pooled(
+    n: int, h: int, w: int, margin: int, width: int
+) -> tuple[int, int, int, int]:
     """The shape of what pooling leaves."""
-    return n, h // 2 + 2 * margin, w // 2 + 2 * margin, CHANNELS
+    return n, h // 2 + 2 * margin, w // 2 + 2 * margin, width
 
 
 def _convolve(kernel: str, maps: Tensor, weights: Tensor) -> Tensor:
     out = torch.empty_like(maps)
-    call(kernel, (maps, weights, out), *_sizes(maps))
+    call(kernel, _width(maps), (maps, weights, out), *_sizes(maps))
     return out
 
 
 def _weigh(maps: Tensor, gradient: Tensor) -> Tensor:
     """The gradient by the weights."""
-    out = maps.new_empty(CHANNELS, CHANNELS, 3, 3)
-    call("weigh", (maps, gradient, out), *_sizes(maps))
+    width = _width(maps)
+    out = maps.new_empty(width, width, 3, 3)
+    call("weigh", width, (maps, gradient, out), *_sizes(maps))
     return out
 
 
@@ -145,7 +154,8 @@ class _ConvolutionBack(Function):
         gradient, maps, weights = ctx.saved_tensors
         a, b = map(lying, wanted)
         by_gradient = torch.empty_like(maps)
-        call("convolve_two", (a, weights, maps, b, by_gradient), *_sizes(maps))
+        read = a, weights, maps, b
+        call("convolve_two", _width(maps), (*read, by_gradient), *_sizes(maps))
         by_maps = _convolve("convolve_turned", gradient, b)
         return by_gradient, by_maps, _weigh(a, gradient)
 
@@ -162,11 +172,12 @@ class _Normalisation(Function):
         epsilon: float,
         margin: int,
     ) -> Tensor:
-        out = maps.new_empty(_pooled(*_sizes(maps), margin))
-        places = maps.new_empty(_pooled(*_sizes(maps), 0), dtype=torch.uint8)
-        statistics = maps.new_empty(2, CHANNELS, dtype=torch.float64)
+        sizes, width = _sizes(maps), _width(maps)
+        out = maps.new_empty(_pooled(*sizes, margin, width))
+        places = maps.new_empty(_pooled(*sizes, 0, width), dtype=torch.uint8)
+        statistics = maps.new_empty(2, width, dtype=torch.float64)
         tensors = maps, scale, shift, out, places, statistics
-        call("normalise", tensors, *_sizes(maps), margin, epsilon)
+        call("normalise", width, tensors, *sizes, margin, epsilon)
         ctx.save_for_backward(places, maps, statistics, scale)
         ctx.margin = margin
         return out
@@ -195,7 +206,8 @@ class _NormalisationBack(Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         by_maps, sums = torch.empty_like(maps), torch.empty_like(statistics)
         read = gradient, places, maps, statistics, scale
-        call("normalise_back", (*read, by_maps, sums), *_sizes(maps), margin)
+        tensors = *read, by_maps, sums
+        call("normalise_back", _width(maps), tensors, *_sizes(maps), margin)
         ctx.save_for_backward(gradient, places, maps, statistics, sums, scale)
         ctx.margin = margin
         by_shift, by_scale = sums.to(maps.dtype)
@@ -207,7 +219,8 @@ class _NormalisationBack(Function):
         gradient, _, maps, _, _, scale = ctx.saved_tensors
         found = tuple(map(torch.empty_like, (gradient, maps, scale)))
         read = *map(lying, wanted), *ctx.saved_tensors
-        call("normalise_twice", (*read, *found), *_sizes(maps), ctx.margin)
+        tensors = *read, *found
+        call("normalise_twice", _width(maps), tensors, *_sizes(maps), ctx.margin)
         by_gradient, by_maps, by_scale = found
         return by_gradient, None, by_maps, None, by_scale, None
 
@@ -218,9 +231,10 @@ class _Beginning(Function):
     @staticmethod
     def forward(ctx: Any, images: Tensor, kernel: Tensor, shift: Tensor) -> Tensor:
         n, c, h, w = _image_sizes(images)
-        out = images.new_empty(_pooled(n, h, w, margin=1))
-        places = images.new_empty(_pooled(n, h, w, margin=0), dtype=torch.uint8)
-        call("begin", (images, kernel, shift, out, places), n, c, h, w)
+        width = len(shift)
+        out = images.new_empty(_pooled(n, h, w, 1, width))
+        places = images.new_empty(_pooled(n, h, w, 0, width), dtype=torch.uint8)
+        call("begin", width, (images, kernel, shift, out, places), n, c, h, w)
         ctx.save_for_backward(images, places)
         return out
 
@@ -237,10 +251,11 @@ class _BeginningBack(Function):
         ctx: Any, gradient: Tensor, images: Tensor, places: Tensor
     ) -> tuple[Tensor, Tensor]:
         n, c, h, w = _image_sizes(images)
-        by_kernel = images.new_empty(9 * c, CHANNELS)
-        by_shift = images.new_empty(CHANNELS)
+        width = _width(gradient)
+        by_kernel = images.new_empty(9 * c, width)
+        by_shift = images.new_empty(width)
         tensors = images, gradient, places, by_kernel, by_shift
-        call("begin_back", tensors, n, c, h, w)
+        call("begin_back", width, tensors, n, c, h, w)
         ctx.save_for_backward(images, places)
         return by_kernel, by_shift
 
@@ -250,7 +265,7 @@ class _BeginningBack(Function):
         images, places = ctx.saved_tensors
         n, c, h, w = _image_sizes(images)
         kernel, shift = map(lying, wanted)
-        by_gradient = images.new_empty(_pooled(n, h, w, margin=1))
+        by_gradient = images.new_empty(_pooled(n, h, w, 1, len(shift)))
         tensors = images, kernel, shift, places, by_gradient
-        call("begin_at", tensors, n, c, h, w)
+        call("begin_at", len(shift), tensors, n, c, h, w)
         return by_gradient, None, None

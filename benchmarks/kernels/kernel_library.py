@@ -1,8 +1,9 @@
 """The kernels as a shared library, built by this machine's compiler at first use.
 
-It is kept in metapipe's cache under a name that tells sources, flags, the compiler and
-what `-march=native` means here apart: machines that share a cache do not share it. Of
-processes that build at once each writes a file of its own, and the last one's stays.
+There is one for each number of channels. It is kept in metapipe's cache under a name
+that tells sources, flags, the compiler and what `-march=native` means here apart:
+machines that share a cache do not share it. Of processes that build at once each writes
+a file of its own, and the last one's stays.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ FOLDER = Path(__file__).parent
 
 FLAGS = (
     *("-std=c++17", "-O3", "-march=native", "-shared", "-fPIC", "-Wno-psabi"),
+    # Of the library for another number of channels nothing is taken for one's own.
+    "-fvisibility=hidden",
     # Products are added in one rounding; nobody reads errno or floating-point traps.
     *("-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"),
 )
@@ -57,10 +60,10 @@ KERNELS = {
 TYPES = {torch.float32: "float32", torch.float64: "float64"}
 
 
-def call(name: str, tensors: tuple[Tensor, ...], *numbers: float) -> None:
-    """Call a kernel, that of the first tensor's type, on tensors that lie as it wants
-    them (`lying`)."""
-    kernel = _kernel(name, tensors[0].dtype)
+def call(name: str, width: int, tensors: tuple[Tensor, ...], *numbers: float) -> None:
+    """Call a kernel for maps of so many channels and the first tensor's type, on
+    tensors that lie as it wants them (`lying`)."""
+    kernel = _kernel(name, width, tensors[0].dtype)
     kernel(*[tensor.data_ptr() for tensor in tensors], *numbers)
 
 
@@ -71,17 +74,17 @@ def lying(tensor: Tensor) -> Tensor:
 
 
 @cache
-def library() -> ctypes.CDLL:
-    """The library.
+def library(width: int) -> ctypes.CDLL:
+    """The library for maps of so many channels.
 
     Raises UnsupportedError, in a line with what to do, where it cannot be built.
     """
     compiler = _compiler()
-    path = cache_dir() / "kernels" / f"conv4-{_digest(compiler)}.so"
+    path = cache_dir() / "kernels" / f"conv4-{width}-{_digest(compiler)}.so"
     try:
         with suppress(OSError):  # it is not there, or was damaged
             return ctypes.CDLL(str(path))
-        _build(compiler, path)
+        _build(compiler, width, path)
         return ctypes.CDLL(str(path))
     except OSError as error:
         raise UnsupportedError(
@@ -91,8 +94,8 @@ def library() -> ctypes.CDLL:
 
 
 @cache
-def _kernel(name: str, dtype: torch.dtype) -> Callable[..., None]:
-    function = getattr(library(), f"{name}_{TYPES[dtype]}")
+def _kernel(name: str, width: int, dtype: torch.dtype) -> Callable[..., None]:
+    function = getattr(library(width), f"{name}_{TYPES[dtype]}")
     tensors, sizes = KERNELS[name]
     epsilon = [ctypes.c_double] if name == "normalise" else []
     function.restype = None
@@ -130,12 +133,12 @@ def _digest(compiler: list[str]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _build(compiler: list[str], path: Path) -> None:
+def _build(compiler: list[str], width: int, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         made = Path(folder) / path.name
         source = str(FOLDER / "kernels.cpp")
-        _output([*compiler, *FLAGS, source, "-o", str(made)])
+        _output([*compiler, *FLAGS, f"-DWIDTH={width}", source, "-o", str(made)])
         if not made.exists():
             raise _cannot_compile(compiler, "it wrote nothing")
         made.replace(path)

@@ -1,14 +1,16 @@
 // Maps: how they lie in memory.
 //
-// (count, height + 2 margin, width + 2 margin, 64): the channels of a pixel lie side by side, and
-// around each map lies a border of zeros, a pixel wide, so that a convolution with padding reads
-// without asking where the edge is. The maps of the last block have no border: torch goes on with
-// them. Weights are [3][3][in][out], one 64 x 64 matrix a tap.
+// (count, height + 2 margin, width + 2 margin, CHANNELS): the channels of a pixel lie side by
+// side, and around each map lies a border of zeros, a pixel wide, so that a convolution with
+// padding reads without asking where the edge is. The maps of the last block have no border: torch
+// goes on with them. Weights are [3][3][in][out], a square matrix a tap.
+//
+// A library is compiled for one number of channels, by -DWIDTH=32 or -DWIDTH=64.
 #pragma once
 #include <cstddef>
 #include <cstring>
 
-constexpr int CHANNELS = 64;
+constexpr int CHANNELS = WIDTH;
 constexpr int MATRIX = CHANNELS * CHANNELS;
 constexpr int TAPS = 9;
 

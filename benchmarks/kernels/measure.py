@@ -15,9 +15,10 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 
 import torch
-from conv4_fused import Conv4Fused
+from conv4_fused import WIDTHS, Conv4Fused
 from torch import Tensor
 
 from metapipe import Episodes, Model, Params, Problem
@@ -33,10 +34,14 @@ WAYS, SHOTS, QUERIES = 5, 1, 15
 TASKS = 2
 """In a meta-batch, one after the other."""
 
-MODELS: dict[str, Model] = {
-    "conv4": Conv4(pooling="max", features="flatten", scale=True),
-    "conv4-fused": Conv4Fused(features="flatten", scale=True),
-}
+
+def models(width: int) -> dict[str, Model]:
+    """The two that are compared."""
+    shared = {"width": width, "features": "flatten", "scale": True}
+    return {
+        "conv4": Conv4(pooling="max", **shared),
+        "conv4-fused": Conv4Fused(**shared),
+    }
 
 
 def main() -> None:
@@ -45,18 +50,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     rounds = parser.parse_args().rounds
     torch.set_num_threads(1)
-    head = "images", "steps", *MODELS, "times faster", "apart"
+    head = "images", "channels", "steps", *models(64), "times faster", "apart"
     print("| " + " | ".join(head) + " |\n" + "| --- " * len(head) + "|")
-    for shape in ((1, 28, 28), (3, 32, 32)):
-        for steps in (1, 5):
-            print(row(shape, steps, rounds), flush=True)
+    for shape, width, steps in product(((1, 28, 28), (3, 32, 32)), WIDTHS, (1, 5)):
+        print(row(shape, width, steps, rounds), flush=True)
 
 
-def row(shape: tuple[int, ...], steps: int, rounds: int) -> str:
+def row(shape: tuple[int, ...], width: int, steps: int, rounds: int) -> str:
     """One of the table."""
-    exact = [gradient_of(m, shape, steps, torch.float64)() for m in MODELS.values()]
-    work = {n: gradient_of(m, shape, steps, torch.float32) for n, m in MODELS.items()}
-    taken: dict[str, list[float]] = {name: [] for name in MODELS}
+    both = models(width)
+    exact = [gradient_of(m, shape, steps, torch.float64)() for m in both.values()]
+    work = {n: gradient_of(m, shape, steps, torch.float32) for n, m in both.items()}
+    taken: dict[str, list[float]] = {name: [] for name in both}
     for number in range(rounds + 1):
         for name in sorted(work, reverse=bool(number % 2)):
             begun = time.process_time()
@@ -67,6 +72,7 @@ def row(shape: tuple[int, ...], steps: int, rounds: int) -> str:
     low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
     cells = (
         "x".join(map(str, shape)),
+        str(width),
         str(steps),
         *(f"{statistics.median(ms):.1f} ({min(ms):.1f})" for ms in taken.values()),
         f"{middle:.2f} [{low:.2f}, {high:.2f}]",

@@ -126,7 +126,7 @@ struct Tile {
   }
 };
 
-// B' x B of the 4 x 4 pixels that the tile sees, to [16][TOGETHER][64]: `to` is at this tile.
+// B' x B of the 4 x 4 pixels that the tile sees, to [16][TOGETHER][CHANNELS]: `to` is at this tile.
 template <class T, int TOGETHER>
 INLINE void transform_pixels(const T* maps, const Grid& grid, Tile tile, T* to) {
   alignas(VECTOR_BYTES) static constexpr T BEYOND[CHANNELS] = {};
@@ -155,7 +155,7 @@ INLINE void transform_pixels(const T* maps, const Grid& grid, Tile tile, T* to) 
   }
 }
 
-// A' m A of the sums [16][TOGETHER][64] at this tile, into the output.
+// A' m A of the sums [16][TOGETHER][CHANNELS] at this tile, into the output.
 template <class T, int TOGETHER>
 INLINE void transform_to_pixels(const T* from, const Grid& grid, Tile tile, T* out) {
   constexpr int NEXT = TOGETHER * CHANNELS;
@@ -181,8 +181,8 @@ INLINE void transform_to_pixels(const T* from, const Grid& grid, Tile tile, T* o
   }
 }
 
-// A g A' of the output's gradient at this tile, to [16][TOGETHER][64]. What hangs over the edge
-// is the border: zeros.
+// A g A' of the output's gradient at this tile, to [16][TOGETHER][CHANNELS]. What hangs over the
+// edge is the border: zeros.
 template <class T, int TOGETHER>
 INLINE void transform_gradient(const T* gradient, const Grid& grid, Tile tile, T* to) {
   constexpr int NEXT = TOGETHER * CHANNELS;

@@ -93,7 +93,8 @@ def test_what_the_settings_of_a_run_ask_for_in_vain(
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ({"width": 32}, "model.width = 32: use -s model.width=64"),
+        ({"width": 100}, "model.width = 100: use -s model.width=64"),
+        ({"width": 8}, "model.width = 8: use -s model.width=32"),
         ({"pooling": "stride"}, "model.pooling = stride: use -s model.pooling=max"),
         ({"ceil": True}, "model.ceil = true: use -s model.ceil=false"),
         ({"norm": "group"}, "model.norm = group: use -s model.norm=batch"),
@@ -169,26 +170,26 @@ def unbuilt(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_it_is_built_once(unbuilt: Any) -> None:
-    kernel_library.library()
+    kernel_library.library(64)
     (path,) = unbuilt.iterdir()
-    assert path.name.startswith("conv4-")
+    assert path.name.startswith("conv4-64-")
     when = path.stat().st_mtime_ns
     kernel_library.library.cache_clear()
-    kernel_library.library()
+    kernel_library.library(64)
     assert [p.stat().st_mtime_ns for p in unbuilt.iterdir()] == [when]
 
 
 def test_a_damaged_one_is_built_again(
     unbuilt: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kernel_library.library()
+    kernel_library.library(64)
     (path,) = unbuilt.iterdir()
     damaged = tmp_path / "other" / "kernels" / path.name
     damaged.parent.mkdir(parents=True)
     damaged.touch()
     monkeypatch.setenv("METAPIPE_CACHE", str(tmp_path / "other"))
     kernel_library.library.cache_clear()
-    kernel_library.library()
+    kernel_library.library(64)
     assert damaged.stat().st_size == path.stat().st_size
 
 
@@ -219,4 +220,4 @@ def test_a_cache_where_nothing_can_be_kept_is_told(
 ) -> None:
     unbuilt.touch()  # a file in the folder's place
     with pytest.raises(UnsupportedError, match="let METAPIPE_CACHE be a folder where"):
-        kernel_library.library()
+        kernel_library.library(64)

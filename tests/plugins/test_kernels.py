@@ -12,7 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from compiler import needs_compiler
-from fused import Conv4Fused, blocks, functions
+from fused import IMAGE_CHANNELS, WIDTHS, Conv4Fused, blocks, functions
 from torch import Tensor
 
 from metapipe import Meta, Problem, Samples, UnsupportedError
@@ -41,9 +41,10 @@ def by_torch(maps: Tensor, weight: Tensor, scale: Tensor, shift: Tensor) -> Tens
 
 def by_kernels(maps: Tensor, weight: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """A block's forward, of these tensors in place of its parameters."""
-    conv = torch.nn.Conv2d(maps.shape[1], 64, 3, padding=1, bias=False)
-    kind = blocks.FusedBlock if maps.shape[1] == 64 else blocks.FirstFusedBlock
-    block = kind(conv, BatchNorm(64, "batch"), last=False).double()
+    width = len(weight)
+    conv = torch.nn.Conv2d(maps.shape[1], width, 3, padding=1, bias=False)
+    kind = blocks.FusedBlock if maps.shape[1] == width else blocks.FirstFusedBlock
+    block = kind(conv, BatchNorm(width, "batch"), last=False).double()
     given = maps
     if kind is blocks.FusedBlock:
         given = blocks.Maps(F.pad(maps, (1, 1, 1, 1)).permute(0, 2, 3, 1))
@@ -56,7 +57,7 @@ def derivatives(function: Any, maps: Tensor, *others: Tensor) -> list[Tensor]:
     """The value, the gradient, and that of a sum of it, by all that has one: what is
     learned, the gradient that arrives, and maps where they are no images."""
     inputs = [tensor.clone().requires_grad_() for tensor in (maps, *others)]
-    if maps.shape[1] != 64:
+    if is_image(maps):
         inputs[0].requires_grad_(False)
     by = [tensor for tensor in inputs if tensor.requires_grad]
     out = function(*inputs)
@@ -72,6 +73,10 @@ def derivatives(function: Any, maps: Tensor, *others: Tensor) -> list[Tensor]:
     return [tensor.detach() for tensor in found]
 
 
+def is_image(maps: Tensor) -> bool:
+    return maps.shape[1] <= IMAGE_CHANNELS
+
+
 def apart(found: list[Tensor], wanted: list[Tensor]) -> float:
     """The largest difference, of each tensor relative to its largest value."""
     return max(
@@ -80,12 +85,12 @@ def apart(found: list[Tensor], wanted: list[Tensor]) -> float:
     )
 
 
-def parameters(channels: int) -> tuple[Tensor, Tensor, Tensor]:
+def parameters(channels: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
     """Scales of both signs, and one that is exactly zero."""
     generator = torch.Generator().manual_seed(2)
     weight, scale, shift = (
         torch.randn(size, generator=generator, dtype=torch.float64)
-        for size in ((64, channels, 3, 3), (64,), (64,))
+        for size in ((width, channels, 3, 3), (width,), (width,))
     )
     scale[7] = 0.0
     return weight / (9 * channels) ** 0.5, scale, shift
@@ -94,16 +99,22 @@ def parameters(channels: int) -> tuple[Tensor, Tensor, Tensor]:
 @pytest.mark.parametrize(
     "shape",
     [
-        *((3, 64, 14, 14), (5, 64, 7, 7), (4, 64, 3, 3), (3, 64, 8, 8), (3, 64, 4, 4)),
-        *((2, 64, 21, 10), (2, 64, 5, 9), (7, 64, 2, 4), (3, 64, 3, 2)),
+        *((3, 0, 14, 14), (5, 0, 7, 7), (4, 0, 3, 3), (3, 0, 8, 8), (3, 0, 4, 4)),
+        *((2, 0, 21, 10), (2, 0, 5, 9), (7, 0, 2, 4), (3, 0, 3, 2)),
         *((5, 1, 28, 28), (3, 3, 32, 32), (2, 3, 35, 29), (4, 2, 6, 5), (2, 1, 3, 62)),
     ],
     ids=lambda shape: "x".join(map(str, shape)),
 )
-def test_a_block_is_torchs_up_to_second_derivatives(shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_block_is_torchs_up_to_second_derivatives(
+    shape: tuple[int, ...], width: int
+) -> None:
+    """0 channels stand for as many as the kernels are for: maps within the network."""
     generator = torch.Generator().manual_seed(1)
-    maps = torch.rand(shape, generator=generator, dtype=torch.float64)
-    others = parameters(shape[1])
+    count, channels, *size = shape
+    channels = channels or width
+    maps = torch.rand(count, channels, *size, generator=generator, dtype=torch.float64)
+    others = parameters(channels, width)
     found = derivatives(by_kernels, maps, *others)
     assert apart(found, derivatives(by_torch, maps, *others)) < EXACT
 
@@ -111,7 +122,7 @@ def test_a_block_is_torchs_up_to_second_derivatives(shape: tuple[int, ...]) -> N
 @pytest.mark.parametrize("shape", [(2, 64, 6, 6), (2, 1, 6, 6)])
 def test_a_third_derivative_is_refused(shape: tuple[int, ...]) -> None:
     """And not computed without a term, as torch would."""
-    weight, scale, shift = (p.requires_grad_() for p in parameters(shape[1]))
+    weight, scale, shift = (p.requires_grad_() for p in parameters(shape[1], 64))
     out = by_kernels(torch.rand(shape).double(), weight, scale, shift)
     (first,) = torch.autograd.grad(out.square().sum(), weight, create_graph=True)
     with pytest.raises(UnsupportedError, match="no third derivatives"):
@@ -123,7 +134,7 @@ def test_of_equals_the_first_one_is_the_largest() -> None:
     map equal, above, and one image for all pixels makes all patches equal here."""
     maps = torch.full((3, 1, 12, 12), 0.5, dtype=torch.float64)
     maps[1] = 0.25
-    others = parameters(1)
+    others = parameters(1, 64)
     found = derivatives(by_kernels, maps, *others)
     assert apart(found, derivatives(by_torch, maps, *others)) < EXACT
 
@@ -188,6 +199,8 @@ def off(shape: tuple[int, ...], change: Any = lambda x: x, **settings: Any) -> f
         ((3, 32, 32), {"scale": True, "features": "mean"}),
         ((2, 13, 9), {"scale": True, "blocks": 3, "dense": (8,)}),
         ((1, 8, 8), {"blocks": 1}),
+        ((1, 28, 28), {"scale": True, "width": 32}),
+        ((3, 32, 32), {"scale": False, "width": 32, "steps": 3}),
     ],
 )
 def test_the_whole_meta_gradient_is_conv4s(
@@ -253,7 +266,7 @@ def test_a_mean_far_above_the_deviation_costs_no_digits() -> None:
     assert ours < 1e-3
 
     images = 100 + 0.1 * torch.randn((4, 2, 28, 28), generator=generator)
-    _, covariance = functions.patch_moments(functions.bordered(images))
+    _, covariance = functions.patch_moments(functions.bordered(images), 64)
     middle = F.unfold(F.pad(images.double(), (1, 1, 1, 1)), 3)  # (4, 2 * 9, pixels)
     order = torch.arange(18).view(2, 9).T.flatten()  # the channel last
     patches = middle.permute(1, 0, 2).flatten(1)[order]
