@@ -3,6 +3,7 @@ it."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
@@ -34,7 +35,7 @@ def require_exact(learner: Learner, state: TrainingState, draw: DrawBatch) -> No
     if not cosine >= LEAST:  # nor a number
         raise UnsupportedError(
             f"run.precision = '{learner.precision}': the meta-gradient is off (cosine "
-            f"{cosine:.2f} with float32's, {LEAST} is wanted); use float32"
+            f"{_down(cosine)} with float32's, {LEAST} is wanted); use float32"
         )
 
 
@@ -56,14 +57,19 @@ def required_same(
         if not cosine >= LEAST_EXECUTED:  # nor a number
             raise refused(
                 learner,
-                f"the meta-gradient is off (cosine {cosine:.5f} with that of eager, "
-                f"{LEAST_EXECUTED} is wanted)",
+                f"the meta-gradient is off (cosine {_down(cosine)} with that of "
+                f"eager, {LEAST_EXECUTED} is wanted)",
             )
     return ours
 
 
 def _cosine(one: Step, other: Step) -> float:
     return float(torch.cosine_similarity(_flat(one), _flat(other), dim=0))
+
+
+def _down(cosine: float) -> str:
+    """Five digits, rounded down: never what is wanted where less was found."""
+    return f"{math.floor(cosine * 1e5) / 1e5:.5f}" if math.isfinite(cosine) else "nan"
 
 
 def _flat(step: Step) -> torch.Tensor:
