@@ -100,15 +100,16 @@ def run(
         if other.name == reproduction.begins:
             run(other, store, project, data)
     made = runs_of(reproduction, store, project, data)
+    loading = loading_of(reproduction)
     if not made:
         options = options_of(reproduction, data)
-        metapipe(project, "train", *options, "--name", reproduction.name)
+        metapipe(project, *loading, "train", *options, "--name", reproduction.name)
     elif made[0].status != "completed":
-        metapipe(project, "resume", str(made[0].id))
+        metapipe(project, *loading, "resume", str(made[0].id))
     row = runs_of(reproduction, store, project, data)[0]
     done = len(tests_of(store, row))
     for test in reproduction.tests[max(done, 1) :]:
-        metapipe(project, "evaluate", str(row.id), *test.options)
+        metapipe(project, *loading, "evaluate", str(row.id), *test.options)
 
 
 def runs_of(
@@ -128,6 +129,11 @@ def runs_of(
     ]
 
 
+def loading_of(reproduction: Reproduction) -> list[str]:
+    """The options of its plugins."""
+    return [part.format(benchmarks=HERE.resolve()) for part in reproduction.loading]
+
+
 def options_of(reproduction: Reproduction, data: Path) -> list[str]:
     """Of the command that trains it."""
     return [part.format(data=data) for part in reproduction.train]
@@ -139,7 +145,8 @@ def settings_of(
 ) -> dict[str, Any]:
     """What the recipe means, by setting, as the command line resolves it."""
     options = options_of(reproduction, data)
-    text = answer(project, "train", *options, "--dry-run", "--json")
+    loading = loading_of(reproduction)
+    text = answer(project, *loading, "train", *options, "--dry-run", "--json")
     return _settings(json.loads(text)["experiment"])
 
 

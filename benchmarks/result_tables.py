@@ -23,7 +23,7 @@ SHORT = 12
 RERUN = (
     "Any of these runs is made again, with all its tests, by `python "
     "benchmarks/reproduce.py --project DIR --only NAME`; `{data}` is the folder of the "
-    "data:"
+    "data, `{benchmarks}` that of this file:"
 )
 
 
@@ -197,7 +197,7 @@ def trained(member: Reproduction, row: Figures) -> str:
     parts.append(f"data {', '.join(known) or 'of a hash that was not kept'}")
     if source := source_of(member):
         parts.append(f"published: {source}")
-    command = shlex.join(["metapipe", "train", *member.train])
+    command = shlex.join(["metapipe", *member.loading, "train", *member.train])
     command = command.replace("{{", "{").replace("}}", "}")
     return f"- `{member.name}`: {'; '.join(parts)}; `{command}`"
 

@@ -94,6 +94,14 @@ def test_a_row_says_how_it_was_made(modules) -> None:
         assert part in line
 
 
+def test_a_row_says_which_plugins_its_command_wants(modules) -> None:
+    _, tables = modules
+    text = tables.tables({"cifar-fs-anil-1s": told(0, 0.5, 0.01)})
+    said = "; `metapipe --plugin-path '{benchmarks}/kernels/conv4_fused.py' train --dat"
+    assert said in text
+    assert "`{benchmarks}` that of this file" in text
+
+
 def test_a_row_of_before_says_what_is_not_known_of_it(modules) -> None:
     _, tables = modules
     old = {k: v for k, v in told(1, 0.9, 0.01).items() if k not in ("data", "tasks")}

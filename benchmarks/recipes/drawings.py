@@ -242,9 +242,10 @@ DRAWINGS = [
         "SNAIL, trained 20-way",
         (
             *("--plugin", "snail", *OMNIGLOT, "--ways", "20", "--shots", "1"),
-            *("--queries", "1", "--tasks", "16", "--iterations", "2000"),
-            *("--lr", "0.001", *COSINE, "--validate-every", "500"),
-            *("--validation-episodes", "40"),
+            *("--queries", "1", "--tasks", "16", "--iterations", "16000"),
+            *("--lr", "0.002", *COSINE, "--validate-every", "1000"),
+            *("--validation-episodes", "100", "--mapping", "loop"),
+            *("--precision", "bfloat16"),
         ),
         (Test(published=97.64),),
     ),

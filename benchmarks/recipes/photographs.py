@@ -14,20 +14,29 @@ WHOLE = (
     *JUDGED,
 )
 FIVE_STEPS = (
-    "--model conv4 -s model.width=32 -s model.pooling=max -s model.features=flatten "
-    "-s algorithm.inner_steps=5 -s algorithm.test_steps=10 --mapping vmap "
-    "-s algorithm.inner_lr=0.01"
+    "-s model.width=32 -s model.features=flatten -s dataset.augment=crop-flip "
+    "-s algorithm.inner_steps=5 -s algorithm.test_steps=10 -s algorithm.inner_lr=0.01"
 )
+ON_A_GPU = "--model conv4 -s model.pooling=max --mapping vmap --execution auto"
+BY_KERNELS = "--model conv4-fused --mapping loop --device cpu"
+KERNELS = ("{benchmarks}/kernels/conv4_fused.py",)
 
 
 def _whole(
-    dataset: str, name: str, method: str, options: str, tests: tuple[Test, ...]
+    dataset: str,
+    name: str,
+    method: str,
+    options: str,
+    tests: tuple[Test, ...],
+    plugins: tuple[str, ...] = (),
 ) -> Reproduction:
-    """All images; one training serves both shots."""
+    """All images."""
     lists = f"dataset.lists={{data}}/splits/{dataset.replace('-', '_')}"
     train = ("--dataset", dataset, "-s", lists, *WHOLE, *options.split())
     group = f"{dataset.upper()}, all 600 images a class"
-    return Reproduction(f"{dataset}-{name}", group, method, train, tests)
+    return Reproduction(
+        f"{dataset}-{name}", group, method, train, tests, plugins=plugins
+    )
 
 
 HEADS = (
@@ -92,17 +101,28 @@ PHOTOGRAPHS = [
             "cifar-fs",
             f"{plugin}-{shots}s",
             f"{plugin.upper()}, 32 channels",
-            f"--plugin {plugin} {FIVE_STEPS} --execution auto "
+            f"--plugin {plugin} {ON_A_GPU} {FIVE_STEPS} "
             f"--ways 5 --shots {shots} --queries 15 --tasks {tasks} "
-            "--iterations 4000 --lr 0.002 -s dataset.augment=crop-flip",
+            "--iterations 4000 --lr 0.002",
             (Test(published=published),),
         )
         for plugin, shots, tasks, published in (
             ("maml", 1, 16, 58.9),
             ("maml", 5, 4, 71.5),
-            ("anil", 1, 16, None),
-            ("anil", 5, 16, None),
         )
+    ),
+    *(
+        _whole(
+            "cifar-fs",
+            f"anil-{shots}s",
+            "ANIL, 32 channels",
+            f"--plugin anil {BY_KERNELS} {FIVE_STEPS} "
+            f"--ways 5 --shots {shots} --queries 15 --tasks 4 "
+            f"--iterations {iterations} --lr 0.001 --validate-every 2000",
+            (Test(),),
+            KERNELS,
+        )
+        for shots, iterations in ((1, 30000), (5, 24000))
     ),
     _whole(
         "cifar-fs",

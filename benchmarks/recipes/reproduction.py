@@ -36,3 +36,11 @@ class Reproduction:
     tests: tuple[Test, ...] = (Test(),)
     begins: str = ""
     """The one whose run it starts from."""
+
+    plugins: tuple[str, ...] = ()
+    """Files of plugins that it wants; `{benchmarks}` is the folder of this one."""
+
+    @property
+    def loading(self) -> tuple[str, ...]:
+        """Options of every command of it, before the command's name."""
+        return tuple(part for path in self.plugins for part in ("--plugin-path", path))
