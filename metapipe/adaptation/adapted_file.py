@@ -20,6 +20,7 @@ from ..data.encoders import encoder_from, is_name
 from ..data.feature_encoder import FeatureEncoder
 from ..episode import Samples
 from ..errors import CheckpointError, MetapipeError, UnsupportedError
+from ..experiment.missing import require_plugins
 from ..experiment.registry import Registry
 from ..printable import one_line
 from ..problem import Kind, Problem
@@ -133,6 +134,9 @@ def _load(path: Path, registry: Registry, device: str) -> AdaptedModel:
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         reason = one_line(error)
         raise CheckpointError(f"{path} has a damaged header: {reason:.200}") from error
+    network = {f"algorithm {origin.algorithm}", f"model {origin.model}"}
+    needed = {n: of for n, of in origin.plugins.items() if n in network}
+    require_plugins(needed, registry)
     learner, meta = open_learner(
         registry.create("algorithm", origin.algorithm, algorithm),
         registry.create("model", origin.model, model),
@@ -233,6 +237,8 @@ def _check_header(
         raise ValueError(f"no plugins are called {reprlib.repr(names)}")
     if not all(isinstance(table, dict) for table in tables):
         raise ValueError("the settings of its plugins are no tables")
+    if not all(isinstance(text, str) for text in origin.plugins.values()):
+        raise ValueError("where its plugins are from is no text")
     count = type(problem.outputs) is int and problem.outputs > 0
     if problem.kind not in get_args(Kind) or not count:
         raise ValueError(

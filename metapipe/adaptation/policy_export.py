@@ -69,7 +69,7 @@ def export_policy(
     to step, and for what cannot be traced or converted; and WriteError.
     """
     _require_policy(row)
-    experiment = Experiment.from_dict(row.config, registry)
+    experiment = Experiment.recorded(row.config, row.plugins, registry)
     on_cpu = experiment.run.model_copy(update={"device": "cpu"})
     experiment = replace(experiment, run=on_cpu)
     checkpoint = stored_checkpoint(store, row, which)

@@ -126,7 +126,7 @@ def open_run(
             f"be: let it adapt there by metapipe evaluate {row.id}, with --dataset or "
             "-s dataset.NAME=VALUE for others"
         )
-    experiment = Experiment.from_dict(row.config, registry)
+    experiment = Experiment.recorded(row.config, row.plugins, registry)
     experiment = changed_after_training(experiment, registry, changes or {}, row)
     checkpoint = stored_checkpoint(store, row, which)
     learner, meta = trained_learner(experiment, checkpoint, row)

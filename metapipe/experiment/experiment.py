@@ -16,6 +16,7 @@ from ..plugin import table_of
 from ..section import Section
 from ..settings import EvaluationSettings, RunSettings, TaskSettings
 from ..training_settings import TrainingSettings
+from .missing import require_plugins
 from .registry import RUN_TYPES, PluginType, Registry
 from .setting_errors import first_error
 
@@ -113,6 +114,19 @@ class Experiment:
             name: tables.get(table_of("observer", name), {}) for name in run.observers
         }
         return cls(**sections, **plugins, observers=observers)
+
+    @classmethod
+    def recorded(
+        cls,
+        config: Mapping[str, Any],
+        plugins: Mapping[str, str],
+        registry: Registry,
+    ) -> Self:
+        """That of a run, of what its row keeps. Raises UnknownNameError for a plugin
+        that is not here, with where it came from; and what `from_dict` raises."""
+        if "backbone" not in config:
+            require_plugins(plugins, registry)
+        return cls.from_dict(config, registry)
 
 
 def _section(name: str, values: Mapping[str, Any], origins: Mapping[str, str]) -> Any:

@@ -113,7 +113,7 @@ def judge(
     """That evaluation with its episodes, not stored yet; on the split that somebody has
     `opened`, if it is, and by all processes of a crew."""
     changes = changes or Changes()
-    experiment = Experiment.from_dict(row.config, registry)
+    experiment = Experiment.recorded(row.config, row.plugins, registry)
     checkpoints = asked_checkpoints(store, row, settings)
     checkpoint = checkpoints[0]
     experiment = changed_after_training(experiment, registry, changes.algorithm, row)

@@ -116,7 +116,7 @@ def resume(
             f"run {run_id} is running, process {row.pid} on {row.host}, and cannot be "
             f"resumed; repeat it with metapipe train --from-run {run_id}"
         )
-    recorded = Experiment.from_dict(row.config, registry)
+    recorded = Experiment.recorded(row.config, row.plugins, registry)
     experiment = longer(row, recorded, iterations, minutes)
     found = resumption(store, row)
     checkpoint = None if found is None else found.checkpoint

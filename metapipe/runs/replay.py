@@ -168,7 +168,7 @@ def as_evaluated(
 ) -> Experiment:
     """The run's experiment, with what was changed for the evaluation, on the data set
     of that name."""
-    experiment = Experiment.from_dict(row.config, registry)
+    experiment = Experiment.recorded(row.config, row.plugins, registry)
     changes = recorded.settings if recorded else {}
     of_data = {
         key.removeprefix("dataset."): value

@@ -213,7 +213,7 @@ def _evaluated(
 ) -> EvaluationRow:
     store, registry = workspace.store, workspace.registry
     row = trained_run(store, run)
-    experiment = Experiment.from_dict(row.config, registry)
+    experiment = Experiment.recorded(row.config, row.plugins, registry)
     changes = by_table(settings, ("dataset", "algorithm"), "an evaluation")
     own, name = experiment.run, dataset or experiment.run.dataset
     of_data = typed("dataset", changes["dataset"], registry.entry("dataset", name).cls)

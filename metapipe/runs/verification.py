@@ -108,7 +108,7 @@ def verify(
     """
     row = store.run(run_id)
     _require_verifiable(row, first, evaluation)
-    experiment = Experiment.from_dict(row.config, registry)
+    experiment = Experiment.recorded(row.config, row.plugins, registry)
     with computing_with(recorded_threads(row)):
         differences = _differences(row, experiment, registry)
     if "data" in differences:  # the same numbers draw other episodes
