@@ -179,8 +179,9 @@ DRAWINGS = [
         (
             *("--plugin", "snail", *OMNIGLOT, "--ways", "5", "--shots", "1"),
             *("--queries", "3", "--tasks", "32", "--iterations", "3000"),
-            *("--lr", "0.001", *COSINE, "--validate-every", "500"),
-            *("--validation-episodes", "60"),
+            *("--lr", "0.002", *COSINE, "--validate-every", "500"),
+            *("--validation-episodes", "100", "--mapping", "loop"),
+            *("--precision", "bfloat16"),
         ),
         (Test(published=99.07, within=2.0),),
     ),
