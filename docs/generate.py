@@ -252,9 +252,10 @@ def measurements() -> dict[tuple[str, str], dict[str, Any]]:
     need not be here: some recommend others.
     """
     figures = json.loads(FIGURES.read_text(encoding="utf-8"))
-    registry = load()
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for recipe in [r for r in REPRODUCTIONS if r.name in figures]:
+        files = [path.format(benchmarks=FIGURES.parent) for path in recipe.plugins]
+        registry = load(tuple(map(Path, files)))
         options = [part.format(data="data") for part in recipe.train]
         given = train.make_context("train", options).params
         named = {name: given[name] for name in option_names(TRAINING) if name in given}
