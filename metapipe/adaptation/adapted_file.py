@@ -20,7 +20,7 @@ from ..data.encoders import encoder_from, is_name
 from ..data.feature_encoder import FeatureEncoder
 from ..episode import Samples
 from ..errors import CheckpointError, MetapipeError, UnsupportedError
-from ..experiment.missing import require_plugins
+from ..experiment.missing import telling_origins
 from ..experiment.registry import Registry
 from ..printable import one_line
 from ..problem import Kind, Problem
@@ -134,16 +134,12 @@ def _load(path: Path, registry: Registry, device: str) -> AdaptedModel:
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         reason = one_line(error)
         raise CheckpointError(f"{path} has a damaged header: {reason:.200}") from error
-    network = {f"algorithm {origin.algorithm}", f"model {origin.model}"}
-    needed = {n: of for n, of in origin.plugins.items() if n in network}
-    require_plugins(needed, registry)
-    learner, meta = open_learner(
-        registry.create("algorithm", origin.algorithm, algorithm),
-        registry.create("model", origin.model, model),
-        problem,
-        device,
-        file,
-    )
+    with telling_origins(origin.plugins, registry):
+        plugins = (
+            registry.create("algorithm", origin.algorithm, algorithm),
+            registry.create("model", origin.model, model),
+        )
+    learner, meta = open_learner(*plugins, problem, device, file)
     support, items = _support(file, problem, len(classes))
     if learner.normalises_batches and not len(support.inputs):
         raise CheckpointError(f"{path} is damaged: it lacks the support set")

@@ -16,7 +16,7 @@ from ..plugin import table_of
 from ..section import Section
 from ..settings import EvaluationSettings, RunSettings, TaskSettings
 from ..training_settings import TrainingSettings
-from .missing import require_plugins
+from .missing import telling_origins
 from .registry import RUN_TYPES, PluginType, Registry
 from .setting_errors import first_error
 
@@ -124,9 +124,8 @@ class Experiment:
     ) -> Self:
         """That of a run, of what its row keeps. Raises UnknownNameError for a plugin
         that is not here, with where it came from; and what `from_dict` raises."""
-        if "backbone" not in config:
-            require_plugins(plugins, registry)
-        return cls.from_dict(config, registry)
+        with telling_origins(plugins, registry):
+            return cls.from_dict(config, registry)
 
 
 def _section(name: str, values: Mapping[str, Any], origins: Mapping[str, str]) -> Any:
