@@ -128,8 +128,9 @@ INLINE void accumulate(const T* pixels, const T* gradient, T* sums, int tiles) {
 // By the transposes of the three transforms: dw = G' [ sum over tiles of (B' x B) * (A g A') ] G.
 template <class T>
 void weigh_by_tiles(const T* maps, const T* gradient, T* weights, const Grid& grid) {
-  constexpr int TOGETHER = 49;                   // tiles of a 14 x 14 map
-  constexpr int COUNT = MANY_REGISTERS ? 4 : 3;  // 4 COUNT sums, 4 of the gradient and a value
+  constexpr int TOGETHER = 49;  // tiles of a 14 x 14 map
+  // SIDE COUNT sums, SIDE of the gradient and a value
+  constexpr int COUNT = MANY_REGISTERS ? 4 : 3;
   constexpr int SIDE = side<T>(4);
   alignas(64) static thread_local T sums[ELEMENTS * MATRIX];
   alignas(64) static thread_local T pixels[ELEMENTS * TOGETHER * CHANNELS];

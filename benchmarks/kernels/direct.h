@@ -21,6 +21,8 @@ struct Pair {
   const T* weights;
 };
 
+static_assert(CHANNELS % (2 * LANES<float>) == 0, "channels come by two vectors at least");
+
 // As many vectors of a pixel's channels as are wanted, or all of them.
 template <class T>
 constexpr int side(int wanted) {

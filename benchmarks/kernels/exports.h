@@ -4,7 +4,7 @@
 // Pointers first, what is read before what is written; then sizes: of maps without their border,
 // and the margin of what a block returns (1, or 0 where torch goes on).
 
-#pragma GCC visibility push(default)
+#pragma GCC visibility push(default)  // and all else is hidden, by -fvisibility=hidden
 extern "C" {
 
 void NAMED(convolve)(const REAL* maps, const REAL* weights, REAL* out, int n, int h, int w) {
